@@ -1,0 +1,87 @@
+"""Settings of the deployment, read from the environment once."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+MAIL_MODES = ("capture", "redirect", "allowlist", "live")
+_SIGNING_KEY_CHARACTERS = 32
+
+
+class ConfigurationError(Exception):
+    """The environment is incomplete or contradictory; the message names every variable at fault."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the deployment is told from outside."""
+
+    deployment: str
+    table_name: str
+    bucket_name: str
+    urgent_mail_queue_url: str
+    bulk_mail_queue_url: str
+    imports_queue_url: str
+    erasures_queue_url: str
+    mail_mode: str
+    mail_redirect_to: str
+    mail_allowlist: tuple[str, ...]
+    ses_configuration_set: str
+    public_url: str
+    signing_key: str
+    allowed_origins: tuple[str, ...]
+    log_level: str
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Read the settings from ``environment`` (the process's own by default).
+
+        Raises ConfigurationError that names every missing or wrong variable at once.
+        """
+        source = os.environ if environment is None else environment
+        faults: list[str] = []
+
+        def required(name: str) -> str:
+            value = source.get(name, "").strip()
+            if not value:
+                faults.append(f"{name} is missing")
+            return value
+
+        def listed(name: str) -> tuple[str, ...]:
+            return tuple(part.strip() for part in source.get(name, "").split(",") if part.strip())
+
+        settings = cls(
+            deployment=required("DEPLOYMENT"),
+            table_name=required("TABLE_NAME"),
+            bucket_name=required("BUCKET_NAME"),
+            urgent_mail_queue_url=required("URGENT_MAIL_QUEUE_URL"),
+            bulk_mail_queue_url=required("BULK_MAIL_QUEUE_URL"),
+            imports_queue_url=required("IMPORTS_QUEUE_URL"),
+            erasures_queue_url=required("ERASURES_QUEUE_URL"),
+            mail_mode=source.get("MAIL_MODE", "").strip() or "capture",
+            mail_redirect_to=source.get("MAIL_REDIRECT_TO", "").strip(),
+            mail_allowlist=tuple(part.lower() for part in listed("MAIL_ALLOWLIST")),
+            ses_configuration_set=source.get("SES_CONFIGURATION_SET", "").strip(),
+            public_url=required("PUBLIC_URL").rstrip("/"),
+            signing_key=required("SIGNING_KEY"),
+            allowed_origins=listed("ALLOWED_ORIGINS"),
+            log_level=source.get("LOG_LEVEL", "").strip() or "INFO",
+        )
+        if settings.mail_mode not in MAIL_MODES:
+            faults.append(f"MAIL_MODE is {settings.mail_mode!r}, not one of {', '.join(MAIL_MODES)}")
+        if settings.mail_mode == "redirect" and not settings.mail_redirect_to:
+            faults.append("MAIL_REDIRECT_TO is missing, which MAIL_MODE=redirect needs")
+        if settings.mail_mode == "allowlist" and not settings.mail_allowlist:
+            faults.append("MAIL_ALLOWLIST is missing, which MAIL_MODE=allowlist needs")
+        if settings.signing_key and len(settings.signing_key) < _SIGNING_KEY_CHARACTERS:
+            faults.append(f"SIGNING_KEY has fewer than {_SIGNING_KEY_CHARACTERS} characters")
+        if faults:
+            raise ConfigurationError("The environment is not complete: " + "; ".join(faults) + ".")
+        return settings
+
+
+@cache
+def settings() -> Settings:
+    """Return the settings of this process. ``settings.cache_clear()`` reads the environment afresh."""
+    return Settings.from_env()
