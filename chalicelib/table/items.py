@@ -1,0 +1,386 @@
+"""Every item of the table. PynamoDB omits items whose class was never imported, so all of them live here."""
+
+from datetime import UTC, date, datetime
+from threading import Lock
+from typing import Any
+
+from pynamodb.attributes import (
+    Attribute,
+    BinaryAttribute,
+    BooleanAttribute,
+    DiscriminatorAttribute,
+    JSONAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+    UnicodeSetAttribute,
+)
+from pynamodb.connection.table import TableConnection
+from pynamodb.constants import STRING
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.models import Model
+
+from chalicelib.config import settings
+from chalicelib.table.keys import Key, instant
+
+_CONNECTION_LOCK = Lock()
+
+
+class InstantAttribute(Attribute[datetime]):
+    """An instant in UTC, to the millisecond, as text that sorts by time."""
+
+    attr_type = STRING
+
+    def serialize(self, value: datetime) -> str:
+        """Write the instant in UTC."""
+        return instant(value)
+
+    def deserialize(self, value: str) -> datetime:
+        """Read the instant."""
+        return datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+
+
+class DateAttribute(Attribute[date]):
+    """A calendar date as ISO 8601 text."""
+
+    attr_type = STRING
+
+    def serialize(self, value: date) -> str:
+        """Write the date."""
+        return value.isoformat()
+
+    def deserialize(self, value: str) -> date:
+        """Read the date."""
+        return date.fromisoformat(value)
+
+
+class FirstIndex(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
+    """The index that lists things."""
+
+    class Meta:
+        """Name and projection."""
+
+        index_name = "GSI1"
+        projection = KeysOnlyProjection()
+
+    gsi1_pk = UnicodeAttribute(hash_key=True, attr_name="GSI1PK")
+    gsi1_sk = UnicodeAttribute(range_key=True, attr_name="GSI1SK")
+
+
+class SecondIndex(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
+    """The second index, for lists by another order."""
+
+    class Meta:
+        """Name and projection."""
+
+        index_name = "GSI2"
+        projection = KeysOnlyProjection()
+
+    gsi2_pk = UnicodeAttribute(hash_key=True, attr_name="GSI2PK")
+    gsi2_sk = UnicodeAttribute(range_key=True, attr_name="GSI2SK")
+
+
+class Item(Model):
+    """What all rows share: keys, the class, the schema version, and the version that writes condition on."""
+
+    class Meta:
+        """Time limits in seconds; the table's name comes from the settings."""
+
+        table_name = "set by the settings"
+        connect_timeout_seconds = 2
+        read_timeout_seconds = 5
+        max_retry_attempts = 3
+        max_pool_connections = 32
+
+    pk = UnicodeAttribute(hash_key=True, attr_name="PK")
+    sk = UnicodeAttribute(range_key=True, attr_name="SK")
+    gsi1_pk = UnicodeAttribute(null=True, attr_name="GSI1PK")
+    gsi1_sk = UnicodeAttribute(null=True, attr_name="GSI1SK")
+    gsi2_pk = UnicodeAttribute(null=True, attr_name="GSI2PK")
+    gsi2_sk = UnicodeAttribute(null=True, attr_name="GSI2SK")
+    cls = DiscriminatorAttribute()
+    schema_version = NumberAttribute(default=1)
+    version = NumberAttribute(default=1)
+    expires_at = NumberAttribute(null=True)
+    """Epoch seconds after which DynamoDB may remove the row; code never relies on it."""
+
+    first_index = FirstIndex()
+    second_index = SecondIndex()
+
+    @classmethod
+    def _get_connection(cls) -> TableConnection:
+        """Share one connection among all classes: PynamoDB would make a client, and its sockets, for each."""
+        with _CONNECTION_LOCK:
+            Item.Meta.table_name = settings().table_name
+            if Item._connection is None or Item._connection.table_name != Item.Meta.table_name:
+                Item._connection = None
+                Item._connection = super()._get_connection.__func__(Item)  # type: ignore[attr-defined]
+            return Item._connection
+
+    @property
+    def key(self) -> Key:
+        """Return the primary key."""
+        return Key(self.pk, self.sk)
+
+
+def forget_connection() -> None:
+    """Drop the shared connection, so that the next use reads the environment afresh (tests, snapshots)."""
+    with _CONNECTION_LOCK:
+        Item._connection = None
+
+
+class EntityItem(Item, discriminator="entity"):
+    """An issuing entity."""
+
+    entity_id = UnicodeAttribute()
+    name = UnicodeAttribute()
+    legal_name = UnicodeAttribute(null=True)
+    colour = UnicodeAttribute()
+    address: Any = JSONAttribute(null=True)
+    tax_numbers: Any = JSONAttribute(default=list)
+    registration_number = UnicodeAttribute(null=True)
+    bank_details: Any = JSONAttribute(null=True)
+    sender_name = UnicodeAttribute(null=True)
+    sender_email = UnicodeAttribute()
+    reply_to = UnicodeAttribute(null=True)
+    website = UnicodeAttribute(null=True)
+    support_email = UnicodeAttribute(null=True)
+    locale = UnicodeAttribute()
+    time_zone = UnicodeAttribute()
+    contact_cell_required = BooleanAttribute(default=False)
+    contact_mails: Any = JSONAttribute(default=dict)
+
+
+class AccountItem(Item, discriminator="account"):
+    """An account."""
+
+    account_id = UnicodeAttribute()
+    entity_id = UnicodeAttribute()
+    name = UnicodeAttribute()
+    country = UnicodeAttribute(null=True)
+    subdivision = UnicodeAttribute(null=True)
+    payment_terms: Any = JSONAttribute()
+    cost_center_billing = BooleanAttribute(default=False)
+    currency = UnicodeAttribute()
+    locale = UnicodeAttribute(null=True)
+    time_zone = UnicodeAttribute(null=True)
+    owner_contact_id = UnicodeAttribute(null=True)
+    upstream: Any = JSONAttribute(default=dict)
+
+
+class AccountWordItem(Item, discriminator="account_word"):
+    """One word of an account's name."""
+
+    account_id = UnicodeAttribute()
+
+
+class BillGroupItem(Item, discriminator="bill_group"):
+    """A bill group."""
+
+    bill_group_id = UnicodeAttribute()
+    account_id = UnicodeAttribute()
+    entity_id = UnicodeAttribute()
+    name = UnicodeAttribute()
+    po_number = UnicodeAttribute(null=True)
+    vat_number = UnicodeAttribute(null=True)
+    registration_number = UnicodeAttribute(null=True)
+    billing_address: Any = JSONAttribute(null=True)
+    shipping_address: Any = JSONAttribute(null=True)
+    billing_frequency = UnicodeAttribute(null=True)
+    next_billing_date = DateAttribute(null=True)
+    auto_pay = BooleanAttribute(default=False)
+    contract_start = DateAttribute(null=True)
+    contract_end = DateAttribute(null=True)
+    billing_contact_id = UnicodeAttribute(null=True)
+    shipping_contact_id = UnicodeAttribute(null=True)
+    invoicing_contact_ids: Any = JSONAttribute(default=list)
+    accounts_payable_contact_ids: Any = JSONAttribute(default=list)
+    upstream: Any = JSONAttribute(default=dict)
+
+
+class SubscriptionItem(Item, discriminator="subscription"):
+    """A subscription of a bill group."""
+
+    subscription_id = UnicodeAttribute()
+    bill_group_id = UnicodeAttribute()
+    account_id = UnicodeAttribute()
+    name = UnicodeAttribute()
+    product_code = UnicodeAttribute(null=True)
+    description = UnicodeAttribute(null=True)
+    status = UnicodeAttribute()
+    quantity = UnicodeAttribute(null=True)
+    unit_amount = NumberAttribute(null=True)
+    currency = UnicodeAttribute(null=True)
+    billing_frequency = UnicodeAttribute(null=True)
+    start_date = DateAttribute(null=True)
+    end_date = DateAttribute(null=True)
+    renews_on = DateAttribute(null=True)
+
+
+class ContactItem(Item, discriminator="contact"):
+    """A contact. Its roles stand in the account's roles item and nowhere else."""
+
+    contact_id = UnicodeAttribute()
+    account_id = UnicodeAttribute()
+    kind = UnicodeAttribute()
+    status = UnicodeAttribute()
+    first_name = UnicodeAttribute(null=True)
+    last_name = UnicodeAttribute(null=True)
+    display_name = UnicodeAttribute(null=True)
+    email = UnicodeAttribute()
+    cell = UnicodeAttribute(null=True)
+    company = UnicodeAttribute(null=True)
+    address: Any = JSONAttribute(null=True)
+    job_title = UnicodeAttribute(null=True)
+    locale = UnicodeAttribute(null=True)
+    external_id = UnicodeAttribute(null=True)
+    billing_for: Any = JSONAttribute(default=list)
+    shipping_for: Any = JSONAttribute(default=list)
+    former_roles: Any = JSONAttribute(default=list)
+    created_at = InstantAttribute()
+    updated_at = InstantAttribute()
+    deleted_at = InstantAttribute(null=True)
+    upstream: Any = JSONAttribute(default=dict)
+
+
+class ContactRolesItem(Item, discriminator="contact_roles"):
+    """Who holds the contact roles of an account: two sets of ids and the latch of C2."""
+
+    account_id = UnicodeAttribute()
+    invoicing = UnicodeSetAttribute(null=True)
+    accounts_payable = UnicodeSetAttribute(null=True)
+    both_held = BooleanAttribute(default=False)
+
+
+class ContactAddressItem(Item, discriminator="contact_address"):
+    """Says which active contact of the account has this email (C3)."""
+
+    contact_id = UnicodeAttribute()
+
+
+class ContactExternalIdItem(Item, discriminator="contact_external_id"):
+    """Says which contact of the account has this external id (C1)."""
+
+    contact_id = UnicodeAttribute()
+
+
+class ErasureItem(Item, discriminator="erasure"):
+    """The state of an erasure (C4). It names ids only."""
+
+    erasure_id = UnicodeAttribute()
+    account_id = UnicodeAttribute()
+    contact_id = UnicodeAttribute()
+    status = UnicodeAttribute()
+    requested_at = InstantAttribute()
+    finished_at = InstantAttribute(null=True)
+
+
+class AuditEventItem(Item, discriminator="audit_event"):
+    """Who changed what, when, from what to what."""
+
+    audit_event_id = UnicodeAttribute()
+    at = InstantAttribute()
+    actor_kind = UnicodeAttribute()
+    actor_id = UnicodeAttribute()
+    actor_name = UnicodeAttribute()
+    action = UnicodeAttribute()
+    resource_kind = UnicodeAttribute()
+    resource_id = UnicodeAttribute()
+    account_id = UnicodeAttribute(null=True)
+    bill_group_id = UnicodeAttribute(null=True)
+    changes: Any = JSONAttribute(default=list)
+    correlation_id = UnicodeAttribute()
+
+
+class IdempotencyItem(Item, discriminator="idempotency"):
+    """What an idempotency key was used for. It lapses after 24 hours."""
+
+    body_hash = UnicodeAttribute()
+    resource_id = UnicodeAttribute()
+    status = NumberAttribute()
+    lapses_at = InstantAttribute()
+
+
+class EmailItem(Item, discriminator="email"):
+    """An email: first the outbox, later the history (I4)."""
+
+    email_id = UnicodeAttribute()
+    kind = UnicodeAttribute()
+    urgent = BooleanAttribute(default=False)
+    status = UnicodeAttribute()
+    reason = UnicodeAttribute(null=True)
+    entity_id = UnicodeAttribute()
+    account_id = UnicodeAttribute(null=True)
+    bill_group_id = UnicodeAttribute(null=True)
+    contact_id = UnicodeAttribute(null=True)
+    to: Any = JSONAttribute(default=list)
+    cc: Any = JSONAttribute(default=list)
+    locale = UnicodeAttribute()
+    context: Any = JSONAttribute(default=dict)
+    subject = UnicodeAttribute(null=True)
+    created_at = InstantAttribute()
+    not_after = InstantAttribute()
+    attempts = NumberAttribute(default=0)
+    lease_until = InstantAttribute(null=True)
+    claimed_at = InstantAttribute(null=True)
+    sent_at = InstantAttribute(null=True)
+    message_id = UnicodeAttribute(null=True)
+    events: Any = JSONAttribute(default=list)
+    correlation_id = UnicodeAttribute()
+
+
+class EmailContentItem(Item, discriminator="email_content"):
+    """What an email said, compressed. Security mails have none."""
+
+    content = BinaryAttribute(legacy_encoding=False)
+
+
+class DutyItem(Item, discriminator="duty"):
+    """Work that follows a write or falls due later. It is a hint: whoever takes it decides afresh."""
+
+    duty_id = UnicodeAttribute()
+    kind = UnicodeAttribute()
+    subject = UnicodeAttribute()
+    due = InstantAttribute()
+    tries = NumberAttribute(default=0)
+    correlation_id = UnicodeAttribute()
+
+
+class ApiKeyItem(Item, discriminator="api_key"):
+    """An API key (A11); only the hash of its secret is kept."""
+
+    key_id = UnicodeAttribute()
+    name = UnicodeAttribute()
+    scopes: Any = JSONAttribute(default=list)
+    secret_hash = UnicodeAttribute()
+    created_at = InstantAttribute()
+    created_by = UnicodeAttribute()
+    last_used_at = InstantAttribute(null=True)
+    revoked_at = InstantAttribute(null=True)
+
+
+class ApiKeyNameItem(Item, discriminator="api_key_name"):
+    """Which API keys of one name are valid: at most two, while one replaces the other (A11)."""
+
+    name = UnicodeAttribute()
+    key_ids: Any = JSONAttribute(default=list)
+
+
+class ImportItem(Item, discriminator="import"):
+    """An import: what it is to read, how far it is, and what it found."""
+
+    import_id = UnicodeAttribute()
+    kind = UnicodeAttribute()
+    status = UnicodeAttribute()
+    format = UnicodeAttribute()
+    mapping: Any = JSONAttribute(default=dict)
+    dry_run = BooleanAttribute(default=True)
+    mail = BooleanAttribute(default=False)
+    actor: Any = JSONAttribute(default=dict)
+    created_at = InstantAttribute()
+    started_at = InstantAttribute(null=True)
+    finished_at = InstantAttribute(null=True)
+    lease_until = InstantAttribute(null=True)
+    next_row = NumberAttribute(default=0)
+    counts: Any = JSONAttribute(default=dict)
+    refusals: Any = JSONAttribute(default=list)
+    reason = UnicodeAttribute(null=True)

@@ -1,0 +1,198 @@
+"""The entity chart: every row of the table, and the only place that spells a key.
+
+One table, ``PK``/``SK``, and the indexes ``GSI1`` and ``GSI2`` (keys only: a list reads the keys from the
+index and the items, strongly, from the table).
+
+=====================  ===============================  ======================  =====================================
+row                    PK                               SK                      GSI1 (PK / SK)
+=====================  ===============================  ======================  =====================================
+issuing entity         ENTITY#<entity>                  ENTITY                  ENTITIES / <entity>
+account                ACCOUNT#<account>                ACCOUNT                 ACCOUNTS / <account>
+word of account name   WORD#<first two letters>         <word>#<account>
+contact                ACCOUNT#<account>                CONTACT#<contact>       ADDRESS#<email> / <account>#<contact>
+contact roles          ACCOUNT#<account>                ROLES
+address in use (C3)    ACCOUNT#<account>                ADDRESS#<email>
+external id (C1)       ACCOUNT#<account>                EXTERNAL#<external id>
+erasure (C4)           ERASURE#<erasure>                ERASURE
+bill group             BILLGROUP#<bill group>           BILLGROUP               ACCOUNT#<account>#BILLGROUPS / <id>
+subscription           BILLGROUP#<bill group>           SUBSCRIPTION#<id>
+audit event            <owner: ACCOUNT#…, ENTITY#…>     AUDIT#<audit event>     CHANGES#<UTC day> / <audit event>
+email (outbox)         EMAIL#<email>                    EMAIL                   ACCOUNT#<account>#EMAILS / <email>
+content of an email    EMAIL#<email>                    CONTENT
+duty                   WORK#<kind>#<shard>              <due instant>#<duty>
+idempotency record     IDEMPOTENCY#<principal>          <key>
+API key                APIKEY#<key id>                  APIKEY                  APIKEYS / <name>#<key id>
+names of API keys      APIKEYNAME#<name>                APIKEYNAME
+import                 IMPORT#<import>                  IMPORT                  IMPORTS / <import>
+=====================  ===============================  ======================  =====================================
+
+Access patterns: a thing by its id (GetItem, BatchGetItem); an account's contacts, its audit events, a bill
+group's subscriptions (Query of a partition by prefix); entities, accounts, an account's bill groups and
+emails, contacts by email, changes by day, API keys, imports (Query of GSI1, then BatchGetItem); accounts by
+word prefix (Query of a WORD# partition); duties that are due (Query of a WORK# partition up to an instant).
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+WORD_PARTITION_LETTERS = 2
+DUTY_SHARDS = {"urgent_mail": 2, "bulk_mail": 4, "import": 1, "erase": 1}
+
+
+@dataclass(frozen=True, order=True)
+class Key:
+    """The primary key of one row, or the key of one row in an index."""
+
+    pk: str
+    sk: str
+
+
+def entity(entity_id: str) -> Key:
+    """Return the key of an issuing entity."""
+    return Key(f"ENTITY#{entity_id}", "ENTITY")
+
+
+def entity_listed(entity_id: str) -> Key:
+    """Return the index key under which issuing entities are listed."""
+    return Key("ENTITIES", entity_id)
+
+
+def account(account_id: str) -> Key:
+    """Return the key of an account."""
+    return Key(f"ACCOUNT#{account_id}", "ACCOUNT")
+
+
+def account_listed(account_id: str) -> Key:
+    """Return the index key under which accounts are listed."""
+    return Key("ACCOUNTS", account_id)
+
+
+def account_word(word: str, account_id: str) -> Key:
+    """Return the key of one word of an account's name; ``word`` is folded as ``accounts.rules`` does."""
+    return Key(f"WORD#{word[:WORD_PARTITION_LETTERS]}", f"{word}#{account_id}")
+
+
+def contact(account_id: str, contact_id: str) -> Key:
+    """Return the key of a contact."""
+    return Key(f"ACCOUNT#{account_id}", f"CONTACT#{contact_id}")
+
+
+def contact_by_email(email: str, account_id: str, contact_id: str) -> Key:
+    """Return the index key under which the contacts with one email are listed (C6)."""
+    return Key(f"ADDRESS#{email}", f"{account_id}#{contact_id}")
+
+
+def contact_roles(account_id: str) -> Key:
+    """Return the key of the item that holds an account's contact roles (C2)."""
+    return Key(f"ACCOUNT#{account_id}", "ROLES")
+
+
+def contact_address(account_id: str, email: str) -> Key:
+    """Return the key whose existence says that an active contact of the account has this email (C3)."""
+    return Key(f"ACCOUNT#{account_id}", f"ADDRESS#{email}")
+
+
+def contact_external_id(account_id: str, external_id: str) -> Key:
+    """Return the key whose existence says that a contact of the account has this external id (C1)."""
+    return Key(f"ACCOUNT#{account_id}", f"EXTERNAL#{external_id}")
+
+
+def erasure(erasure_id: str) -> Key:
+    """Return the key of the state of an erasure."""
+    return Key(f"ERASURE#{erasure_id}", "ERASURE")
+
+
+def bill_group(bill_group_id: str) -> Key:
+    """Return the key of a bill group."""
+    return Key(f"BILLGROUP#{bill_group_id}", "BILLGROUP")
+
+
+def bill_group_listed(account_id: str, bill_group_id: str) -> Key:
+    """Return the index key under which an account's bill groups are listed."""
+    return Key(f"ACCOUNT#{account_id}#BILLGROUPS", bill_group_id)
+
+
+def subscription(bill_group_id: str, subscription_id: str) -> Key:
+    """Return the key of a subscription."""
+    return Key(f"BILLGROUP#{bill_group_id}", f"SUBSCRIPTION#{subscription_id}")
+
+
+def account_audit_event(account_id: str, audit_event_id: str) -> Key:
+    """Return the key of an audit event of an account."""
+    return Key(f"ACCOUNT#{account_id}", f"AUDIT#{audit_event_id}")
+
+
+def entity_audit_event(entity_id: str, audit_event_id: str) -> Key:
+    """Return the key of an audit event of an issuing entity."""
+    return Key(f"ENTITY#{entity_id}", f"AUDIT#{audit_event_id}")
+
+
+def deployment_audit_event(audit_event_id: str) -> Key:
+    """Return the key of an audit event of the deployment itself (API keys, imports)."""
+    return Key("DEPLOYMENT", f"AUDIT#{audit_event_id}")
+
+
+def change(day: date, audit_event_id: str) -> Key:
+    """Return the index key under which the audit events of a UTC day are listed."""
+    return Key(f"CHANGES#{day.isoformat()}", audit_event_id)
+
+
+def email(email_id: str) -> Key:
+    """Return the key of an email."""
+    return Key(f"EMAIL#{email_id}", "EMAIL")
+
+
+def email_content(email_id: str) -> Key:
+    """Return the key of the content of an email that was sent."""
+    return Key(f"EMAIL#{email_id}", "CONTENT")
+
+
+def email_listed(account_id: str, email_id: str) -> Key:
+    """Return the index key under which an account's emails are listed."""
+    return Key(f"ACCOUNT#{account_id}#EMAILS", email_id)
+
+
+def duty(kind: str, subject: str, due: datetime, duty_id: str) -> Key:
+    """Return the key of a duty that falls due at ``due`` (UTC)."""
+    shard = sum(subject.encode()) % DUTY_SHARDS[kind]
+    return Key(duty_partition(kind, shard), f"{instant(due)}#{duty_id}")
+
+
+def duty_partition(kind: str, shard: int) -> str:
+    """Return the partition key of one shard of a kind of duty."""
+    return f"WORK#{kind}#{shard}"
+
+
+def instant(moment: datetime) -> str:
+    """Return ``moment`` (aware) as text in UTC that sorts by time, to the millisecond."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def idempotency(principal: str, key: str) -> Key:
+    """Return the key of the record of an idempotency key."""
+    return Key(f"IDEMPOTENCY#{principal}", key)
+
+
+def api_key(key_id: str) -> Key:
+    """Return the key of an API key."""
+    return Key(f"APIKEY#{key_id}", "APIKEY")
+
+
+def api_key_listed(name: str, key_id: str) -> Key:
+    """Return the index key under which API keys are listed."""
+    return Key("APIKEYS", f"{name}#{key_id}")
+
+
+def api_key_name(name: str) -> Key:
+    """Return the key of the item that holds the valid API keys of one name."""
+    return Key(f"APIKEYNAME#{name}", "APIKEYNAME")
+
+
+def import_(import_id: str) -> Key:
+    """Return the key of an import."""
+    return Key(f"IMPORT#{import_id}", "IMPORT")
+
+
+def import_listed(import_id: str) -> Key:
+    """Return the index key under which imports are listed."""
+    return Key("IMPORTS", import_id)

@@ -1,0 +1,379 @@
+"""Reading and writing the table: a few plain functions, and the transaction that carries every change.
+
+A use case gathers, decides and writes. When the write meets a change that came in between, ``Contended`` is
+raised, and the use case starts again from its reading (``deciding_again``): whatever forbids the change is then
+seen and explained by the rules. So conditions hold the invariants, and the rules explain the refusal.
+"""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+from pynamodb.exceptions import PutError, PynamoDBException, TransactWriteError
+from pynamodb.expressions.condition import Condition
+from pynamodb.transactions import TransactWrite
+
+from chalicelib.call import Call
+from chalicelib.errors import Invalid, Replayed, Unavailable
+from chalicelib.ids import new_id
+from chalicelib.table.items import AuditEventItem, IdempotencyItem, Item
+from chalicelib.table.keys import Key, idempotency
+
+T = TypeVar("T")
+ItemT = TypeVar("ItemT", bound=Item)
+
+IDEMPOTENCY_LIFETIME = timedelta(hours=24)
+_BATCH = 100
+_DECISIONS = 20
+_LONGEST_PAUSE_SECONDS = 0.3
+
+
+class Contended(Exception):  # noqa: N818 - it is not an error: the use case reads again and decides again.
+    """Somebody else wrote in between; nothing was written."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some items in order, and where the next page begins (None at the end)."""
+
+    items: list[Any]
+    after: str | None
+
+
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {}
+
+
+def _adapter(cls: type) -> TypeAdapter[Any]:
+    # Building an adapter costs milliseconds, using it microseconds.
+    if cls not in _ADAPTERS:
+        _ADAPTERS[cls] = TypeAdapter(cls)
+    return _ADAPTERS[cls]
+
+
+def load(cls: type[T], item: Item) -> T:
+    """Return the frozen dataclass ``cls`` made of the attributes of ``item`` that have its fields' names."""
+    values = {field.name: getattr(item, field.name) for field in fields(cls)}  # type: ignore[arg-type]
+    values = {name: value for name, value in values.items() if value is not None}
+    loaded: T = _adapter(cls).validate_python(values)
+    return loaded
+
+
+def dump(value: Any) -> dict[str, Any]:
+    """Return the fields of a frozen dataclass as attributes for an item; nested dataclasses become dicts."""
+    adapter = _adapter(type(value))
+    plain: dict[str, Any] = adapter.dump_python(value)
+    return {name: sorted(part) if isinstance(part, set | frozenset) else part for name, part in plain.items()}
+
+
+def get(cls: type[ItemT], key: Key) -> ItemT | None:
+    """Read one item strongly consistently; None when there is none."""
+    with _table_errors():
+        try:
+            item = cls.get(key.pk, key.sk, consistent_read=True)
+        except cls.DoesNotExist:
+            return None
+    return item
+
+
+def gather(call: Call, *keys: Key) -> list[Any]:
+    """Read ``keys`` strongly consistently in one go, in order; None for each that does not exist.
+
+    The record of the call's idempotency key is read along with them. Raises Replayed when the key was used
+    for the same request within 24 hours, Invalid when for another.
+    """
+    record_key = idempotency(call.idempotency.principal, call.idempotency.key) if call.idempotency else None
+    found = batch(list(keys) + ([record_key] if record_key else []))
+    record = found.get(record_key) if record_key else None
+    if isinstance(record, IdempotencyItem):
+        _refuse_reuse(call, record)
+    return [found.get(key) for key in keys]
+
+
+def batch(keys: Sequence[Key]) -> dict[Key, Any]:
+    """Read any number of keys strongly consistently, in batches of 100; missing ones are left out."""
+    found: dict[Key, Any] = {}
+    wanted = list(dict.fromkeys(keys))
+    with _table_errors():
+        for start in range(0, len(wanted), _BATCH):
+            chunk = [(key.pk, key.sk) for key in wanted[start : start + _BATCH]]
+            for item in Item.batch_get(chunk, consistent_read=True):
+                found[item.key] = item
+    return found
+
+
+def query(
+    pk: str,
+    prefix: str = "",
+    *,
+    limit: int,
+    after: str | None = None,
+    until: str | None = None,
+    newest_first: bool = False,
+) -> Page:
+    """Read a page of one partition, strongly consistently, in order of the sort key.
+
+    ``after`` is the sort key that the last page ended with; ``until`` bounds the sort key, exclusively.
+    """
+    condition: Condition | None = None
+    if until is not None:
+        condition = Item.sk < until
+    elif prefix:
+        condition = Item.sk.startswith(prefix)
+    start = {"PK": {"S": pk}, "SK": {"S": after}} if after else None
+    rows, last = _page(pk, condition, None, limit, start, newest_first)
+    return Page([Item.from_raw_data(row) for row in rows], last["SK"]["S"] if last else None)
+
+
+def query_index(
+    pk: str,
+    prefix: str = "",
+    *,
+    limit: int,
+    after: str | None = None,
+    until: str | None = None,
+    newest_first: bool = False,
+) -> Page:
+    """Read a page of one partition of GSI1 in order, then its items strongly from the table.
+
+    The index lags: a new item may be missing for a moment, and an item that has moved in the index is still
+    returned, so callers check what they filter by. ``after`` is the text that the last page ended with.
+    """
+    condition: Condition | None = None
+    if until is not None:
+        condition = Item.gsi1_sk < until
+    elif prefix:
+        condition = Item.gsi1_sk.startswith(prefix)
+    start = None
+    if after:
+        item_pk, item_sk, index_sk = after.split("\n")
+        start = {
+            "PK": {"S": item_pk},
+            "SK": {"S": item_sk},
+            "GSI1PK": {"S": pk},
+            "GSI1SK": {"S": index_sk},
+        }
+    rows, last = _page(pk, condition, "GSI1", limit, start, newest_first)
+    keys = [Key(row["PK"]["S"], row["SK"]["S"]) for row in rows]
+    found = batch(keys)
+    position = "\n".join((last["PK"]["S"], last["SK"]["S"], last["GSI1SK"]["S"])) if last else None
+    return Page([found[key] for key in keys if key in found], position)
+
+
+def _page(
+    pk: str,
+    condition: Condition | None,
+    index: str | None,
+    limit: int,
+    start: dict[str, Any] | None,
+    newest_first: bool,
+) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    # The connection is asked directly: a model's query filters by class, which a keys-only index lacks.
+    with _table_errors():
+        answer = Item._get_connection().query(
+            pk,
+            range_key_condition=condition,
+            index_name=index,
+            consistent_read=index is None,
+            limit=limit,
+            exclusive_start_key=start,
+            scan_index_forward=not newest_first,
+        )
+    return answer["Items"], answer.get("LastEvaluatedKey")
+
+
+def replace(item: Item) -> None:
+    """Write ``item`` if nobody changed it since it was read; raises Contended otherwise. Its version rises.
+
+    For changes that need no audit event (leases, progress, statuses of mails). A lost response may make the
+    retry meet its own write: then Contended is raised too, and the caller reads again.
+    """
+    expected = item.version
+    item.version = expected + 1
+    _put(item, Item.version == expected)
+
+
+def create(item: Item) -> None:
+    """Write ``item`` if it does not exist yet; raises Contended otherwise."""
+    _put(item, Item.pk.does_not_exist())
+
+
+def remove(key: Key) -> None:
+    """Delete the row at ``key``, whether it exists or not."""
+    with _table_errors():
+        Item(key.pk, key.sk).delete()
+
+
+def _put(item: Item, condition: Condition) -> None:
+    with _table_errors():
+        try:
+            item.save(condition)
+        except PutError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                raise Contended from error
+            raise
+
+
+class Transaction:
+    """All writes of one use case: they happen together or not at all.
+
+    The audit event is also the receipt. Its put is conditional on its own fresh id being unused, so when a
+    request is repeated after its response was lost, the repetition fails on the audit event, and on that alone
+    it is certain that the first attempt took effect.
+    """
+
+    def __init__(self, call: Call) -> None:
+        """Begin to collect the writes of ``call``."""
+        self._call = call
+        self._writes: dict[Key, tuple[str, Item, Condition | None]] = {}
+        self._receipts: set[Key] = set()
+        self._after: list[Callable[[], None]] = []
+        self._answer: tuple[str, int] | None = None
+
+    def create(self, item: Item) -> None:
+        """Add an item that may not exist yet."""
+        if isinstance(item, AuditEventItem):
+            self._receipts.add(item.key)
+        self._writes[item.key] = ("put", item, Item.pk.does_not_exist())
+
+    def replace(self, item: Item) -> None:
+        """Write an item that was read, if nobody changed it since. Its version rises."""
+        expected = item.version
+        item.version = expected + 1
+        self._writes[item.key] = ("put", item, Item.version == expected)
+
+    def overwrite(self, item: Item) -> None:
+        """Write an item whatever stands there."""
+        self._writes[item.key] = ("put", item, None)
+
+    def check(self, item: Item) -> None:
+        """Require that an item that was read has not been changed since. A write of the same item suffices."""
+        self._writes.setdefault(item.key, ("check", item, Item.version == item.version))
+
+    def check_absent(self, key: Key) -> None:
+        """Require that there is no item at ``key``."""
+        self._writes.setdefault(key, ("check", Item(key.pk, key.sk), Item.pk.does_not_exist()))
+
+    def delete(self, item: Item) -> None:
+        """Delete an item that was read, if nobody changed it since."""
+        self._writes[item.key] = ("delete", item, Item.version == item.version)
+
+    def answers(self, resource_id: str, status: int) -> None:
+        """Say what a repetition under the same idempotency key is answered with."""
+        self._answer = (resource_id, status)
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Run ``action`` once the writes are certain. It may be lost in a crash, so it may only be a hint."""
+        self._after.append(action)
+
+    def commit(self) -> None:
+        """Write everything. Raises Contended when somebody else wrote in between; Unavailable on failure."""
+        self._add_idempotency_record()
+        token = new_id("", self._call.now)
+        order: list[Key] = []
+        with _table_errors():
+            transaction = TransactWrite(connection=Item._get_connection().connection, client_request_token=token)
+            # PynamoDB sends the kinds in this order, and the cancellation reasons come back in it.
+            for wanted in ("check", "delete", "put"):
+                for key, (kind, item, condition) in self._writes.items():
+                    if kind == wanted:
+                        order.append(key)
+                        _add(transaction, kind, item, condition)
+            try:
+                with transaction:
+                    pass
+            except TransactWriteError as error:
+                if not self._was_committed(error, order):
+                    raise
+        for action in self._after:
+            action()
+
+    def _was_committed(self, error: TransactWriteError, order: list[Key]) -> bool:
+        if error.cause_response_code in {"TransactionConflictException", "TransactionInProgressException"}:
+            raise Contended from error
+        if error.cause_response_code != "TransactionCanceledException":
+            return False
+        failed = {key: reason for key, reason in zip(order, error.cancellation_reasons, strict=True) if reason}
+        if any(reason.code == "ConditionalCheckFailed" and key in self._receipts for key, reason in failed.items()):
+            return True
+        if all(reason.code in {"ConditionalCheckFailed", "TransactionConflict"} for reason in failed.values()):
+            raise Contended from error
+        return False
+
+    def _add_idempotency_record(self) -> None:
+        used = self._call.idempotency
+        if used is None:
+            return
+        if self._answer is None:
+            raise RuntimeError("A use case under an idempotency key must say what it answers.")
+        key = idempotency(used.principal, used.key)
+        lapses_at = self._call.now + IDEMPOTENCY_LIFETIME
+        record = IdempotencyItem(
+            key.pk,
+            key.sk,
+            body_hash=used.body_hash,
+            resource_id=self._answer[0],
+            status=self._answer[1],
+            lapses_at=lapses_at,
+            expires_at=int(lapses_at.timestamp()),
+        )
+        unused = Item.pk.does_not_exist() | (IdempotencyItem.lapses_at <= self._call.now)
+        self._writes[key] = ("put", record, unused)
+
+
+def _add(transaction: TransactWrite, kind: str, item: Item, condition: Condition | None) -> None:
+    if kind == "put":
+        transaction.save(item, condition)
+    elif kind == "delete":
+        transaction.delete(item, condition)
+    elif condition is not None:
+        transaction.condition_check(type(item), item.pk, item.sk, condition)
+
+
+def deciding_again(attempt: Callable[[], T]) -> T:
+    """Run ``attempt`` until it is not contended, reading and deciding afresh each time.
+
+    Raises Unavailable after 20 contended attempts, with nothing written.
+    """
+    for number in range(_DECISIONS):
+        try:
+            return attempt()
+        except Contended:
+            # The pause only spreads the contenders; it needs no strong randomness.
+            time.sleep(random.uniform(0, min(0.01 * 2**number, _LONGEST_PAUSE_SECONDS)))  # noqa: S311
+    raise Unavailable("Too many changes are being made to this at once. Nothing was changed; try again.")
+
+
+def _refuse_reuse(call: Call, record: IdempotencyItem) -> None:
+    if call.idempotency is None or record.lapses_at <= call.now:
+        return
+    if record.body_hash == call.idempotency.body_hash:
+        raise Replayed(record.resource_id, int(record.status))
+    raise Invalid(
+        "idempotency_key_reused",
+        "This Idempotency-Key was used for another request. Use a new key for a new request.",
+    )
+
+
+class _table_errors:  # noqa: N801 - it is used like a function.
+    """Turn what is left after the client's bounded retries into an honest refusal."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, PynamoDBException) and error.cause_response_code in {None, *_PASSING}:
+            raise Unavailable("The database did not answer. Nothing is known to be changed; try again.") from error
+
+
+_PASSING = {
+    "InternalServerError",
+    "LimitExceededException",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "ThrottlingException",
+}
