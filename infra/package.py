@@ -1,0 +1,218 @@
+"""Builds what is deployed: ``deployment.zip`` and ``sam.json``, by ``chalice package`` from tracked files.
+
+``python -m infra.package [folder]`` writes into ``build`` unless told otherwise, and fails rather than leave
+a package there that Lambda would refuse.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+# What the functions run, and what describes them. Nothing else of the checkout can reach the package.
+SOURCES = ("app.py", "chalicelib", "requirements.txt", ".chalice/config.json", "infra/policies")
+CHALICE_STAGE = "deployed"
+MEANT_RUNTIME = "python3.13"
+# Lambda's own limits: 50 MB zipped when uploaded directly, 250 MB unzipped; some room is left.
+ZIPPED_LIMIT = 50_000_000
+UNZIPPED_LIMIT = 240_000_000
+
+_HANDLER_BY_REFERENCE = "${APIHandler.Arn}"
+_HANDLER_BY_NAME = (
+    "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${AWS::StackName}-APIHandler"
+)
+
+
+class PackageError(Exception):
+    """The package cannot be deployed; the message says why."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package on disk."""
+
+    template: Path
+    archive: Path
+    runtime: str
+    unzipped: int
+
+    @property
+    def zipped(self) -> int:
+        """Size of the archive in bytes."""
+        return self.archive.stat().st_size
+
+
+def build(out: Path, root: Path = ROOT) -> Package:
+    """Package the service of the checkout ``root`` into the folder ``out``, which is made or overwritten.
+
+    Raises PackageError when the result could not be deployed.
+    """
+    source = out / "source"
+    _copy_sources(root, source)
+    merge = source / "resources.json"
+    # By way of JSON: read as YAML, Chalice would write YAML, with anchors that CloudFormation refuses.
+    merge.write_text(json.dumps(yaml.safe_load((root / "infra/resources.yaml").read_text())))
+    for stale in ("sam.json", "deployment.zip"):
+        (out / stale).unlink(missing_ok=True)
+    _run_chalice(source, merge, out)
+    template_path = out / "sam.json"
+    template = json.loads(template_path.read_text())
+    finish(template)
+    template_path.write_text(json.dumps(template, indent=1) + "\n")
+    archive = out / "deployment.zip"
+    return Package(template_path, archive, _runtime_of(template), check_archive(archive))
+
+
+def finish(template: dict[str, Any]) -> None:
+    """Mend in place what a merge cannot say. Raises PackageError when a resource has no type.
+
+    The integrations name APIHandler by its name rather than refer to it, so that APIHandler may refer to the
+    API for PUBLIC_URL; and the binary types of the definition are told to SAM as well.
+    """
+    untyped = [name for name, resource in template["Resources"].items() if "Type" not in resource]
+    if untyped:
+        raise PackageError(
+            f"infra/resources.yaml adds to {', '.join(sorted(untyped))}, which the application does not have."
+        )
+    properties = template["Resources"]["RestAPI"]["Properties"]
+    definition = properties["DefinitionBody"]
+    properties["BinaryMediaTypes"] = definition["x-amazon-apigateway-binary-media-types"]
+    for integration in _integrations(definition):
+        uri = integration.get("uri")
+        if uri:
+            uri["Fn::Sub"] = uri["Fn::Sub"].replace(_HANDLER_BY_REFERENCE, _HANDLER_BY_NAME)
+    if _HANDLER_BY_REFERENCE in json.dumps(definition):
+        raise PackageError("The definition of the API still refers to APIHandler, which refers to the API.")
+
+
+def check_archive(archive: Path) -> int:
+    """Return the unzipped size in bytes. Raises PackageError when Lambda could not run the archive."""
+    faults: list[str] = []
+    with zipfile.ZipFile(archive) as opened:
+        unzipped = sum(entry.file_size for entry in opened.infolist())
+        for name in opened.namelist():
+            if name.endswith(".dist-info/WHEEL"):
+                tags = [
+                    line.partition(b":")[2].strip().decode()
+                    for line in opened.read(name).splitlines()
+                    if line.startswith(b"Tag:")
+                ]
+                faults.extend(
+                    f"{name.split('/')[0]} was compiled on this machine ({tag}) and may not run on Lambda"
+                    for tag in tags
+                    if tag.rpartition("-")[2].startswith("linux_")
+                )
+    zipped = archive.stat().st_size
+    if zipped > ZIPPED_LIMIT:
+        faults.append(f"the archive has {zipped} bytes, of at most {ZIPPED_LIMIT}")
+    if unzipped > UNZIPPED_LIMIT:
+        faults.append(f"the archive has {unzipped} bytes unzipped, of at most {UNZIPPED_LIMIT}")
+    if faults:
+        raise PackageError("This package cannot be deployed: " + "; ".join(faults) + ".")
+    return unzipped
+
+
+def _integrations(definition: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for methods in definition["paths"].values():
+        for method in methods.values():
+            if "x-amazon-apigateway-integration" in method:
+                yield method["x-amazon-apigateway-integration"]
+
+
+def _runtime_of(template: dict[str, Any]) -> str:
+    runtimes = {
+        resource["Properties"]["Runtime"]
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
+    return ", ".join(sorted(runtimes))
+
+
+def _copy_sources(root: Path, source: Path) -> None:
+    """Copy the tracked files among SOURCES, keeping Chalice's own store of what it packaged before."""
+    if source.exists():
+        for entry in source.iterdir():
+            if entry.name == ".chalice":
+                continue
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    for path in _tracked(root):
+        target = source / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(root / path, target)
+
+
+def _tracked(root: Path) -> list[str]:
+    if not (root / ".git").exists():
+        files = (found for name in SOURCES for found in [root / name, *(root / name).rglob("*")])
+        return sorted(
+            str(found.relative_to(root))
+            for found in files
+            if found.is_file() and "__pycache__" not in found.parts
+        )
+    tracked = [path for path in _git_files(root, "--cached") if (root / path).is_file()]
+    left_out = _git_files(root, "--others", "--exclude-standard")
+    if left_out:
+        print(f"Not tracked by git and therefore left out: {', '.join(left_out)}", file=sys.stderr)
+    return tracked
+
+
+def _git_files(root: Path, *options: str) -> list[str]:
+    command = ["git", "ls-files", "-z", *options, "--", *SOURCES]
+    listed = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
+    return [path for path in listed.split("\0") if path]
+
+
+def _run_chalice(source: Path, merge: Path, out: Path) -> None:
+    # Nothing is asked of AWS; Chalice only wants to hear of some region. The settings must not be needed to
+    # import the application, so none are given.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment |= {"AWS_DEFAULT_REGION": "eu-central-1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    arguments = ["--project-dir", str(source), "package", "--stage", CHALICE_STAGE, "--merge-template", str(merge)]
+    done = subprocess.run(
+        [sys.executable, "-c", "from chalice.cli import main; main()", *arguments, str(out)],
+        cwd=source,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = (done.stdout + done.stderr).strip()
+    # Chalice goes on without a dependency that it could not build, and only says so.
+    if done.returncode != 0 or "Could not install dependencies" in said:
+        raise PackageError(f"chalice package failed:\n{said}")
+
+
+def main() -> int:
+    """Package the service and say what came of it."""
+    parser = argparse.ArgumentParser(description="Package the service for deployment.")
+    parser.add_argument("out", nargs="?", type=Path, default=ROOT / "build", help="folder to write into")
+    out: Path = parser.parse_args().out.resolve()
+    try:
+        package = build(out)
+    except PackageError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{package.archive}: {package.zipped / 1e6:.1f} MB, {package.unzipped / 1e6:.1f} MB unzipped.")
+    print(f"{package.template}: runtime {package.runtime}.")
+    if package.runtime != MEANT_RUNTIME:
+        print(
+            f"WARNING: this is for {package.runtime}, because that Python packaged it. The service is meant for "
+            f"{MEANT_RUNTIME}: package with that Python before deploying to AWS.",
+            file=sys.stderr,
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
