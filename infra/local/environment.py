@@ -1,0 +1,84 @@
+"""The environment of the local service: the same variables that the deployed functions get."""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from infra.local.engine import REGION
+from infra.local.template import Template
+
+ACCOUNT_ID = "000000000000"
+_LOOPBACK_NAMES = {"localhost"}
+_REMOVED = (
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_SESSION_TOKEN",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+)
+
+
+class NotLocalError(Exception):
+    """An endpoint is not on this machine; the message names the variable."""
+
+
+def base(endpoint: str, ses_endpoint: str | None = None, given: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment without the names of resources: credentials that work nowhere, local endpoints.
+
+    A DynamoDB engine of the user's own may be given as ``AWS_ENDPOINT_URL_DYNAMODB``. Raises NotLocalError
+    when any endpoint is not on this machine, so that the local service never reaches AWS.
+    """
+    source = os.environ if given is None else given
+    kept = {
+        name: value
+        for name, value in source.items()
+        if name not in _REMOVED and not name.startswith("AWS_ENDPOINT_URL")
+    }
+    environment = kept | {
+        "AWS_ACCESS_KEY_ID": ACCOUNT_ID,
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": endpoint,
+        "NO_PROXY": "127.0.0.1,localhost,::1",
+        "no_proxy": "127.0.0.1,localhost,::1",
+    }
+    if ses_endpoint is not None:
+        environment["AWS_ENDPOINT_URL_SESV2"] = ses_endpoint
+    if "AWS_ENDPOINT_URL_DYNAMODB" in source:
+        environment["AWS_ENDPOINT_URL_DYNAMODB"] = source["AWS_ENDPOINT_URL_DYNAMODB"]
+    refuse_remote_endpoints(environment)
+    return environment
+
+
+def service(
+    environment: Mapping[str, str], template: Template, values: Mapping[str, str], own: Mapping[str, str]
+) -> dict[str, str]:
+    """Add to ``environment`` what the template gives to every function, and then ``own``.
+
+    ``values`` are those of the resources, as ``resources.create`` returns them.
+    """
+    powertools = {"POWERTOOLS_SERVICE_NAME": "counterfoil", "POWERTOOLS_METRICS_NAMESPACE": "Counterfoil"}
+    return {**environment, **powertools, **template.environment(values), **own}
+
+
+def refuse_remote_endpoints(environment: Mapping[str, str]) -> None:
+    """Raise NotLocalError when an AWS endpoint in ``environment`` is missing or not on this machine."""
+    for name in ("AWS_ENDPOINT_URL", *(key for key in environment if key.startswith("AWS_ENDPOINT_URL_"))):
+        endpoint = environment.get(name, "")
+        if not _is_loopback(urlsplit(endpoint).hostname or ""):
+            raise NotLocalError(f"{name} is {endpoint!r}; the local service talks to this machine only.")
+
+
+def _is_loopback(host: str) -> bool:
+    if host in _LOOPBACK_NAMES:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
