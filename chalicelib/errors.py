@@ -95,7 +95,7 @@ class Unavailable(CounterfoilError):
         self.retry_after = retry_after
 
 
-class Replayed(Exception):  # noqa: N818 - it is not an error but an answer that was given before.
+class Replayed(Exception):
     """The idempotency key was used before with the same content; the first answer is to be repeated."""
 
     def __init__(self, resource_id: str, status: int) -> None:

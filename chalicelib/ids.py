@@ -26,6 +26,19 @@ def new_id(prefix: str, now: datetime) -> str:
     return f"{prefix}{ULID.from_bytes(raw)}"
 
 
+def first_id(prefix: str, moment: datetime) -> str:
+    """Return the smallest id that ``new_id`` can make at ``moment``."""
+    milliseconds = int(moment.timestamp() * 1000)
+    return f"{prefix}{ULID.from_bytes(milliseconds.to_bytes(_TIME_BYTES, 'big') + bytes(_RANDOM_BYTES))}"
+
+
+def time_of_id(prefix: str, text: str) -> datetime:
+    """Return the instant (UTC) at which the id was made. Raises ValueError when it is not such an id."""
+    if not is_own_id(prefix, text):
+        raise ValueError(f"{text!r} is not an id with the prefix {prefix!r}.")
+    return ULID.from_str(text.removeprefix(prefix)).datetime
+
+
 def is_vendor_id(text: str) -> bool:
     """Tell whether ``text`` may name an entity, account, bill group, subscription or invoice (DESIGN §4)."""
     return VENDOR_ID.fullmatch(text) is not None

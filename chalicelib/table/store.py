@@ -32,7 +32,7 @@ _DECISIONS = 20
 _LONGEST_PAUSE_SECONDS = 0.3
 
 
-class Contended(Exception):  # noqa: N818 - it is not an error: the use case reads again and decides again.
+class Contended(Exception):
     """Somebody else wrote in between; nothing was written."""
 
 
@@ -134,17 +134,18 @@ def query_index(
     *,
     limit: int,
     after: str | None = None,
-    until: str | None = None,
+    span: tuple[str, str] | None = None,
     newest_first: bool = False,
 ) -> Page:
     """Read a page of one partition of GSI1 in order, then its items strongly from the table.
 
     The index lags: a new item may be missing for a moment, and an item that has moved in the index is still
-    returned, so callers check what they filter by. ``after`` is the text that the last page ended with.
+    returned, so callers check what they filter by. ``after`` is the text that the last page ended with;
+    ``span`` bounds the index's sort key, both ends included.
     """
     condition: Condition | None = None
-    if until is not None:
-        condition = Item.gsi1_sk < until
+    if span is not None:
+        condition = Item.gsi1_sk.between(*span)
     elif prefix:
         condition = Item.gsi1_sk.startswith(prefix)
     start = None
