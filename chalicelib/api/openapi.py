@@ -1,0 +1,245 @@
+"""The OpenAPI 3.1 document, made of the declarations of the routes and of nothing else."""
+
+import inspect
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.json_schema import models_json_schema
+
+from chalicelib.access.rules import PERMISSIONS
+from chalicelib.api import paging, paths, problems
+from chalicelib.api.models import Problem
+from chalicelib.api.routes import WRITES, Route
+
+VERSION = "0.1.0"
+
+_REF = "#/components/schemas/{model}"
+_TEXT = {"type": "string"}
+_ETAG_SCHEMA = {"type": "string", "pattern": '^"(0|[1-9][0-9]{0,14})"$', "examples": ['"3"']}
+
+_SAID = {
+    200: "Done.",
+    201: "Created.",
+    202: "Accepted; it happens later.",
+    204: "Done; there is nothing to say.",
+    302: "Elsewhere.",
+    304: "Unchanged since the version in If-None-Match.",
+    400: "The request cannot be read.",
+    401: "It is not known who asks.",
+    403: "The caller may not do this.",
+    404: "There is nothing here by that name.",
+    409: "The present state forbids it.",
+    413: "The body is too large.",
+    415: "The body is not declared as JSON.",
+    422: "The content cannot be accepted; `errors` names the fields.",
+    428: "If-Match is missing.",
+    429: "Too many requests.",
+    500: "A fault of ours; the correlation id leads to it.",
+    503: "A dependency does not answer; try again.",
+}
+
+
+class Document(BaseModel):
+    """An OpenAPI 3.1 document."""
+
+    model_config = ConfigDict(extra="allow")
+
+    openapi: str
+
+
+def document(routes: Iterable[Route], server: str) -> dict[str, Any]:
+    """Return the document for ``routes`` as served at the address ``server``."""
+    declared = list(routes)
+    schemas, definitions = _schemas(declared)
+    tags = list(dict.fromkeys(route.tag for route in declared))
+    described: dict[str, Any] = {}
+    for route in declared:
+        methods = described.setdefault(route.path, {})
+        if route.parameters:
+            methods.setdefault("parameters", [_path_parameter(name) for name in route.parameters])
+        methods[route.method.lower()] = _operation(route, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Counterfoil",
+            "version": VERSION,
+            "description": "Billing contacts, invoices by mail, payment reminders and a customer portal.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": server}],
+        "tags": [{"name": tag} for tag in tags],
+        "paths": described,
+        "components": {
+            "schemas": definitions,
+            "responses": {f"Problem{status}": _problem_response(status) for status in _PROBLEM_STATUSES},
+            "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer", "bearerFormat": "cf_…"}},
+        },
+    }
+
+
+_PROBLEM_STATUSES = sorted(set(problems.STATUSES.values()) - {405})
+
+
+def _schemas(routes: list[Route]) -> tuple[dict[Any, Any], dict[str, Any]]:
+    """Return for each model the reference to its schema, and all schemas by name."""
+    wanted: dict[tuple[Any, Any], None] = {(Problem, "serialization"): None}
+    for route in routes:
+        if route.body is not None:
+            wanted[(route.body, "validation")] = None
+        for model in route.returns.values():
+            if model is not None:
+                wanted[(model, "serialization")] = None
+    references, whole = models_json_schema(list(wanted), ref_template=_REF)
+    return dict(references), whole.get("$defs", {})
+
+
+def _operation(route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
+    text = inspect.getdoc(route.view) or ""
+    summary, _, description = text.partition("\n")
+    operation: dict[str, Any] = {
+        "operationId": getattr(route.view, "__name__", route.path),
+        "summary": summary.rstrip("."),
+        "tags": [route.tag],
+        "security": [] if route.public else [{"apiKey": []}],
+        "responses": _responses(route, schemas),
+    }
+    notes = [description.strip(), _scope_note(route), _codes_note(route)]
+    if any(notes):
+        operation["description"] = "\n\n".join(note for note in notes if note)
+    parameters = _query_parameters(route) + _header_parameters(route)
+    if parameters:
+        operation["parameters"] = parameters
+    if route.body is not None:
+        operation["requestBody"] = {
+            "required": not route.body_optional,
+            "content": {"application/json": {"schema": schemas[(route.body, "validation")]}},
+        }
+    return operation
+
+
+def _scope_note(route: Route) -> str:
+    needs = PERMISSIONS.get(route.may or "")
+    return f"Scope of the API key: `{needs.scope}`." if needs and needs.scope else ""
+
+
+def _codes_note(route: Route) -> str:
+    return f"Refusals of its own: {', '.join(f'`{code}`' for code in route.raises)}." if route.raises else ""
+
+
+def _responses(route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
+    responses: dict[str, Any] = {}
+    for status, model in route.returns.items():
+        answer: dict[str, Any] = {"description": _SAID.get(status, HTTPStatus(status).phrase)}
+        headers: dict[str, Any] = {"X-Correlation-Id": {"schema": _TEXT}}
+        if route.tagged:
+            headers["ETag"] = {"schema": _ETAG_SCHEMA}
+        if model is not None:
+            answer["content"] = {"application/json": {"schema": schemas[(model, "serialization")]}}
+        responses[str(status)] = {**answer, "headers": headers}
+    if route.method == "GET" and route.tagged:
+        responses["304"] = {"description": _SAID[304], "headers": {"ETag": {"schema": _ETAG_SCHEMA}}}
+    for status in refusals_of(route):
+        responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
+    return responses
+
+
+def refusals_of(route: Route) -> list[int]:
+    """Return every status of a problem that the route can answer with, in order."""
+    statuses = {400, 422, 500, 503}
+    if not route.public:
+        statuses |= {401, 403, 429}
+    if route.parameters:
+        statuses.add(404)
+    if route.method in WRITES:
+        statuses |= {404, 409}
+    if route.body is not None:
+        statuses |= {413, 415}
+    if route.method == "PATCH":
+        statuses.add(428)
+    return sorted(statuses)
+
+
+def _problem_response(status: int) -> dict[str, Any]:
+    headers: dict[str, Any] = {"X-Correlation-Id": {"schema": _TEXT}}
+    if status == 401:
+        headers["WWW-Authenticate"] = {"schema": _TEXT}
+    if status in (429, 503):
+        headers["Retry-After"] = {"schema": {"type": "string", "pattern": "^[0-9]+$"}, "description": "Seconds."}
+    example = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": _SAID[status],
+        "code": {401: "unauthenticated", 404: "not_found"}.get(status, "a_stable_code"),
+        "correlation_id": "0f6f2f1b9d3c4a5e8b7a6c5d4e3f2a1b",
+    }
+    schema = {"$ref": _REF.format(model="Problem")}
+    content = {problems.CONTENT_TYPE: {"schema": schema, "example": example}}
+    return {"description": _SAID[status], "headers": headers, "content": content}
+
+
+def _path_parameter(name: str) -> dict[str, Any]:
+    schema = {"type": "string", "pattern": f"^{paths.SHAPES[name]}$"}
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _query_parameters(route: Route) -> list[dict[str, Any]]:
+    models: list[type[BaseModel]] = [route.query] if route.query else []
+    if route.paged:
+        models.append(paging.PageQuery)
+    found = []
+    for model in models:
+        schema = model.model_json_schema()
+        definitions = schema.get("$defs", {})
+        for name, property_schema in schema.get("properties", {}).items():
+            plain = _without_null(property_schema, definitions)
+            parameter = {"name": name, "in": "query", "required": name in schema.get("required", [])}
+            if "description" in plain:
+                parameter["description"] = plain.pop("description")
+            found.append({**parameter, "schema": plain})
+    return found
+
+
+def _without_null(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a query parameter, which can be absent but not null."""
+    result = {name: value for name, value in schema.items() if name not in ("anyOf", "title", "default")}
+    variants = [one for one in schema.get("anyOf", []) if one != {"type": "null"}]
+    if len(variants) == 1:
+        result |= variants[0]
+    elif variants:
+        result["anyOf"] = variants
+    if schema.get("default") is not None:
+        result["default"] = schema["default"]
+    if "$ref" in result:
+        result |= definitions[result.pop("$ref").rsplit("/", 1)[-1]]
+    return result
+
+
+def _header_parameters(route: Route) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    if route.versioned:
+        found.append(
+            {
+                "name": "If-Match",
+                "in": "header",
+                "required": route.method == "PATCH",
+                "schema": _ETAG_SCHEMA,
+                "description": "The version that was read: its ETag. Another version is 409.",
+            }
+        )
+    if route.repeatable and route.method in WRITES:
+        found.append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": False,
+                "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
+                "description": "A key of your own, such as a UUID. Within 24 hours the same request under the "
+                "same key takes effect once, and its answer is repeated without secrets.",
+            }
+        )
+    if route.method == "GET" and route.tagged:
+        found.append({"name": "If-None-Match", "in": "header", "required": False, "schema": _TEXT})
+    return found

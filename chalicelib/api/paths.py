@@ -1,0 +1,42 @@
+"""Parameters in paths: their shapes. A value of another shape names nothing, so it is 404."""
+
+import re
+from urllib.parse import unquote_to_bytes
+
+from chalicelib import ids
+from chalicelib.errors import NotFound
+
+_ULID = "[0-9A-HJKMNP-TV-Z]{26}"
+_VENDOR_ID = ids.VENDOR_ID.pattern
+
+SHAPES = {
+    "entity_id": _VENDOR_ID,
+    "account_id": _VENDOR_ID,
+    "bill_group_id": _VENDOR_ID,
+    "subscription_id": _VENDOR_ID,
+    "contact_id": ids.CONTACT + _ULID,
+    "email_id": ids.EMAIL + _ULID,
+    "import_id": ids.IMPORT + _ULID,
+    "key_id": ids.API_KEY + _ULID,
+}
+
+_PARAMETER = re.compile(r"{([a-z_]+)}")
+
+
+def parameters(template: str) -> tuple[str, ...]:
+    """Return the names of the parameters in a path template, in order."""
+    return tuple(_PARAMETER.findall(template))
+
+
+def read(raw: dict[str, str] | None, names: tuple[str, ...]) -> dict[str, str]:
+    """Return the decoded values of the path parameters. Raises NotFound for a value of the wrong shape."""
+    values: dict[str, str] = {}
+    for name in names:
+        try:
+            value = unquote_to_bytes((raw or {}).get(name, "")).decode("utf-8")
+        except UnicodeDecodeError:
+            raise NotFound from None
+        if not re.fullmatch(SHAPES[name], value):
+            raise NotFound
+        values[name] = value
+    return values

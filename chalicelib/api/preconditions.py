@@ -1,0 +1,58 @@
+"""The headers of a write: If-Match, If-None-Match and Idempotency-Key."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from chalicelib.api.problems import Malformed, PreconditionRequired
+
+_ETAG = re.compile(r'"([1-9]\d{0,14}|0)"')
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
+
+
+def etag_of(version: int) -> str:
+    """Return the entity tag of a version."""
+    return f'"{version}"'
+
+
+def if_match(value: str | None, *, required: bool) -> int | None:
+    """Return the version in If-Match. Raises Malformed, or PreconditionRequired when it is needed and absent."""
+    if value is None:
+        if required:
+            raise PreconditionRequired
+        return None
+    match = _ETAG.fullmatch(value.strip())
+    if match is None:
+        raise Malformed(
+            "bad_if_match",
+            'If-Match must be one version as it stood in the ETag, in quotes, for example "3". '
+            "Lists, * and weak tags (W/) are not possible.",
+        )
+    return int(match.group(1))
+
+
+def is_unchanged(if_none_match: str | None, version: int) -> bool:
+    """Tell whether If-None-Match holds the version, so that 304 is the answer. Weak comparison, as RFC 9110."""
+    if if_none_match is None:
+        return False
+    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return etag_of(version) in tags or tags == ["*"]
+
+
+def idempotency_key(value: str | None) -> str | None:
+    """Return the Idempotency-Key. Raises Malformed unless it is 1 to 255 printable ASCII characters."""
+    if value is None:
+        return None
+    if not _IDEMPOTENCY_KEY.fullmatch(value):
+        raise Malformed(
+            "bad_idempotency_key", "Idempotency-Key must be 1 to 255 printable ASCII characters, such as a UUID."
+        )
+    return value
+
+
+def hash_of_request(method: str, template: str, path: Mapping[str, str], query: Any, body: Any) -> str:
+    """Return the hash that tells repeats of a request from other requests under the same key."""
+    canonical = json.dumps([method, template, dict(path), query, body], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,113 @@
+"""Errors that exist in HTTP only, and the mapping of every error to ``application/problem+json`` (RFC 9457)."""
+
+from http import HTTPStatus
+from typing import Any
+
+from chalicelib import errors
+from chalicelib.errors import CounterfoilError
+
+CONTENT_TYPE = "application/problem+json"
+
+
+class Malformed(CounterfoilError):
+    """The request cannot be read: 400."""
+
+
+class UnsupportedMediaType(CounterfoilError):
+    """The body is not declared as JSON: 415."""
+
+    def __init__(self) -> None:
+        """Say what to declare."""
+        super().__init__("unsupported_media_type", "Send the body as Content-Type: application/json in UTF-8.")
+
+
+class TooLarge(CounterfoilError):
+    """The body is too large: 413."""
+
+    def __init__(self, limit: int) -> None:
+        """Say what is allowed, in bytes."""
+        super().__init__("body_too_large", f"The body is larger than {limit} bytes. Send less at once.")
+
+
+class MethodNotAllowed(CounterfoilError):
+    """The path exists, the method does not: 405."""
+
+    def __init__(self, method: str, allowed: str) -> None:
+        """Say what is allowed: methods, separated by commas."""
+        super().__init__("method_not_allowed", f"{method} is not possible here. Possible: {allowed}.")
+        self.allowed = allowed
+
+
+class PreconditionRequired(CounterfoilError):
+    """A change without If-Match: 428."""
+
+    def __init__(self) -> None:
+        """Say what to send."""
+        super().__init__("if_match_required", 'Send the version that you read as If-Match, for example If-Match: "3".')
+
+
+class Unhandled(CounterfoilError):
+    """A fault of ours: 500. It says nothing about itself; the log does."""
+
+    def __init__(self) -> None:
+        """Say what can be done."""
+        super().__init__(
+            "internal_error",
+            "Something failed here. The request can be repeated with the same Idempotency-Key. "
+            "If it fails again, report the correlation id.",
+        )
+
+
+STATUSES: dict[type[CounterfoilError], int] = {
+    Malformed: 400,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    MethodNotAllowed: 405,
+    errors.StaleVersion: 409,
+    errors.Conflict: 409,
+    TooLarge: 413,
+    UnsupportedMediaType: 415,
+    errors.Invalid: 422,
+    PreconditionRequired: 428,
+    errors.LimitReached: 429,
+    Unhandled: 500,
+    errors.Unavailable: 503,
+}
+
+
+def status_of(error: CounterfoilError) -> int:
+    """Return the status that answers ``error``; an unknown class is a fault of ours, 500."""
+    return next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), 500)
+
+
+def headers_of(error: CounterfoilError) -> dict[str, str]:
+    """Return the headers that belong to the answer to ``error``."""
+    match error:
+        case errors.Unauthenticated():
+            return {"WWW-Authenticate": 'Bearer realm="counterfoil"'}
+        case MethodNotAllowed():
+            return {"Allow": error.allowed}
+        case errors.LimitReached() | errors.Unavailable():
+            return {"Retry-After": str(error.retry_after)}
+    return {}
+
+
+def problem_of(error: CounterfoilError, correlation_id: str) -> dict[str, Any]:
+    """Return the members of the problem that answers ``error``."""
+    status = status_of(error)
+    problem: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": error.message,
+        "code": error.code,
+        "correlation_id": correlation_id,
+    }
+    if error.fields:
+        problem["errors"] = [
+            {"field": fault.field, "code": fault.code, "message": fault.message} for fault in error.fields
+        ]
+    if error.details:
+        problem["details"] = error.details
+    return problem

@@ -1,0 +1,37 @@
+"""Routes about the service itself."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from chalicelib.api import openapi
+from chalicelib.api.models import View
+from chalicelib.api.routes import Reply, Request, Route, Routes
+from chalicelib.config import settings
+
+
+class HealthReply(View):
+    """That the service answers."""
+
+    status: Literal["ok"]
+    version: str
+    deployment: str
+
+
+def routes_about(all_routes: Callable[[], list[Route]]) -> Routes:
+    """Return the routes that tell of the service and of ``all_routes``."""
+    routes = Routes("service")
+    documents: list[dict[str, object]] = []
+
+    @routes.get("/v1/health", public=True, returns={200: HealthReply})
+    def get_health(request: Request[None, None]) -> Reply:
+        """Tell that the service answers; reads nothing."""
+        return Reply(HealthReply(status="ok", version=openapi.VERSION, deployment=settings().deployment))
+
+    @routes.get("/v1/openapi.json", public=True, returns={200: openapi.Document})
+    def get_openapi(request: Request[None, None]) -> Reply:
+        """Describe the API in OpenAPI 3.1."""
+        if not documents:
+            documents.append(openapi.document(all_routes(), settings().public_url))
+        return Reply(documents[0])
+
+    return routes
