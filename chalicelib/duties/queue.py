@@ -1,0 +1,83 @@
+"""The adapter to SQS: the only module that sends messages to queues."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from boto3.session import Session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.config import settings
+from chalicelib.table.keys import Key
+
+BATCH = 10
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a queue carries about a duty."""
+
+    duty: str
+    subject: str
+    key: Key
+    correlation_id: str
+
+    def body(self) -> str:
+        """Return the body of the queue message."""
+        return json.dumps(
+            {
+                "duty": self.duty,
+                "subject": self.subject,
+                "key": [self.key.pk, self.key.sk],
+                "correlation_id": self.correlation_id,
+            }
+        )
+
+    @classmethod
+    def parse(cls, body: str) -> "Message":
+        """Read the body of a queue message. Raises ValueError when it is not one of ours."""
+        try:
+            values = json.loads(body)
+            pk, sk = values["key"]
+            parts = (values["duty"], values["subject"], pk, sk, values["correlation_id"])
+        except (TypeError, KeyError, ValueError) as error:
+            raise ValueError("This is not the message of a duty.") from error
+        if not all(isinstance(part, str) for part in parts):
+            raise ValueError("This is not the message of a duty.")
+        return cls(parts[0], parts[1], Key(pk, sk), parts[4])
+
+
+@cache
+def client() -> Any:
+    """Return the client of this process. ``client.cache_clear()`` forgets it (tests, snapshots)."""
+    # A caller of the API waits for the sending, and the sweeper makes up for what is lost: so be brief.
+    limits = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
+    return Session().client("sqs", config=limits)
+
+
+def url(kind: str) -> str:
+    """Return the address of the queue for a kind of duty."""
+    of = settings()
+    return {
+        "urgent_mail": of.urgent_mail_queue_url,
+        "bulk_mail": of.bulk_mail_queue_url,
+        "import": of.imports_queue_url,
+        "erase": of.erasures_queue_url,
+    }[kind]
+
+
+def send(kind: str, messages: Sequence[Message]) -> int:
+    """Send messages to the queue of ``kind``, ten in one call, and return how many were not taken. Never raises."""
+    lost = 0
+    for start in range(0, len(messages), BATCH):
+        chunk = messages[start : start + BATCH]
+        entries = [{"Id": str(number), "MessageBody": message.body()} for number, message in enumerate(chunk)]
+        try:
+            answer = client().send_message_batch(QueueUrl=url(kind), Entries=entries)
+            lost += len(answer.get("Failed", []))
+        except (BotoCoreError, ClientError):
+            lost += len(chunk)
+    return lost

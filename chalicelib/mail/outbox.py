@@ -1,0 +1,66 @@
+"""The outbox: every mail is first an item in the table, written in the transaction of its cause (I4)."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from chalicelib import ids
+from chalicelib.call import Call
+from chalicelib.duties import service as duties
+from chalicelib.table import keys, store
+from chalicelib.table.items import EmailItem
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A mail to be sent: whom to, and what its templates are to say.
+
+    ``kind`` names the templates, ``context`` gives them plain JSON values, ``locale`` is the language (I8).
+    After ``lifetime`` it is not sent any more. Urgent mails (sign-in, passwords) do not wait behind bulk.
+    """
+
+    kind: str
+    entity_id: str
+    account_id: str | None
+    to: tuple[str, ...]
+    locale: str
+    lifetime: timedelta
+    context: dict[str, Any] = field(default_factory=dict)
+    bill_group_id: str | None = None
+    contact_id: str | None = None
+    cc: tuple[str, ...] = ()
+    urgent: bool = False
+
+
+def enqueue(transaction: store.Transaction, call: Call, mail: Mail) -> str | None:
+    """Add ``mail`` and the duty to send it to ``transaction``; return its id, None if the call mails nobody."""
+    if not call.mails_allowed:
+        return None
+    email_id = ids.new_id(ids.EMAIL, call.now)
+    key = keys.email(email_id)
+    listed = keys.email_listed(mail.account_id, email_id) if mail.account_id else None
+    transaction.create(
+        EmailItem(
+            key.pk,
+            key.sk,
+            gsi1_pk=listed.pk if listed else None,
+            gsi1_sk=listed.sk if listed else None,
+            email_id=email_id,
+            kind=mail.kind,
+            urgent=mail.urgent,
+            status="queued",
+            entity_id=mail.entity_id,
+            account_id=mail.account_id,
+            bill_group_id=mail.bill_group_id,
+            contact_id=mail.contact_id,
+            to=list(mail.to),
+            cc=list(mail.cc),
+            locale=mail.locale,
+            context=mail.context,
+            created_at=call.now,
+            not_after=call.now + mail.lifetime,
+            correlation_id=call.correlation_id,
+        )
+    )
+    duties.add(transaction, call, "urgent_mail" if mail.urgent else "bulk_mail", email_id)
+    return email_id
