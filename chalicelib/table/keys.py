@@ -8,7 +8,7 @@ row                    PK                               SK                      
 =====================  ===============================  ======================  =====================================
 issuing entity         ENTITY#<entity>                  ENTITY                  ENTITIES / <entity>
 account                ACCOUNT#<account>                ACCOUNT                 ACCOUNTS / <account>
-word of account name   WORD#<first two letters>         <word>#<account>
+word of account name   WORD#<first letters>             <word>#<account>
 contact                ACCOUNT#<account>                CONTACT#<contact>       ADDRESS#<email> / <account>#<contact>
 contact roles          ACCOUNT#<account>                ROLES
 address in use (C3)    ACCOUNT#<account>                ADDRESS#<email>
@@ -69,7 +69,14 @@ def account_listed(account_id: str) -> Key:
 
 def account_word(word: str, account_id: str) -> Key:
     """Return the key of one word of an account's name; ``word`` is folded as ``accounts.rules`` does."""
-    return Key(f"WORD#{word[:WORD_PARTITION_LETTERS]}", f"{word}#{account_id}")
+    # Names in scripts without spaces are one long word, of which people search the first letter.
+    letters = WORD_PARTITION_LETTERS if word[:1].isascii() else 1
+    return Key(f"WORD#{word[:letters]}", f"{word}#{account_id}")
+
+
+def is_searchable(beginning: str) -> bool:
+    """Tell whether all words with this beginning lie in one partition."""
+    return bool(beginning) and (not beginning[0].isascii() or len(beginning) >= WORD_PARTITION_LETTERS)
 
 
 def contact(account_id: str, contact_id: str) -> Key:

@@ -1,0 +1,142 @@
+"""Accounts: what they are, how they are found by name, and who owns a field that two sides write."""
+
+import unicodedata
+from dataclasses import dataclass, field
+from typing import Any
+
+from chalicelib.audit.rules import plain
+from chalicelib.errors import Invalid
+
+LONGEST_NET_DAYS = 365
+WORDS_OF_A_NAME = 12
+
+
+@dataclass(frozen=True)
+class Address:
+    """A postal address; ``country`` is an ISO 3166-1 code."""
+
+    line1: str | None = None
+    line2: str | None = None
+    city: str | None = None
+    region: str | None = None
+    postal_code: str | None = None
+    country: str | None = None
+
+
+@dataclass(frozen=True)
+class PaymentTerms:
+    """When an account pays: ``due_on_receipt``, or ``net`` with ``days``."""
+
+    kind: str = "due_on_receipt"
+    days: int | None = None
+
+
+@dataclass(frozen=True)
+class Account:
+    """A customer company."""
+
+    account_id: str
+    entity_id: str
+    name: str
+    currency: str
+    payment_terms: PaymentTerms = PaymentTerms()
+    country: str | None = None
+    subdivision: str | None = None
+    cost_center_billing: bool = False
+    locale: str | None = None
+    """None: the issuing entity's."""
+    time_zone: str | None = None
+    """None: the issuing entity's."""
+    upstream: dict[str, Any] = field(default_factory=dict)
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class Override:
+    """A value that was changed here and that the billing system has now replaced by another of its own."""
+
+    field: str
+    value_here: Any
+    value_brought: Any
+
+
+@dataclass(frozen=True)
+class Merged:
+    """Field values after a write, what the billing system last brought, and what it replaced in doing so."""
+
+    values: dict[str, Any]
+    upstream: dict[str, Any]
+    overrides: tuple[Override, ...]
+
+
+def merge(
+    current: dict[str, Any] | None, upstream: dict[str, Any], given: dict[str, Any], *, from_billing: bool
+) -> Merged:
+    """Decide which value each field has after a write (DESIGN §5).
+
+    Absent means unchanged, None clears. While the billing system repeats the value that it brought before, a
+    value that was changed here stands; when it brings another, that one is taken and the override is reported.
+    ``current`` is None when the thing is new; ``upstream`` holds plain JSON values.
+    """
+    values = dict(current or {})
+    brought = dict(upstream)
+    overrides = []
+    for name, value in given.items():
+        if from_billing:
+            repeated = name in upstream and upstream[name] == plain(value)
+            if repeated and current is not None:
+                continue
+            here = plain(values.get(name))
+            if current is not None and here != upstream.get(name) and here not in (None, [], plain(value)):
+                overrides.append(Override(name, here, plain(value)))
+            brought[name] = plain(value)
+        values[name] = value
+    return Merged(values, brought, tuple(overrides))
+
+
+def differences(thing: Any) -> dict[str, Any]:
+    """Return the fields in which a thing differs from what the billing system brought, with what it brought."""
+    return {
+        name: brought
+        for name, brought in thing.upstream.items()
+        if hasattr(thing, name) and plain(getattr(thing, name)) != brought
+    }
+
+
+def check_account(account: Account) -> None:
+    """Raise Invalid where the fields of an account contradict each other."""
+    terms = account.payment_terms
+    if terms.kind == "net" and not (terms.days and 1 <= terms.days <= LONGEST_NET_DAYS):
+        raise Invalid.field(
+            "payment_terms.days", "required", f"Net terms need their days, from 1 to {LONGEST_NET_DAYS}."
+        )
+    if terms.kind == "due_on_receipt" and terms.days is not None:
+        raise Invalid.field("payment_terms.days", "not_allowed", "Only net terms have days. Leave them out.")
+    if account.subdivision is not None and account.subdivision[:2] != account.country:
+        raise Invalid.field(
+            "subdivision", "bad_subdivision", "The subdivision is not one of the account's country. Send both."
+        )
+
+
+def words_of(name: str) -> tuple[str, ...]:
+    """Return the words by which a name is found: folded, without accents, each once, at most 12."""
+    folded = fold(name)
+    words = "".join(character if character.isalnum() else " " for character in folded).split()
+    return tuple(dict.fromkeys(word[:40] for word in words))[:WORDS_OF_A_NAME]
+
+
+def fold(text: str) -> str:
+    """Return ``text`` as searching compares it: compatible forms, no accents, no case."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return unicodedata.normalize("NFKC", "".join(part for part in decomposed if not unicodedata.combining(part)))
+
+
+def found_by(name: str, wanted: tuple[str, ...]) -> bool:
+    """Tell whether each wanted (folded) word begins some word of ``name``."""
+    words = words_of(name)
+    return all(any(word.startswith(part) for word in words) for part in wanted)
+
+
+def first_match(name: str, beginning: str) -> str | None:
+    """Return the first, in alphabetical order, of the words of ``name`` that begin so."""
+    return min((word for word in words_of(name) if word.startswith(beginning)), default=None)

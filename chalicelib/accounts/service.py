@@ -1,0 +1,177 @@
+"""Use cases of accounts."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from chalicelib.accounts.rules import (
+    Account,
+    Override,
+    check_account,
+    differences,
+    first_match,
+    found_by,
+    merge,
+    words_of,
+)
+from chalicelib.audit import rules as audit_rules
+from chalicelib.audit import service as audit
+from chalicelib.call import Call
+from chalicelib.errors import Invalid, NotFound, StaleVersion
+from chalicelib.shapes import build, plain_fields
+from chalicelib.table import keys, store
+from chalicelib.table.items import AccountItem, AccountWordItem, ContactItem, ContactRolesItem
+
+_NOT_AUDITED = frozenset({"version", "upstream"})
+
+
+@dataclass(frozen=True)
+class Written:
+    """The account after a write, whether the write made it, and what of ours the billing system replaced."""
+
+    account: Account
+    created: bool
+    overrides: tuple[Override, ...]
+
+
+@dataclass(frozen=True)
+class Holders:
+    """Who holds the contact roles of an account (C2)."""
+
+    invoicing: frozenset[str]
+    accounts_payable: frozenset[str]
+    both_held: bool
+
+
+@dataclass(frozen=True)
+class AccountRead:
+    """An account, the holders of its contact roles, and where it differs from what the billing system brought."""
+
+    account: Account
+    holders: Holders
+    differences: dict[str, Any]
+
+
+def put_account(call: Call, account_id: str, given: dict[str, Any], expected_version: int | None = None) -> Written:
+    """Create an account or change the fields that are given (DESIGN §5 says whose value counts).
+
+    Raises Invalid naming the fields at fault, StaleVersion when ``expected_version`` is not the newest.
+    """
+
+    def attempt() -> Written:
+        key = keys.account(account_id)
+        wanted_entity = given.get("entity_id")
+        entity_keys = [keys.entity(wanted_entity)] if wanted_entity else []
+        item, *entities = store.gather(call, key, *entity_keys)
+        before = store.load(Account, item) if item else None
+        if expected_version is not None and (before is None or before.version != expected_version):
+            raise StaleVersion(before.version if before else 0)
+        merged = merge(
+            plain_fields(before) if before else None,
+            before.upstream if before else {},
+            given,
+            from_billing=call.is_billing_system,
+        )
+        after = build(Account, {**merged.values, "account_id": account_id, "upstream": merged.upstream})
+        check_account(after)
+        if after == before:
+            return Written(after, False, merged.overrides)
+        moved = before is None or before.entity_id != after.entity_id
+        entity = entities[0] if entities else None
+        if moved and entity is None:
+            raise Invalid.field(
+                "entity_id", "unknown_entity", "There is no such issuing entity. Create it first, or correct the id."
+            )
+        transaction = store.Transaction(call)
+        row = store.row(AccountItem, key, after, listed=keys.account_listed(account_id))
+        transaction.put(row, new=before is None)
+        if before is None:
+            roles = keys.contact_roles(account_id)
+            transaction.create(ContactRolesItem(roles.pk, roles.sk, account_id=account_id))
+        if moved and entity is not None:
+            transaction.check_exists(entity)
+        _write_words(transaction, account_id, before.name if before else "", after.name)
+        action = "account.changed" if before else "account.created"
+        changed = audit_rules.changes(before, after, without=_NOT_AUDITED)
+        audit.record(transaction, call, action, "account", account_id, changed, account_id=account_id)
+        transaction.answers(account_id, 200 if before else 201)
+        transaction.commit()
+        return Written(replace(after, version=int(row.version)), before is None, merged.overrides)
+
+    return store.deciding_again(attempt)
+
+
+def _write_words(transaction: store.Transaction, account_id: str, old_name: str, new_name: str) -> None:
+    old, new = set(words_of(old_name)), set(words_of(new_name))
+    for word in sorted(old - new):
+        transaction.erase(keys.account_word(word, account_id))
+    for word in sorted(new - old):
+        key = keys.account_word(word, account_id)
+        transaction.overwrite(AccountWordItem(key.pk, key.sk, account_id=account_id))
+
+
+def get_account(account_id: str) -> AccountRead:
+    """Read an account with its role holders. Raises NotFound."""
+    found = store.batch([keys.account(account_id), keys.contact_roles(account_id)])
+    item, roles = found.get(keys.account(account_id)), found.get(keys.contact_roles(account_id))
+    if item is None or roles is None:
+        raise NotFound()
+    account = store.load(Account, item)
+    holders = Holders(frozenset(roles.invoicing or ()), frozenset(roles.accounts_payable or ()), bool(roles.both_held))
+    return AccountRead(account, holders, differences(account))
+
+
+def list_accounts(
+    name: str | None, email: str | None, after: str | None, limit: int
+) -> tuple[list[Account], str | None]:
+    """Return a page of accounts, and where the next one begins.
+
+    By the beginnings of words of their name, by the email of one of their active contacts, or all of them in
+    order of their ids. Raises Invalid when ``name`` holds no word.
+    """
+    if name is not None and email is not None:
+        raise Invalid.field("q", "not_together", "Search by name or by email, not by both at once.")
+    if email is not None:
+        return _by_email(email, after, limit)
+    if name is not None:
+        return _by_name(name, after, limit)
+    page = store.query_index(keys.account_listed("").pk, limit=limit, after=after)
+    return [store.load(Account, item) for item in page.items], page.after
+
+
+def _by_email(email: str, after: str | None, limit: int) -> tuple[list[Account], str | None]:
+    page = store.query_index(keys.contact_by_email(email, "", "").pk, limit=limit, after=after)
+    ids = [item.account_id for item in page.items if isinstance(item, ContactItem) and _is_at(item, email)]
+    return _accounts(ids), page.after
+
+
+def _is_at(item: ContactItem, email: str) -> bool:
+    return item.status == "active" and item.email == email
+
+
+def _by_name(name: str, after: str | None, limit: int) -> tuple[list[Account], str | None]:
+    wanted = words_of(name)
+    if not wanted:
+        raise Invalid.field("q", "too_short", "Send at least one letter or digit of the name.")
+    # The longest word narrows most.
+    longest = max(wanted, key=len)
+    if not keys.is_searchable(longest):
+        raise Invalid.field("q", "too_short", "Send at least two letters of a word of the name.")
+    partition = keys.account_word(longest, "").pk
+    found: list[Account] = []
+    while True:
+        page = store.query(partition, longest, limit=limit - len(found), after=after)
+        accounts = {account.account_id: account for account in _accounts([row.account_id for row in page.items])}
+        for row in page.items:
+            account, word = accounts.get(row.account_id), row.sk.rsplit("#", 1)[0]
+            # An account with two words that fit is met twice; it is told at the first of them only.
+            if account and found_by(account.name, wanted) and first_match(account.name, longest) == word:
+                found.append(account)
+        after = page.after
+        if after is None or len(found) >= limit:
+            return found, after
+
+
+def _accounts(ids: list[str]) -> list[Account]:
+    wanted = [keys.account(account_id) for account_id in dict.fromkeys(ids)]
+    found = store.batch(wanted)
+    return [store.load(Account, found[key]) for key in wanted if key in found]

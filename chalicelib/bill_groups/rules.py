@@ -1,0 +1,85 @@
+"""Bill groups and their subscriptions: what they are."""
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from chalicelib.accounts.rules import Address
+from chalicelib.errors import Conflict, FieldError, Invalid
+
+SUBSCRIPTION_STATUSES = ("trial", "active", "paused", "past_due", "canceled", "ended")
+BILLING_FREQUENCIES = ("weekly", "monthly", "quarterly", "half_yearly", "yearly", "one_time")
+
+
+@dataclass(frozen=True)
+class BillGroup:
+    """The unit that is billed and that has a portal. It never changes its account or entity."""
+
+    bill_group_id: str
+    account_id: str
+    entity_id: str
+    name: str
+    po_number: str | None = None
+    vat_number: str | None = None
+    registration_number: str | None = None
+    billing_address: Address | None = None
+    shipping_address: Address | None = None
+    billing_frequency: str | None = None
+    next_billing_date: date | None = None
+    auto_pay: bool = False
+    contract_start: date | None = None
+    contract_end: date | None = None
+    billing_contact_id: str | None = None
+    shipping_contact_id: str | None = None
+    invoicing_contact_ids: tuple[str, ...] = ()
+    """Narrows the invoices to some of the role's holders (C8); empty: all of them."""
+    accounts_payable_contact_ids: tuple[str, ...] = ()
+    """Narrows the reminders likewise."""
+    upstream: dict[str, Any] = field(default_factory=dict)
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """What a bill group subscribes to. ``unit_amount`` is in minor units, ``quantity`` a decimal as text."""
+
+    subscription_id: str
+    bill_group_id: str
+    account_id: str
+    name: str
+    status: str
+    product_code: str | None = None
+    description: str | None = None
+    quantity: str | None = None
+    unit_amount: int | None = None
+    currency: str | None = None
+    billing_frequency: str | None = None
+    start_date: date | None = None
+    end_date: date | None = None
+    renews_on: date | None = None
+    version: int = 1
+
+
+def check_bill_group(group: BillGroup) -> None:
+    """Raise Invalid where the fields of a bill group contradict each other."""
+    if group.contract_start and group.contract_end and group.contract_end < group.contract_start:
+        raise Invalid.field("contract_end", "too_early", "The contract ends before it starts. Correct either date.")
+
+
+def check_subscription(subscription: Subscription) -> None:
+    """Raise Invalid where the fields of a subscription contradict each other."""
+    if subscription.start_date and subscription.end_date and subscription.end_date < subscription.start_date:
+        raise Invalid.field("end_date", "too_early", "The subscription ends before it starts. Correct either date.")
+    if (subscription.unit_amount is None) != (subscription.currency is None):
+        raise Invalid.field("currency", "required", "An amount and its currency go together. Send both or neither.")
+
+
+def refuse_move(group: BillGroup, given: dict[str, Any]) -> None:
+    """Raise Conflict when a write would move a bill group to another account or entity; it never moves."""
+    for name in ("account_id", "entity_id"):
+        if name in given and given[name] != getattr(group, name):
+            raise Conflict(
+                "bill_group_is_fixed",
+                "A bill group never changes its account or its issuing entity. Make a new bill group.",
+                fields=(FieldError(name, "fixed", "Leave this as it is."),),
+            )

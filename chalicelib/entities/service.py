@@ -1,0 +1,86 @@
+"""Use cases of issuing entities."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib.accounts.rules import merge
+from chalicelib.audit import rules as audit_rules
+from chalicelib.audit import service as audit
+from chalicelib.call import Call
+from chalicelib.entities.rules import Entity
+from chalicelib.errors import NotFound, StaleVersion
+from chalicelib.shapes import build, plain_fields
+from chalicelib.table import keys, store
+from chalicelib.table.items import EntityItem
+
+_REMEMBERED = timedelta(seconds=30)
+_remembered: dict[str, tuple[datetime, Entity]] = {}
+
+
+@dataclass(frozen=True)
+class Written:
+    """The entity after a write, and whether the write made it."""
+
+    entity: Entity
+    created: bool
+
+
+def put_entity(call: Call, entity_id: str, given: dict[str, Any], expected_version: int | None = None) -> Written:
+    """Create an issuing entity or change the fields that are given.
+
+    Raises Invalid when a field that is needed is missing, StaleVersion when ``expected_version`` is not the newest.
+    """
+
+    def attempt() -> Written:
+        (item,) = store.gather(call, keys.entity(entity_id))
+        before = store.load(Entity, item) if item else None
+        if expected_version is not None and (before is None or before.version != expected_version):
+            raise StaleVersion(before.version if before else 0)
+        values = merge(plain_fields(before) if before else None, {}, given, from_billing=False).values
+        after = build(Entity, {**values, "entity_id": entity_id})
+        if after == before:
+            return Written(after, created=False)
+        transaction = store.Transaction(call)
+        row = store.row(EntityItem, keys.entity(entity_id), after, listed=keys.entity_listed(entity_id))
+        transaction.put(row, new=before is None)
+        action = "entity.changed" if before else "entity.created"
+        changed = audit_rules.changes(before, after, without=frozenset({"version"}))
+        audit.record(transaction, call, action, "entity", entity_id, changed, entity_id=entity_id)
+        transaction.answers(entity_id, 200 if before else 201)
+        transaction.commit()
+        _remembered.pop(entity_id, None)
+        return Written(replace(after, version=int(row.version)), created=before is None)
+
+    return store.deciding_again(attempt)
+
+
+def get_entity(entity_id: str) -> Entity:
+    """Read an issuing entity. Raises NotFound."""
+    item = store.get(EntityItem, keys.entity(entity_id))
+    if item is None:
+        raise NotFound()
+    return store.load(Entity, item)
+
+
+def remembered_entity(entity_id: str, now: datetime) -> Entity:
+    """Return an issuing entity as it was at most 30 seconds ago. Raises NotFound.
+
+    For decisions that a change of the entity need not overtake at once, so that they cost no read.
+    """
+    known = _remembered.get(entity_id)
+    if known is None or not timedelta() <= now - known[0] < _REMEMBERED:
+        known = (now, get_entity(entity_id))
+        _remembered[entity_id] = known
+    return known[1]
+
+
+def forget_entities() -> None:
+    """Read every entity afresh when it is next asked for."""
+    _remembered.clear()
+
+
+def list_entities(after: str | None, limit: int) -> tuple[list[Entity], str | None]:
+    """Return a page of the issuing entities in order of their ids, and where the next one begins."""
+    page = store.query_index(keys.entity_listed("").pk, limit=limit, after=after)
+    return [store.load(Entity, item) for item in page.items], page.after

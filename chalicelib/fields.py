@@ -1,0 +1,247 @@
+"""The kinds of fields that callers send: checked and brought into one form, wherever they come from.
+
+Used by the models of the API and, through the same models, by imports. Each refusal says the way out.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from datetime import date
+from functools import cache
+from typing import Annotated, Any
+from zoneinfo import available_timezones
+
+import idna
+import phonenumbers
+from babel import Locale, UnknownLocaleError
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+from stdnum import bic, get_cc_module, iban
+from stdnum.exceptions import ValidationError as NumberError
+
+from chalicelib.ids import VENDOR_ID
+
+_DIRECTION_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_SUBDIVISION = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
+_COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
+_LINK = re.compile(r"https?://[^\s\x00-\x1f\"<>\\]+")
+_LONGEST_EMAIL = 254
+
+
+class Body(BaseModel):
+    """What a caller sends: strict types, unknown fields refused."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    def given(self) -> dict[str, Any]:
+        """Return the fields that the caller sent, null included; what is absent stays unchanged (DESIGN §5).
+
+        Within a field, such as an address, nothing is absent: it is sent as a whole.
+        """
+        whole = self.model_dump()
+        return {name: whole[name] for name in sorted(self.model_fields_set)}
+
+
+def tidy_text(value: str) -> str:
+    """Return the text in NFC without white space around it. Refuses control and direction-changing characters.
+
+    Directions of right-to-left names come from their letters; explicit embeddings only serve to mislead.
+    """
+    tidy = unicodedata.normalize("NFC", value).strip()
+    for character in tidy:
+        if unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} or character in _DIRECTION_CONTROLS:
+            raise PydanticCustomError(
+                "bad_character", "This holds a control character, which no name or line may. Remove it."
+            )
+    return tidy
+
+
+def tidy_email(value: str) -> str:
+    """Return the one form of an email address: ASCII local part, IDNA A-label, lower case.
+
+    What is returned is exactly what mail is sent to, so two spellings cannot be two people.
+    """
+    try:
+        found = validate_email(
+            value.strip(), check_deliverability=False, allow_smtputf8=False, allow_quoted_local=False
+        )
+    except EmailNotValidError:
+        raise PydanticCustomError(
+            "bad_email", "This is not an email address that mail can be sent to. Write it as name@example.com."
+        ) from None
+    address = f"{found.local_part}@{found.ascii_domain}".lower()
+    if len(address) > _LONGEST_EMAIL:
+        raise PydanticCustomError("bad_email", "An email address has at most 254 characters.")
+    return address
+
+
+def tidy_phone(value: str) -> str:
+    """Return a phone number in E.164 form. It must come with its country code."""
+    try:
+        number = phonenumbers.parse(value, None)
+    except phonenumbers.NumberParseException:
+        number = None
+    if number is None or not phonenumbers.is_possible_number(number):
+        raise PydanticCustomError(
+            "bad_phone", "This is not a phone number with its country code. Write it as +49 30 1234567."
+        )
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+@cache
+def _countries() -> frozenset[str]:
+    not_countries = {"EU", "EZ", "UN", "ZZ", "QO", "XA", "XB"}
+    return frozenset(
+        code
+        for code in map(str, Locale("en").territories)
+        if re.fullmatch("[A-Z]{2}", code) and code not in not_countries
+    )
+
+
+@cache
+def _currencies() -> frozenset[str]:
+    return frozenset(Locale("en").currencies)
+
+
+def _country(value: str) -> str:
+    if value.upper() not in _countries():
+        raise PydanticCustomError("bad_country", "Send the two-letter code of a country (ISO 3166-1), such as DE.")
+    return value.upper()
+
+
+def _subdivision(value: str) -> str:
+    if _SUBDIVISION.fullmatch(value.upper()) is None or value[:2].upper() not in _countries():
+        raise PydanticCustomError("bad_subdivision", "Send the code of a subdivision (ISO 3166-2), such as US-CA.")
+    return value.upper()
+
+
+def _currency(value: str) -> str:
+    if value.upper() not in _currencies():
+        raise PydanticCustomError("bad_currency", "Send the code of a currency (ISO 4217), such as EUR.")
+    return value.upper()
+
+
+def _locale(value: str) -> str:
+    try:
+        return str(Locale.parse(value.replace("_", "-"), sep="-")).replace("_", "-")
+    except (UnknownLocaleError, ValueError, TypeError):
+        raise PydanticCustomError("bad_locale", "Send a language tag (BCP 47), such as en-GB or de.") from None
+
+
+@cache
+def _time_zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def _time_zone(value: str) -> str:
+    if value not in _time_zones():
+        raise PydanticCustomError("bad_time_zone", "Send a time zone of the IANA list, such as Europe/Berlin.")
+    return value
+
+
+def _matching(pattern: re.Pattern[str], code: str, message: str) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if pattern.fullmatch(value) is None:
+            raise PydanticCustomError(code, message)
+        return value
+
+    return check
+
+
+def _vat_number(value: str) -> str:
+    """Check a VAT number against its own country's rules, as its first two letters name it, where they are known."""
+    tidy = tidy_text(value).upper()
+    country = {"EL": "GR", "XI": "GB"}.get(tidy[:2], tidy[:2])
+    module = get_cc_module(country.lower(), "vat") if re.match("[A-Z]{2}", tidy) else None
+    if module is not None:
+        try:
+            number = module.validate(tidy[2:] if tidy[:2] != country else tidy)
+        except NumberError:
+            raise PydanticCustomError(
+                "bad_vat_number", "This is not a valid VAT number of its country. Compare it with the register."
+            ) from None
+        return tidy[:2] + str(number).upper().removeprefix(tidy[:2])
+    return tidy
+
+
+def _checked_number(module: Any, code: str, message: str) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        try:
+            return str(module.validate(value))
+        except NumberError:
+            raise PydanticCustomError(code, message) from None
+
+    return check
+
+
+def text(characters: int) -> Any:
+    """Return the type of a line of text with at least one and at most ``characters`` characters."""
+    return Annotated[
+        str,
+        StringConstraints(max_length=characters),
+        AfterValidator(tidy_text),
+        AfterValidator(_not_blank),
+    ]
+
+
+def _not_blank(value: str) -> str:
+    if not value:
+        raise PydanticCustomError("too_short", "This is blank. Send null to clear it.")
+    return value
+
+
+_AnyText = Annotated[str, StringConstraints(max_length=320)]
+ShortText = Annotated[str, StringConstraints(max_length=64), AfterValidator(tidy_text), AfterValidator(_not_blank)]
+Line = Annotated[str, StringConstraints(max_length=200), AfterValidator(tidy_text), AfterValidator(_not_blank)]
+Email = Annotated[_AnyText, AfterValidator(tidy_email), Field(json_schema_extra={"format": "email"})]
+Phone = Annotated[str, StringConstraints(max_length=64), AfterValidator(tidy_phone)]
+Country = Annotated[ShortText, AfterValidator(_country)]
+Subdivision = Annotated[ShortText, AfterValidator(_subdivision)]
+Currency = Annotated[ShortText, AfterValidator(_currency)]
+LocaleTag = Annotated[ShortText, AfterValidator(_locale)]
+TimeZone = Annotated[ShortText, AfterValidator(_time_zone)]
+VatNumber = Annotated[ShortText, AfterValidator(_vat_number)]
+VendorId = Annotated[
+    ShortText,
+    AfterValidator(
+        _matching(
+            VENDOR_ID,
+            "bad_id",
+            "An id has 1 to 64 letters, digits, dots, hyphens and underscores, and begins with a letter or digit.",
+        )
+    ),
+]
+Colour = Annotated[
+    ShortText, AfterValidator(_matching(_COLOUR, "bad_colour", "Send a colour as #rrggbb, such as #0b5fff."))
+]
+Link = Annotated[
+    Line, AfterValidator(_matching(_LINK, "bad_link", "Send an address that begins with https:// or http://."))
+]
+Iban = Annotated[
+    ShortText,
+    AfterValidator(_checked_number(iban, "bad_iban", "This is not a valid IBAN. Compare it with the bank's.")),
+]
+Bic = Annotated[
+    ShortText, AfterValidator(_checked_number(bic, "bad_bic", "This is not a valid BIC. It has 8 or 11 characters."))
+]
+CalendarDate = Annotated[date, Field(ge=date(1900, 1, 1), le=date(9999, 12, 31))]
+
+
+class AddressBody(Body):
+    """A postal address."""
+
+    line1: Line | None = None
+    line2: Line | None = None
+    city: Line | None = None
+    region: Line | None = None
+    postal_code: ShortText | None = None
+    country: Country | None = None
+
+
+def domain_as_a_label(value: str) -> str:
+    """Return a domain as an IDNA A-label in lower case. Raises ValueError when it is none."""
+    try:
+        return idna.encode(value, uts46=True).decode().lower()
+    except idna.IDNAError as error:
+        raise ValueError(str(error)) from error
