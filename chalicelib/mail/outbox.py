@@ -16,7 +16,8 @@ class Mail:
     """A mail to be sent: whom to, and what its templates are to say.
 
     ``kind`` names the templates, ``context`` gives them plain JSON values, ``locale`` is the language (I8).
-    After ``lifetime`` it is not sent any more. Urgent mails (sign-in, passwords) do not wait behind bulk.
+    After ``lifetime`` it is not sent any more. Urgent mails (sign-in, passwords) do not wait behind bulk. What a
+    security mail said is not kept and not shown.
     """
 
     kind: str
@@ -30,6 +31,7 @@ class Mail:
     contact_id: str | None = None
     cc: tuple[str, ...] = ()
     urgent: bool = False
+    security: bool = False
 
 
 def enqueue(transaction: store.Transaction, call: Call, mail: Mail) -> str | None:
@@ -48,6 +50,7 @@ def enqueue(transaction: store.Transaction, call: Call, mail: Mail) -> str | Non
             email_id=email_id,
             kind=mail.kind,
             urgent=mail.urgent,
+            security=mail.security,
             status="queued",
             entity_id=mail.entity_id,
             account_id=mail.account_id,

@@ -306,6 +306,7 @@ class EmailItem(Item, discriminator="email"):
     email_id = UnicodeAttribute()
     kind = UnicodeAttribute()
     urgent = BooleanAttribute(default=False)
+    security = BooleanAttribute(default=False)
     status = UnicodeAttribute()
     reason = UnicodeAttribute(null=True)
     entity_id = UnicodeAttribute()
