@@ -96,8 +96,9 @@ def correlation_id_from(text: str | None) -> str:
 
 def bind(correlation_id: str, **keys: Any) -> None:
     """Begin the log context of one request, job or message; what was bound before is gone."""
-    logger.clear_state()
-    logger.append_keys(correlation_id=correlation_id, **keys)
+    # Threads of a local server must not see each other's context.
+    logger.thread_safe_clear_keys()
+    logger.thread_safe_append_keys(correlation_id=correlation_id, **keys)
 
 
 def flush_metrics() -> None:
