@@ -1,0 +1,155 @@
+"""The adapter to SES, version 2: the only module that sends mail. One call is one attempt.
+
+SES has no token against sending twice, so the client never repeats a request by itself; each failure is told as
+what it proves: that the mail was not taken (for now, or at all), or nothing (I4).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.header import Header
+from email.utils import quote
+from functools import cache
+from typing import Any
+
+from boto3.session import Session
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ProxyConnectionError,
+    SSLError,
+)
+
+from chalicelib.config import settings
+from chalicelib.mail.rules import Outcome
+
+CONNECT_SECONDS = 3
+READ_SECONDS = 10
+
+_UTF8 = "UTF-8"
+_LONGEST_HEADER = 860
+_LONGEST_SENDER_NAME = 64
+
+# The connection was never there, so the mail cannot have been taken.
+_NEVER_LEFT = (ConnectTimeoutError, EndpointConnectionError, NoCredentialsError, ProxyConnectionError, SSLError)
+_RATE_LIMITS = frozenset({"LimitExceededException", "Throttling", "ThrottlingException", "TooManyRequestsException"})
+# What is wrong with the mail itself. Everything else that SES refuses is for the vendor to mend (an identity that is
+# not verified, sending that is paused, a missing permission), and the mail waits for that.
+_FAULTS_OF_THE_MAIL = frozenset({"BadRequestException", "InvalidParameterValue", "ValidationException"})
+_NOBODY_KNOWS = frozenset({504})
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """A mail as SES is to take it."""
+
+    email_id: str
+    kind: str
+    sender_name: str
+    sender_email: str
+    to: tuple[str, ...]
+    subject: str
+    text: str
+    html: str
+    cc: tuple[str, ...] = ()
+    reply_to: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@cache
+def client() -> Any:
+    """Return the client of this process. ``client.cache_clear()`` forgets it (tests, snapshots)."""
+    limits = Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"total_max_attempts": 1, "mode": "standard"},
+    )
+    return Session().client("sesv2", config=limits)
+
+
+def send(envelope: Envelope) -> Outcome:
+    """Try once to hand the mail to SES, and tell what came of it. Raises ValueError for a line break in a header."""
+    request = request_for(envelope)
+    try:
+        answer = client().send_email(**request)
+    except ClientError as error:
+        return _refusal(error)
+    except ParamValidationError:
+        return Outcome("refused", "not_a_valid_request")
+    except _NEVER_LEFT as error:
+        return Outcome("refused_for_now", type(error).__name__)
+    except BotoCoreError as error:
+        return Outcome("unknown", type(error).__name__)
+    return Outcome("accepted", message_id=str(answer["MessageId"]))
+
+
+def request_for(envelope: Envelope) -> dict[str, Any]:
+    """Return the arguments of SES's SendEmail. Raises ValueError for a line break in a header or an address."""
+    destination: dict[str, Any] = {"ToAddresses": [_line(address) for address in envelope.to]}
+    if envelope.cc:
+        destination["CcAddresses"] = [_line(address) for address in envelope.cc]
+    headers = {
+        "Auto-Submitted": "auto-generated",
+        # A fresh value keeps mail programs from folding unlike mails into one conversation.
+        "X-Entity-Ref-ID": envelope.email_id,
+        **envelope.headers,
+    }
+    request: dict[str, Any] = {
+        "FromEmailAddress": mailbox(envelope.sender_name, envelope.sender_email),
+        "Destination": destination,
+        "Content": {
+            "Simple": {
+                "Subject": {"Data": _line(envelope.subject), "Charset": _UTF8},
+                "Body": {
+                    "Text": {"Data": envelope.text, "Charset": _UTF8},
+                    "Html": {"Data": envelope.html, "Charset": _UTF8},
+                },
+                "Headers": [
+                    {"Name": _line(name), "Value": _line(value)[:_LONGEST_HEADER]} for name, value in headers.items()
+                ],
+            }
+        },
+        "EmailTags": [
+            {"Name": "email_id", "Value": envelope.email_id},
+            {"Name": "kind", "Value": envelope.kind},
+        ],
+    }
+    if envelope.reply_to:
+        request["ReplyToAddresses"] = [_line(envelope.reply_to)]
+    if settings().ses_configuration_set:
+        request["ConfigurationSetName"] = settings().ses_configuration_set
+    return request
+
+
+def mailbox(name: str, address: str) -> str:
+    """Return ``name <address>`` in ASCII, as header fields need it. Raises ValueError for a line break."""
+    name, address = _line(name).strip()[:_LONGEST_SENDER_NAME], _line(address)
+    if not name:
+        return address
+    shown = f'"{quote(name)}"' if name.isascii() else Header(name, "utf-8").encode(linesep="")
+    return f"{shown} <{address}>"
+
+
+def _line(text: str) -> str:
+    # Python's email package lets some line breaks through, and SES unfolds others: so none gets that far.
+    if any(character in text for character in "\r\n\x00\x0b\x0c\x85\u2028\u2029"):
+        raise ValueError("A header may not hold a line break.")
+    return text
+
+
+def _refusal(error: ClientError) -> Outcome:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if status in _NOBODY_KNOWS:
+        return Outcome("unknown", code)
+    if code in _RATE_LIMITS or status == 429 or status >= 500:
+        return Outcome("refused_for_now", code, soon=True)
+    if code == "MessageRejected":
+        # SES says so of a sender that is not verified, and of contents that it will not take.
+        mendable = "not verified" in str(error.response.get("Error", {}).get("Message", ""))
+        return Outcome("refused_for_now" if mendable else "refused", code)
+    return Outcome("refused" if code in _FAULTS_OF_THE_MAIL else "refused_for_now", code)
