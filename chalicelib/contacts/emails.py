@@ -1,100 +1,62 @@
 """The mails about contacts. Each says what happened; an issuing entity may switch each of them off."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
+from chalicelib.accounts.rules import Account
+from chalicelib.contacts.rules import ROLES, Contact
+from chalicelib.entities.rules import Entity
 from chalicelib.mail.outbox import Mail
 
 CONTACT_ADDED = "contact_added"
 ROLE_CHANGED = "role_changed"
 CONTACT_REMOVED = "contact_removed"
-KINDS = (CONTACT_ADDED, ROLE_CHANGED, CONTACT_REMOVED)
 
 LIFETIME = timedelta(days=3)
 
 
-def wanted(contact_mails: Mapping[str, bool] | None, kind: str) -> bool:
-    """Tell whether the issuing entity's setting lets ``kind`` be sent; what is not set is on."""
-    return bool((contact_mails or {}).get(kind, True))
+def wanted(entity: Entity, kind: str) -> bool:
+    """Tell whether the issuing entity's setting lets mails of ``kind`` be sent; what is not set is on."""
+    return entity.contact_mails.get(kind, True)
 
 
-def contact_added(
-    *,
-    entity_id: str,
-    account_id: str,
-    account_name: str,
-    contact_id: str,
-    contact_name: str,
-    email: str,
-    locale: str,
-    roles: Iterable[str],
-) -> Mail:
-    """Return the mail to a contact who was added: what they will receive, and that it gives no access."""
-    return Mail(
-        kind=CONTACT_ADDED,
-        entity_id=entity_id,
-        account_id=account_id,
-        contact_id=contact_id,
-        to=(email,),
-        locale=locale,
-        lifetime=LIFETIME,
-        context={"account_name": account_name, "contact_name": contact_name, "roles": sorted(roles)},
-    )
+def contact_added(entity: Entity, account: Account, contact: Contact, roles: Iterable[str]) -> Mail | None:
+    """Return the mail to a contact who was added: what they will receive, and that it gives no access.
+
+    None if the issuing entity does not want it, as for the other mails here.
+    """
+    return _mail(CONTACT_ADDED, entity, account, contact, {"roles": _ordered(roles)})
 
 
 def role_changed(
-    *,
-    entity_id: str,
-    account_id: str,
-    account_name: str,
-    contact_id: str,
-    contact_name: str,
-    email: str,
-    locale: str,
-    roles_before: Iterable[str],
-    roles_now: Iterable[str],
-) -> Mail:
+    entity: Entity, account: Account, contact: Contact, roles_before: Iterable[str], roles_now: Iterable[str]
+) -> Mail | None:
     """Return the mail to a contact whose roles changed: what they had, what they have, what they will receive."""
-    return Mail(
-        kind=ROLE_CHANGED,
-        entity_id=entity_id,
-        account_id=account_id,
-        contact_id=contact_id,
-        to=(email,),
-        locale=locale,
-        lifetime=LIFETIME,
-        context={
-            "account_name": account_name,
-            "contact_name": contact_name,
-            "roles_before": sorted(roles_before),
-            "roles_now": sorted(roles_now),
-        },
-    )
+    roles = {"roles_before": _ordered(roles_before), "roles_now": _ordered(roles_now)}
+    return _mail(ROLE_CHANGED, entity, account, contact, roles)
 
 
-def contact_removed(
-    *,
-    entity_id: str,
-    account_id: str,
-    account_name: str,
-    contact_id: str,
-    contact_name: str,
-    email: str,
-    locale: str,
-    roles_before: Iterable[str],
-) -> Mail:
+def contact_removed(entity: Entity, account: Account, contact: Contact, roles_before: Iterable[str]) -> Mail | None:
     """Return the mail to a contact who was removed: what they will not receive any more, and the way back."""
+    return _mail(CONTACT_REMOVED, entity, account, contact, {"roles_before": _ordered(roles_before)})
+
+
+def _ordered(roles: Iterable[str]) -> list[str]:
+    held = set(roles)
+    return [role for role in ROLES if role in held]
+
+
+def _mail(kind: str, entity: Entity, account: Account, contact: Contact, about: dict[str, Any]) -> Mail | None:
+    if not wanted(entity, kind):
+        return None
     return Mail(
-        kind=CONTACT_REMOVED,
-        entity_id=entity_id,
-        account_id=account_id,
-        contact_id=contact_id,
-        to=(email,),
-        locale=locale,
+        kind=kind,
+        entity_id=entity.entity_id,
+        account_id=account.account_id,
+        contact_id=contact.contact_id,
+        to=(contact.email,),
+        locale=contact.locale or account.locale or entity.locale,
         lifetime=LIFETIME,
-        context={
-            "account_name": account_name,
-            "contact_name": contact_name,
-            "roles_before": sorted(roles_before),
-        },
+        context={"account_name": account.name, "contact_name": contact.name, **about},
     )

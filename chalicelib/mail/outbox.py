@@ -34,9 +34,12 @@ class Mail:
     security: bool = False
 
 
-def enqueue(transaction: store.Transaction, call: Call, mail: Mail) -> str | None:
-    """Add ``mail`` and the duty to send it to ``transaction``; return its id, None if the call mails nobody."""
-    if not call.mails_allowed:
+def enqueue(transaction: store.Transaction, call: Call, mail: Mail | None) -> str | None:
+    """Add ``mail`` and the duty to send it to ``transaction`` and return its id.
+
+    None, and nothing is added, if there is no mail (a setting is off) or the call may mail nobody (an import).
+    """
+    if mail is None or not call.mails_allowed:
         return None
     email_id = ids.new_id(ids.EMAIL, call.now)
     key = keys.email(email_id)

@@ -268,10 +268,6 @@ class Transaction:
         """Delete an item that was read, if nobody changed it since."""
         self._writes[item.key] = ("delete", item, Item.version == item.version)
 
-    def discard(self, key: Key) -> None:
-        """Delete the row at ``key``, whether it exists or not."""
-        self._writes[key] = ("delete", Item(key.pk, key.sk), None)
-
     def answers(self, resource_id: str, status: int) -> None:
         """Say what a repetition under the same idempotency key is answered with."""
         self._answer = (resource_id, status)
