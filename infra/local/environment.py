@@ -10,14 +10,6 @@ from infra.local.template import Template
 
 ACCOUNT_ID = "000000000000"
 _LOOPBACK_NAMES = {"localhost"}
-_REMOVED = (
-    "AWS_PROFILE",
-    "AWS_DEFAULT_PROFILE",
-    "AWS_SESSION_TOKEN",
-    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
-    "AWS_ROLE_ARN",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-)
 
 
 class NotLocalError(Exception):
@@ -31,12 +23,7 @@ def base(endpoint: str, ses_endpoint: str | None = None, given: Mapping[str, str
     when any endpoint is not on this machine, so that the local service never reaches AWS.
     """
     source = os.environ if given is None else given
-    kept = {
-        name: value
-        for name, value in source.items()
-        if name not in _REMOVED and not name.startswith("AWS_ENDPOINT_URL")
-    }
-    environment = kept | {
+    environment = {
         "AWS_ACCESS_KEY_ID": ACCOUNT_ID,
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_DEFAULT_REGION": REGION,
@@ -65,6 +52,17 @@ def service(
     """
     powertools = {"POWERTOOLS_SERVICE_NAME": "counterfoil", "POWERTOOLS_METRICS_NAMESPACE": "Counterfoil"}
     return {**environment, **powertools, **template.environment(values), **own}
+
+
+def enter(environment: Mapping[str, str]) -> None:
+    """Make ``environment`` that of this process, in place of every ``AWS_*`` variable that it had.
+
+    Raises NotLocalError when an endpoint in it is not on this machine.
+    """
+    refuse_remote_endpoints(environment)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(environment)
 
 
 def refuse_remote_endpoints(environment: Mapping[str, str]) -> None:

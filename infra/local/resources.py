@@ -23,6 +23,7 @@ _QUEUE_PROPERTIES = (
     "ReceiveMessageWaitTimeSeconds",
     "VisibilityTimeout",
 )
+_OWN_QUEUE = {"VisibilityTimeout": "30"}
 _ALREADY_THERE = {"BucketAlreadyExists", "BucketAlreadyOwnedByYou", "ResourceInUseException"}
 
 
@@ -68,6 +69,11 @@ def create(clients: Clients, template: Template, prefix: str) -> dict[str, str]:
         values |= {name: arn, f"{name}.TopicArn": arn}
     for name in template.of_type("AWS::SES::ConfigurationSet"):
         values[name] = _physical(prefix, name)
+    for event in template.topic_events():
+        # No engine can call the functions here, so the dispatcher takes their notifications from a queue.
+        name = f"{event.function}.Events"
+        values |= own_queue(clients, name, _physical(prefix, f"{event.function}-events"), _OWN_QUEUE)
+        clients.sns.subscribe(TopicArn=values[event.topic], Protocol="sqs", Endpoint=values[f"{name}.Arn"])
     return values
 
 

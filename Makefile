@@ -1,0 +1,33 @@
+# `make run` is all it takes to begin; README.md tells the rest.
+PYTHON ?= python3
+BIN := .venv/bin
+
+# What is said on the command line reaches the commands unchanged.
+ifdef EVENT
+override EVENT := $(value EVENT)
+endif
+export DATA_DIR PORT FUNCTION EVENT AT FORCE FILE MAPPING KIND CONFIRM
+
+.DEFAULT_GOAL := run
+.PHONY: setup run invoke clock import
+
+setup: .venv/installed
+
+.venv/installed: requirements-dev.txt
+	@$(PYTHON) infra/local/check_python.py
+	@echo "Installing what is needed into .venv …"
+	@$(PYTHON) -m venv .venv || { echo "Python has no venv here; on Debian and Ubuntu: apt install python3-venv."; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+run: setup  ## the whole service, on this machine
+	@END_WITH_PARENT=1 exec $(BIN)/python -m infra.local.run
+
+invoke: setup  ## FUNCTION=create_api_key EVENT='{…}': call a console function
+	@$(BIN)/python -m infra.local.invoke
+
+clock: setup  ## AT=2013-02-01T09:00Z: set the clock of the service; without AT, show it
+	@$(BIN)/python -m infra.local.service_clock
+
+import: setup  ## FILE=… MAPPING=… KIND=… [CONFIRM=1]: import a file into the running service
+	@$(BIN)/python -m infra.local.import_file

@@ -1,0 +1,194 @@
+"""What calls the functions that no HTTP request calls: queues, the mail topic and schedules.
+
+Each source is served by a process of its own, one call at a time, with the events that Lambda would give.
+"""
+
+import json
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import boto3
+
+from chalicelib import clock
+from infra.local.processes import say
+from infra.local.running import Function
+
+Message = dict[str, Any]
+
+_WAIT_SECONDS = 5
+_PAUSE_AFTER_FAILURE_SECONDS = 1.0
+_LOOK_AT_CLOCK_SECONDS = 0.2
+_LARGEST_BATCH = 10
+
+
+class Ending:
+    """SIGTERM ends the process at once while it waits, and after the call while it works."""
+
+    def __init__(self) -> None:
+        """Take over SIGTERM and SIGINT."""
+        self._working = False
+        self._asked = False
+        signal.signal(signal.SIGTERM, self._end)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def __enter__(self) -> None:
+        """Begin to work."""
+        self._working = True
+
+    def __exit__(self, *_: object) -> None:
+        """End the work, and the process if it was asked to end."""
+        self._working = False
+        if self._asked:
+            sys.exit(0)
+
+    def _end(self, *_: object) -> None:
+        self._asked = True
+        if not self._working:
+            sys.exit(0)
+
+
+def queue_event(messages: list[Message], queue_arn: str) -> dict[str, Any]:
+    """Return the event that Lambda makes of messages received from a queue."""
+    return {
+        "Records": [
+            {
+                "messageId": message["MessageId"],
+                "receiptHandle": message["ReceiptHandle"],
+                "body": message["Body"],
+                "attributes": message.get("Attributes", {}),
+                "messageAttributes": message.get("MessageAttributes", {}),
+                "md5OfBody": message.get("MD5OfBody", ""),
+                "eventSource": "aws:sqs",
+                "eventSourceARN": queue_arn,
+                "awsRegion": queue_arn.split(":")[3],
+            }
+            for message in messages
+        ]
+    }
+
+
+def topic_event(message: Message) -> dict[str, Any]:
+    """Return the event that Lambda makes of a notification, which came here through a queue."""
+    notification = json.loads(message["Body"])
+    return {
+        "Records": [
+            {
+                "EventSource": "aws:sns",
+                "EventVersion": "1.0",
+                "EventSubscriptionArn": notification["TopicArn"],
+                "Sns": {"MessageAttributes": {}, **notification},
+            }
+        ]
+    }
+
+
+def failed(result: Any, messages: list[Message]) -> set[str]:
+    """Return the ids of the messages that Lambda would leave in the queue for this result.
+
+    An answer that is not understood fails the whole batch, as it does there.
+    """
+    every = {message["MessageId"] for message in messages}
+    if not isinstance(result, dict) or not result.get("batchItemFailures"):
+        return set()
+    try:
+        named = {failure["itemIdentifier"] for failure in result["batchItemFailures"]}
+    except (KeyError, TypeError):
+        return every
+    return named if named <= every else every
+
+
+def call(function: Function, event: dict[str, Any]) -> tuple[bool, Any]:
+    """Call a function; what it raises is logged. Returns whether it came to an end, and its result."""
+    began = time.monotonic()
+    try:
+        result = function.invoke(event)
+    except Exception as error:
+        traceback.print_exc()
+        say(f"{function.name} failed: {type(error).__name__}: {error} (see the logs)")
+        return False, None
+    count = len(event.get("Records", [])) or ""
+    if count:
+        say(f"{function.name} {count} in {(time.monotonic() - began) * 1000:.0f} ms")
+    return True, result
+
+
+def serve_queue(function: Function, queue_url: str, queue_arn: str) -> None:
+    """Feed a function from a queue until the process is asked to end. What failed stays in the queue."""
+    size = min(function.batch_size, _LARGEST_BATCH)
+    _serve(function, queue_url, size, lambda messages: queue_event(messages, queue_arn))
+
+
+def serve_topic(function: Function, queue_url: str) -> None:
+    """Call a function with each notification of a topic that came into its own queue."""
+    _serve(function, queue_url, 1, lambda messages: topic_event(messages[0]))
+
+
+def handle_batch(sqs: Any, queue_url: str, function: Function, messages: list[Message], event: Message) -> None:
+    """Call the function with the event of these messages, and delete those that it has dealt with."""
+    ended, result = call(function, event)
+    left = failed(result, messages) if ended else {message["MessageId"] for message in messages}
+    done = [message for message in messages if message["MessageId"] not in left]
+    if left:
+        say(f"{function.name}: {len(left)} of {len(messages)} stay in the queue")
+    if done:
+        entries = [
+            {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]} for number, message in enumerate(done)
+        ]
+        sqs.delete_message_batch(QueueUrl=queue_url, Entries=entries)
+
+
+def _serve(
+    function: Function, queue_url: str, size: int, make_event: Callable[[list[Message]], dict[str, Any]]
+) -> None:
+    ending = Ending()
+    sqs = boto3.client("sqs")
+    while True:
+        try:
+            messages = sqs.receive_message(
+                QueueUrl=queue_url,
+                MaxNumberOfMessages=size,
+                WaitTimeSeconds=_WAIT_SECONDS,
+                AttributeNames=["All"],
+                MessageAttributeNames=["All"],
+            ).get("Messages", [])
+            if messages:
+                with ending:
+                    handle_batch(sqs, queue_url, function, messages, make_event(messages))
+        except Exception:
+            traceback.print_exc()
+            time.sleep(_PAUSE_AFTER_FAILURE_SECONDS)
+
+
+class Schedule:
+    """When a function is next due, by the clock of the service."""
+
+    def __init__(self, seconds: int) -> None:
+        """Begin with being due at once."""
+        self._every = timedelta(seconds=seconds)
+        self._next: datetime | None = None
+
+    def is_due(self, now: datetime) -> bool:
+        """Tell whether to run now; if so, the next time is counted from now.
+
+        A clock that jumped ahead makes it due once, and one that was set back does not silence it.
+        """
+        if self._next is None or now >= self._next or self._next - now > self._every:
+            self._next = now + self._every
+            return True
+        return False
+
+
+def serve_schedule(function: Function, seconds: int, text: str) -> None:
+    """Call a function every ``seconds`` of the service's clock until the process is asked to end."""
+    ending = Ending()
+    schedule = Schedule(seconds)
+    while True:
+        if schedule.is_due(clock.now()):
+            with ending:
+                call(function, json.loads(text))
+        time.sleep(_LOOK_AT_CLOCK_SECONDS)

@@ -1,0 +1,106 @@
+"""What a start does beyond starting processes: the first API key, local.json and the sample data."""
+
+import json
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+from infra.local.folder import DataFolder, read_json, write_json
+from infra.local.processes import say
+from infra.local.template import ROOT
+
+STAFF_EMAIL = "staff@vendor.example"
+_HEALTHY_SECONDS = 60.0
+_KEY_NAME = "local"
+
+# Local addresses are never asked of a proxy.
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class FirstStartError(Exception):
+    """The service runs but has no API key; the message is for the user."""
+
+
+def wait_until_healthy(url: str, is_working: Callable[[], bool]) -> None:
+    """Wait until the service answers, its process has ended, or a minute is over."""
+    deadline = time.monotonic() + _HEALTHY_SECONDS
+    while time.monotonic() < deadline and is_working():
+        try:
+            _direct.open(f"{url}/v1/health", timeout=5).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+
+
+def write_local(folder: DataFolder, url: str) -> dict[str, str]:
+    """Write ``local.json``, with the API key of an earlier start while that is valid, and return its content."""
+    key = (read_json(folder.local) or {}).get("api_key", "")
+    local = {
+        "api": url,
+        "portal": f"{url}/portal",
+        "admin": f"{url}/admin",
+        "inbox": f"{url}/inbox",
+        "api_key": key if key and _is_valid(url, key) else _create_api_key(folder),
+        "staff_email": STAFF_EMAIL,
+    }
+    write_json(folder.local, local)
+    return local
+
+
+def load_sample(folder: DataFolder, local: dict[str, str]) -> None:
+    """Load the sample data once; a load that was cut short goes on at the next start."""
+    if folder.sample_loaded.exists():
+        return
+    from infra.local.sample import load
+
+    began = time.monotonic()
+    try:
+        count = load.everything(local["api"], local["api_key"])
+    except load.SampleError as error:
+        say(f"The sample data is not loaded: {error}")
+        return
+    # The clock may be set to before the sample data: see service_clock.move.
+    folder.last_write.unlink(missing_ok=True)
+    folder.sample_loaded.touch(mode=0o600)
+    say(f"Sample data loaded: {count} items in {time.monotonic() - began:.1f} s.")
+
+
+def _is_valid(url: str, key: str) -> bool:
+    request = urllib.request.Request(f"{url}/v1/me", headers={"Authorization": f"Bearer {key}"})
+    try:
+        _direct.open(request, timeout=10).close()
+    except urllib.error.HTTPError as error:
+        return error.code not in {401, 403}
+    return True
+
+
+def _create_api_key(folder: DataFolder) -> str:
+    from chalicelib.access.rules import SCOPES
+
+    event = {"name": _KEY_NAME, "scopes": list(SCOPES), "confirm": True}
+    told: Any = invoke_in_process(folder, "create_api_key", event)
+    if not isinstance(told, dict) or "api_key" not in told:
+        raise FirstStartError(f"The first API key could not be made: {json.dumps(told)}")
+    key: str = told["api_key"]
+    return key
+
+
+def invoke_in_process(folder: DataFolder, name: str, event: Any) -> Any:
+    """Call a console function in a process of its own, as ``make invoke`` does."""
+    environment = {"DATA_DIR": str(folder.root), "FUNCTION": name, "EVENT": json.dumps(event)}
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.local.invoke"],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise FirstStartError(f"{name} failed: {done.stderr.strip()}")
+    return json.loads(done.stdout)

@@ -1,0 +1,286 @@
+"""A stand-in for SESv2: keeps every mail on disk, and tells the mail topic what became of it.
+
+Nothing leaves the machine. The addresses of the SES mailbox simulator behave as they do there.
+"""
+
+import argparse
+import json
+import re
+import secrets
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from email.utils import parseaddr
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from infra.local.folder import DataFolder, read_json, write_json
+from infra.local.processes import begin, say
+from infra.local.running import Running
+from infra.local.service_clock import ServiceClock
+
+SENDS_A_SECOND = 14
+SENDS_A_DAY = 50_000
+_SIMULATOR = "simulator.amazonses.com"
+_MOST_RECIPIENTS = 50
+_PAUSE_SECONDS = 0.2
+_SIMULATE = re.compile(r"/simulate/([0-9a-f-]+)/(bounce|complaint)")
+
+
+class Refused(Exception):
+    """SES refuses the request; ``kind`` is its error code."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        """Keep the error code."""
+        super().__init__(message)
+        self.kind = kind
+
+
+class Mailbox:
+    """The mails on disk, one JSON file each, and what SES would say about them."""
+
+    def __init__(self, folder: Path, clock: ServiceClock, topic_arn: str, sns: Any) -> None:
+        """Keep mails in ``folder`` and publish to the topic."""
+        self._folder = folder
+        self._clock = clock
+        self._topic_arn = topic_arn
+        self._sns = sns
+        self._lock = threading.Lock()
+
+    def send(self, request: dict[str, Any]) -> str:
+        """Take a SendEmail request and return its message id. Raises Refused where SES would."""
+        simple = request.get("Content", {}).get("Simple")
+        recipients = _recipients(request)
+        if simple is None:
+            raise Refused("BadRequestException", "This stand-in for SES takes Content.Simple only.")
+        if not request.get("FromEmailAddress") or "@" not in parseaddr(request["FromEmailAddress"])[1]:
+            raise Refused("BadRequestException", "Missing or illegal FromEmailAddress.")
+        if not recipients or len(recipients) > _MOST_RECIPIENTS:
+            raise Refused("MessageRejected", f"Recipient count must be 1 to {_MOST_RECIPIENTS}.")
+        if not simple.get("Subject", {}).get("Data") or not simple.get("Body"):
+            raise Refused("BadRequestException", "Subject and body are required.")
+        if any(character in value for value in _lines(request) for character in "\r\n"):
+            raise Refused("BadRequestException", "A header holds a line break.")
+        now = self._clock.now()
+        message_id = f"{time.time_ns() // 1_000_000:013x}-{secrets.token_hex(8)}"
+        self._write({"id": message_id, "sent_at": now.isoformat(), "request": request, "events": []})
+        shown = simple["Subject"]["Data"]
+        say(f"mail to {', '.join(recipients)}: {shown}")
+        threading.Thread(target=self._tell, args=(message_id, list(_fates(recipients))), daemon=True).start()
+        return message_id
+
+    def simulate(self, message_id: str, kind: str) -> bool:
+        """Let a mail bounce or be complained about, as if its recipients had; False when there is none."""
+        mail = read_json(self._folder / f"{message_id}.json")
+        if mail is None:
+            return False
+        fate = {"bounce": _bounce("General"), "complaint": _complaint}[kind]
+        self._publish(message_id, fate(_recipients(mail["request"]), self._clock.now()))
+        return True
+
+    def account(self) -> dict[str, Any]:
+        """Return what GetAccount says, with the mails of the last 24 hours counted."""
+        since = self._clock.now() - timedelta(hours=24)
+        mails = (read_json(file) for file in self._folder.glob("*.json"))
+        sent = sum(datetime.fromisoformat(mail["sent_at"]) > since for mail in mails)
+        quota = {"Max24HourSend": SENDS_A_DAY, "MaxSendRate": SENDS_A_SECOND, "SentLast24Hours": sent}
+        return {
+            "DedicatedIpAutoWarmupEnabled": False,
+            "EnforcementStatus": "HEALTHY",
+            "ProductionAccessEnabled": True,
+            "SendQuota": quota,
+            "SendingEnabled": True,
+        }
+
+    def _tell(self, message_id: str, fates: list[Any]) -> None:
+        try:
+            self._publish(message_id, {"eventType": "Send", "send": {}})
+            for fate, recipients in fates:
+                time.sleep(_PAUSE_SECONDS)
+                self._publish(message_id, fate(recipients, self._clock.now()))
+        except Exception:
+            traceback.print_exc()
+
+    def _publish(self, message_id: str, event: dict[str, Any]) -> None:
+        """Keep an event with its mail; publish it where the mail named a configuration set, as SES does."""
+        with self._lock:
+            mail = read_json(self._folder / f"{message_id}.json")
+            mail["events"].append({**event, "at": self._clock.now().isoformat()})
+            self._write(mail)
+        if mail["request"].get("ConfigurationSetName"):
+            message = json.dumps({**event, "mail": _described(mail)})
+            self._sns.publish(TopicArn=self._topic_arn, Message=message)
+
+    def _write(self, mail: dict[str, Any]) -> None:
+        write_json(self._folder / f"{mail['id']}.json", mail)
+
+
+def _recipients(request: dict[str, Any]) -> list[str]:
+    destination = request.get("Destination", {})
+    kinds = ("ToAddresses", "CcAddresses", "BccAddresses")
+    return [parseaddr(address)[1] for kind in kinds for address in destination.get(kind) or []]
+
+
+def _lines(request: dict[str, Any]) -> Iterable[str]:
+    yield request["FromEmailAddress"]
+    yield request["Content"]["Simple"]["Subject"]["Data"]
+    for header in request["Content"]["Simple"].get("Headers") or []:
+        yield header["Name"]
+        yield header["Value"]
+
+
+def _described(mail: dict[str, Any]) -> dict[str, Any]:
+    request = mail["request"]
+    subject = request["Content"]["Simple"]["Subject"]["Data"]
+    tags = {tag["Name"]: [tag["Value"]] for tag in request.get("EmailTags") or []}
+    headers = [{"name": "From", "value": request["FromEmailAddress"]}, {"name": "Subject", "value": subject}]
+    return {
+        "timestamp": mail["sent_at"],
+        "messageId": mail["id"],
+        "source": request["FromEmailAddress"],
+        "sendingAccountId": "000000000000",
+        "destination": _recipients(request),
+        "headersTruncated": False,
+        "headers": headers,
+        "commonHeaders": {"from": [request["FromEmailAddress"]], "subject": subject, "messageId": mail["id"]},
+        "tags": {"ses:configuration-set": [request.get("ConfigurationSetName", "")], **tags},
+    }
+
+
+def _fates(recipients: list[str]) -> Iterable[tuple[Any, list[str]]]:
+    """Tell what becomes of a mail: a function that makes the event, and the recipients it is about."""
+    groups: dict[str, list[str]] = {}
+    for recipient in recipients:
+        local, _, domain = recipient.lower().rpartition("@")
+        groups.setdefault(local.partition("+")[0] if domain == _SIMULATOR else "", []).append(recipient)
+    bounced = {"bounce": _bounce("General"), "suppressionlist": _bounce("OnAccountSuppressionList")}
+    for name, of_group in groups.items():
+        if name in bounced:
+            yield bounced[name], of_group
+            continue
+        yield _delivery, of_group
+        if name == "complaint":
+            yield _complaint, of_group
+
+
+def _delivery(recipients: list[str], now: datetime) -> dict[str, Any]:
+    told = {
+        "timestamp": now.isoformat(),
+        "processingTimeMillis": 200,
+        "recipients": recipients,
+        "smtpResponse": "250 2.6.0 Message received",
+        "reportingMTA": "local.example",
+    }
+    return {"eventType": "Delivery", "delivery": told}
+
+
+def _bounce(kind: str) -> Any:
+    def event(recipients: list[str], now: datetime) -> dict[str, Any]:
+        bounced = [
+            {
+                "emailAddress": recipient,
+                "action": "failed",
+                "status": "5.1.1",
+                "diagnosticCode": "smtp; 550 5.1.1 user unknown",
+            }
+            for recipient in recipients
+        ]
+        told = {
+            "feedbackId": secrets.token_hex(16),
+            "bounceType": "Permanent",
+            "bounceSubType": kind,
+            "bouncedRecipients": bounced,
+            "timestamp": now.isoformat(),
+            "reportingMTA": "dns; local.example",
+        }
+        return {"eventType": "Bounce", "bounce": told}
+
+    return event
+
+
+def _complaint(recipients: list[str], now: datetime) -> dict[str, Any]:
+    told = {
+        "feedbackId": secrets.token_hex(16),
+        "complaintSubType": None,
+        "complainedRecipients": [{"emailAddress": recipient} for recipient in recipients],
+        "timestamp": now.isoformat(),
+        "complaintFeedbackType": "abuse",
+        "userAgent": "local",
+    }
+    return {"eventType": "Complaint", "complaint": told}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """The few requests of SESv2 that the service makes, and the simulation that the inbox offers."""
+
+    protocol_version = "HTTP/1.1"
+    mailbox: Mailbox
+
+    def do_POST(self) -> None:
+        """Take a mail, or simulate what its recipients do."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        simulated = _SIMULATE.fullmatch(self.path)
+        if simulated:
+            found = self.mailbox.simulate(simulated[1], simulated[2])
+            self._answer(200 if found else 404, {})
+        elif self.path == "/v2/email/outbound-emails":
+            try:
+                self._answer(200, {"MessageId": self.mailbox.send(json.loads(body))})
+            except Refused as refused:
+                self._answer(400, {"message": str(refused)}, refused.kind)
+        else:
+            self._unknown()
+
+    def do_GET(self) -> None:
+        """Tell of the account."""
+        if self.path == "/v2/email/account":
+            self._answer(200, self.mailbox.account())
+        else:
+            self._unknown()
+
+    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the name is inherited.
+        """Say nothing; every mail has its own line."""
+
+    def _unknown(self) -> None:
+        self._answer(404, {"message": "The stand-in for SES does not know this."}, "NotFoundException")
+
+    def _answer(self, status: int, value: dict[str, Any], error: str = "") -> None:
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        if error:
+            self.send_header("x-amzn-ErrorType", error)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def main() -> int:
+    """Serve on a listening socket of the launcher until SIGTERM."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--descriptor", type=int, required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    options = parser.parse_args()
+    begin()
+    folder = DataFolder(options.folder)
+    running = Running.read(folder)
+    running.enter()
+    topic = running.values["MailEventsTopic"]
+    Handler.mailbox = Mailbox(folder.mails, ServiceClock(folder), topic, boto3.client("sns"))
+    listener = socket.socket(fileno=options.descriptor)
+    server = ThreadingHTTPServer(listener.getsockname()[:2], Handler, bind_and_activate=False)
+    server.socket.close()
+    server.socket = listener
+    server.serve_forever()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
