@@ -10,6 +10,10 @@ from chalicelib.errors import Conflict, FieldError, Invalid
 SUBSCRIPTION_STATUSES = ("trial", "active", "paused", "past_due", "canceled", "ended")
 BILLING_FREQUENCIES = ("weekly", "monthly", "quarterly", "half_yearly", "yearly", "one_time")
 
+BILLING = "billing"
+SHIPPING = "shipping"
+CONTACT_FIELDS = {BILLING: "billing_contact_id", SHIPPING: "shipping_contact_id"}
+
 
 @dataclass(frozen=True)
 class BillGroup:
@@ -83,3 +87,25 @@ def refuse_move(group: BillGroup, given: dict[str, Any]) -> None:
                 "A bill group never changes its account or its issuing entity. Make a new bill group.",
                 fields=(FieldError(name, "fixed", "Leave this as it is."),),
             )
+
+
+def check_narrowing(group: BillGroup, *, invoicing: frozenset[str], accounts_payable: frozenset[str]) -> None:
+    """Raise Invalid when a bill group narrows its mails to somebody who does not hold the role (C8)."""
+    for name, holders in (("invoicing_contact_ids", invoicing), ("accounts_payable_contact_ids", accounts_payable)):
+        strangers = [contact_id for contact_id in getattr(group, name) if contact_id not in holders]
+        if strangers:
+            raise Invalid.field(
+                name,
+                "not_a_holder",
+                f"{', '.join(strangers)} does not hold this role. Give the role first, or leave the contact out.",
+            )
+
+
+def recipients(narrowed_to: tuple[str, ...], holders: frozenset[str]) -> tuple[str, ...]:
+    """Return who of a role's holders gets a bill group's mail (C8).
+
+    Those to whom it is narrowed and who still hold the role; all holders when it is not narrowed, or when none
+    of those is left, so that a bill is never mailed to nobody while somebody holds the role.
+    """
+    chosen = [contact_id for contact_id in narrowed_to if contact_id in holders]
+    return tuple(sorted(chosen or holders))

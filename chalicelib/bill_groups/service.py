@@ -1,0 +1,200 @@
+"""Use cases of bill groups."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from chalicelib.accounts.rules import Override, differences, merge
+from chalicelib.audit import rules as audit_rules
+from chalicelib.audit import service as audit
+from chalicelib.bill_groups.rules import (
+    BILLING,
+    CONTACT_FIELDS,
+    BillGroup,
+    check_bill_group,
+    check_narrowing,
+    refuse_move,
+)
+from chalicelib.call import Call
+from chalicelib.errors import Invalid, NotFound, StaleVersion
+from chalicelib.shapes import build, plain_fields
+from chalicelib.table import keys, store
+from chalicelib.table.items import BillGroupItem, ContactItem
+
+_NOT_AUDITED = frozenset({"version", "upstream"})
+
+
+@dataclass(frozen=True)
+class Written:
+    """The bill group after a write, whether the write made it, and what of ours the billing system replaced."""
+
+    bill_group: BillGroup
+    created: bool
+    overrides: tuple[Override, ...]
+
+
+@dataclass(frozen=True)
+class BillGroupRead:
+    """A bill group, and where it differs from what the billing system brought."""
+
+    bill_group: BillGroup
+    differences: dict[str, Any]
+
+
+def put_bill_group(
+    call: Call, bill_group_id: str, given: dict[str, Any], expected_version: int | None = None
+) -> Written:
+    """Create a bill group or change the fields that are given (DESIGN §5 says whose value counts).
+
+    The billing and the shipping contact are active contacts of the account (C8); so that neither can be deleted
+    unnoticed, each contact's item says which bill groups name it, in the same transaction.
+    Raises Invalid naming the fields at fault, Conflict when the bill group would move, StaleVersion when
+    ``expected_version`` is not the newest.
+    """
+    return _write(call, bill_group_id, given, expected_version, from_billing=call.is_billing_system)
+
+
+def patch_bill_group(call: Call, bill_group_id: str, given: dict[str, Any], expected_version: int) -> Written:
+    """Change the given fields of a bill group here, which stand until the billing system brings others.
+
+    Raises NotFound, and what ``put_bill_group`` raises.
+    """
+    return _write(call, bill_group_id, given, expected_version, from_billing=False, must_exist=True)
+
+
+def _write(
+    call: Call,
+    bill_group_id: str,
+    given: dict[str, Any],
+    expected_version: int | None,
+    *,
+    from_billing: bool,
+    must_exist: bool = False,
+) -> Written:
+    def attempt() -> Written:
+        key = keys.bill_group(bill_group_id)
+        (item,) = store.gather(call, key)
+        before = store.load(BillGroup, item) if item else None
+        if before is None and must_exist:
+            raise NotFound()
+        if expected_version is not None and (before is None or before.version != expected_version):
+            raise StaleVersion(before.version if before else 0)
+        if before is not None:
+            refuse_move(before, given)
+        merged = merge(
+            plain_fields(before) if before else None,
+            before.upstream if before else {},
+            given,
+            from_billing=from_billing,
+        )
+        after = build(BillGroup, {**merged.values, "bill_group_id": bill_group_id, "upstream": merged.upstream})
+        check_bill_group(after)
+        if after == before:
+            return Written(after, False, merged.overrides)
+        transaction = store.Transaction(call)
+        _check_surroundings(transaction, before, after)
+        row = store.row(BillGroupItem, key, after, listed=keys.bill_group_listed(after.account_id, after.bill_group_id))
+        transaction.put(row, new=before is None)
+        _record(transaction, call, before, after)
+        transaction.answers(bill_group_id, 200 if before else 201)
+        transaction.commit()
+        return Written(replace(after, version=int(row.version)), before is None, merged.overrides)
+
+    return store.deciding_again(attempt)
+
+
+def _check_surroundings(transaction: store.Transaction, before: BillGroup | None, after: BillGroup) -> None:
+    """Check, where it matters for this write, that account, entity and contacts are there and are of one account."""
+    was, will_be = _named(before) if before else {}, _named(after)
+    contact_ids = sorted({contact_id for contact_id in (*was.values(), *will_be.values()) if contact_id})
+    wanted = [keys.contact(after.account_id, contact_id) for contact_id in contact_ids]
+    wanted += [keys.contact_roles(after.account_id)]
+    if before is None:
+        wanted += [keys.account(after.account_id), keys.entity(after.entity_id)]
+    narrowed = before is None or any(
+        getattr(before, name) != getattr(after, name)
+        for name in ("invoicing_contact_ids", "accounts_payable_contact_ids", *CONTACT_FIELDS.values())
+    )
+    if not narrowed:
+        return
+    found = store.batch(wanted)
+    if before is None:
+        for key, name in ((keys.account(after.account_id), "account_id"), (keys.entity(after.entity_id), "entity_id")):
+            if key not in found:
+                raise Invalid.field(name, "unknown", "There is no such thing. Create it first, or correct the id.")
+            transaction.check_exists(found[key])
+    roles = found.get(keys.contact_roles(after.account_id))
+    check_narrowing(
+        after,
+        invoicing=frozenset((roles.invoicing if roles else None) or ()),
+        accounts_payable=frozenset((roles.accounts_payable if roles else None) or ()),
+    )
+    for contact_id in contact_ids:
+        contact = found.get(keys.contact(after.account_id, contact_id))
+        changed = False
+        for kind, field in CONTACT_FIELDS.items():
+            joins = will_be.get(kind) == contact_id and was.get(kind) != contact_id
+            leaves = was.get(kind) == contact_id and will_be.get(kind) != contact_id
+            if joins and (contact is None or contact.status != "active"):
+                raise Invalid.field(field, "unknown_contact", "This is not an active contact of the account.")
+            if contact is not None and (joins or leaves):
+                _note_use(contact, kind, after.bill_group_id, joins)
+                changed = True
+        if contact is not None and changed:
+            transaction.replace(contact)
+
+
+def _named(group: BillGroup) -> dict[str, str | None]:
+    return {kind: getattr(group, field) for kind, field in CONTACT_FIELDS.items()}
+
+
+def _note_use(contact: ContactItem, kind: str, bill_group_id: str, used: bool) -> None:
+    attribute = "billing_for" if kind == BILLING else "shipping_for"
+    others = {group_id for group_id in getattr(contact, attribute) if group_id != bill_group_id}
+    setattr(contact, attribute, sorted(others | {bill_group_id} if used else others))
+
+
+def _record(transaction: store.Transaction, call: Call, before: BillGroup | None, after: BillGroup) -> None:
+    audit.record(
+        transaction,
+        call,
+        "bill_group.changed" if before else "bill_group.created",
+        "bill_group",
+        after.bill_group_id,
+        audit_rules.changes(before, after, without=_NOT_AUDITED),
+        account_id=after.account_id,
+        bill_group_id=after.bill_group_id,
+    )
+
+
+def hand_over(
+    transaction: store.Transaction, call: Call, groups: list[BillGroupItem], contact_id: str, successor_id: str | None
+) -> None:
+    """Add to a transaction that ``groups`` name ``successor_id`` wherever they name ``contact_id`` (C4).
+
+    The caller keeps the two contacts' own lists of bill groups.
+    """
+    for item in groups:
+        before = store.load(BillGroup, item)
+        fields = {field: successor_id for field in CONTACT_FIELDS.values() if getattr(before, field) == contact_id}
+        after = replace(before, **fields)  # type: ignore[arg-type]
+        for field, value in fields.items():
+            setattr(item, field, value)
+        transaction.replace(item)
+        _record(transaction, call, before, after)
+
+
+def get_bill_group(bill_group_id: str) -> BillGroupRead:
+    """Read a bill group. Raises NotFound."""
+    item = store.get(BillGroupItem, keys.bill_group(bill_group_id))
+    if item is None:
+        raise NotFound()
+    group = store.load(BillGroup, item)
+    return BillGroupRead(group, differences(group))
+
+
+def list_bill_groups(account_id: str, after: str | None, limit: int) -> tuple[list[BillGroup], str | None]:
+    """Return a page of an account's bill groups in order of their ids. Raises NotFound without the account."""
+    if after is None and keys.account(account_id) not in store.batch([keys.account(account_id)]):
+        raise NotFound()
+    page = store.query_index(keys.bill_group_listed(account_id, "").pk, limit=limit, after=after)
+    return [store.load(BillGroup, item) for item in page.items], page.after

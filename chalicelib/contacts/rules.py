@@ -1,0 +1,197 @@
+"""Contacts and their roles: rules C1 to C5 and C8."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from chalicelib.accounts.rules import Address
+from chalicelib.errors import Conflict, FieldError, Forbidden, Invalid
+
+INVOICING = "invoicing"
+ACCOUNTS_PAYABLE = "accounts_payable"
+ROLES = (INVOICING, ACCOUNTS_PAYABLE)
+MOST_HOLDERS = 5
+FEWEST_HOLDERS = 1
+
+PERSON = "person"
+MAILBOX = "mailbox"
+ACTIVE = "active"
+INACTIVE = "inactive"
+
+PERSONAL_FIELDS = frozenset(
+    {"first_name", "last_name", "display_name", "email", "cell", "company", "address", "job_title", "locale"}
+)
+SHARED_FIELDS = frozenset({"first_name", "last_name", "display_name", "email", "cell", "locale"})
+"""What is one across the accounts that have a contact with the same email (C6)."""
+
+
+@dataclass(frozen=True)
+class Contact:
+    """A person, or a shared mailbox, at an account. Instants are UTC; ``cell`` is E.164."""
+
+    contact_id: str
+    account_id: str
+    kind: str
+    status: str
+    email: str
+    created_at: datetime
+    updated_at: datetime
+    first_name: str | None = None
+    last_name: str | None = None
+    display_name: str | None = None
+    cell: str | None = None
+    company: str | None = None
+    address: Address | None = None
+    job_title: str | None = None
+    locale: str | None = None
+    external_id: str | None = None
+    billing_for: tuple[str, ...] = ()
+    """Bill groups whose billing contact this is (C8)."""
+    shipping_for: tuple[str, ...] = ()
+    """Bill groups whose shipping contact this is."""
+    former_roles: tuple[str, ...] = ()
+    """What an inactive contact held when it was deleted."""
+    deleted_at: datetime | None = None
+    upstream: dict[str, Any] = field(default_factory=dict)
+    version: int = 1
+
+    @property
+    def name(self) -> str:
+        """Return the name that a reader sees."""
+        return self.display_name or f"{self.first_name or ''} {self.last_name or ''}".strip()
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Who holds an account's contact roles, and whether both were ever held at once (the latch of C2)."""
+
+    invoicing: frozenset[str] = frozenset()
+    accounts_payable: frozenset[str] = frozenset()
+    both_held: bool = False
+
+    def of(self, contact_id: str) -> frozenset[str]:
+        """Return the roles of one contact."""
+        return frozenset(role for role in ROLES if contact_id in self.holders(role))
+
+    def holders(self, role: str) -> frozenset[str]:
+        """Return the contacts that hold ``role``."""
+        return self.invoicing if role == INVOICING else self.accounts_payable
+
+
+def give(roles: Roles, wanted: dict[str, frozenset[str]], *, erasing: bool = False) -> Roles:
+    """Return the roles once each contact in ``wanted`` holds exactly the roles named there (C2).
+
+    Raises Conflict ``role_is_full`` when a role would have a sixth holder, and ``role_needs_holder`` when a role
+    would lose its last one although both roles were held; an erasure may leave a role empty (C4).
+    """
+    after: dict[str, frozenset[str]] = {}
+    for role in ROLES:
+        before = roles.holders(role)
+        gained = {contact_id for contact_id, named in wanted.items() if role in named}
+        holders = (before - wanted.keys()) | gained
+        if len(holders) > MOST_HOLDERS and not holders <= before:
+            raise Conflict(
+                "role_is_full",
+                f"{MOST_HOLDERS} contacts hold the role {role} already. Take it from one of them first.",
+                fields=(
+                    FieldError("roles", "role_is_full", f"{role} has {MOST_HOLDERS} holders, the most there may be."),
+                ),
+                details={"role": role, "holders": sorted(before)},
+            )
+        if before and len(holders) < FEWEST_HOLDERS and roles.both_held and not erasing:
+            raise Conflict(
+                "role_needs_holder",
+                f"This is the only contact with the role {role}. Give the role to another contact first, "
+                "or name a successor when deleting.",
+                fields=(FieldError("roles", "role_needs_holder", f"{role} needs at least one holder."),),
+                details={"role": role, "holders": sorted(before)},
+            )
+        after[role] = holders
+    both_held = roles.both_held or all(after.values())
+    return Roles(after[INVOICING], after[ACCOUNTS_PAYABLE], both_held)
+
+
+def fitting(roles: Roles, contact_id: str, wished: tuple[str, ...]) -> frozenset[str]:
+    """Return those of the wished roles that still have room for one more contact (C4, undelete)."""
+    return frozenset(
+        role for role in wished if role in ROLES and len(roles.holders(role) - {contact_id}) < MOST_HOLDERS
+    )
+
+
+def check_contact(contact: Contact, *, cell_required: bool) -> None:
+    """Raise Invalid where the fields of a contact do not make a person or a mailbox (C1)."""
+    faults = []
+    if contact.kind == PERSON:
+        faults += [
+            FieldError(
+                name, "required", "A person has a first and a last name. For a shared address send kind mailbox."
+            )
+            for name in ("first_name", "last_name")
+            if not getattr(contact, name)
+        ]
+        if contact.display_name:
+            faults.append(FieldError("display_name", "not_allowed", "Only a mailbox has a display name."))
+        if cell_required and not contact.cell:
+            faults.append(FieldError("cell", "required", "The issuing entity needs a cell number of each person."))
+    else:
+        if not contact.display_name:
+            faults.append(FieldError("display_name", "required", "A mailbox has a display name. Send it."))
+        faults += [
+            FieldError(name, "not_allowed", "A mailbox has a display name only. For a person send kind person.")
+            for name in ("first_name", "last_name")
+            if getattr(contact, name)
+        ]
+    if faults:
+        raise Invalid("invalid_body", "The contact cannot be kept as sent.", fields=tuple(faults))
+
+
+def check_self_service(actor_kind: str, *, cost_center_billing: bool) -> None:
+    """Raise Forbidden when a portal user changes the contacts of an account with cost-center billing (C5)."""
+    if actor_kind == "portal_user" and cost_center_billing:
+        raise Forbidden(
+            "cost_center_billing",
+            "The contacts of an account with cost-center billing are kept by the vendor. Write to its billing team.",
+        )
+
+
+def email_taken(other_contact_id: str) -> Conflict:
+    """Return the refusal of an email that another active contact of the account has (C3)."""
+    return Conflict(
+        "email_taken",
+        "Another active contact of this account has this email. Change that contact, or use another address.",
+        fields=(FieldError("email", "taken", "Another active contact of this account has this email."),),
+        details={"contact_id": other_contact_id},
+    )
+
+
+def external_id_taken(other_contact_id: str) -> Conflict:
+    """Return the refusal of an external id that another contact of the account has (C1)."""
+    return Conflict(
+        "external_id_taken",
+        "Another contact of this account has this external id, which is unique in an account.",
+        fields=(FieldError("external_id", "taken", "Another contact of this account has this external id."),),
+        details={"contact_id": other_contact_id},
+    )
+
+
+def successor_needed(contact: Contact) -> Conflict:
+    """Return the refusal to delete a bill group's billing or shipping contact without a successor (C4)."""
+    return Conflict(
+        "successor_needed",
+        "Bill groups name this contact as their billing or shipping contact. Name a successor who takes its place.",
+        fields=(FieldError("successor", "required", "Name an active contact of the account."),),
+        details={"billing_for": list(contact.billing_for), "shipping_for": list(contact.shipping_for)},
+    )
+
+
+def inactive(contact: Contact, roles: Roles, now: datetime) -> Contact:
+    """Return the contact as it is once deleted at ``now``: inactive, used nowhere, its roles remembered (C4)."""
+    return replace(
+        contact,
+        status=INACTIVE,
+        billing_for=(),
+        shipping_for=(),
+        former_roles=tuple(role for role in ROLES if role in roles.of(contact.contact_id)),
+        deleted_at=now,
+        updated_at=now,
+    )

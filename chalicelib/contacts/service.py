@@ -1,0 +1,201 @@
+"""Use cases of contacts. Each write reads once, decides by the rules, and writes one transaction."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from chalicelib import ids
+from chalicelib.accounts.rules import merge
+from chalicelib.call import Call
+from chalicelib.contacts import emails, rules
+from chalicelib.contacts.records import (
+    ContactRead,
+    existing,
+    free_external_id,
+    lock_address,
+    lock_external_id,
+    read_of,
+    record,
+    roles_of,
+    row_of,
+    surroundings,
+    write_roles,
+)
+from chalicelib.contacts.rules import ACTIVE, Contact
+from chalicelib.errors import Conflict, NotFound
+from chalicelib.mail import outbox
+from chalicelib.shapes import build, plain_fields
+from chalicelib.table import keys, store
+from chalicelib.table.items import ContactRolesItem
+from chalicelib.table.keys import Key
+
+
+def create_contact(call: Call, account_id: str, given: dict[str, Any], roles: frozenset[str]) -> ContactRead:
+    """Add a contact to an account, with its roles (C1 to C3, C5).
+
+    Raises NotFound without the account, Invalid naming the fields at fault, Conflict when a role is full or the
+    email or external id is in use.
+    """
+
+    def attempt() -> ContactRead:
+        address_key = keys.contact_address(account_id, str(given.get("email")))
+        external_key = keys.contact_external_id(account_id, str(given.get("external_id")))
+        around = surroundings(call, account_id, address_key, external_key)
+        address_item, external_item = around.rest
+        merged = merge(None, {}, given, from_billing=call.is_billing_system)
+        contact = build(
+            Contact,
+            {
+                "kind": rules.PERSON,
+                **merged.values,
+                "contact_id": ids.new_id(ids.CONTACT, call.now),
+                "account_id": account_id,
+                "status": ACTIVE,
+                "created_at": call.now,
+                "updated_at": call.now,
+                "upstream": merged.upstream,
+            },
+        )
+        rules.check_contact(contact, cell_required=around.entity.contact_cell_required)
+        if address_item is not None:
+            raise rules.email_taken(address_item.contact_id)
+        if contact.external_id is not None and external_item is not None:
+            raise rules.external_id_taken(external_item.contact_id)
+        after = rules.give(around.roles, {contact.contact_id: roles})
+        transaction = store.Transaction(call)
+        transaction.create(row_of(contact))
+        lock_address(transaction, contact)
+        lock_external_id(transaction, contact)
+        write_roles(transaction, around, after)
+        record(transaction, call, "contact.created", None, contact, frozenset(), roles)
+        outbox.enqueue(transaction, call, emails.contact_added(around.entity, around.account, contact, roles))
+        transaction.answers(contact.contact_id, 201)
+        transaction.commit()
+        return read_of(contact, roles)
+
+    return store.deciding_again(attempt)
+
+
+def patch_contact(
+    call: Call,
+    account_id: str,
+    contact_id: str,
+    given: dict[str, Any],
+    roles: frozenset[str] | None,
+    expected_version: int | None,
+    *,
+    from_billing: bool = False,
+) -> ContactRead:
+    """Change the given fields of an active contact, and its roles unless None (C1 to C3, C5).
+
+    ``from_billing`` says that an import brings what the billing system holds (DESIGN §5). Raises NotFound,
+    StaleVersion, Invalid naming the fields at fault, and Conflict when the contact is inactive, a role is full or
+    would lose its last holder, or the email or external id is in use.
+    """
+
+    def attempt() -> ContactRead:
+        new_email, new_external_id = given.get("email"), given.get("external_id")
+        around = surroundings(
+            call,
+            account_id,
+            keys.contact(account_id, contact_id),
+            keys.contact_address(account_id, str(new_email)),
+            keys.contact_external_id(account_id, str(new_external_id)),
+        )
+        item, address_item, external_item = around.rest
+        before = existing(item, expected_version)
+        if before.status != ACTIVE:
+            raise Conflict("contact_is_inactive", "This contact was deleted. Restore it before changing it.")
+        merged = merge(plain_fields(before), before.upstream, given, from_billing=from_billing)
+        after = build(Contact, {**merged.values, "upstream": merged.upstream})
+        held = around.roles.of(contact_id)
+        wanted = held if roles is None else roles
+        if after == before and wanted == held:
+            return read_of(before, held)
+        after = replace(after, updated_at=call.now)
+        rules.check_contact(after, cell_required=around.entity.contact_cell_required)
+        if after.email != before.email and address_item is not None:
+            raise rules.email_taken(address_item.contact_id)
+        if after.external_id and after.external_id != before.external_id and external_item is not None:
+            raise rules.external_id_taken(external_item.contact_id)
+        transaction = store.Transaction(call)
+        row = row_of(after)
+        transaction.replace(row)
+        if after.email != before.email:
+            transaction.erase(keys.contact_address(account_id, before.email))
+            lock_address(transaction, after)
+        if after.external_id != before.external_id:
+            free_external_id(transaction, before)
+            lock_external_id(transaction, after)
+        write_roles(transaction, around, rules.give(around.roles, {contact_id: wanted}))
+        record(transaction, call, "contact.changed", before, after, held, wanted)
+        if wanted != held:
+            mail = emails.role_changed(around.entity, around.account, after, held, wanted)
+            outbox.enqueue(transaction, call, mail)
+        transaction.answers(contact_id, 200)
+        transaction.commit()
+        touched = any(getattr(before, name) != getattr(after, name) for name in rules.SHARED_FIELDS)
+        others = _shared_records(before, before.email) if touched else ()
+        return replace(read_of(replace(after, version=int(row.version)), wanted), others=others)
+
+    return store.deciding_again(attempt)
+
+
+def get_contact(account_id: str, contact_id: str) -> ContactRead:
+    """Read a contact of an account, active or not. Raises NotFound."""
+    key, roles_key = keys.contact(account_id, contact_id), keys.contact_roles(account_id)
+    found = store.batch([key, roles_key])
+    if key not in found or roles_key not in found:
+        raise NotFound()
+    return read_of(store.load(Contact, found[key]), roles_of(found[roles_key]).of(contact_id))
+
+
+def list_contacts(account_id: str, status: str, after: str | None, limit: int) -> tuple[list[ContactRead], str | None]:
+    """Return a page of an account's contacts in the order in which they were added, and where the next one begins.
+
+    ``status`` is ``active``, ``inactive`` or ``all``. Raises NotFound without the account.
+    """
+    roles_item = store.get(ContactRolesItem, keys.contact_roles(account_id))
+    if roles_item is None:
+        raise NotFound()
+    roles = roles_of(roles_item)
+    found: list[ContactRead] = []
+    while True:
+        page = store.query(keys.account(account_id).pk, "CONTACT#", limit=limit - len(found), after=after)
+        contacts = [store.load(Contact, item) for item in page.items]
+        found += [read_of(one, roles.of(one.contact_id)) for one in contacts if status in ("all", one.status)]
+        after = page.after
+        if after is None or len(found) >= limit:
+            return found, after
+
+
+def shared_records(account_id: str, contact_id: str) -> tuple[tuple[str, str], ...]:
+    """Return the other active records with the same email, as (account id, contact id) (C6). Raises NotFound."""
+    contact = get_contact(account_id, contact_id).contact
+    return _shared_records(contact, contact.email)
+
+
+def _shared_records(contact: Contact, email: str) -> tuple[tuple[str, str], ...]:
+    found: list[tuple[str, str]] = []
+    after = None
+    while True:
+        page = store.query_index(keys.contact_by_email(email, "", "").pk, limit=100, after=after)
+        found += [
+            (item.account_id, item.contact_id)
+            for item in page.items
+            if item.status == ACTIVE and item.email == email and item.contact_id != contact.contact_id
+        ]
+        after = page.after
+        if after is None:
+            return tuple(found)
+
+
+def contact_id_of(account_id: str, *, external_id: str | None, email: str | None) -> str | None:
+    """Return the id of the contact with this external id, else of the active one with this email, else None."""
+    wanted: list[tuple[Key, Callable[[Any], str]]] = []
+    if external_id is not None:
+        wanted.append((keys.contact_external_id(account_id, external_id), lambda item: str(item.contact_id)))
+    if email is not None:
+        wanted.append((keys.contact_address(account_id, email), lambda item: str(item.contact_id)))
+    found = store.batch([key for key, _ in wanted])
+    return next((contact_of(found[key]) for key, contact_of in wanted if key in found), None)
