@@ -26,11 +26,11 @@ MEANT_RUNTIME = "python3.13"
 # Lambda's own limits: 50 MB zipped when uploaded directly, 250 MB unzipped; some room is left.
 ZIPPED_LIMIT = 50_000_000
 UNZIPPED_LIMIT = 240_000_000
+# CloudFormation's own limit for a template in a bucket is 1 MB, before and after SAM has expanded it.
+TEMPLATE_LIMIT = 900_000
 
 _HANDLER_BY_REFERENCE = "${APIHandler.Arn}"
-_HANDLER_BY_NAME = (
-    "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${AWS::StackName}-APIHandler"
-)
+_HANDLER_BY_NAME = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${AWS::StackName}-APIHandler"
 
 
 class PackageError(Exception):
@@ -46,31 +46,46 @@ class Package:
     runtime: str
     unzipped: int
 
+    @classmethod
+    def at(cls, folder: Path) -> "Package":
+        """Return the package that was built in ``folder``. Raises PackageError when it could not be deployed."""
+        template, archive = folder / "sam.json", folder / "deployment.zip"
+        runtime = _runtime_of(json.loads(template.read_text()))
+        return cls(template, archive, runtime, check_archive(archive))
+
     @property
     def zipped(self) -> int:
         """Size of the archive in bytes."""
         return self.archive.stat().st_size
 
 
-def build(out: Path, root: Path = ROOT) -> Package:
+def build(out: Path, root: Path = ROOT, *, dependencies: bool = True) -> Package:
     """Package the service of the checkout ``root`` into the folder ``out``, which is made or overwritten.
 
-    Raises PackageError when the result could not be deployed.
+    Without ``dependencies`` the template is whole and the archive holds our own code only: good for looking at,
+    quick, and without a network. Raises PackageError when the result could not be deployed.
     """
     source = out / "source"
     _copy_sources(root, source)
+    if not dependencies:
+        (source / "requirements.txt").write_text("")
     merge = source / "resources.json"
     # By way of JSON: read as YAML, Chalice would write YAML, with anchors that CloudFormation refuses.
     merge.write_text(json.dumps(yaml.safe_load((root / "infra/resources.yaml").read_text())))
     for stale in ("sam.json", "deployment.zip"):
         (out / stale).unlink(missing_ok=True)
-    _run_chalice(source, merge, out)
+    packed_before = set(source.glob(".chalice/deployments/*.zip"))
+    if "Reusing existing" not in _run_chalice(source, merge, out):
+        for stale_archive in packed_before:
+            stale_archive.unlink(missing_ok=True)
     template_path = out / "sam.json"
     template = json.loads(template_path.read_text())
     finish(template)
-    template_path.write_text(json.dumps(template, indent=1) + "\n")
-    archive = out / "deployment.zip"
-    return Package(template_path, archive, _runtime_of(template), check_archive(archive))
+    written = json.dumps(template, separators=(",", ":"))
+    if len(written) > TEMPLATE_LIMIT:
+        raise PackageError(f"The template has {len(written)} characters, of at most {TEMPLATE_LIMIT}.")
+    template_path.write_text(written)
+    return Package.at(out)
 
 
 def finish(template: dict[str, Any]) -> None:
@@ -155,9 +170,7 @@ def _tracked(root: Path) -> list[str]:
     if not (root / ".git").exists():
         files = (found for name in SOURCES for found in [root / name, *(root / name).rglob("*")])
         return sorted(
-            str(found.relative_to(root))
-            for found in files
-            if found.is_file() and "__pycache__" not in found.parts
+            str(found.relative_to(root)) for found in files if found.is_file() and "__pycache__" not in found.parts
         )
     tracked = [path for path in _git_files(root, "--cached") if (root / path).is_file()]
     left_out = _git_files(root, "--others", "--exclude-standard")
@@ -172,7 +185,7 @@ def _git_files(root: Path, *options: str) -> list[str]:
     return [path for path in listed.split("\0") if path]
 
 
-def _run_chalice(source: Path, merge: Path, out: Path) -> None:
+def _run_chalice(source: Path, merge: Path, out: Path) -> str:
     # Nothing is asked of AWS; Chalice only wants to hear of some region. The settings must not be needed to
     # import the application, so none are given.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -191,6 +204,7 @@ def _run_chalice(source: Path, merge: Path, out: Path) -> None:
     # Chalice goes on without a dependency that it could not build, and only says so.
     if done.returncode != 0 or "Could not install dependencies" in said:
         raise PackageError(f"chalice package failed:\n{said}")
+    return said
 
 
 def main() -> int:

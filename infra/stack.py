@@ -1,0 +1,256 @@
+"""Deploys a package by CloudFormation onto a fresh local engine that enforces IAM, for ``make stack-test``.
+
+What `aws cloudformation package` and `deploy` would do is done here with boto3. Every function runs with the
+role that the template gives it, so a grant that is missing shows as it would on AWS.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import WaiterError
+
+from infra.local import engine as local_engine
+from infra.package import Package
+from infra.stack_mail import MailStandIn
+
+_ARTIFACTS = "counterfoil-artifacts"
+_PARAMETERS = {
+    "DeploymentName": "stack-test",
+    "SigningKey": "only-for-the-test-of-the-stack-0123456789",
+    "MailMode": "live",
+}
+
+
+class DeploymentError(Exception):
+    """CloudFormation did not create the stack; the message holds its reasons."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer of the deployed API."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        """The body, read as JSON."""
+        return json.loads(self.text)
+
+
+@dataclass
+class Stack:
+    """A deployed stack."""
+
+    cloud: "Cloud"
+    name: str
+    template: dict[str, Any]
+    api_key: str = ""
+    outputs: dict[str, str] = field(default_factory=dict)
+
+    def resource(self, logical_id: str) -> str:
+        """Return the physical id of the resource that the template calls ``logical_id``."""
+        found = self.cloud.client("cloudformation").describe_stack_resource(
+            StackName=self.name, LogicalResourceId=logical_id
+        )
+        return str(found["StackResourceDetail"]["PhysicalResourceId"])
+
+    def invoke(self, logical_id: str, payload: dict[str, Any]) -> Any:
+        """Invoke a function as the console would and return what it returned. Raises AssertionError if it failed."""
+        reply = self.cloud.client("lambda").invoke(
+            FunctionName=self.resource(logical_id), Payload=json.dumps(payload).encode()
+        )
+        result = json.loads(reply["Payload"].read() or b"null")
+        assert "FunctionError" not in reply, f"{logical_id} failed: {result}"
+        return result
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
+        key: str | None = None,
+    ) -> Answer:
+        """Call the deployed API through its gateway, with the API key of the stack unless ``key`` is given."""
+        bearer = self.api_key if key is None else key
+        sent = {"Host": f"{self.outputs['RestAPIId']}.execute-api.localhost"}
+        if bearer:
+            sent["Authorization"] = f"Bearer {bearer}"
+        data = b"" if method in {"POST", "PUT", "PATCH"} else None
+        if body is not None:
+            data = json.dumps(body).encode()
+            sent["Content-Type"] = "application/json"
+        request = urllib.request.Request(
+            f"{self.cloud.url}/api{path}", data=data, method=method, headers=sent | (headers or {})
+        )
+        return _open(request)
+
+    def logs_of(self, logical_id: str) -> str:
+        """Return what one function logged."""
+        client = self.cloud.client("logs")
+        with contextlib.suppress(client.exceptions.ResourceNotFoundException):
+            group = f"/aws/lambda/{self.resource(logical_id)}"
+            return "\n".join(
+                event["message"].rstrip() for event in client.filter_log_events(logGroupName=group)["events"]
+            )
+        return ""
+
+    def logs(self) -> str:
+        """Return what all functions logged, for the message of a failed assertion."""
+        functions = (
+            name
+            for name, resource in self.template["Resources"].items()
+            if resource["Type"] == "AWS::Serverless::Function"
+        )
+        return "\n".join(f"--- {name}\n{text}" for name in functions if (text := self.logs_of(name)))
+
+
+@dataclass
+class Cloud:
+    """A running engine with IAM enforced, its mail stand-in, and the packages that were uploaded to it."""
+
+    url: str
+    mail: MailStandIn
+
+    @cached_property
+    def _session(self) -> Any:
+        return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=local_engine.REGION)
+
+    def client(self, service: str) -> Any:
+        """Return a client of ``service`` with the rights of the account's owner."""
+        return self._session.client(
+            service, endpoint_url=self.url, config=Config(read_timeout=120, retries={"total_max_attempts": 1})
+        )
+
+    def verify_sender(self, domain: str) -> None:
+        """Let SES accept mail from addresses of ``domain``, as the vendor does once for each sender."""
+        ses = self.client("sesv2")
+        with contextlib.suppress(ses.exceptions.AlreadyExistsException):
+            ses.create_email_identity(EmailIdentity=domain)
+
+    def upload(self, package: Package) -> dict[str, Any]:
+        """Upload the archive, and return the template with every function's code at its new place."""
+        s3 = self.client("s3")
+        with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+            s3.create_bucket(Bucket=_ARTIFACTS)
+        s3.upload_file(str(package.archive), _ARTIFACTS, package.archive.name)
+        template: dict[str, Any] = json.loads(package.template.read_text())
+        for resource in template["Resources"].values():
+            if resource["Type"] == "AWS::Serverless::Function":
+                resource["Properties"]["CodeUri"] = f"s3://{_ARTIFACTS}/{package.archive.name}"
+        return template
+
+    def deploy(self, name: str, template: dict[str, Any]) -> Stack:
+        """Create the stack ``name`` and wait until it stands. Raises DeploymentError."""
+        self.client("s3").put_object(Bucket=_ARTIFACTS, Key=f"{name}.json", Body=json.dumps(template).encode())
+        formation = self.client("cloudformation")
+        formation.create_stack(
+            StackName=name,
+            TemplateURL=f"{self.url}/{_ARTIFACTS}/{name}.json",
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in _PARAMETERS.items()],
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        )
+        try:
+            formation.get_waiter("stack_create_complete").wait(
+                StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
+            )
+        except WaiterError as error:
+            events = formation.describe_stack_events(StackName=name)["StackEvents"]
+            reasons = [
+                f"{event['LogicalResourceId']} {event['ResourceStatus']}: {event.get('ResourceStatusReason', '')}"
+                for event in events
+                if "FAILED" in event["ResourceStatus"] or event.get("ResourceStatusReason")
+            ]
+            raise DeploymentError("\n".join(reasons) or str(error)) from error
+        outputs = formation.describe_stacks(StackName=name)["Stacks"][0]["Outputs"]
+        stack = Stack(self, name, template)
+        stack.outputs = {output["OutputKey"]: output["OutputValue"] for output in outputs}
+        self._mend_gateway(stack)
+        self.mail.serve(
+            stack.outputs["MailConfigurationSetName"], stack.outputs["MailEventsTopicArn"], self.client("sns")
+        )
+        return stack
+
+    def _mend_gateway(self, stack: Stack) -> None:
+        """Repeat what the engine leaves out when it imports the definition of an API: the gateway's own answers."""
+        gateway = self.client("apigateway")
+        api = stack.outputs["RestAPIId"]
+        answers = stack.template["Resources"]["RestAPI"]["Properties"]["GatewayResponses"]
+        for kind, answer in answers.items():
+            gateway.put_gateway_response(
+                restApiId=api,
+                responseType=kind,
+                statusCode=str(answer["StatusCode"]),
+                responseTemplates=answer["ResponseTemplates"],
+                responseParameters={
+                    f"gatewayresponse.header.{name}": value
+                    for name, value in answer["ResponseParameters"]["Headers"].items()
+                },
+            )
+        gateway.create_deployment(restApiId=api, stageName="api")
+
+
+@contextlib.contextmanager
+def cloud() -> Iterator[Cloud]:
+    """Start a fresh engine on a free port; it and all that it kept are gone in the end."""
+    with tempfile.TemporaryDirectory(prefix="counterfoil-stack-") as folder:
+        state, logs, temporary, mails = (Path(folder) / name for name in ("state", "logs", "tmp", "mails"))
+        temporary.mkdir()
+        with MailStandIn(mails) as mail, _engine(state, logs, temporary, mail.url) as url:
+            mail.engine = url
+            yield Cloud(url, mail)
+
+
+@contextlib.contextmanager
+def _engine(state: Path, logs: Path, temporary: Path, mail_url: str) -> Iterator[str]:
+    # Functions inherit the environment of the engine: nothing of ours may reach them but the way to SES.
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "HOME": str(temporary),
+        "TMPDIR": str(temporary),
+        "LANG": "C.UTF-8",
+        "AUTH": "true",
+        "AWS_ENDPOINT_URL_SESV2": mail_url,
+    }
+    engine = local_engine.start(state, logs, environment)
+    try:
+        yield engine.url
+    finally:
+        # Nothing is to be kept, and its workers must not outlive it.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(engine.process.pid, signal.SIGKILL)
+        engine.process.wait()
+
+
+def eventually(check: Any, seconds: float = 30.0) -> Any:
+    """Return the first true answer of ``check``, or its last answer when ``seconds`` have passed."""
+    deadline = time.monotonic() + seconds
+    while not (found := check()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return found
+
+
+def _open(request: urllib.request.Request) -> Answer:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=60) as reply:
+            return Answer(reply.status, {k.lower(): v for k, v in reply.headers.items()}, reply.read().decode())
+    except urllib.error.HTTPError as reply:
+        return Answer(reply.code, {k.lower(): v for k, v in reply.headers.items()}, reply.read().decode())

@@ -1,0 +1,120 @@
+"""The package, deployed by CloudFormation onto an engine that enforces IAM, does what a vendor would do first.
+
+Each capability adds a step to the journey as it lands: a function that takes the stack, calls it from outside
+and asserts what came of it. The journey must fail when a policy lacks a grant.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chalicelib.access.rules import SCOPES
+from infra.package import Package
+from infra.stack import Cloud, Stack, eventually
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+
+SENDER_DOMAIN = "billing.example.com"
+
+
+def the_api_answers(stack: Stack) -> None:
+    health = stack.call("GET", "/v1/health")
+    assert health.status == 200, health.text
+    assert health.json["deployment"] == "stack-test"
+    document = stack.call("GET", "/v1/openapi.json").json
+    assert document["servers"][0]["url"] == stack.outputs["ApiUrl"]
+
+
+def a_key_is_made_in_the_console(stack: Stack) -> None:
+    made = stack.invoke("CreateApiKey", {"name": "stack test", "scopes": list(SCOPES), "confirm": True})
+    assert made.get("api_key"), made
+    stack.api_key = made["api_key"]
+    me = stack.call("GET", "/v1/me")
+    assert me.status == 200, me.text
+
+
+def strangers_and_unknown_addresses_get_problems(stack: Stack) -> None:
+    answers = {
+        401: stack.call("GET", "/v1/me", key=""),
+        404: stack.call("GET", "/v1/nothing-of-the-kind"),
+        405: stack.call("DELETE", "/v1/health"),
+        415: stack.call("POST", "/v1/api-keys", headers={"Content-Type": "text/plain"}),
+    }
+    for status, answer in answers.items():
+        assert answer.status == status, answer
+        assert answer.headers["content-type"] == "application/problem+json"
+        problem = answer.json
+        assert problem["status"] == status
+        assert problem["code"]
+        assert problem["correlation_id"]
+
+
+JOURNEY: tuple[Callable[[Stack], None], ...] = (
+    the_api_answers,
+    a_key_is_made_in_the_console,
+    strangers_and_unknown_addresses_get_problems,
+)
+
+
+@pytest.fixture(scope="module")
+def template(cloud: Cloud, packaged: Package) -> dict[str, Any]:
+    """The template of the package, its archive uploaded and its sender's domain verified."""
+    cloud.verify_sender(SENDER_DOMAIN)
+    return cloud.upload(packaged)
+
+
+@pytest.fixture(scope="module")
+def stack(cloud: Cloud, template: dict[str, Any]) -> Stack:
+    """The package as it is, deployed."""
+    return cloud.deploy("counterfoil", template)
+
+
+def travel(stack: Stack) -> None:
+    """Take every step of the journey. Raises AssertionError that names the step and holds the logs."""
+    for step in JOURNEY:
+        began = time.monotonic()
+        try:
+            step(stack)
+        except AssertionError as error:
+            raise AssertionError(f"{step.__name__}: {error}\n{stack.logs()}") from error
+        print(f"{time.monotonic() - began:5.1f} s {step.__name__}")
+
+
+def test_journey(stack: Stack) -> None:
+    travel(stack)
+
+
+@pytest.mark.parametrize(
+    ("function", "action"), [("CreateApiKey", "dynamodb:PutItem"), ("APIHandler", "dynamodb:GetItem")]
+)
+def test_without_one_grant_the_journey_fails_for_want_of_it(
+    cloud: Cloud, template: dict[str, Any], function: str, action: str
+) -> None:
+    lacking = cloud.deploy(f"lacks-{function.lower()}", without(template, function, action))
+    with pytest.raises(AssertionError):
+        travel(lacking)
+    told = lacking.logs_of(function) + "\n".join(cloud.mail.refusals)
+    assert f"is not authorized to perform: {action}" in told
+
+
+# Last, because it waits for the minute to end.
+def test_the_schedule_wakes_the_sweeper(stack: Stack) -> None:
+    assert eventually(lambda: "START" in stack.logs_of("SweepDuties"), 90)
+    assert "AccessDenied" not in stack.logs_of("SweepDuties")
+
+
+def without(template: dict[str, Any], function: str, action: str) -> dict[str, Any]:
+    """Return ``template`` with ``action`` taken from the role of ``function``."""
+    copy: dict[str, Any] = json.loads(json.dumps(template))
+    role = copy["Resources"][function]["Properties"]["Role"]["Fn::GetAtt"][0]
+    (policy,) = copy["Resources"][role]["Properties"]["Policies"]
+    statements = policy["PolicyDocument"]["Statement"]
+    held = [statement for statement in statements if action in statement["Action"]]
+    assert held, f"{function} never had {action}"
+    for statement in held:
+        statement["Action"].remove(action)
+    policy["PolicyDocument"]["Statement"] = [statement for statement in statements if statement["Action"]]
+    return copy

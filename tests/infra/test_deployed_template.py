@@ -1,0 +1,209 @@
+"""The template, the settings, the policies and the application say the same."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import samtranslator.translator.transform as sam
+
+from chalicelib.config import ConfigurationError, Settings
+from infra.package import CHALICE_STAGE, ROOT
+
+FUNCTION = "AWS::Serverless::Function"
+QUEUE = "AWS::SQS::Queue"
+
+
+def _of_type(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    return {
+        name: resource["Properties"] for name, resource in template["Resources"].items() if resource["Type"] == kind
+    }
+
+
+def _configured_functions() -> dict[str, dict[str, Any]]:
+    config = json.loads((ROOT / ".chalice/config.json").read_text())
+    configured: dict[str, dict[str, Any]] = config["stages"][CHALICE_STAGE]["lambda_functions"]
+    return configured
+
+
+def _application_functions() -> set[str]:
+    from app import app
+
+    entries: list[Any] = [*app.pure_lambda_functions, *app.event_sources]
+
+    return {"api_handler", *(entry.name for entry in entries)}
+
+
+def _camel(name: str) -> str:
+    return "APIHandler" if name == "api_handler" else "".join(part.capitalize() for part in name.split("_"))
+
+
+def test_every_function_is_configured_and_every_configured_function_exists(template: dict[str, Any]) -> None:
+    assert set(_configured_functions()) == _application_functions()
+    assert set(_of_type(template, FUNCTION)) == {_camel(name) for name in _application_functions()}
+
+
+def test_every_function_has_a_policy_of_its_own_and_every_policy_a_function() -> None:
+    files = {path.stem for path in (ROOT / "infra/policies").glob("*.json")}
+    assert files == _application_functions()
+    for name, settings in _configured_functions().items():
+        assert settings["iam_policy_file"] == f"../infra/policies/{name}.json"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "infra/policies").glob("*.json")), ids=lambda path: path.stem)
+def test_a_policy_grants_named_actions_on_named_resources(path: Path) -> None:
+    for statement in json.loads(path.read_text())["Statement"]:
+        assert statement["Effect"] == "Allow"
+        for action in statement["Action"]:
+            assert "*" not in action
+        # The engine knows no resource of SES; an identity of another account is not ours to name anyway.
+        assert statement["Resource"] != "*" or statement["Action"] == ["ses:SendEmail"]
+
+
+def test_functions_get_exactly_the_variables_that_the_settings_read(template: dict[str, Any]) -> None:
+    class Recorder(dict[str, str]):
+        def __init__(self) -> None:
+            self.asked: set[str] = set()
+
+        def get(self, name: str, default: Any = None) -> Any:
+            self.asked.add(name)
+            return default
+
+    recorder = Recorder()
+    with pytest.raises(ConfigurationError):
+        Settings.from_env(recorder)
+    assert set(template["Globals"]["Function"]["Environment"]["Variables"]) == recorder.asked
+    for properties in _of_type(template, FUNCTION).values():
+        assert "Environment" not in properties
+
+
+def test_every_queue_gives_up_into_a_dead_letter_queue_that_keeps(template: dict[str, Any]) -> None:
+    queues = _of_type(template, QUEUE)
+    dead = {name for name in queues if name.endswith("DeadLetterQueue")}
+    for name in queues.keys() - dead:
+        redrive = queues[name]["RedrivePolicy"]
+        assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": [name.removesuffix("Queue") + "DeadLetterQueue", "Arn"]}
+        assert redrive["maxReceiveCount"] == 5
+    assert all(queues[name]["MessageRetentionPeriod"] == 14 * 24 * 3600 for name in dead)
+    assert len(queues) - len(dead) == 4
+
+
+def test_every_queue_wakes_a_function_that_reports_partial_failures_and_has_time(
+    template: dict[str, Any],
+) -> None:
+    queues = _of_type(template, QUEUE)
+    woken = set()
+    for properties in _of_type(template, FUNCTION).values():
+        for event in properties.get("Events", {}).values():
+            if event["Type"] == "SQS":
+                queue = event["Properties"]["Queue"]["Fn::GetAtt"][0]
+                woken.add(queue)
+                assert event["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+                assert queues[queue]["VisibilityTimeout"] >= 6 * properties["Timeout"]
+    assert woken == {name for name in queues if not name.endswith("DeadLetterQueue")}
+
+
+def test_a_consumer_may_consume_its_own_queue_only(template: dict[str, Any]) -> None:
+    for name, properties in _of_type(template, FUNCTION).items():
+        role = template["Resources"][properties["Role"]["Fn::GetAtt"][0]]["Properties"]
+        (policy,) = role["Policies"]
+        consumed = [
+            resource["Fn::GetAtt"][0]
+            for statement in policy["PolicyDocument"]["Statement"]
+            if "sqs:ReceiveMessage" in statement["Action"]
+            for resource in statement["Resource"]
+        ]
+        events = properties.get("Events", {}).values()
+        queues = [event["Properties"]["Queue"]["Fn::GetAtt"][0] for event in events if event["Type"] == "SQS"]
+        assert consumed == queues, name
+
+
+def test_every_log_is_kept_for_a_limited_time(template: dict[str, Any]) -> None:
+    logs = _of_type(template, "AWS::Logs::LogGroup").values()
+    named = {log["LogGroupName"]["Fn::Sub"] for log in logs}
+    assert named == {f"/aws/lambda/${{{name}}}" for name in _of_type(template, FUNCTION)}
+    assert all(log["RetentionInDays"] == 90 for log in logs)
+
+
+def test_the_gateways_own_answers_are_problems(template: dict[str, Any]) -> None:
+    answers = _of_type(template, "AWS::Serverless::Api")["RestAPI"]["GatewayResponses"]
+    for kind, answer in answers.items():
+        body = answer["ResponseTemplates"]["application/json"]
+        problem = json.loads(body)
+        assert problem["status"] == answer["StatusCode"], kind
+        assert problem["correlation_id"] == "$context.requestId"
+        assert set(problem) == {"type", "title", "status", "detail", "code", "correlation_id"}
+        headers = answer["ResponseParameters"]["Headers"]
+        assert headers["Content-Type"] == "'application/problem+json'"
+        assert headers["Access-Control-Allow-Origin"] == "'*'"
+
+
+def test_the_table_is_safe_from_us(template: dict[str, Any]) -> None:
+    for name in ("Table", "Bucket"):
+        resource = template["Resources"][name]
+        assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
+    table = template["Resources"]["Table"]["Properties"]
+    assert table["DeletionProtectionEnabled"]
+    assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+
+
+@pytest.fixture(scope="module")
+def translated(template: dict[str, Any]) -> dict[str, Any]:
+    """The template as CloudFormation sees it."""
+    copy = json.loads(json.dumps(template).replace('"./deployment.zip"', '"s3://bucket/deployment.zip"'))
+
+    class NoManagedPolicies:
+        def load(self) -> dict[str, str]:
+            return {}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+        result: dict[str, Any] = sam.transform(copy, {}, NoManagedPolicies())
+    return result
+
+
+def test_sam_understands_the_template_and_makes_one_stage(translated: dict[str, Any]) -> None:
+    stages = _of_type(translated, "AWS::ApiGateway::Stage")
+    assert [stage["StageName"] for stage in stages.values()] == ["api"]
+    mappings = _of_type(translated, "AWS::Lambda::EventSourceMapping").values()
+    assert len(mappings) == 4
+    assert len(_of_type(translated, "AWS::Scheduler::Schedule")) == 1
+    assert len(_of_type(translated, "AWS::SNS::Subscription")) == 1
+
+
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key == "Ref":
+                yield inner
+            elif key == "Fn::GetAtt":
+                yield inner[0] if isinstance(inner, list) else inner.partition(".")[0]
+            elif key == "Fn::Sub":
+                text, given = (inner, {}) if isinstance(inner, str) else inner
+                named = (part.partition("}")[0].partition(".")[0] for part in text.split("${")[1:])
+                yield from (name for name in named if name not in given)
+                yield from _references(given)
+            elif key == "DependsOn":
+                yield from [inner] if isinstance(inner, str) else inner
+            else:
+                yield from _references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _references(inner)
+
+
+def test_no_two_resources_wait_for_each_other(translated: dict[str, Any]) -> None:
+    resources = translated["Resources"]
+    waits = {name: set(_references(resource)) & resources.keys() for name, resource in resources.items()}
+    ready: set[str] = set()
+    while len(ready) < len(waits):
+        next_ones = {name for name, needs in waits.items() if name not in ready and needs <= ready}
+        assert next_ones, f"a circle among {sorted(waits.keys() - ready)}"
+        ready |= next_ones
+
+
+def test_every_reference_has_a_target(translated: dict[str, Any]) -> None:
+    known = translated["Resources"].keys() | translated["Parameters"].keys()
+    asked = set(_references([translated["Resources"], translated["Outputs"]]))
+    assert {name for name in asked if not name.startswith("AWS::")} <= known

@@ -1,0 +1,58 @@
+"""A package that Lambda would refuse is refused here."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra import package
+
+
+def _archive(folder: Path, files: dict[str, str]) -> Path:
+    path = folder / "deployment.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return path
+
+
+def test_wheels_for_lambda_are_accepted(tmp_path: Path) -> None:
+    archive = _archive(
+        tmp_path,
+        {
+            "a-1.dist-info/WHEEL": "Wheel-Version: 1.0\nTag: cp313-cp313-manylinux2014_x86_64\n",
+            "b-1.dist-info/WHEEL": "Wheel-Version: 1.0\nTag: py3-none-any\n",
+        },
+    )
+    assert package.check_archive(archive) > 0
+
+
+def test_a_wheel_compiled_here_is_refused_by_name(tmp_path: Path) -> None:
+    archive = _archive(tmp_path, {"pillow-13.dist-info/WHEEL": "Tag: cp311-cp311-linux_x86_64\n"})
+    with pytest.raises(package.PackageError, match=r"pillow-13\.dist-info was compiled on this machine"):
+        package.check_archive(archive)
+
+
+@pytest.mark.parametrize("limit", ["ZIPPED_LIMIT", "UNZIPPED_LIMIT"])
+def test_an_archive_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    monkeypatch.setattr(package, limit, 10)
+    with pytest.raises(package.PackageError, match="of at most 10"):
+        package.check_archive(_archive(tmp_path, {"app.py": "x" * 100}))
+
+
+def test_additions_to_a_function_that_does_not_exist_are_refused() -> None:
+    template: dict[str, Any] = {"Resources": {"DeliverPostcards": {"Properties": {}}}}
+    with pytest.raises(package.PackageError, match="DeliverPostcards"):
+        package.finish(template)
+
+
+def test_only_tracked_sources_are_packaged(
+    template: dict[str, object], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    built = package.build(tmp_path_factory.mktemp("own"), dependencies=False)
+    with zipfile.ZipFile(built.archive) as archive:
+        ours = {name for name in archive.namelist() if not name.startswith("chalice/")}
+    assert "app.py" in ours
+    assert all(name == "app.py" or name.startswith("chalicelib/") for name in ours)
+    assert not [name for name in ours if "__pycache__" in name]
