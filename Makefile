@@ -31,3 +31,10 @@ clock: setup  ## AT=2013-02-01T09:00Z: set the clock of the service; without AT,
 
 import: setup  ## FILE=… MAPPING=… KIND=… [CONFIRM=1]: import a file into the running service
 	@$(BIN)/python -m infra.local.import_file
+
+.PHONY: package stack-test
+package: setup  ## what is deployed, into build/
+	@$(BIN)/python -m infra.package
+
+stack-test: setup  ## deploy the package onto the local engine, with IAM enforced, and use it
+	@$(BIN)/python -m pytest -m stack tests/infra

@@ -202,7 +202,7 @@ def _run_chalice(source: Path, merge: Path, out: Path) -> str:
     )
     said = (done.stdout + done.stderr).strip()
     # Chalice goes on without a dependency that it could not build, and only says so.
-    if done.returncode != 0 or "Could not install dependencies" in said:
+    if done.returncode != 0 or "Could not install dependencies" in said or not (out / "sam.json").exists():
         raise PackageError(f"chalice package failed:\n{said}")
     return said
 
