@@ -4,6 +4,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
@@ -119,7 +120,7 @@ def _principal(route: Route, message: Message) -> Principal:
     scheme, _, token = message.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthenticated
-    principal = access.authenticate(token.strip(), clock.now())
+    principal = access.authenticate(token.strip(), _now())
     observability.logger.thread_safe_append_keys(principal=principal.id)
     if not permissions.permits(principal, route.may):
         needs = permissions.PERMISSIONS.get(route.may)
@@ -130,6 +131,12 @@ def _principal(route: Route, message: Message) -> Principal:
             else "An API key cannot do this.",
         )
     return principal
+
+
+def _now() -> datetime:
+    """Return the present to the millisecond, as the table keeps it: a repeated answer must equal the first."""
+    now = clock.now()
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def _read(route: Route, message: Message, principal: Principal, correlation_id: str) -> Request[Any, Any]:
@@ -148,7 +155,7 @@ def _read(route: Route, message: Message, principal: Principal, correlation_id: 
         idempotency = Idempotency(principal.identity, key, body_hash)
     call = Call(
         actor=Actor(principal.kind, principal.id, principal.name),
-        now=clock.now(),
+        now=_now(),
         correlation_id=correlation_id,
         idempotency=idempotency,
     )

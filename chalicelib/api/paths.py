@@ -16,6 +16,7 @@ SHAPES = {
     "subscription_id": _VENDOR_ID,
     "contact_id": ids.CONTACT + _ULID,
     "email_id": ids.EMAIL + _ULID,
+    "erasure_id": ids.ERASURE + _ULID,
     "import_id": ids.IMPORT + _ULID,
     "key_id": ids.API_KEY + _ULID,
 }

@@ -1,0 +1,92 @@
+"""The document is valid, says what the routes do, and schemathesis finds no answer that it does not tell of."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from openapi_spec_validator import validate
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from app import app
+from chalicelib.api import openapi
+from chalicelib.api.routes import WRITES, Route
+from tests.integration.api.gateway import send, wsgi
+
+ROOT = Path(__file__).resolve().parents[3]
+ROUTES = app.handler.all_routes()
+FULL = os.environ.get("COUNTERFOIL_PROOF") == "1"
+
+
+@pytest.fixture
+def document(aws: None) -> dict[str, Any]:
+    answer = send("GET", "/v1/openapi.json")
+    assert answer.status == 200
+    return dict(answer.json)
+
+
+def test_the_document_is_valid(document: dict[str, Any]) -> None:
+    validate(document)
+    assert document["openapi"].startswith("3.1")
+
+
+def test_the_version_is_that_of_the_project(document: dict[str, Any]) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert document["info"]["version"] == openapi.VERSION == project["project"]["version"]
+
+
+def test_every_route_is_described(document: dict[str, Any]) -> None:
+    described = {
+        (method.upper(), path)
+        for path, methods in document["paths"].items()
+        for method in methods
+        if method != "parameters"
+    }
+    assert described == {(route.method, route.path) for route in ROUTES}
+    names = [
+        one["operationId"]
+        for methods in document["paths"].values()
+        for key, one in methods.items()
+        if key != "parameters"
+    ]
+    assert len(names) == len(set(names))
+
+
+def test_what_a_route_declares_is_told(document: dict[str, Any]) -> None:
+    for route in ROUTES:
+        told = document["paths"][route.path][route.method.lower()]
+        headers = {one["name"] for one in told.get("parameters", []) if one["in"] == "header"}
+        assert told["summary"]
+        assert bool(told["security"]) is not route.public
+        assert ("401" in told["responses"]) is not route.public
+        assert ("If-Match" in headers) is route.versioned
+        assert ("428" in told["responses"]) is (route.method == "PATCH")
+        assert ("Idempotency-Key" in headers) is (route.repeatable and route.method in WRITES)
+        assert ("requestBody" in told) is (route.body is not None)
+        assert {str(status) for status in route.returns} <= set(told["responses"])
+        assert all(code in told["description"] for code in route.raises)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_every_answer_is_documented(token: str, route: Route) -> None:
+    """Schemathesis sends what fits the document and what does not; every check of its own runs."""
+    operation = schemathesis.openapi.from_wsgi("/v1/openapi.json", wsgi)[route.path][route.method]
+
+    @given(case=operation.as_strategy(GenerationMode.POSITIVE) | operation.as_strategy(GenerationMode.NEGATIVE))
+    @settings(
+        max_examples=300 if FULL else 10,
+        deadline=None,
+        derandomize=not FULL,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.explicit, Phase.generate],
+        database=None,
+    )
+    def send_case(case: schemathesis.Case) -> None:
+        # Rules go beyond what a schema can say, so what fits the schema may still be refused (422).
+        case.call_and_validate(headers={"Authorization": f"Bearer {token}"}, excluded_checks=[positive_data_acceptance])
+
+    send_case()
