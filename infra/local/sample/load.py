@@ -1,10 +1,127 @@
-"""Loads the sample data through the API, as a billing system would."""
+"""Loads the sample data through the API, as a billing system would. Loading again changes nothing."""
+
+import json
+import re
+import urllib.error
+import urllib.request
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import yaml
+
+_FOLDER = Path(__file__).parent
+_DAYS = re.compile(r"([+-]\d+)d")
+_ROLES = {"i": "invoicing", "p": "accounts_payable"}
+_ROLE_FIELDS = {"invoicing": "invoicing_contact_ids", "payable": "accounts_payable_contact_ids"}
+_CONTACT_FIELDS = {"billing": "billing_contact_id", "shipping": "shipping_contact_id"}
+_NO_MAILS = {"contact_added": False, "role_changed": False, "contact_removed": False}
+_DONE_BEFORE = {"email_taken", "external_id_taken", "contact_is_inactive"}
+
+Data = dict[str, Any]
+
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class SampleError(Exception):
     """The sample data cannot be loaded; the message is for the user."""
 
 
-def everything(url: str, api_key: str) -> int:
-    """Load everything and return how many items there are. Raises SampleError."""
-    raise SampleError("there is none yet.")
+def everything(url: str, api_key: str, today: date | None = None) -> int:
+    """Load everything through the API at ``url`` and return how many things there are.
+
+    Dates count from ``today``, by default the machine's. It mails nobody. Raises SampleError.
+    """
+    api = Api(url, api_key)
+    day = today or datetime.now(UTC).date()
+    entities = _read("entities.yaml", day)
+    for entity_id, entity in entities.items():
+        api.put(f"/v1/entities/{entity_id}", {**entity, "contact_mails": _NO_MAILS})
+    count = len(entities)
+    for file in ("accounts-americas.yaml", "accounts-europe.yaml", "accounts-asia.yaml"):
+        for account_id, content in _read(file, day).items():
+            count += _load_account(api, account_id, content)
+    for entity_id, entity in entities.items():
+        api.put(f"/v1/entities/{entity_id}", {**entity, "contact_mails": {}})
+    return count
+
+
+def _load_account(api: "Api", account_id: str, content: Data) -> int:
+    api.put(f"/v1/accounts/{account_id}", content["account"])
+    contacts = {
+        name: api.create_contact(account_id, f"{account_id}.{name}", contact)
+        for name, contact in content["contacts"].items()
+    }
+    for group_id, group in content["bill_groups"].items():
+        body = {name: value for name, value in group.items() if name not in {**_ROLE_FIELDS, **_CONTACT_FIELDS}}
+        body |= {field: contacts[group[name]] for name, field in _CONTACT_FIELDS.items() if name in group}
+        body |= {field: [contacts[one] for one in group[name]] for name, field in _ROLE_FIELDS.items() if name in group}
+        owner = {"account_id": account_id, "entity_id": content["account"]["entity_id"]}
+        api.put(f"/v1/bill-groups/{group_id}", {**owner, **body})
+    for group_id, subscriptions in content["subscriptions"].items():
+        for subscription_id, subscription in subscriptions.items():
+            api.put(f"/v1/bill-groups/{group_id}/subscriptions/{subscription_id}", subscription)
+    for name, contact in content["contacts"].items():
+        if contact.get("gone"):
+            api.call("DELETE", f"/v1/accounts/{account_id}/contacts/{contacts[name]}", None, f"gone.{contacts[name]}")
+    subscriptions_count = sum(map(len, content["subscriptions"].values()))
+    return 1 + len(contacts) + len(content["bill_groups"]) + subscriptions_count
+
+
+class Api:
+    """The few calls of the API that the sample needs."""
+
+    def __init__(self, url: str, api_key: str) -> None:
+        """Call the API at ``url`` with the key."""
+        self._url = url
+        self._headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
+
+    def put(self, path: str, body: Data) -> None:
+        """Create or change what the billing system names."""
+        self.call("PUT", path, body, None)
+
+    def create_contact(self, account_id: str, external_id: str, contact: Data) -> str:
+        """Return the id of the contact, which is created if it is not there."""
+        body = {name: value for name, value in contact.items() if name not in {"roles", "gone"}}
+        body |= {"external_id": external_id, "roles": [_ROLES[letter] for letter in contact["roles"]]}
+        reply = self.call("POST", f"/v1/accounts/{account_id}/contacts", body, f"sample.{external_id}")
+        contact_id: str = reply["contact_id"]
+        return contact_id
+
+    def call(self, method: str, path: str, body: Data | None, idempotency_key: str | None) -> Data:
+        """Return the reply; that of a conflict with the same contact, when it was loaded before."""
+        headers = dict(self._headers)
+        if idempotency_key:
+            headers["Idempotency-Key"] = quote(idempotency_key)
+        content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        request = urllib.request.Request(f"{self._url}{path}", content, headers, method=method)
+        try:
+            with _direct.open(request, timeout=60) as response:
+                text = response.read()
+        except urllib.error.HTTPError as error:
+            text = error.read()
+            problem = json.loads(text)
+            if problem.get("code") not in _DONE_BEFORE:
+                told = f"{method} {path} was answered {error.code}: {text.decode()}"
+                raise SampleError(told) from error
+            return problem
+        except OSError as error:
+            raise SampleError(f"{method} {path} was not answered: {error}") from error
+        reply: Data = json.loads(text) if text else {}
+        return reply
+
+
+def _read(name: str, today: date) -> Data:
+    content: Data = _dated(yaml.safe_load((_FOLDER / name).read_text(encoding="utf-8")), today)
+    return content
+
+
+def _dated(value: Any, today: date) -> Any:
+    """Replace ``+12d`` by the date twelve days after ``today``, everywhere in ``value``."""
+    if isinstance(value, dict):
+        return {key: _dated(inner, today) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_dated(inner, today) for inner in value]
+    found = _DAYS.fullmatch(value) if isinstance(value, str) else None
+    return (today + timedelta(days=int(found[1]))).isoformat() if found else value
