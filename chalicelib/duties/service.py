@@ -4,6 +4,9 @@ The item in the table is the truth, the message in the queue only its quick hera
 is sent again by the sweeper, a message that comes twice finds the work done.
 """
 
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib import clock, ids
@@ -16,6 +19,16 @@ from chalicelib.table.items import DutyItem
 from chalicelib.table.keys import Key
 
 SWEEPER = Actor("system", "sweeper", "Sweeper")
+
+_SWEPT_AT_ONCE = 20
+
+
+@dataclass(frozen=True)
+class Swept:
+    """How many duties the sweeper has handed out, and how many of their messages the queues did not take."""
+
+    handed_out: int
+    lost: int
 
 
 def add(transaction: store.Transaction, call: Call, kind: str, subject: str, due: datetime | None = None) -> Key:
@@ -92,3 +105,37 @@ def move(item: DutyItem, due: datetime, tries: int | None = None) -> Key | None:
     except store.Contended:
         return None
     return new
+
+
+def sweep(time_is_left: Callable[[], bool], limit: int = rules.SWEEP_LIMIT) -> Swept:
+    """Hand out overdue duties again, at most ``limit``, until no time is left.
+
+    Each is deferred before its message is sent, so a sweep that dies half-way loses nothing, and two sweeps at
+    once do not send twice. The kinds and shards take turns, so that a crowd of one does not hold up the others.
+    """
+    now = clock.now()
+    turns: deque[tuple[str, str, str | None]] = deque(
+        (kind, keys.duty_partition(kind, shard), None)
+        for kind in rules.KINDS
+        for shard in range(keys.DUTY_SHARDS[kind])
+    )
+    handed_out = lost = 0
+    while turns and handed_out < limit and time_is_left():
+        kind, partition, after = turns.popleft()
+        size = min(_SWEPT_AT_ONCE, limit - handed_out)
+        page = store.query(partition, limit=size, after=after, until=keys.instant(now))
+        messages: list[Message] = []
+        try:
+            for item in page.items:
+                key = move(item, rules.next_due(int(item.tries), now), int(item.tries) + 1)
+                if key is not None:
+                    messages.append(Message(item.kind, item.subject, key, item.correlation_id))
+        finally:
+            lost += queue.send(kind, messages)
+            handed_out += len(messages)
+        if page.after is not None:
+            turns.append((kind, partition, page.after))
+    if handed_out:
+        logger.info("Overdue duties were handed out.", extra={"handed_out": handed_out, "lost": lost})
+        metrics.add_metric(name="DutiesHandedOut", unit="Count", value=handed_out)
+    return Swept(handed_out, lost)

@@ -1,0 +1,70 @@
+"""Colours that can be read: what a mail makes of the issuing entity's one colour (WCAG 2.2 contrast)."""
+
+from dataclasses import dataclass
+
+READABLE = 4.5
+"""The least contrast of text, WCAG 2.2 AA."""
+
+_BLACK = (17, 24, 39)
+_WHITE = (255, 255, 255)
+
+Rgb = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Palette:
+    """The colours of a mail as #rrggbb."""
+
+    brand: str
+    on_brand: str
+    """Text on the brand colour."""
+    brand_text: str
+    """The brand colour, darkened until it can be read on white."""
+    tint: str
+    """A breath of the brand colour, for a background under dark text."""
+
+
+def palette(colour: str) -> Palette:
+    """Return the palette for a brand colour #rrggbb."""
+    brand = _parse(colour)
+    on_brand = _WHITE if contrast(brand, _WHITE) >= READABLE else _BLACK
+    if contrast(brand, on_brand) < READABLE:
+        on_brand = max(((255, 255, 255), (0, 0, 0)), key=lambda candidate: contrast(brand, candidate))
+    return Palette(_text(brand), _text(on_brand), _text(_darkened(brand)), _text(_mixed(brand, _WHITE, 0.93)))
+
+
+def contrast(first: Rgb, second: Rgb) -> float:
+    """Return the contrast of two colours, from 1 to 21."""
+    lighter, darker = sorted((_luminance(first), _luminance(second)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _darkened(colour: Rgb) -> Rgb:
+    for percent in range(0, 101, 4):
+        candidate = _mixed(colour, (0, 0, 0), percent / 100)
+        # Measured against the tint too, which is a little darker than white.
+        if contrast(candidate, _WHITE) >= READABLE and contrast(candidate, _mixed(colour, _WHITE, 0.93)) >= READABLE:
+            return candidate
+    return (0, 0, 0)
+
+
+def _mixed(first: Rgb, second: Rgb, share: float) -> Rgb:
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
+    return (red, green, blue)
+
+
+def _luminance(colour: Rgb) -> float:
+    red, green, blue = (_linear(part / 255) for part in colour)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _linear(part: float) -> float:
+    return part / 12.92 if part <= 0.04045 else float(((part + 0.055) / 1.055) ** 2.4)
+
+
+def _parse(colour: str) -> Rgb:
+    return (int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16))
+
+
+def _text(colour: Rgb) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*colour)

@@ -1,0 +1,43 @@
+"""Taking a person's data out of the history of emails (C4)."""
+
+from datetime import datetime
+from functools import partial
+
+from chalicelib.table import keys, store
+from chalicelib.table.items import EmailItem
+
+_PAGE = 50
+_UNSENT = frozenset({"queued"})
+
+
+def erase_emails(account_id: str, contact_id: str, email: str, now: datetime) -> None:
+    """Erase what the account's emails to one contact, or to its address, say of the person.
+
+    That a mail of some kind was sent, when, and what became of it, stays. A mail that still waits is not sent.
+    Running it again changes nothing.
+    """
+    after: str | None = None
+    while True:
+        page = store.query_index(keys.email_listed(account_id, "").pk, limit=_PAGE, after=after)
+        for item in page.items:
+            if item.contact_id == contact_id or email in [*item.to, *item.cc]:
+                store.deciding_again(partial(_erase, item.email_id, email, now))
+        after = page.after
+        if after is None:
+            return
+
+
+def _erase(email_id: str, email: str, now: datetime) -> None:
+    item = store.get(EmailItem, keys.email(email_id))
+    if item is None:
+        return
+    store.remove(keys.email_content(email_id))
+    changed = bool(item.context or item.subject or email in [*item.to, *item.cc])
+    item.to = [address for address in item.to if address != email]
+    item.cc = [address for address in item.cc if address != email]
+    item.context, item.subject = {}, None
+    if item.status in _UNSENT:
+        item.status, item.reason, item.not_after = "failed", "erased", min(item.not_after, now)
+        changed = True
+    if changed:
+        store.replace(item)

@@ -1,0 +1,39 @@
+"""The queue consumers that send mail, and the function that hears what SES reports."""
+
+from typing import Any
+
+from chalice.app import Blueprint, SQSEvent
+
+from chalicelib.duties import consumer
+from chalicelib.mail import feedback, service
+from chalicelib.observability import bind, correlation_id_from, job
+
+jobs = Blueprint(__name__)
+
+# The ARNs are placeholders: the deployment puts the queues of infra/resources.yaml in their place.
+_QUEUE = "arn:aws:sqs:us-east-1:000000000000:"
+
+
+@jobs.on_sqs_message(queue_arn=_QUEUE + "urgent-mail", batch_size=10, name="deliver_urgent_mail")
+@job("deliver_urgent_mail")
+def deliver_urgent_mail(event: SQSEvent) -> dict[str, Any]:
+    """Send sign-in mails and the like."""
+    return consumer.consume(event, service.deliver)
+
+
+@jobs.on_sqs_message(queue_arn=_QUEUE + "bulk-mail", batch_size=10, name="deliver_bulk_mail")
+@job("deliver_bulk_mail")
+def deliver_bulk_mail(event: SQSEvent) -> dict[str, Any]:
+    """Send all other mails."""
+    return consumer.consume(event, service.deliver)
+
+
+@jobs.lambda_function(name="record_mail_feedback")
+@job("record_mail_feedback")
+def record_mail_feedback(event: dict[str, Any], context: Any) -> dict[str, int]:
+    """Note what SES reports about mails. ``event`` is that of SNS, with or without a subject."""
+    records = event.get("Records", [])
+    for record in records:
+        bind(correlation_id_from(None), job_name="record_mail_feedback")
+        feedback.record(record["Sns"]["Message"])
+    return {"records": len(records)}

@@ -1,0 +1,177 @@
+"""Rendering: a mail's subject, text and HTML from its templates, in the reader's language, in the sender's colours.
+
+Names come from strangers. Whatever they hold, the mail stays valid: values are cleaned to one line without
+control characters before any template sees them, HTML is escaped, and each name is isolated from the direction
+of the text around it.
+"""
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from babel import Locale, dates, numbers
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_eval_context, select_autoescape
+from jinja2.nodes import EvalContext
+from markupsafe import Markup
+
+from chalicelib.accounts.rules import Address
+from chalicelib.entities.rules import Entity
+from chalicelib.mail import colours, languages
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+_LONGEST_VALUE = 200
+_LONGEST_SUBJECT = 180
+_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
+# Countries that write the postal code behind the town.
+_CODE_BEHIND = frozenset({"AU", "CA", "GB", "IE", "IN", "NZ", "SG", "US", "ZA"})
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What a mail says."""
+
+    subject: str
+    text: str
+    html: str
+
+
+def render(kind: str, locale: str, context: Mapping[str, Any], entity: Entity, at: datetime) -> Rendered:
+    """Render the templates of ``kind`` for a reader of ``locale``; ``at`` is when the mail was caused (UTC).
+
+    Raises jinja2.UndefinedError when a template asks for a value that ``context`` lacks.
+    """
+    language = languages.best(locale)
+    reader = languages.formats(locale)
+    environment = _environment(language)
+    values = {
+        **{name: clean(value) for name, value in context.items()},
+        "entity": clean(_sender(entity, reader)),
+        "colours": colours.palette(entity.colour),
+        "language": language,
+        "direction": "rtl" if reader.text_direction == "rtl" else "ltr",
+        "reader": reader,
+        "at": at.astimezone(ZoneInfo(entity.time_zone)),
+    }
+    subject = _one_line(environment.get_template(f"{kind}/subject.txt").render(values))[:_LONGEST_SUBJECT]
+    text = _tidy(environment.get_template(f"{kind}/body.txt").render(values))
+    html = environment.get_template(f"{kind}/body.html").render({**values, "subject": subject})
+    return Rendered(subject, text, html)
+
+
+def clean(value: Any) -> Any:
+    """Return a JSON value whose every text is one line of at most 200 characters, without invisible controls."""
+    if isinstance(value, str):
+        return _clean_text(value)
+    if isinstance(value, Mapping):
+        return {name: clean(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean(inner) for inner in value]
+    return value
+
+
+def _clean_text(text: str) -> str:
+    kept = []
+    # Four times the length is enough to fill it whatever is dropped of ordinary text, and bounds the work.
+    for character in text[: 4 * _LONGEST_VALUE]:
+        category = unicodedata.category(character)
+        if category in {"Cs", "Cn", "Co"}:
+            kept.append("\ufffd")
+        elif character.isspace() or category in {"Cc", "Zl", "Zp"}:
+            kept.append(" ")
+        elif category != "Cf" or character in "\u200c\u200d":
+            # Of the invisible ones, only the joiners belong to words (Persian, Indic scripts, emoji).
+            kept.append(character)
+    line = " ".join("".join(kept).split())
+    return line if len(line) <= _LONGEST_VALUE else line[: _LONGEST_VALUE - 1].rstrip() + "…"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _tidy(text: str) -> str:
+    lines: list[str] = []
+    for line in text.strip().splitlines():
+        if line.strip() or (lines and lines[-1]):
+            lines.append(line.rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def _sender(entity: Entity, reader: Locale) -> dict[str, Any]:
+    return {
+        "name": entity.name,
+        "legal_name": entity.legal_name or entity.name,
+        "address": address_lines(entity.address, reader) if entity.address else [],
+        "tax_numbers": [{"kind": one.kind, "number": one.number} for one in entity.tax_numbers],
+        "registration_number": entity.registration_number,
+        "website": entity.website,
+        "write_to": entity.support_email or entity.reply_to or entity.sender_email,
+    }
+
+
+def address_lines(address: Address, reader: Locale) -> list[str]:
+    """Return the lines of a postal address as its country orders them, the country named for the reader."""
+    town = (address.city, address.postal_code)
+    if address.country in _CODE_BEHIND:
+        town = (", ".join(part for part in (address.city, address.region) if part), address.postal_code)
+    else:
+        town = (address.postal_code, address.city)
+    region = None if address.country in _CODE_BEHIND else address.region
+    country = reader.territories.get(address.country, address.country) if address.country else None
+    lines = (address.line1, address.line2, " ".join(part for part in town if part), region, country)
+    return [line for line in lines if line]
+
+
+@cache
+def _environment(language: str) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        autoescape=select_autoescape(["html"], default=False),
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["ext.i18n.trimmed"] = True
+    translations = languages.catalogue(language)
+    environment.install_gettext_callables(  # type: ignore[attr-defined]
+        translations.ugettext, translations.ungettext, newstyle=True
+    )
+    environment.filters.update(
+        isolated=_isolated,
+        mail_link=_mail_link,
+        date=lambda value, reader: dates.format_date(value, "long", locale=reader),
+        number=lambda value, reader: numbers.format_decimal(value, locale=reader),
+        money=money,
+    )
+    return environment
+
+
+def money(minor_units: int, currency: str, reader: Locale) -> str:
+    """Return an amount of minor units of ``currency`` as the reader writes money."""
+    amount = Decimal(minor_units).scaleb(-numbers.get_currency_precision(currency))
+    return str(numbers.format_currency(amount, currency, locale=reader))
+
+
+@pass_eval_context
+def _isolated(context: EvalContext, name: str) -> str:
+    if context.autoescape:
+        return Markup("<bdi>{}</bdi>").format(name)
+    # Only where letters of both directions can meet; elsewhere the marks would be mere noise.
+    mixed = any(unicodedata.bidirectional(character) in {"R", "AL"} for character in name)
+    return f"{_ISOLATE}{name}{_POP_ISOLATE}" if mixed else name
+
+
+@pass_eval_context
+def _mail_link(context: EvalContext, address: str, colour: str) -> str:
+    if not context.autoescape:
+        return address
+    return Markup('<a href="mailto:{}" style="color:{};">{}</a>').format(quote(address, safe="@"), colour, address)

@@ -1,0 +1,219 @@
+"""Sending a mail from the outbox: claim, hand to SES once, note what came of it (I4); and the history of mails."""
+
+import json
+import random
+import time
+import zlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from chalicelib import clock, ids
+from chalicelib.call import Actor, Call
+from chalicelib.config import settings
+from chalicelib.duties import service as duties
+from chalicelib.duties.queue import Message
+from chalicelib.entities.rules import Entity
+from chalicelib.errors import NotFound
+from chalicelib.mail import message as texts
+from chalicelib.mail import rules, ses
+from chalicelib.mail.feedback import write
+from chalicelib.mail.message import Rendered
+from chalicelib.observability import logger, metrics
+from chalicelib.table import keys, store
+from chalicelib.table.items import EmailContentItem, EmailItem, EntityItem
+from chalicelib.table.keys import Key
+
+MAILER = Actor("system", "mailer", "Mailer")
+
+# A rate limit of SES is per second: it has often passed before the mail need go back to the table.
+_PAUSES_SECONDS = (0.5, 1.5)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What an email said."""
+
+    text: str
+    html: str
+
+
+@dataclass(frozen=True)
+class Email:
+    """An email of an account's history. Instants are UTC."""
+
+    email_id: str
+    account_id: str
+    kind: str
+    status: str
+    entity_id: str
+    locale: str
+    created_at: datetime
+    not_after: datetime
+    to: tuple[str, ...]
+    security: bool = False
+    cc: tuple[str, ...] = ()
+    reason: str | None = None
+    subject: str | None = None
+    bill_group_id: str | None = None
+    contact_id: str | None = None
+    sent_at: datetime | None = None
+    attempts: int = 0
+    events: tuple[rules.Event, ...] = ()
+
+
+def deliver(message: Message) -> None:
+    """Do what the email that ``message`` names needs now; usually, send it.
+
+    Returns when nothing more is to be done at present: it was sent, another consumer has it, it waits, or it is
+    finished. Raises what stands in the way of this one mail (a template that fails, a table that does not answer).
+    """
+    claim_id = ids.new_id("", clock.now())
+    claimed = store.deciding_again(lambda: _claim(message, claim_id))
+    if claimed is None:
+        return
+    outcome = _send(claimed)
+    settled = store.deciding_again(lambda: _settle(message, claim_id, outcome))
+    _tell(settled, outcome)
+
+
+def _claim(message: Message, claim_id: str) -> ses.Envelope | None:
+    """Claim the email for one attempt and return what is to be sent; None if nothing is to be sent now."""
+    now = clock.now()
+    item = store.get(EmailItem, keys.email(message.subject))
+    if item is None:
+        logger.warning("There is a duty to send an email that is not here.")
+        duties.done(message.key)
+        return None
+    state = store.load(rules.State, item)
+    decision = rules.decide(state, now)
+    # The answer to our own claim may have been lost; then this is the second look at it.
+    ours = state.status == rules.SENDING and state.claim_id == claim_id
+    if not ours and decision.action == "drop":
+        duties.done(message.key)
+        return None
+    if not ours and decision.action == "wait" and decision.until is not None:
+        duties.defer(message.key, decision.until)
+        return None
+    if not ours and decision.action == "expire":
+        _finish(item, rules.expire(state), message)
+        metrics.add_metric(name="MailExpired", unit="Count", value=1)
+        return None
+
+    entity_item = store.get(EntityItem, keys.entity(item.entity_id))
+    if entity_item is None:
+        raise LookupError("The issuing entity of an email is not here.")
+    entity = store.load(Entity, entity_item)
+    rendered = texts.render(item.kind, item.locale, item.context, entity, item.created_at)
+    of = settings()
+    recipients = rules.recipients(of.mail_mode, tuple(item.to), tuple(item.cc), of.mail_redirect_to, of.mail_allowlist)
+    item.subject = rendered.subject
+    if not recipients.to:
+        _finish(item, rules.capture(state, recipients.reason), message, rendered)
+        return None
+    envelope = ses.Envelope(
+        email_id=item.email_id,
+        kind=item.kind,
+        sender_name=entity.sender_name or entity.name,
+        sender_email=entity.sender_email,
+        reply_to=entity.reply_to,
+        to=recipients.to,
+        cc=recipients.cc,
+        subject=rendered.subject,
+        text=rendered.text,
+        html=rendered.html,
+        headers={"X-Original-To": ", ".join(recipients.meant_for)} if recipients.meant_for else {},
+    )
+    # What SES would refuse to take as a request is found before the claim, so that it never looks like a lost mail.
+    ses.request_for(envelope)
+    if not ours:
+        write(item, rules.claim(state, now, claim_id))
+        _commit(item, message, rendered=rendered)
+    return envelope
+
+
+def _send(envelope: ses.Envelope) -> rules.Outcome:
+    outcome = ses.send(envelope)
+    for seconds in _PAUSES_SECONDS:
+        if not (outcome.kind == "refused_for_now" and outcome.soon):
+            break
+        # The pause only spreads the senders; it needs no strong randomness.
+        time.sleep(seconds * random.uniform(0.5, 1.5))  # noqa: S311
+        outcome = ses.send(envelope)
+    return outcome
+
+
+def _settle(message: Message, claim_id: str, outcome: rules.Outcome) -> rules.State:
+    """Note what came of the attempt, beside whatever SES has reported meanwhile, and take care of the duty."""
+    now = clock.now()
+    item = store.get(EmailItem, keys.email(message.subject))
+    if item is None:
+        raise LookupError("An email has gone while it was being sent.")
+    before = store.load(rules.State, item)
+    after = rules.settle(before, claim_id, outcome, now)
+    decision = rules.decide(after, now)
+    if decision.action == "drop":
+        _finish(item, after, message)
+        return after
+    if after != before:
+        write(item, after)
+        store.replace(item)
+    duties.defer(message.key, decision.until or now)
+    return after
+
+
+def _finish(item: EmailItem, state: rules.State, message: Message, rendered: Rendered | None = None) -> None:
+    """Write the email's state, and delete its duty with it."""
+    write(item, state)
+    _commit(item, message, rendered=rendered, duty=message.key)
+
+
+def _commit(item: EmailItem, message: Message, *, rendered: Rendered | None = None, duty: Key | None = None) -> None:
+    transaction = store.Transaction(Call(MAILER, clock.now(), message.correlation_id))
+    transaction.replace(item)
+    if rendered is not None and not item.security:
+        key = keys.email_content(item.email_id)
+        transaction.overwrite(EmailContentItem(key.pk, key.sk, content=_packed(rendered)))
+    if duty is not None:
+        transaction.erase(duty)
+    transaction.commit()
+
+
+def _tell(state: rules.State, outcome: rules.Outcome) -> None:
+    logger.info("A mail was handed to SES.", extra={"outcome": outcome.kind, "reason": outcome.reason})
+    metrics.add_metric(
+        name={
+            "accepted": "MailSent",
+            "refused": "MailRefused",
+            "refused_for_now": "MailRefusedForNow",
+            "unknown": "MailUnknown",
+        }[outcome.kind],
+        unit="Count",
+        value=1,
+    )
+    if state.status == rules.FAILED:
+        logger.error("A mail has failed.", extra={"reason": state.reason})
+
+
+def _packed(rendered: Rendered) -> bytes:
+    return zlib.compress(json.dumps({"text": rendered.text, "html": rendered.html}, ensure_ascii=False).encode())
+
+
+def list_emails(account_id: str, after: Any, limit: int) -> tuple[list[Email], str | None]:
+    """Return a page of an account's emails, newest first, and where the next one begins. Raises NotFound."""
+    if not store.batch([keys.account(account_id)]):
+        raise NotFound()
+    page = store.query_index(keys.email_listed(account_id, "").pk, limit=limit, after=after, newest_first=True)
+    return [store.load(Email, item) for item in page.items], page.after
+
+
+def get_email(account_id: str, email_id: str) -> tuple[Email, Content | None]:
+    """Return an email of the account, and what it said if that is known and may be shown. Raises NotFound."""
+    found = store.batch([keys.email(email_id), keys.email_content(email_id)])
+    item, content = found.get(keys.email(email_id)), found.get(keys.email_content(email_id))
+    if item is None or item.account_id != account_id:
+        raise NotFound()
+    email = store.load(Email, item)
+    if content is None or email.security:
+        return email, None
+    return email, Content(**json.loads(zlib.decompress(content.content)))
