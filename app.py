@@ -2,10 +2,26 @@
 
 from chalicelib.access import api as access_api
 from chalicelib.access import jobs as access_jobs
+from chalicelib.accounts import api as accounts_api
 from chalicelib.api.app import CounterfoilApp
+from chalicelib.audit import api as audit_api
+from chalicelib.bill_groups import api as bill_groups_api
+from chalicelib.contacts import api as contacts_api
+from chalicelib.contacts import jobs as contacts_jobs
+from chalicelib.duties import jobs as duties_jobs
+from chalicelib.entities import api as entities_api
+from chalicelib.mail import jobs as mail_jobs
 
 app = CounterfoilApp("counterfoil")
 
 app.register(access_api.routes)
+app.register(entities_api.routes)
+app.register(accounts_api.routes)
+app.register(bill_groups_api.routes)
+app.register(contacts_api.routes)
+app.register(audit_api.routes)
 
 app.register_blueprint(access_jobs.jobs)
+app.register_blueprint(contacts_jobs.jobs)
+app.register_blueprint(duties_jobs.jobs)
+app.register_blueprint(mail_jobs.jobs)

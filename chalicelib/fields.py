@@ -11,7 +11,6 @@ from functools import cache
 from typing import Annotated, Any
 from zoneinfo import available_timezones
 
-import idna
 import phonenumbers
 from babel import Locale, UnknownLocaleError
 from email_validator import EmailNotValidError, validate_email
@@ -140,7 +139,9 @@ def _time_zone(value: str) -> str:
     return value
 
 
-def _matching(pattern: re.Pattern[str], code: str, message: str) -> Callable[[str], str]:
+def matching(pattern: re.Pattern[str], code: str, message: str) -> Callable[[str], str]:
+    """Return a check that a text has the form of ``pattern`` as a whole, with the refusal of one that has not."""
+
     def check(value: str) -> str:
         if pattern.fullmatch(value) is None:
             raise PydanticCustomError(code, message)
@@ -175,16 +176,6 @@ def _checked_number(module: Any, code: str, message: str) -> Callable[[str], str
     return check
 
 
-def text(characters: int) -> Any:
-    """Return the type of a line of text with at least one and at most ``characters`` characters."""
-    return Annotated[
-        str,
-        StringConstraints(max_length=characters),
-        AfterValidator(tidy_text),
-        AfterValidator(_not_blank),
-    ]
-
-
 def _not_blank(value: str) -> str:
     if not value:
         raise PydanticCustomError("too_short", "This is blank. Send null to clear it.")
@@ -205,7 +196,7 @@ VatNumber = Annotated[ShortText, AfterValidator(_vat_number)]
 VendorId = Annotated[
     ShortText,
     AfterValidator(
-        _matching(
+        matching(
             VENDOR_ID,
             "bad_id",
             "An id has 1 to 64 letters, digits, dots, hyphens and underscores, and begins with a letter or digit.",
@@ -213,10 +204,10 @@ VendorId = Annotated[
     ),
 ]
 Colour = Annotated[
-    ShortText, AfterValidator(_matching(_COLOUR, "bad_colour", "Send a colour as #rrggbb, such as #0b5fff."))
+    ShortText, AfterValidator(matching(_COLOUR, "bad_colour", "Send a colour as #rrggbb, such as #0b5fff."))
 ]
 Link = Annotated[
-    Line, AfterValidator(_matching(_LINK, "bad_link", "Send an address that begins with https:// or http://."))
+    Line, AfterValidator(matching(_LINK, "bad_link", "Send an address that begins with https:// or http://."))
 ]
 Iban = Annotated[
     ShortText,
@@ -237,11 +228,3 @@ class AddressBody(Body):
     region: Line | None = None
     postal_code: ShortText | None = None
     country: Country | None = None
-
-
-def domain_as_a_label(value: str) -> str:
-    """Return a domain as an IDNA A-label in lower case. Raises ValueError when it is none."""
-    try:
-        return idna.encode(value, uts46=True).decode().lower()
-    except idna.IDNAError as error:
-        raise ValueError(str(error)) from error

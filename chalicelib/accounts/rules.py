@@ -7,6 +7,10 @@ from typing import Any
 from chalicelib.audit.rules import plain
 from chalicelib.errors import Invalid
 
+MOST_HOLDERS = 5
+"""Of each contact role of an account (C2)."""
+FEWEST_HOLDERS = 1
+"""Of each contact role, from the moment that both are first held (C2)."""
 LONGEST_NET_DAYS = 365
 WORDS_OF_A_NAME = 12
 

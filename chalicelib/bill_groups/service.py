@@ -53,7 +53,7 @@ def put_bill_group(
     return _write(call, bill_group_id, given, expected_version, from_billing=call.is_billing_system)
 
 
-def patch_bill_group(call: Call, bill_group_id: str, given: dict[str, Any], expected_version: int) -> Written:
+def patch_bill_group(call: Call, bill_group_id: str, given: dict[str, Any], expected_version: int | None) -> Written:
     """Change the given fields of a bill group here, which stand until the billing system brings others.
 
     Raises NotFound, and what ``put_bill_group`` raises.

@@ -100,3 +100,11 @@ def list_subscriptions(bill_group_id: str, after: str | None, limit: int) -> tup
         raise NotFound()
     page = store.query(keys.bill_group(bill_group_id).pk, "SUBSCRIPTION#", limit=limit, after=after)
     return [store.load(Subscription, item) for item in page.items], page.after
+
+
+def get_subscription(bill_group_id: str, subscription_id: str) -> Subscription:
+    """Read a subscription of a bill group. Raises NotFound."""
+    item = store.get(SubscriptionItem, keys.subscription(bill_group_id, subscription_id))
+    if item is None:
+        raise NotFound()
+    return store.load(Subscription, item)

@@ -4,14 +4,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from chalicelib.accounts.rules import Address
+from chalicelib.accounts.rules import FEWEST_HOLDERS, MOST_HOLDERS, Address
 from chalicelib.errors import Conflict, FieldError, Forbidden, Invalid
 
 INVOICING = "invoicing"
 ACCOUNTS_PAYABLE = "accounts_payable"
 ROLES = (INVOICING, ACCOUNTS_PAYABLE)
-MOST_HOLDERS = 5
-FEWEST_HOLDERS = 1
 
 PERSON = "person"
 MAILBOX = "mailbox"

@@ -1,0 +1,131 @@
+"""Accounts over HTTP."""
+
+from typing import Any
+
+from pydantic import Field
+
+from chalicelib.accounts import service
+from chalicelib.accounts.inputs import AccountBody
+from chalicelib.accounts.rules import FEWEST_HOLDERS, MOST_HOLDERS, Account
+from chalicelib.accounts.service import Holders
+from chalicelib.api import Listing, Query, Reply, Request, Routes, View
+from chalicelib.api.views import OverrideView
+from chalicelib.fields import Email
+
+routes = Routes("accounts")
+
+
+class PaymentTermsView(View):
+    """When the account pays."""
+
+    kind: str
+    days: int | None
+
+
+class RoleCoverageView(View):
+    """Who holds a contact role, and how many may and must (C2)."""
+
+    contact_ids: list[str]
+    minimum: int = Field(description="0 until both roles were held for the first time, 1 from then on.")
+    maximum: int
+    complete: bool = Field(description="False while nobody holds the role.")
+
+
+class AccountListed(View):
+    """An account: a customer company."""
+
+    account_id: str
+    entity_id: str
+    name: str
+    currency: str
+    payment_terms: PaymentTermsView
+    country: str | None
+    subdivision: str | None
+    cost_center_billing: bool
+    locale: str | None
+    time_zone: str | None
+    version: int
+
+
+class AccountView(AccountListed):
+    """An account: a customer company."""
+
+    role_coverage: dict[str, RoleCoverageView]
+    differences: dict[str, Any] = Field(
+        description="Fields that were changed here, with the value that the billing system last brought."
+    )
+
+
+class AccountWritten(AccountListed):
+    """An account after a write."""
+
+    overrides: list[OverrideView]
+
+
+class AccountQuery(Query):
+    """How accounts are searched for."""
+
+    q: str | None = Field(default=None, max_length=200, description="Beginnings of words of the name.")
+    email: Email | None = Field(default=None, description="The email of one of the active contacts.")
+
+
+def _listed(account: Account) -> dict[str, Any]:
+    return AccountListed.model_validate(account, from_attributes=True).model_dump()
+
+
+def _coverage(holders: Holders) -> dict[str, RoleCoverageView]:
+    return {
+        role: RoleCoverageView(
+            contact_ids=sorted(ids),
+            minimum=FEWEST_HOLDERS if holders.both_held else 0,
+            maximum=MOST_HOLDERS,
+            complete=bool(ids),
+        )
+        for role, ids in (("invoicing", holders.invoicing), ("accounts_payable", holders.accounts_payable))
+    }
+
+
+@routes.get("/v1/accounts", may="accounts.read", query=AccountQuery, returns={200: Listing[AccountListed]}, paged=True)
+def list_accounts(request: Request[None, AccountQuery]) -> Reply:
+    """List accounts: all, by the beginnings of words of their name, or by a contact's email."""
+    accounts, after = service.list_accounts(
+        request.query.q, request.query.email, request.page.after, request.page.limit
+    )
+    return Reply(Listing(items=[AccountListed(**_listed(account)) for account in accounts]), after=after)
+
+
+@routes.get("/v1/accounts/{account_id}", may="accounts.read", returns={200: AccountView}, tagged=True)
+def get_account(request: Request[None, None]) -> Reply:
+    """Read an account with the coverage of its contact roles."""
+    found = service.get_account(request.path["account_id"])
+    view = AccountView(**_listed(found.account), role_coverage=_coverage(found.holders), differences=found.differences)
+    return Reply(view, version=found.account.version)
+
+
+def _rebuild(request: Request[Any, Any]) -> Reply:
+    """Answer a repeated write: with no overrides, since the repetition replaces nothing."""
+    account = service.get_account(request.path["account_id"]).account
+    return Reply(AccountWritten(**_listed(account), overrides=[]), version=account.version)
+
+
+@routes.put(
+    "/v1/accounts/{account_id}",
+    may="accounts.write",
+    body=AccountBody,
+    returns={200: AccountWritten, 201: AccountWritten},
+    raises=("stale_version",),
+    tagged=True,
+    versioned=True,
+    replay=_rebuild,
+)
+def put_account(request: Request[AccountBody, None]) -> Reply:
+    """Create an account or change the fields that are sent; null clears a field.
+
+    A value that was changed here stands while the billing system repeats the one it brought before; when it brings
+    another, that one is taken and told under `overrides`.
+    """
+    written = service.put_account(request.call, request.path["account_id"], request.body.given(), request.if_match)
+    view = AccountWritten(
+        **_listed(written.account), overrides=[OverrideView(**vars(one)) for one in written.overrides]
+    )
+    return Reply(view, status=201 if written.created else 200, version=written.account.version)

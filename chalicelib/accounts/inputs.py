@@ -1,0 +1,31 @@
+"""What callers send of accounts."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from chalicelib.accounts.rules import LONGEST_NET_DAYS
+from chalicelib.fields import Body, Country, Currency, Line, LocaleTag, Subdivision, TimeZone, VendorId
+
+
+class PaymentTermsBody(Body):
+    """When the account pays."""
+
+    kind: Literal["due_on_receipt", "net"]
+    days: int | None = Field(default=None, ge=1, le=LONGEST_NET_DAYS, description="With net terms only.")
+
+
+class AccountBody(Body):
+    """An account. Absent means unchanged, null clears."""
+
+    entity_id: VendorId | None = Field(
+        default=None, description="The default issuing entity. Needed when the account is created."
+    )
+    name: Line | None = Field(default=None, description="Needed when the account is created.")
+    currency: Currency | None = Field(default=None, description="ISO 4217. Needed when the account is created.")
+    payment_terms: PaymentTermsBody | None = Field(default=None, description="Due on receipt when never sent.")
+    country: Country | None = None
+    subdivision: Subdivision | None = None
+    cost_center_billing: bool | None = None
+    locale: LocaleTag | None = Field(default=None, description="BCP 47; null means the issuing entity's.")
+    time_zone: TimeZone | None = Field(default=None, description="IANA; null means the issuing entity's.")

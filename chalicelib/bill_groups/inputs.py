@@ -1,0 +1,94 @@
+"""What callers send of bill groups and subscriptions."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from chalicelib import ids
+from chalicelib.fields import (
+    AddressBody,
+    Body,
+    CalendarDate,
+    Currency,
+    Line,
+    ShortText,
+    VatNumber,
+    VendorId,
+    matching,
+)
+
+ContactId = Annotated[
+    ShortText,
+    AfterValidator(
+        matching(
+            re.compile(re.escape(ids.CONTACT) + "[0-9A-HJKMNP-TV-Z]{26}"),
+            "bad_id",
+            "This is not the id of a contact. Read it from the account's contacts.",
+        )
+    ),
+]
+Quantity = Annotated[
+    ShortText,
+    AfterValidator(
+        matching(
+            re.compile(r"\d{1,12}(\.\d{1,6})?"),
+            "bad_quantity",
+            "Send a decimal number as text, such as 12 or 1.5.",
+        )
+    ),
+]
+Frequency = Literal["weekly", "monthly", "quarterly", "half_yearly", "yearly", "one_time"]
+
+
+class BillGroupDetails(Body):
+    """The fields of a bill group that may change."""
+
+    name: Line | None = Field(default=None, description="Needed when the bill group is created.")
+    po_number: ShortText | None = None
+    vat_number: VatNumber | None = None
+    registration_number: ShortText | None = None
+    billing_address: AddressBody | None = None
+    shipping_address: AddressBody | None = None
+    billing_frequency: Frequency | None = None
+    next_billing_date: CalendarDate | None = None
+    auto_pay: bool | None = None
+    contract_start: CalendarDate | None = None
+    contract_end: CalendarDate | None = None
+    billing_contact_id: ContactId | None = None
+    shipping_contact_id: ContactId | None = None
+    invoicing_contact_ids: list[ContactId] | None = Field(
+        default=None, max_length=5, description="Narrows invoices to these holders of the role; empty means all."
+    )
+    accounts_payable_contact_ids: list[ContactId] | None = Field(
+        default=None, max_length=5, description="Narrows reminders to these holders of the role; empty means all."
+    )
+
+
+class BillGroupBody(BillGroupDetails):
+    """A bill group. Absent means unchanged, null clears."""
+
+    account_id: VendorId | None = Field(
+        default=None, description="Needed when the bill group is created; it never changes."
+    )
+    entity_id: VendorId | None = Field(
+        default=None, description="Needed when the bill group is created; it never changes."
+    )
+
+
+class SubscriptionBody(Body):
+    """A subscription. Absent means unchanged, null clears."""
+
+    name: Line | None = Field(default=None, description="Needed when the subscription is created.")
+    status: Literal["trial", "active", "paused", "past_due", "canceled", "ended"] | None = Field(
+        default=None, description="Needed when the subscription is created."
+    )
+    product_code: ShortText | None = None
+    description: Line | None = None
+    quantity: Quantity | None = None
+    unit_amount: int | None = Field(default=None, ge=0, le=10**12, description="In minor units of the currency.")
+    currency: Currency | None = None
+    billing_frequency: Frequency | None = None
+    start_date: CalendarDate | None = None
+    end_date: CalendarDate | None = None
+    renews_on: CalendarDate | None = None
