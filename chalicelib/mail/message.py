@@ -17,8 +17,9 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from babel import Locale, dates, numbers
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_eval_context, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, pass_eval_context, select_autoescape
 from jinja2.nodes import EvalContext
+from jinja2.runtime import Context
 from markupsafe import Markup
 
 from chalicelib.accounts.rules import Address
@@ -161,12 +162,13 @@ def money(minor_units: int, currency: str, reader: Locale) -> str:
     return str(numbers.format_currency(amount, currency, locale=reader))
 
 
-@pass_eval_context
-def _isolated(context: EvalContext, name: str) -> str:
-    if context.autoescape:
+@pass_context
+def _isolated(context: Context, name: str) -> str:
+    if context.eval_ctx.autoescape:
         return Markup("<bdi>{}</bdi>").format(name)
-    # Only where letters of both directions can meet; elsewhere the marks would be mere noise.
-    mixed = any(unicodedata.bidirectional(character) in {"R", "AL"} for character in name)
+    # Only a name of the other direction than the mail's can disturb it; elsewhere the marks would be mere noise.
+    strange = {"L"} if context["direction"] == "rtl" else {"R", "AL"}
+    mixed = any(unicodedata.bidirectional(character) in strange for character in name)
     return f"{_ISOLATE}{name}{_POP_ISOLATE}" if mixed else name
 
 
