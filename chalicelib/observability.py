@@ -29,6 +29,8 @@ _PLAIN_KEYS = frozenset({
 })  # fmt: skip
 
 _PATTERNS = (
+    # Pydantic repeats what it refused.
+    re.compile(r"(?s)(?<=input_value=).*?(?=, input_type=)"),
     re.compile(r"\bcf_[A-Za-z0-9_-]{8,}"),
     re.compile(r"(?i)\bbearer\s+[^\s\"',;]+"),
     re.compile(r"[^\s\"'<>(),;:\[\]{}=]+@[^\s\"'<>(),;:\[\]{}=]+"),

@@ -52,9 +52,10 @@ What the declaration does:
 ``raises``     the codes of this route's own 409 and 422 refusals, for OpenAPI. 401, 403, 404 and so on are added.
 ``tagged``     the reply carries an ``ETag``: give ``Reply(version=…)``.
 ``versioned``  the route takes ``If-Match``: ``request.if_match`` is the version or None. PATCH without it is 428.
-``replay``     the GET view that rebuilds the reply when an Idempotency-Key is repeated. A path parameter that only
-               the GET has (``contact_id`` after POST …/contacts) is filled with the recorded resource id. Not
-               needed where every reply has no body. ``repeatable=False`` says that the route takes no key.
+``replay``     the view that rebuilds the reply when an Idempotency-Key is repeated: a GET view of the same reply, or
+               a function of its own. A path parameter that the write lacks (``contact_id`` after POST …/contacts)
+               is the resource id that the service recorded with ``transaction.answers``. The status is the first
+               one. Not needed where no reply has a body. ``repeatable=False`` says that the route takes no key.
 
 Ids in the path are decoded and their shape is checked (``api/paths.py``: add the name of a new one there); a bad
 one is 404. Everything that goes wrong is answered as ``application/problem+json``; raise the classes of

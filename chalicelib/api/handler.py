@@ -3,7 +3,8 @@
 import dataclasses
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -29,13 +30,24 @@ _SECURITY_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nos
 _PAGE_PARAMETERS = frozenset(PageQuery.model_fields)
 
 
+class _RepeatedPath(dict[str, str]):
+    """The path of a repeated request; a parameter that it lacks is the id that the first request recorded."""
+
+    def __init__(self, path: Mapping[str, str], resource_id: str) -> None:
+        super().__init__(path)
+        self._resource_id = resource_id
+
+    def __missing__(self, name: str) -> str:
+        return self._resource_id
+
+
 class Handler:
     """Answers every request to a set of declared routes."""
 
     def __init__(self) -> None:
         """Begin without routes."""
         self.routes: dict[str, dict[str, Route]] = {}
-        self._by_view: dict[View, Route] = {}
+        self._reads: dict[View, Route] = {}
 
     def add(self, groups: Iterable[Routes]) -> None:
         """Add the routes of capabilities. Raises ValueError when two claim the same method of a path."""
@@ -45,7 +57,7 @@ class Handler:
                 raise ValueError(f"{route.method} {route.path} is declared twice.")
             methods[route.method] = route
             if route.method == "GET":
-                self._by_view[route.view] = route
+                self._reads[route.view] = route
 
     def all_routes(self) -> list[Route]:
         """Return every route, in the order of declaration."""
@@ -97,16 +109,26 @@ class Handler:
         """Rebuild the reply to a repeated Idempotency-Key from what its effect is about (DESIGN §5)."""
         if route.replay is None or route.returns.get(first.status) is None:
             return Reply(status=first.status)
-        reading = self._by_view[route.replay]
-        missing = [name for name in reading.parameters if name not in request.path]
+        reading = self._reads.get(route.replay)
         again: Request[Any, Any] = Request(
             call=dataclasses.replace(request.call, idempotency=None),
             principal=request.principal,
-            path={**request.path, **dict.fromkeys(missing, first.resource_id)},
+            path=_RepeatedPath(request.path, first.resource_id),
             body=None,
-            query=reading.query() if reading.query else None,
+            query=reading.query() if reading and reading.query else None,
         )
         return dataclasses.replace(route.replay(again), status=first.status)
+
+
+class _PathOfReplay(dict[str, str]):
+    """The path of the first request; what only the reading's path names is the recorded resource."""
+
+    def __init__(self, path: Mapping[str, str], resource_id: str) -> None:
+        super().__init__(path)
+        self._resource_id = resource_id
+
+    def __missing__(self, name: str) -> str:
+        return self._resource_id
 
 
 def allowed_methods(methods: dict[str, Route]) -> list[str]:

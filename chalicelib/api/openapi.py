@@ -41,6 +41,16 @@ _SAID = {
 }
 
 
+_DESCRIPTION = """\
+Billing contacts, invoices by mail, payment reminders and a customer portal.
+
+Every address answers OPTIONS, and HEAD where it answers GET; other methods are 405 with `Allow`. Errors are
+`application/problem+json` (RFC 9457) with a stable `code`. Bodies are JSON objects in UTF-8, no deeper than 20
+levels, without duplicate names. In a body, an absent field stays as it is, and null clears it.
+`X-Correlation-Id` (8 to 64 of `A-Za-z0-9._-`) is taken over from the request, or made, and returned.
+"""
+
+
 class Document(BaseModel):
     """An OpenAPI 3.1 document."""
 
@@ -65,7 +75,7 @@ def document(routes: Iterable[Route], server: str) -> dict[str, Any]:
         "info": {
             "title": "Counterfoil",
             "version": VERSION,
-            "description": "Billing contacts, invoices by mail, payment reminders and a customer portal.",
+            "description": _DESCRIPTION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": server}],

@@ -165,6 +165,8 @@ class Routes:
         unknown = set(paths.parameters(path)) - set(paths.SHAPES)
         if unknown:
             raise ValueError(f"{where}: the shape of {', '.join(unknown)} is not in chalicelib/api/paths.py.")
+        if public and repeatable and method in WRITES:
+            raise ValueError(f"{where}: say repeatable=False, or all strangers would share their Idempotency-Keys.")
         if repeatable and method in WRITES and replay is None and any(returns.values()):
             raise ValueError(f"{where}: replay=<the GET view> is missing, or say repeatable=False.")
 

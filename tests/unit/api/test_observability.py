@@ -3,6 +3,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from pydantic import TypeAdapter
 
 from chalicelib import observability
 from chalicelib.observability import logger, redact
@@ -56,6 +57,16 @@ def test_canaries_do_not_reach_the_log(output: io.StringIO) -> None:
 @pytest.mark.parametrize("phone", ["+49 171 1234567", "+1 (415) 555-0100", "+420 2 4172 5555", "+491711234567"])
 def test_phone_numbers_are_redacted(phone: str) -> None:
     assert redact(f"call {phone} now") == f"call {observability.REDACTED} now"
+
+
+def test_what_pydantic_refused_is_redacted(output: io.StringIO) -> None:
+    value = "".join(("can", "ary, the\nperson"))
+    try:
+        TypeAdapter(int).validate_python(value)
+    except ValueError:
+        logger.exception("failed")
+    assert "int_parsing" in output.getvalue()
+    assert "canary" not in output.getvalue()
 
 
 @pytest.mark.parametrize(
