@@ -10,6 +10,7 @@ from chalicelib.contacts import api as contacts_api
 from chalicelib.contacts import jobs as contacts_jobs
 from chalicelib.duties import jobs as duties_jobs
 from chalicelib.entities import api as entities_api
+from chalicelib.mail import api as mail_api
 from chalicelib.mail import jobs as mail_jobs
 
 app = CounterfoilApp("counterfoil")
@@ -20,6 +21,7 @@ app.register(accounts_api.routes)
 app.register(bill_groups_api.routes)
 app.register(contacts_api.routes)
 app.register(audit_api.routes)
+app.register(mail_api.routes)
 
 app.register_blueprint(access_jobs.jobs)
 app.register_blueprint(contacts_jobs.jobs)

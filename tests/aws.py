@@ -12,6 +12,8 @@ from moto import mock_aws
 
 from chalicelib import clock
 from chalicelib.config import settings
+from chalicelib.duties import queue
+from chalicelib.mail import ses
 from chalicelib.table.items import forget_connection
 from infra.local.template import Template
 
@@ -62,4 +64,6 @@ def _forget() -> None:
     """Drop what the process keeps for its life: settings, clients, the clock."""
     settings.cache_clear()
     forget_connection()
+    queue.client.cache_clear()
+    ses.client.cache_clear()
     clock.set_source(None)
