@@ -178,7 +178,7 @@ def _checked_number(module: Any, code: str, message: str) -> Callable[[str], str
 
 def _not_blank(value: str) -> str:
     if not value:
-        raise PydanticCustomError("too_short", "This is blank. Send null to clear it.")
+        raise PydanticCustomError("blank", "This is blank. Send null to clear it.")
     return value
 
 

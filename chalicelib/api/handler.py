@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import time
-from collections.abc import Mapping
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any

@@ -30,10 +30,10 @@ class AuditEvent:
     action: str
     resource_kind: str
     resource_id: str
-    account_id: str | None
-    bill_group_id: str | None
     changes: tuple[Change, ...]
     correlation_id: str
+    account_id: str | None = None
+    bill_group_id: str | None = None
 
 
 @dataclass(frozen=True)

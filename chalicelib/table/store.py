@@ -19,7 +19,7 @@ from pynamodb.transactions import TransactWrite
 from chalicelib.call import Call
 from chalicelib.errors import Invalid, Replayed, Unavailable
 from chalicelib.ids import new_id
-from chalicelib.shapes import build, plain_fields
+from chalicelib.shapes import adapter, plain_fields
 from chalicelib.table.items import AuditEventItem, IdempotencyItem, Item
 from chalicelib.table.keys import Key, idempotency
 
@@ -47,7 +47,9 @@ class Page:
 def load(cls: type[T], item: Item) -> T:
     """Return the frozen dataclass ``cls`` made of the attributes of ``item`` that have its fields' names."""
     values = {field.name: getattr(item, field.name) for field in fields(cls)}  # type: ignore[arg-type]
-    return build(cls, values)
+    values = {name: value for name, value in values.items() if value is not None}
+    loaded: T = adapter(cls).validate_python(values)
+    return loaded
 
 
 def row(cls: type[ItemT], key: Key, thing: Any, *, listed: Key | None = None) -> ItemT:
