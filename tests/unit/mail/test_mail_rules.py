@@ -1,0 +1,191 @@
+"""The state machine of mails: what to do next, and the same end whatever order SES's reports come in."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.mail import rules
+from chalicelib.mail.rules import Decision, Event, Outcome, State
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+QUEUED = State("queued", not_after=NOW + timedelta(days=1))
+SENDING = rules.claim(QUEUED, NOW, "claim")
+
+
+def event(kind: str, at: str = "2026-03-02T09:00:01.000Z", recipient: str = "a@example.com") -> Event:
+    return Event(at, kind, "message-1", "", (recipient,))
+
+
+def test_a_queued_mail_is_sent() -> None:
+    assert rules.decide(QUEUED, NOW) == Decision("send")
+
+
+def test_a_mail_that_was_refused_for_now_waits_for_its_pause() -> None:
+    refused = rules.settle(SENDING, "claim", Outcome("refused_for_now", "Throttling"), NOW)
+    assert refused.status == "queued"
+    assert refused.not_before == NOW + timedelta(seconds=30)
+    assert rules.decide(refused, NOW) == Decision("wait", refused.not_before)
+    assert rules.decide(refused, NOW + MINUTE) == Decision("send")
+
+
+def test_the_pauses_double_up_to_half_an_hour() -> None:
+    assert [rules.pause(number).total_seconds() for number in (0, 1, 2, 6, 7, 60)] == [30, 60, 120, 1800, 1800, 1800]
+
+
+def test_whoever_meets_a_live_lease_waits() -> None:
+    assert rules.decide(SENDING, NOW + MINUTE) == Decision("wait", NOW + rules.LEASE)
+
+
+@pytest.mark.parametrize("state", [SENDING, rules.settle(SENDING, "claim", Outcome("unknown", "ReadTimeout"), NOW)])
+def test_a_mail_of_unknown_fate_waits_fifteen_minutes_and_is_sent_again(state: State) -> None:
+    assert rules.decide(state, NOW + 3 * MINUTE) == Decision("wait", NOW + rules.SILENCE)
+    assert rules.decide(state, NOW + 15 * MINUTE) == Decision("send")
+
+
+def test_an_expired_mail_fails_unsent() -> None:
+    late = QUEUED.not_after
+    assert rules.decide(QUEUED, late) == Decision("expire")
+    assert rules.decide(QUEUED, late - MINUTE) == Decision("send")
+    expired = rules.expire(QUEUED)
+    assert (expired.status, expired.reason) == ("failed", "expired")
+    assert rules.decide(expired, late) == Decision("drop")
+
+
+def test_an_expired_mail_that_may_have_been_sent_stays_unknown() -> None:
+    late = QUEUED.not_after
+    assert rules.decide(SENDING, late) == Decision("expire")
+    expired = rules.expire(SENDING)
+    assert (expired.status, expired.reason) == ("unknown", "expired")
+    assert rules.decide(expired, late) == Decision("drop")
+
+
+@pytest.mark.parametrize("status", ["sent", "delivered", "bounced", "complained", "failed", "captured"])
+def test_nothing_is_left_to_do_for_a_finished_mail(status: str) -> None:
+    assert rules.decide(replace(QUEUED, status=status), NOW) == Decision("drop")
+
+
+def test_a_refusal_for_good_fails_the_mail() -> None:
+    failed = rules.settle(SENDING, "claim", Outcome("refused", "BadRequestException"), NOW)
+    assert (failed.status, failed.reason) == ("failed", "BadRequestException")
+
+
+def test_an_attempt_whose_claim_was_taken_over_changes_nothing_unless_ses_took_the_mail() -> None:
+    for kind in ("refused", "refused_for_now", "unknown"):
+        assert rules.settle(SENDING, "an older claim", Outcome(kind), NOW) == SENDING
+    accepted = rules.settle(SENDING, "an older claim", Outcome("accepted", message_id="m"), NOW)
+    assert accepted.status == "sent"
+
+
+def test_an_event_proves_that_a_mail_of_unknown_fate_was_sent() -> None:
+    unknown = rules.settle(SENDING, "claim", Outcome("unknown", "ReadTimeout"), NOW)
+    heard = rules.report(unknown, event("send"))
+    assert (heard.status, heard.reason) == ("sent", None)
+    assert rules.decide(heard, NOW + 20 * MINUTE) == Decision("drop")
+
+
+def test_an_automatic_reply_does_not_undo_a_delivery() -> None:
+    delivered = rules.report(SENDING, event("delivery"))
+    assert rules.report(delivered, event("transient_bounce")).status == "delivered"
+    alone = rules.report(SENDING, event("transient_bounce"))
+    assert (alone.status, alone.reason) == ("bounced", "transient")
+
+
+def test_graver_news_wins() -> None:
+    state = SENDING
+    statuses = []
+    for kind in ("send", "delivery_delay", "delivery", "permanent_bounce", "complaint", "delivery"):
+        state = rules.report(state, event(kind))
+        statuses.append(state.status)
+    assert statuses == ["sent", "sent", "delivered", "bounced", "complained", "complained"]
+
+
+def test_a_rejected_mail_has_failed() -> None:
+    rejected = rules.report(rules.report(SENDING, event("send")), event("reject"))
+    assert (rejected.status, rejected.reason) == ("failed", "rejected")
+
+
+EVENTS = st.lists(
+    st.builds(
+        Event,
+        at=st.integers(0, 59).map(lambda second: f"2026-03-02T09:00:{second:02d}.000Z"),
+        kind=st.sampled_from(rules.EVENTS),
+        message_id=st.sampled_from(["message-1", "message-2"]),
+        recipients=st.sampled_from([("a@example.com",), ("b@example.com",)]),
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+@given(events=EVENTS, data=st.data())
+def test_reports_lead_to_the_same_state_in_any_order_and_number_and_around_our_own_note(
+    events: list[Event], data: st.DataObject
+) -> None:
+    accepted = Outcome("accepted", message_id="message-1")
+    expected = rules.settle(SENDING, "claim", accepted, NOW)
+    for one in events:
+        expected = rules.report(expected, one)
+
+    repeated = data.draw(st.permutations(events + data.draw(st.lists(st.sampled_from(events)))))
+    noted_at = data.draw(st.integers(0, len(repeated)))
+    state = SENDING
+    for number, one in enumerate(repeated):
+        if number == noted_at:
+            state = rules.settle(state, "claim", accepted, NOW)
+        state = rules.report(state, one)
+    if noted_at == len(repeated):
+        state = rules.settle(state, "claim", accepted, NOW)
+
+    assert state == expected
+    assert len(state.events) <= rules.MOST_EVENTS
+    assert rules.decide(state, NOW + timedelta(hours=1)) == Decision("drop")
+
+
+@given(events=EVENTS)
+def test_a_status_never_falls_back(events: list[Event]) -> None:
+    state = SENDING
+    for one in events:
+        after = rules.report(state, one)
+        assert rules.report(after, one) == after
+        assert after.status not in {"queued", "sending", "unknown"}
+        state = after
+
+
+def test_capture_sends_to_nobody() -> None:
+    found = rules.recipients("capture", ("a@example.com",), (), "", ())
+    assert found.to == ()
+    assert found.reason == "mail_mode_capture"
+
+
+def test_redirect_sends_everything_to_one_address_and_says_whom_it_was_meant_for() -> None:
+    found = rules.recipients("redirect", ("a@example.com",), ("b@example.com",), "tests@vendor.example", ())
+    assert found == rules.Recipients(("tests@vendor.example",), (), ("a@example.com", "b@example.com"))
+
+
+@pytest.mark.parametrize(
+    ("to", "cc", "expected_to", "expected_cc"),
+    [
+        (("a@vendor.example",), (), ("a@vendor.example",), ()),
+        (("A@Vendor.example",), (), ("A@Vendor.example",), ()),
+        (("a@sub.vendor.example",), (), (), ()),
+        (("a@notvendor.example",), (), (), ()),
+        (("x@other.example", "friend@other.example"), (), ("friend@other.example",), ()),
+        (("x@other.example",), ("friend@other.example",), ("friend@other.example",), ()),
+        (("vendor.example@evil.example",), (), (), ()),
+    ],
+)
+def test_the_allowlist_lets_through_its_addresses_and_domains_only(
+    to: tuple[str, ...], cc: tuple[str, ...], expected_to: tuple[str, ...], expected_cc: tuple[str, ...]
+) -> None:
+    found = rules.recipients("allowlist", to, cc, "", ("vendor.example", "friend@other.example"))
+    assert (found.to, found.cc) == (expected_to, expected_cc)
+
+
+def test_live_sends_as_it_is_meant() -> None:
+    assert rules.recipients("live", ("a@x.example",), ("b@x.example",), "", ()) == rules.Recipients(
+        ("a@x.example",), ("b@x.example",)
+    )

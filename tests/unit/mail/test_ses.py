@@ -1,0 +1,142 @@
+"""What SES is asked, and what its answers and silences prove."""
+
+from email import message_from_string
+from email.header import decode_header, make_header
+from email.utils import parseaddr
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.config import Settings
+from chalicelib.mail import ses
+from chalicelib.mail.ses import Envelope
+
+ENVELOPE = Envelope(
+    email_id="eml_01JAAAAAAAAAAAAAAAAAAAAAAA",
+    kind="contact_added",
+    sender_name="Grün & Söhne",
+    sender_email="billing@vendor.example",
+    reply_to="help@vendor.example",
+    to=("a@example.com",),
+    cc=("b@example.com",),
+    subject="Grüße 請求書",
+    text="text",
+    html="<p>html</p>",
+)
+
+
+@pytest.fixture(autouse=True)
+def configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Configured:
+        ses_configuration_set = "feedback"
+
+    monkeypatch.setattr(ses, "settings", Configured)
+    assert "ses_configuration_set" in Settings.__dataclass_fields__
+
+
+def test_the_request_names_everything() -> None:
+    request = ses.request_for(ENVELOPE)
+    simple = request["Content"]["Simple"]
+    assert request["Destination"] == {"ToAddresses": ["a@example.com"], "CcAddresses": ["b@example.com"]}
+    assert request["ReplyToAddresses"] == ["help@vendor.example"]
+    assert request["ConfigurationSetName"] == "feedback"
+    assert request["EmailTags"][0] == {"Name": "email_id", "Value": ENVELOPE.email_id}
+    assert {"Name": "Auto-Submitted", "Value": "auto-generated"} in simple["Headers"]
+    assert {"Name": "X-Entity-Ref-ID", "Value": ENVELOPE.email_id} in simple["Headers"]
+    assert simple["Subject"] == {"Data": "Grüße 請求書", "Charset": "UTF-8"}
+
+
+@given(name=st.text(alphabet=st.characters(exclude_categories=["C", "Zl", "Zp"]), max_size=200))
+def test_every_sender_name_survives_as_a_header(name: str) -> None:
+    header = ses.mailbox(name, "billing@vendor.example")
+    assert header.isascii()
+    assert "\n" not in header
+    parsed = message_from_string(f"From: {header}\n\n")["From"]
+    shown, address = parseaddr(parsed)
+    assert address == "billing@vendor.example"
+    expected = name.strip()[:64]
+    if not expected.isascii():
+        assert str(make_header(decode_header(shown))).split() == expected.split()
+    else:
+        assert shown.split() == expected.split()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"subject": "Hello\r\nBcc: x@evil.example"},
+        {"sender_name": "Vendor\nBcc: x@evil.example"},
+        {"sender_email": "a@b.example\r\n"},
+        {"to": ("a@example.com\nb@example.com",)},
+        {"cc": ("a@example.com\r",)},
+        {"reply_to": "a@example.com\u2028"},
+        {"headers": {"X-Original-To": "a\n b"}},
+    ],
+)
+def test_a_line_break_is_refused_everywhere(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="line break"):
+        ses.request_for(Envelope(**{**vars(ENVELOPE), **change}))
+
+
+def answer(code: str, status: int, message: str = "") -> ClientError:
+    return ClientError(
+        {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}, "SendEmail"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (answer("TooManyRequestsException", 429), "refused_for_now"),
+        (answer("ThrottlingException", 400), "refused_for_now"),
+        (answer("InternalFailure", 500), "refused_for_now"),
+        (answer("ServiceUnavailable", 503), "refused_for_now"),
+        (answer("SendingPausedException", 400), "refused_for_now"),
+        (answer("MailFromDomainNotVerifiedException", 400), "refused_for_now"),
+        (answer("MessageRejected", 400, "Email address is not verified."), "refused_for_now"),
+        (answer("AccessDeniedException", 403), "refused_for_now"),
+        (answer("MessageRejected", 400, "Content is not allowed."), "refused"),
+        (answer("BadRequestException", 400), "refused"),
+        (answer("GatewayTimeout", 504), "unknown"),
+        (ReadTimeoutError(endpoint_url="https://ses"), "unknown"),
+        (ConnectionClosedError(endpoint_url="https://ses"), "unknown"),
+        (ConnectTimeoutError(endpoint_url="https://ses"), "refused_for_now"),
+        (EndpointConnectionError(endpoint_url="https://ses"), "refused_for_now"),
+    ],
+)
+def test_only_silence_after_the_request_left_is_unknown(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, expected: str
+) -> None:
+    class Failing:
+        def send_email(self, **request: Any) -> None:
+            raise error
+
+    monkeypatch.setattr(ses, "client", Failing)
+    assert ses.send(ENVELOPE).kind == expected
+
+
+def test_an_accepted_mail_has_its_message_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Accepting:
+        def send_email(self, **request: Any) -> dict[str, str]:
+            return {"MessageId": "m-1"}
+
+    monkeypatch.setattr(ses, "client", Accepting)
+    assert ses.send(ENVELOPE) == ses.Outcome("accepted", message_id="m-1")
+
+
+def test_the_client_tries_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    ses.client.cache_clear()
+    try:
+        assert ses.client().meta.config.retries["total_max_attempts"] == 1
+    finally:
+        ses.client.cache_clear()
