@@ -55,12 +55,12 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         for name in QUEUES:
             queue = boto3.client("sqs").create_queue(QueueName=name.lower())
             monkeypatch.setenv(f"{name}_QUEUE_URL", queue["QueueUrl"])
-        _forget()
+        forget()
         yield
-    _forget()
+    forget()
 
 
-def _forget() -> None:
+def forget() -> None:
     """Drop what the process keeps for its life: settings, clients, the clock."""
     settings.cache_clear()
     forget_connection()
