@@ -23,6 +23,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import WaiterError
 
+from chalicelib.table.keys import Key
 from infra.local import engine as local_engine
 from infra.package import Package
 from infra.stack_mail import MailStandIn
@@ -102,6 +103,17 @@ class Stack:
         )
         return _open(request)
 
+    @property
+    def configuration_set(self) -> str:
+        """The name of the configuration set that the mails of this stack name."""
+        return self.outputs["MailConfigurationSetName"]
+
+    def item(self, key: Key) -> dict[str, Any]:
+        """Return the item at ``key`` of the stack's table, empty if there is none; numbers as Decimal."""
+        table = self.cloud.resource("dynamodb").Table(self.outputs["TableName"])
+        found: dict[str, Any] = table.get_item(Key={"PK": key.pk, "SK": key.sk}).get("Item", {})
+        return found
+
     def logs_of(self, logical_id: str) -> str:
         """Return what one function logged."""
         client = self.cloud.client("logs")
@@ -138,6 +150,10 @@ class Cloud:
         return self._session.client(
             service, endpoint_url=self.url, config=Config(read_timeout=120, retries={"total_max_attempts": 1})
         )
+
+    def resource(self, service: str) -> Any:
+        """Return boto3's resource of ``service`` with the rights of the account's owner."""
+        return self._session.resource(service, endpoint_url=self.url)
 
     def verify_sender(self, domain: str) -> None:
         """Let SES accept mail from addresses of ``domain``, as the vendor does once for each sender."""
@@ -183,9 +199,7 @@ class Cloud:
         stack = Stack(self, name, template)
         stack.outputs = {output["OutputKey"]: output["OutputValue"] for output in outputs}
         self._mend_gateway(stack)
-        self.mail.serve(
-            stack.outputs["MailConfigurationSetName"], stack.outputs["MailEventsTopicArn"], self.client("sns")
-        )
+        self.mail.serve(stack.configuration_set, stack.outputs["MailEventsTopicArn"], self.client("sns"))
         return stack
 
     def _mend_gateway(self, stack: Stack) -> None:

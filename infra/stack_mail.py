@@ -78,9 +78,14 @@ class MailStandIn:
         folder.mails.mkdir(parents=True)
         self._mailboxes[configuration_set] = Mailbox(folder.mails, ServiceClock(folder), topic_arn, sns)
 
-    def to(self, address: str) -> list[dict[str, Any]]:
-        """Return the SendEmail requests for ``address``."""
-        return [mail for mail in self.mails if address in mail["Destination"].get("ToAddresses", ())]
+    def to(self, address: str, configuration_set: str) -> list[dict[str, Any]]:
+        """Return the SendEmail requests for ``address`` from one stack."""
+        return [
+            mail
+            for mail in self.mails
+            if mail["ConfigurationSetName"] == configuration_set
+            and address in mail["Destination"].get("ToAddresses", ())
+        ]
 
     def _ask(self, method: str, path: str, headers: list[tuple[str, str]], body: bytes) -> tuple[int, str, bytes]:
         status, kind, reply = self._forward(method, path, headers, body)

@@ -12,12 +12,15 @@ from typing import Any
 import pytest
 
 from chalicelib.access.rules import SCOPES
+from chalicelib.table import keys
 from infra.package import Package
 from infra.stack import Cloud, Stack, eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 SENDER_DOMAIN = "billing.example.com"
+CONTACT = "zoe@example.org"
+CONTACTS = "/v1/accounts/acme/contacts"
 
 
 def the_api_answers(stack: Stack) -> None:
@@ -52,10 +55,64 @@ def strangers_and_unknown_addresses_get_problems(stack: Stack) -> None:
         assert problem["correlation_id"]
 
 
+def an_account_and_a_contact_are_created(stack: Stack) -> None:
+    entity = {
+        "name": "Northwind",
+        "colour": "#1a2b3c",
+        "sender_email": f"billing@{SENDER_DOMAIN}",
+        "locale": "en-GB",
+        "time_zone": "Europe/London",
+    }
+    account = {"entity_id": "northwind", "name": "Åkerström & Söner", "currency": "EUR"}
+    contact = {"first_name": "Zoë", "last_name": "Müller", "email": CONTACT, "roles": ["invoicing"]}
+    written = [
+        stack.call("PUT", "/v1/entities/northwind", entity),
+        stack.call("PUT", "/v1/accounts/acme", account),
+        stack.call("POST", CONTACTS, contact, headers={"Idempotency-Key": "zoe-first"}),
+    ]
+    for answer in written:
+        assert answer.status == 201, answer.text
+    repeated = stack.call("POST", CONTACTS, contact, headers={"Idempotency-Key": "zoe-first"})
+    assert (repeated.status, repeated.json["contact_id"]) == (201, written[2].json["contact_id"]), repeated.text
+    (listed,) = stack.call("GET", CONTACTS).json["items"]
+    assert listed["first_name"] == "Zoë"
+    found = stack.call("GET", f"/v1/accounts?email={CONTACT}")
+    assert [item["account_id"] for item in found.json["items"]] == ["acme"], found.text
+    changes = stack.call("GET", "/v1/changes")
+    assert changes.status == 200, changes.text
+
+
+def the_queue_function_mails_the_contact_once(stack: Stack) -> None:
+    (mail,) = eventually(lambda: stack.cloud.mail.to(CONTACT, stack.configuration_set)) or [None]
+    assert mail, f"no mail; refused: {stack.cloud.mail.refusals}"
+    assert SENDER_DOMAIN in mail["FromEmailAddress"]
+    assert "Zoë" in mail["Content"]["Simple"]["Body"]["Text"]["Data"]
+    tags = {tag["Name"]: tag["Value"] for tag in mail["EmailTags"]}
+    # What SES tells the topic reaches the function that records it.
+    key = keys.email(tags["email_id"])
+    assert eventually(lambda: stack.item(key)["status"] == "delivered"), stack.item(key)
+    assert len(stack.cloud.mail.to(CONTACT, stack.configuration_set)) == 1
+
+
+def a_contact_is_erased_for_good(stack: Stack) -> None:
+    made = stack.call("POST", CONTACTS, {"first_name": "Ann", "last_name": "Leaves", "email": "ann@example.org"})
+    assert made.status == 201, made.text
+    path = f"{CONTACTS}/{made.json['contact_id']}"
+    asked = stack.call("POST", f"{path}/erase", {"confirm": True})
+    assert asked.status == 202, asked.text
+    assert eventually(lambda: stack.call("GET", path).status == 404)
+    ledger = stack.cloud.client("s3").list_objects_v2(Bucket=stack.outputs["BucketName"], Prefix="erasures/")
+    assert ledger["KeyCount"] == 1
+    assert stack.invoke("ReplayErasures", {})["would_begin"] == []
+
+
 JOURNEY: tuple[Callable[[Stack], None], ...] = (
     the_api_answers,
     a_key_is_made_in_the_console,
     strangers_and_unknown_addresses_get_problems,
+    an_account_and_a_contact_are_created,
+    the_queue_function_mails_the_contact_once,
+    a_contact_is_erased_for_good,
 )
 
 
@@ -88,7 +145,7 @@ def test_journey(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "action"), [("CreateApiKey", "dynamodb:PutItem"), ("APIHandler", "dynamodb:GetItem")]
+    ("function", "action"), [("APIHandler", "dynamodb:PutItem"), ("DeliverBulkMail", "ses:SendEmail")]
 )
 def test_without_one_grant_the_journey_fails_for_want_of_it(
     cloud: Cloud, template: dict[str, Any], function: str, action: str
