@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from string import Formatter
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -114,8 +115,9 @@ def _fault(error: ErrorDetails, parameter: bool) -> FieldError:
     kind, context = error["type"], error.get("ctx", {})
     if parameter and kind == "extra_forbidden":
         return FieldError(field, "unknown_parameter", "There is no such parameter here. Remove it.")
-    if kind in _SENTENCES:
-        code, sentence = _SENTENCES[kind]
+    code, sentence = _SENTENCES.get(kind, ("", ""))
+    # A kind of our own may share its name with one of pydantic's, but lacks the facts of the sentence.
+    if code and all(name is None or name in context for _, name, _, _ in Formatter().parse(sentence)):
         return FieldError(field, code, sentence.format(**context))
     if kind == "value_error":
         return FieldError(field, "invalid", _sentence(context))

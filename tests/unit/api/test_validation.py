@@ -2,7 +2,8 @@ from datetime import date
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from chalicelib.api import validation
 from chalicelib.api.models import Body, Query
@@ -20,6 +21,16 @@ class Example(Body):
     address: Address | None = None
     tags: list[Annotated[str, Field(max_length=3)]] = Field(default=[])
     from_date: date | None = None
+
+
+def odd(value: str) -> str:
+    if value == "odd":
+        raise PydanticCustomError("too_short", "This is odd. Send another.")
+    return value
+
+
+class Odd(Body):
+    name: Annotated[str, AfterValidator(odd)]
 
 
 class Filter(Query):
@@ -73,6 +84,12 @@ def test_messages_say_the_way_out(raw: bytes, field: str, code: str, message: st
 def test_messages_do_not_repeat_what_was_sent() -> None:
     raw = b'{"name": 1, "days": "canary", "kind": "canary", "address": "canary", "from_date": "canary"}'
     assert "canary" not in str(faults_of_body(raw))
+
+
+def test_faults_of_our_own_bring_their_code_and_sentence() -> None:
+    with pytest.raises(Invalid) as refusal:
+        validation.body_from(Odd, b'{"name": "odd"}')
+    assert refusal.value.fields == (FieldError("name", "too_short", "This is odd. Send another."),)
 
 
 def test_absent_differs_from_null() -> None:
