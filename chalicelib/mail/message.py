@@ -9,7 +9,6 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from jinja2.nodes import EvalContext
 from jinja2.runtime import Context
 from markupsafe import Markup
 
+from chalicelib import money
 from chalicelib.accounts.rules import Address
 from chalicelib.entities.rules import Entity
 from chalicelib.mail import colours, languages
@@ -68,7 +68,10 @@ def render(kind: str, locale: str, context: Mapping[str, Any], entity: Entity, a
 
 
 def clean(value: Any) -> Any:
-    """Return a JSON value whose every text is one line of at most 200 characters, without invisible controls."""
+    """Return a JSON value whose every text is one line of at most 200 characters, without invisible controls.
+
+    What has nothing to be seen becomes an ellipsis.
+    """
     if isinstance(value, str):
         return _clean_text(value)
     if isinstance(value, Mapping):
@@ -91,6 +94,8 @@ def _clean_text(text: str) -> str:
             # Of the invisible ones, only the joiners belong to words (Persian, Indic scripts, emoji).
             kept.append(character)
     line = " ".join("".join(kept).split())
+    if text and not line:
+        return "…"
     return line if len(line) <= _LONGEST_VALUE else line[: _LONGEST_VALUE - 1].rstrip() + "…"
 
 
@@ -151,15 +156,9 @@ def _environment(language: str) -> Environment:
         mail_link=_mail_link,
         date=lambda value, reader: dates.format_date(value, "long", locale=reader),
         number=lambda value, reader: numbers.format_decimal(value, locale=reader),
-        money=money,
+        money=money.written,
     )
     return environment
-
-
-def money(minor_units: int, currency: str, reader: Locale) -> str:
-    """Return an amount of minor units of ``currency`` as the reader writes money."""
-    amount = Decimal(minor_units).scaleb(-numbers.get_currency_precision(currency))
-    return str(numbers.format_currency(amount, currency, locale=reader))
 
 
 @pass_context

@@ -1,0 +1,61 @@
+"""The mails about contacts."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from chalicelib.accounts.rules import Account
+from chalicelib.contacts import emails
+from chalicelib.contacts.rules import Contact
+from chalicelib.entities.rules import Entity
+from chalicelib.mail import message
+from chalicelib.mail.outbox import Mail
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+ENTITY = Entity("nordlicht", "Nordlicht", "#0b5fff", "billing@nordlicht.example", "en", "Europe/Berlin")
+ACCOUNT = Account("acme", "nordlicht", "Acme", "EUR")
+CONTACT = Contact(
+    "con_1", "acme", "person", "active", "ana@acme.example", NOW, NOW, first_name="Ana", last_name="García"
+)
+
+
+def all_mails(entity: Entity, account: Account = ACCOUNT, contact: Contact = CONTACT) -> list[Mail | None]:
+    return [
+        emails.contact_added(entity, account, contact, {"accounts_payable", "invoicing"}),
+        emails.role_changed(entity, account, contact, [], ["invoicing"]),
+        emails.contact_removed(entity, account, contact, ["invoicing"]),
+    ]
+
+
+def test_each_goes_to_the_contact_and_can_be_rendered() -> None:
+    for mail in all_mails(ENTITY):
+        assert mail is not None
+        assert (mail.to, mail.cc, mail.account_id, mail.contact_id) == (("ana@acme.example",), (), "acme", "con_1")
+        assert not mail.urgent
+        rendered = message.render(mail.kind, mail.locale, mail.context, ENTITY, NOW)
+        assert "Ana García" in rendered.text
+
+
+def test_roles_stand_in_their_usual_order() -> None:
+    mail = emails.contact_added(ENTITY, ACCOUNT, CONTACT, {"accounts_payable", "invoicing"})
+    assert mail is not None
+    assert mail.context["roles"] == ["invoicing", "accounts_payable"]
+
+
+@pytest.mark.parametrize("kind", ["contact_added", "role_changed", "contact_removed"])
+def test_the_entity_may_switch_each_off(kind: str) -> None:
+    mails = all_mails(replace(ENTITY, contact_mails={kind: False}))
+    assert [mail.kind for mail in mails if mail] == [
+        other for other in ("contact_added", "role_changed", "contact_removed") if other != kind
+    ]
+
+
+@pytest.mark.parametrize(
+    ("contact", "account", "expected"),
+    [("ja", "de", "ja"), (None, "de", "de"), (None, None, "en")],
+)
+def test_the_reader_s_locale_comes_first(contact: str | None, account: str | None, expected: str) -> None:
+    for mail in all_mails(ENTITY, replace(ACCOUNT, locale=account), replace(CONTACT, locale=contact)):
+        assert mail is not None
+        assert mail.locale == expected

@@ -1,0 +1,222 @@
+"""Rendering mails: goldens, languages, hostile names."""
+
+import os
+import unicodedata
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from babel import Locale
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from jinja2 import UndefinedError
+
+from chalicelib.accounts.rules import Address
+from chalicelib.mail import colours, languages, message
+from tests.unit.mail.samples import AT, CONTEXTS, ENTITY
+
+GOLDENS = Path(__file__).parents[2] / "goldens" / "mails"
+UPDATE = os.environ.get("UPDATE_GOLDENS") == "1"
+VOID = {"meta", "br", "img", "link", "hr"}
+
+
+class Page(HTMLParser):
+    """Collects what a mail program would see, and insists that every element is closed in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.attributes: dict[str, dict[str, str | None]] = {}
+        self.shown = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes.setdefault(tag, dict(attrs))
+        self.links += [value or "" for name, value in attrs if name in {"href", "src"}]
+        assert not [name for name, _ in attrs if name.startswith("on")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.shown += data
+
+
+def read(html: str) -> Page:
+    page = Page()
+    page.feed(html)
+    page.close()
+    assert page.open == []
+    return page
+
+
+@pytest.mark.parametrize("language", ["en", "de", "ar", "ja"])
+@pytest.mark.parametrize("kind", CONTEXTS)
+def test_golden(kind: str, language: str) -> None:
+    """``UPDATE_GOLDENS=1`` writes them anew; look at the difference before you commit it."""
+    rendered = message.render(kind, language, CONTEXTS[kind], ENTITY, AT)
+    for suffix, found in (("txt", f"{rendered.subject}\n\n{rendered.text}"), ("html", rendered.html)):
+        path = GOLDENS / f"{kind}.{language}.{suffix}"
+        if UPDATE:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(found, encoding="utf-8")
+        assert path.read_text(encoding="utf-8") == found
+
+
+@pytest.mark.parametrize("language", languages.known())
+@pytest.mark.parametrize("kind", CONTEXTS)
+def test_every_mail_says_who_sent_it_and_why_in_text_and_html_alike(kind: str, language: str) -> None:
+    rendered = message.render(kind, language, CONTEXTS[kind], ENTITY, AT)
+    page = read(rendered.html)
+    assert page.attributes["html"] == {"lang": language, "dir": "rtl" if language == "ar" else "ltr"}
+    assert set(page.links) == {"mailto:help@nordlicht.example", "https://nordlicht.example"}
+    plain = "".join(character for character in rendered.text if unicodedata.category(character) != "Cf")
+    shown = " ".join(page.shown.split())
+    for part in ("Nordlicht Cloud GmbH", "Hafenstraße 12", "20457 Hamburg", "DE136695976", "HRB 123456"):
+        assert part in plain
+        assert part in shown
+    for line in plain.splitlines():
+        words = line.lstrip("*- ").strip()
+        if words:
+            assert words in shown or words == ""
+    assert "%(" not in rendered.subject + rendered.text + rendered.html
+    assert "Müller & Söhne GmbH" in rendered.subject
+
+
+def test_the_date_is_that_of_the_sender() -> None:
+    rendered = message.render("contact_added", "en-GB", CONTEXTS["contact_added"], ENTITY, AT)
+    assert "On 2 March 2026," in rendered.text
+    elsewhere = replace(ENTITY, time_zone="Asia/Tokyo")
+    rendered = message.render("contact_added", "de-AT", CONTEXTS["contact_added"], elsewhere, AT)
+    assert "Am 3. März 2026" in rendered.text
+
+
+def test_a_language_that_is_not_known_reads_english_throughout() -> None:
+    rendered = message.render("contact_added", "fi", CONTEXTS["contact_added"], ENTITY, AT)
+    assert rendered == message.render("contact_added", "en", CONTEXTS["contact_added"], ENTITY, AT)
+
+
+@pytest.mark.parametrize(("roles", "heading"), [(["invoicing"], "Your role\n"), (["invoicing", "x"], "Your roles\n")])
+def test_one_role_is_one(roles: list[str], heading: str) -> None:
+    rendered = message.render("contact_added", "en", {**CONTEXTS["contact_added"], "roles": roles}, ENTITY, AT)
+    assert heading in rendered.text
+
+
+def test_no_role_is_said() -> None:
+    rendered = message.render("contact_added", "en", {**CONTEXTS["contact_added"], "roles": []}, ENTITY, AT)
+    assert "You have no role at present" in rendered.text
+    assert "You have no role at present" in rendered.html
+    changed = {**CONTEXTS["role_changed"], "roles_now": [], "roles_before": []}
+    rendered = message.render("role_changed", "en", changed, ENTITY, AT)
+    assert "You have no role at present" in rendered.text
+    assert "No role" in rendered.text
+    removed = {**CONTEXTS["contact_removed"], "roles_before": []}
+    assert "Until now" not in message.render("contact_removed", "en", removed, ENTITY, AT).text
+
+
+def test_an_entity_with_little_data_still_makes_a_mail() -> None:
+    bare = replace(
+        ENTITY,
+        legal_name=None,
+        address=None,
+        tax_numbers=(),
+        registration_number=None,
+        website=None,
+        support_email=None,
+    )
+    rendered = message.render("contact_added", "en", CONTEXTS["contact_added"], bare, AT)
+    assert "billing@nordlicht.example" in rendered.text
+    assert "None" not in rendered.text + rendered.html
+    read(rendered.html)
+
+
+def test_a_template_that_asks_for_more_than_there_is_fails() -> None:
+    with pytest.raises(UndefinedError):
+        message.render("contact_added", "en", {"account_name": "x", "contact_name": "y"}, ENTITY, AT)
+
+
+@pytest.mark.parametrize(
+    ("address", "locale", "lines"),
+    [
+        (
+            Address("1 Main St", None, "Springfield", "IL", "62701", "US"),
+            "de",
+            ["1 Main St", "Springfield, IL 62701", "Vereinigte Staaten"],
+        ),
+        (Address("Rua A 1", None, "Porto", None, "4000-001", "PT"), "en", ["Rua A 1", "4000-001 Porto", "Portugal"]),
+        (Address(country="JP"), "ja", ["日本"]),
+        (Address(), "en", []),
+    ],
+)
+def test_an_address_has_the_order_of_its_country(address: Address, locale: str, lines: list[str]) -> None:
+    assert message.address_lines(address, Locale(locale)) == lines
+
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "</td></table><img src=x onerror=alert(1)>",
+    "{{ entity.bank_details }}{% include '/etc/passwd' %}",
+    "%(account)s %s %d %%",
+    "Eve\r\nBcc: victim@example.com\r\n\r\nhello",
+    "\u202egnp.exe\u202c \u2066 \u200f",
+    "a" * 10_000,
+    "\u0000\ud800\uffff\x85\u2028",
+    "\"><a href='javascript:alert(1)'>",
+    "מזל & טוב",
+)
+
+
+@pytest.mark.parametrize("kind", CONTEXTS)
+@pytest.mark.parametrize("language", ["en", "ar"])
+@settings(max_examples=20, deadline=None)
+@given(
+    name=st.one_of(st.text(min_size=1, max_size=300), st.sampled_from(HOSTILE)),
+    account=st.text(min_size=1, max_size=300),
+)
+@example(name=HOSTILE[0], account=HOSTILE[1])
+@example(name=HOSTILE[2], account=HOSTILE[3])
+@example(name=HOSTILE[4], account=HOSTILE[5])
+@example(name=HOSTILE[6], account=HOSTILE[6])
+@example(name=HOSTILE[7], account=HOSTILE[8])
+def test_whatever_a_name_holds_the_mail_is_valid(kind: str, language: str, name: str, account: str) -> None:
+    usual = read(message.render(kind, language, CONTEXTS[kind], ENTITY, AT).html)
+    context: dict[str, Any] = {**CONTEXTS[kind], "contact_name": name, "account_name": account}
+    entity = replace(ENTITY, name=name, legal_name=account)
+    rendered = message.render(kind, language, context, entity, AT)
+
+    page = read(rendered.html)
+    assert page.tags == usual.tags
+    assert page.links == usual.links
+    assert page.attributes == usual.attributes
+    assert len(rendered.subject) <= 180
+    for text in (rendered.subject, rendered.text, rendered.html):
+        text.encode("utf-8")
+        kinds = {unicodedata.category(character) for character in text.replace("\n", "")}
+        assert not kinds & {"Cc", "Cs", "Zl", "Zp"}
+        assert not set(text) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u200f")
+    assert "\n" not in rendered.subject
+    # A name cannot begin a line of its own, so it cannot pretend to be another part of the mail.
+    assert len(rendered.text.splitlines()) == len(
+        message.render(kind, language, CONTEXTS[kind], ENTITY, AT).text.splitlines()
+    )
+    assert len(rendered.html) < 40_000
+
+
+@given(colour=st.tuples(*[st.integers(0, 255)] * 3).map(lambda rgb: "#{:02x}{:02x}{:02x}".format(*rgb)))
+def test_any_brand_colour_can_be_read(colour: str) -> None:
+    def rgb(text: str) -> tuple[int, int, int]:
+        return (int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16))
+
+    found = colours.palette(colour)
+    assert found.brand == colour
+    assert colours.contrast(rgb(found.brand), rgb(found.on_brand)) >= 4.5
+    assert colours.contrast(rgb(found.brand_text), (255, 255, 255)) >= 4.5
+    for text in ("#1f2937", "#4b5563"):
+        assert colours.contrast(rgb(found.tint), rgb(text)) >= 4.5
