@@ -1,67 +1,14 @@
-"""From pydantic's faults to field errors in plain words that say the way out."""
+"""Query parameters, validated; bodies are validated by ``chalicelib.validation``."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from string import Formatter
-from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from chalicelib.errors import FieldError, Invalid
+from chalicelib.validation import Model, body_from, faults
 
-Model = TypeVar("Model", bound=BaseModel)
-
-# Kind of fault: (our code, the sentence). ``{…}`` are pydantic's own facts about the fault.
-_SENTENCES: dict[str, tuple[str, str]] = {
-    "missing": ("required", "This field is needed. Send it."),
-    "extra_forbidden": ("unknown_field", "There is no such field here. Remove it or correct its name."),
-    "string_type": ("wrong_type", "Send a text, in quotes."),
-    "bool_type": ("wrong_type", "Send true or false."),
-    "bool_parsing": ("wrong_type", "Send true or false."),
-    "int_type": ("wrong_type", "Send a whole number, without quotes."),
-    "int_from_float": ("wrong_type", "Send a whole number."),
-    "int_parsing": ("wrong_type", "Send a whole number."),
-    "float_type": ("wrong_type", "Send a number, without quotes."),
-    "list_type": ("wrong_type", "Send a list: […]."),
-    "tuple_type": ("wrong_type", "Send a list: […]."),
-    "set_type": ("wrong_type", "Send a list: […]."),
-    "frozen_set_type": ("wrong_type", "Send a list: […]."),
-    "dict_type": ("wrong_type", "Send an object: {{…}}."),
-    "model_type": ("wrong_type", "Send an object: {{…}}."),
-    "model_attributes_type": ("wrong_type", "Send an object: {{…}}."),
-    "none_required": ("wrong_type", "Send null."),
-    "string_too_short": ("too_short", "At least {min_length} characters are needed."),
-    "string_too_long": ("too_long", "At most {max_length} characters are possible. Shorten it."),
-    "string_pattern_mismatch": ("bad_form", "This has not the form {pattern}."),
-    "too_short": ("too_few", "At least {min_length} entries are needed."),
-    "too_long": ("too_many", "At most {max_length} entries are possible."),
-    "greater_than": ("too_small", "Send more than {gt}."),
-    "greater_than_equal": ("too_small", "Send {ge} or more."),
-    "less_than": ("too_large", "Send less than {lt}."),
-    "less_than_equal": ("too_large", "Send {le} or less."),
-    "literal_error": ("unknown_value", "Send one of: {expected}."),
-    "enum": ("unknown_value", "Send one of: {expected}."),
-    "date_type": ("bad_date", "Send a date such as 2026-01-31."),
-    "date_parsing": ("bad_date", "Send a date such as 2026-01-31."),
-    "date_from_datetime_parsing": ("bad_date", "Send a date such as 2026-01-31."),
-    "date_from_datetime_inexact": ("bad_date", "Send a date such as 2026-01-31, without a time."),
-    "datetime_type": ("bad_instant", "Send an instant such as 2026-01-31T09:00:00Z."),
-    "datetime_parsing": ("bad_instant", "Send an instant such as 2026-01-31T09:00:00Z."),
-    "datetime_from_date_parsing": ("bad_instant", "Send an instant such as 2026-01-31T09:00:00Z."),
-    "timezone_aware": ("bad_instant", "Send the instant with its offset, such as 2026-01-31T09:00:00Z."),
-    "frozen_instance": ("invalid", "This cannot be changed."),
-}
-
-
-def body_from(model: type[Model], raw: bytes) -> Model:
-    """Return the model in ``raw``, which is strict JSON already. Raises Invalid naming every fault."""
-    try:
-        return model.model_validate_json(raw)
-    except ValidationError as error:
-        raise Invalid(
-            "invalid_body", "The body was understood, but not all of it can be accepted.", fields=_faults(error)
-        ) from None
+__all__ = ["body_from", "query_from"]
 
 
 def query_from(model: type[Model], given: Mapping[str, Sequence[str]], known: frozenset[str] = frozenset()) -> Model:
@@ -69,12 +16,12 @@ def query_from(model: type[Model], given: Mapping[str, Sequence[str]], known: fr
 
     A parameter that stands twice is refused, since no reader could know which of the two was meant.
     """
-    faults = [
+    found = [
         FieldError(name, "repeated", "This parameter stands more than once. Send it once.")
         for name, values in given.items()
         if len(values) != 1
     ]
-    faults += [
+    found += [
         FieldError(name, "bad_character", "This holds a character that no text may hold. Remove it.")
         for name, values in given.items()
         if any("\x00" in value or not _is_unicode(value) for value in values)
@@ -83,14 +30,14 @@ def query_from(model: type[Model], given: Mapping[str, Sequence[str]], known: fr
     result: Model | None = None
     try:
         result = model.model_validate_strings(texts, strict=True)
-        faults += [
+        found += [
             FieldError(name, "wrong_type", "Send true or false." if text_of_bool else "Send a whole number.")
             for name, text, text_of_bool in _loosely_read(result, texts)
         ]
     except ValidationError as error:
-        faults += _faults(error, parameter=True)
-    if faults or result is None:
-        raise Invalid("invalid_query", "Not all query parameters can be accepted.", fields=tuple(faults))
+        found += faults(error, parameter=True)
+    if found or result is None:
+        raise Invalid("invalid_query", "Not all query parameters can be accepted.", fields=tuple(found))
     return result
 
 
@@ -104,26 +51,3 @@ def _loosely_read(result: BaseModel, texts: Mapping[str, str]) -> Iterator[tuple
 
 def _is_unicode(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _faults(error: ValidationError, *, parameter: bool = False) -> tuple[FieldError, ...]:
-    return tuple(_fault(one, parameter) for one in error.errors(include_url=False, include_input=False))
-
-
-def _fault(error: ErrorDetails, parameter: bool) -> FieldError:
-    field = ".".join(str(step) for step in error["loc"])
-    kind, context = error["type"], error.get("ctx", {})
-    if parameter and kind == "extra_forbidden":
-        return FieldError(field, "unknown_parameter", "There is no such parameter here. Remove it.")
-    code, sentence = _SENTENCES.get(kind, ("", ""))
-    # A kind of our own may share its name with one of pydantic's, but lacks the facts of the sentence.
-    if code and all(name is None or name in context for _, name, _, _ in Formatter().parse(sentence)):
-        return FieldError(field, code, sentence.format(**context))
-    if kind == "value_error":
-        return FieldError(field, "invalid", _sentence(context))
-    # Kinds of our own (PydanticCustomError) bring a code and a sentence; pydantic's others are rare.
-    return FieldError(field, kind, error["msg"])
-
-
-def _sentence(context: dict[str, Any]) -> str:
-    return str(context.get("error", "")) or "This cannot be accepted."
