@@ -5,6 +5,8 @@ A test asks for it with ``from tests.aws import aws`` in its ``conftest.py`` and
 
 import os
 from collections.abc import Iterator
+from functools import cache
+from typing import Any
 
 import boto3
 import pytest
@@ -46,24 +48,38 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with mock_aws():
-        (properties,) = Template.read().of_type("AWS::DynamoDB::Table").values()
-        wanted = {name: properties[name] for name in _TABLE_PROPERTIES}
-        boto3.client("dynamodb").create_table(TableName=TABLE, **wanted)
-        boto3.client("s3").create_bucket(
-            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
-        )
+        client("dynamodb").create_table(TableName=TABLE, **_table())
+        client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         for name in QUEUES:
-            queue = boto3.client("sqs").create_queue(QueueName=name.lower())
-            monkeypatch.setenv(f"{name}_QUEUE_URL", queue["QueueUrl"])
-        forget()
+            created = client("sqs").create_queue(QueueName=name.lower())
+            monkeypatch.setenv(f"{name}_QUEUE_URL", created["QueueUrl"])
+        # The connection to the table may stay: it belongs to this table's name, and making one is slow.
+        _forget_all_but_connection()
         yield
-    forget()
+    _forget_all_but_connection()
 
 
 def forget() -> None:
     """Drop what the process keeps for its life: settings, clients, the clock."""
-    settings.cache_clear()
     forget_connection()
+    _forget_all_but_connection()
+
+
+def _forget_all_but_connection() -> None:
+    settings.cache_clear()
     queue.client.cache_clear()
     ses.client.cache_clear()
     clock.set_source(None)
+
+
+@cache
+def client(service: str) -> Any:
+    """Return a client that is made once: making one takes longer than most tests."""
+    session = boto3.Session("test", "test", region_name=REGION)
+    return session.client(service)
+
+
+@cache
+def _table() -> dict[str, Any]:
+    (properties,) = Template.read().of_type("AWS::DynamoDB::Table").values()
+    return {name: properties[name] for name in _TABLE_PROPERTIES}

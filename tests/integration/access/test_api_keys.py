@@ -1,7 +1,6 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 
 from chalicelib import clock
@@ -10,7 +9,7 @@ from chalicelib.call import Call
 from chalicelib.errors import Unauthenticated
 from chalicelib.table import keys, store
 from chalicelib.table.items import ApiKeyItem
-from tests.aws import TABLE
+from tests.aws import TABLE, client
 from tests.integration.api.gateway import send
 
 NOW = datetime(2026, 1, 31, 9, tzinfo=UTC)
@@ -19,7 +18,7 @@ SCOPES = {"scopes": ["accounts:read"]}
 
 def rows() -> list[dict[str, Any]]:
     """Every row of the table."""
-    return boto3.client("dynamodb").scan(TableName=TABLE)["Items"]
+    return client("dynamodb").scan(TableName=TABLE)["Items"]
 
 
 def make(token: str, name: str = "crm", **headers: str) -> Any:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import boto3
 import pytest
 
 from app import app
@@ -11,7 +10,7 @@ from chalicelib.access.rules import PERMISSIONS
 from chalicelib.api.paths import SHAPES
 from chalicelib.api.routes import Route
 from chalicelib.call import Call
-from tests.aws import TABLE
+from tests.aws import TABLE, client
 from tests.integration.api.gateway import Answer, send
 
 ROUTES = app.handler.all_routes()
@@ -24,7 +23,7 @@ every_guarded_route = pytest.mark.parametrize("route", GUARDED, ids=lambda route
 
 
 def rows() -> list[dict[str, Any]]:
-    return boto3.client("dynamodb").scan(TableName=TABLE)["Items"]
+    return client("dynamodb").scan(TableName=TABLE)["Items"]
 
 
 def ask(route: Route, token: str | None, **headers: str) -> Answer:
