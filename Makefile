@@ -15,8 +15,9 @@ setup: .venv/installed
 
 .venv/installed: requirements-dev.txt
 	@$(PYTHON) infra/local/check_python.py
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "This Python cannot make environments; on Debian and Ubuntu: apt install python3-venv."; exit 1; }
 	@echo "Installing what is needed into .venv …"
-	@$(PYTHON) -m venv .venv || { echo "Python has no venv here; on Debian and Ubuntu: apt install python3-venv."; exit 1; }
+	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 

@@ -9,8 +9,11 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
-from infra.local.folder import DataFolder, read_json, write_json
+from chalicelib.access.rules import SCOPES
+from infra.local.folder import DataFolder, write, write_json
 from infra.local.processes import say
+from infra.local.sample import load
+from infra.local.service_clock import ServiceClock
 from infra.local.template import ROOT
 
 STAFF_EMAIL = "staff@vendor.example"
@@ -19,6 +22,7 @@ _KEY_NAME = "local"
 
 # Local addresses are never asked of a proxy.
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_direct.addheaders = [("User-Agent", load.USER_AGENT)]
 
 
 class FirstStartError(Exception):
@@ -37,37 +41,49 @@ def wait_until_healthy(url: str, is_working: Callable[[], bool]) -> None:
             return
 
 
-def write_local(folder: DataFolder, url: str) -> dict[str, str]:
-    """Write ``local.json``, with the API key of an earlier start while that is valid, and return its content."""
-    key = (read_json(folder.local) or {}).get("api_key", "")
+def api_key(folder: DataFolder, url: str) -> str:
+    """Return the first API key: that of an earlier start while it is valid, or else a new one."""
+    if folder.api_key.exists():
+        key = folder.api_key.read_text(encoding="ascii")
+        if _is_valid(url, key):
+            return key
+    key = _create_api_key(folder)
+    write(folder.api_key, key)
+    return key
+
+
+def write_local(folder: DataFolder, url: str, key: str) -> dict[str, str]:
+    """Write ``local.json``, which says that everything is ready, and return its content."""
     local = {
         "api": url,
         "portal": f"{url}/portal",
         "admin": f"{url}/admin",
         "inbox": f"{url}/inbox",
-        "api_key": key if key and _is_valid(url, key) else _create_api_key(folder),
+        "api_key": key,
         "staff_email": STAFF_EMAIL,
     }
     write_json(folder.local, local)
     return local
 
 
-def load_sample(folder: DataFolder, local: dict[str, str]) -> None:
-    """Load the sample data once; a load that was cut short goes on at the next start."""
-    if folder.sample_loaded.exists():
-        return
-    from infra.local.sample import load
+def load_sample(folder: DataFolder, url: str, key: str) -> bool:
+    """Load the sample data if it is not there, and tell whether that was done.
 
+    A load that was cut short goes on at the next start.
+    """
+    if folder.sample_loaded.exists():
+        return False
     began = time.monotonic()
     try:
-        count = load.everything(local["api"], local["api_key"])
+        count = load.everything(url, key, ServiceClock(folder).now().date())
     except load.SampleError as error:
         say(f"The sample data is not loaded: {error}")
-        return
+        return False
     # The clock may be set to before the sample data: see service_clock.move.
     folder.last_write.unlink(missing_ok=True)
     folder.sample_loaded.touch(mode=0o600)
     say(f"Sample data loaded: {count} items in {time.monotonic() - began:.1f} s.")
+    return True
 
 
 def _is_valid(url: str, key: str) -> bool:
@@ -80,8 +96,6 @@ def _is_valid(url: str, key: str) -> bool:
 
 
 def _create_api_key(folder: DataFolder) -> str:
-    from chalicelib.access.rules import SCOPES
-
     event = {"name": _KEY_NAME, "scopes": list(SCOPES), "confirm": True}
     told: Any = invoke_in_process(folder, "create_api_key", event)
     if not isinstance(told, dict) or "api_key" not in told:

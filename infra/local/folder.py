@@ -62,6 +62,11 @@ class DataFolder:
         return self.root / "sample-loaded"
 
     @property
+    def api_key(self) -> Path:
+        """The first API key."""
+        return self.root / "api-key"
+
+    @property
     def local(self) -> Path:
         """Addresses and the first API key, for people and tools."""
         return self.root / "local.json"

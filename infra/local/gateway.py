@@ -15,6 +15,7 @@ from chalice.local import ForbiddenError, LocalGateway
 
 from infra.local import inbox
 from infra.local.processes import say
+from infra.local.sample import load
 from infra.local.service_clock import ServiceClock
 from infra.local.template import Template
 
@@ -146,7 +147,7 @@ class Handler(BaseHTTPRequestHandler):
                 if self.command not in {"GET", "HEAD", "OPTIONS"} and response["statusCode"] < 300:
                     self.server.clock.note_write()
         self._write(response)
-        if not inbox.owns(self.path):
+        if not inbox.owns(self.path) and self.headers.get("User-Agent") != load.USER_AGENT:
             shown = self.path.partition("?")[0]
             say(f"{self.command} {shown} {response['statusCode']} {(time.monotonic() - began) * 1000:.0f} ms")
 

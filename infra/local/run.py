@@ -69,6 +69,7 @@ def _port() -> int:
 
 
 def _run(folder: DataFolder, port: int) -> None:
+    environment.base(f"http://{HOST}")  # Refuses a DynamoDB engine elsewhere before anything starts.
     folder.prepare()
     with folder.alone(), _listen(port) as api, _listen(0) as ses:
         service = Service(folder, api, ses)
@@ -131,12 +132,13 @@ class Service:
         running.write(self._folder)
         self._mailbox = self._child("mailbox", "infra.local.ses", self._ses)
         self._start_workers()
-        first_start.wait_until_healthy(self._url, self._is_working)
-        if not self._is_working():
-            raise RunError(f"The service does not start; its log is {self._folder.logs / 'workers.log'}.")
-        local = first_start.write_local(self._folder, self._url)
-        _show(local, self._folder.root)
-        first_start.load_sample(self._folder, local)
+        self._wait_until_healthy()
+        key = first_start.api_key(self._folder, self._url)
+        if first_start.load_sample(self._folder, self._url, key):
+            # The processes remember for a while that the entities of the sample mailed nobody.
+            self._restart_workers()
+            self._wait_until_healthy()
+        _show(first_start.write_local(self._folder, self._url, key), self._folder.root)
 
     def watch(self) -> None:
         """Keep the service running and up to date with its code. Raises RunError when the engine ends."""
@@ -149,9 +151,7 @@ class Service:
             if times != self._code:
                 self._code = times
                 say("The code has changed; the service is started again.")
-                if self._workers is not None:
-                    processes.stop(self._workers, _END_SECONDS)
-                self._start_workers()
+                self._restart_workers()
             elif self._workers is not None and self._workers.poll() not in (None, APP_FAILS):
                 say("The workers have ended by themselves; they are started again.")
                 self._start_workers()
@@ -166,6 +166,16 @@ class Service:
 
     def _start_workers(self) -> None:
         self._workers = self._child("workers", "infra.local.workers", self._api)
+
+    def _restart_workers(self) -> None:
+        if self._workers is not None:
+            processes.stop(self._workers, _END_SECONDS)
+        self._start_workers()
+
+    def _wait_until_healthy(self) -> None:
+        first_start.wait_until_healthy(self._url, self._is_working)
+        if not self._is_working():
+            raise RunError(f"The service does not start; its log is {self._folder.logs / 'workers.log'}.")
 
     def _is_working(self) -> bool:
         return self._workers is not None and self._workers.poll() is None

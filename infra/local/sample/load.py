@@ -4,7 +4,7 @@ import json
 import re
 import urllib.error
 import urllib.request
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,8 +16,10 @@ _DAYS = re.compile(r"([+-]\d+)d")
 _ROLES = {"i": "invoicing", "p": "accounts_payable"}
 _ROLE_FIELDS = {"invoicing": "invoicing_contact_ids", "payable": "accounts_payable_contact_ids"}
 _CONTACT_FIELDS = {"billing": "billing_contact_id", "shipping": "shipping_contact_id"}
-_NO_MAILS = {"contact_added": False, "role_changed": False, "contact_removed": False}
+_CONTACT_MAILS = ("contact_added", "role_changed", "contact_removed")
 _DONE_BEFORE = {"email_taken", "external_id_taken", "contact_is_inactive"}
+
+USER_AGENT = "counterfoil-local-run"
 
 Data = dict[str, Any]
 
@@ -28,22 +30,21 @@ class SampleError(Exception):
     """The sample data cannot be loaded; the message is for the user."""
 
 
-def everything(url: str, api_key: str, today: date | None = None) -> int:
+def everything(url: str, api_key: str, today: date) -> int:
     """Load everything through the API at ``url`` and return how many things there are.
 
-    Dates count from ``today``, by default the machine's. It mails nobody. Raises SampleError.
+    Dates count from ``today``. It mails nobody. Raises SampleError.
     """
     api = Api(url, api_key)
-    day = today or datetime.now(UTC).date()
-    entities = _read("entities.yaml", day)
+    entities = _read("entities.yaml", today)
     for entity_id, entity in entities.items():
-        api.put(f"/v1/entities/{entity_id}", {**entity, "contact_mails": _NO_MAILS})
+        api.put(f"/v1/entities/{entity_id}", {**entity, "contact_mails": dict.fromkeys(_CONTACT_MAILS, False)})
     count = len(entities)
     for file in ("accounts-americas.yaml", "accounts-europe.yaml", "accounts-asia.yaml"):
-        for account_id, content in _read(file, day).items():
+        for account_id, content in _read(file, today).items():
             count += _load_account(api, account_id, content)
     for entity_id, entity in entities.items():
-        api.put(f"/v1/entities/{entity_id}", {**entity, "contact_mails": {}})
+        api.put(f"/v1/entities/{entity_id}", {**entity, "contact_mails": dict.fromkeys(_CONTACT_MAILS, True)})
     return count
 
 
@@ -75,7 +76,11 @@ class Api:
     def __init__(self, url: str, api_key: str) -> None:
         """Call the API at ``url`` with the key."""
         self._url = url
-        self._headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
+        self._headers = {
+            "Authorization": f"Bearer {api_key}",
+            "Content-Type": "application/json",
+            "User-Agent": USER_AGENT,
+        }
 
     def put(self, path: str, body: Data) -> None:
         """Create or change what the billing system names."""
@@ -105,7 +110,8 @@ class Api:
             if problem.get("code") not in _DONE_BEFORE:
                 told = f"{method} {path} was answered {error.code}: {text.decode()}"
                 raise SampleError(told) from error
-            return problem
+            details: Data = problem.get("details", {})
+            return details
         except OSError as error:
             raise SampleError(f"{method} {path} was not answered: {error}") from error
         reply: Data = json.loads(text) if text else {}
