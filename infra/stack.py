@@ -33,6 +33,7 @@ _PARAMETERS = {
     "DeploymentName": "stack-test",
     "SigningKey": "only-for-the-test-of-the-stack-0123456789",
     "MailMode": "live",
+    "RequireTls": "false",
 }
 
 
@@ -63,6 +64,7 @@ class Stack:
     template: dict[str, Any]
     api_key: str = ""
     outputs: dict[str, str] = field(default_factory=dict)
+    refused_before: int = 0
 
     def resource(self, logical_id: str) -> str:
         """Return the physical id of the resource that the template calls ``logical_id``."""
@@ -107,6 +109,14 @@ class Stack:
     def configuration_set(self) -> str:
         """The name of the configuration set that the mails of this stack name."""
         return self.outputs["MailConfigurationSetName"]
+
+    def mails_to(self, address: str) -> list[dict[str, Any]]:
+        """Return the mails to ``address`` that SES has taken from this stack."""
+        return self.cloud.mail.to(address, self.configuration_set)
+
+    def refused_mails(self) -> list[str]:
+        """Return why SES refused mails since this stack was deployed."""
+        return self.cloud.mail.refusals[self.refused_before :]
 
     def item(self, key: Key) -> dict[str, Any]:
         """Return the item at ``key`` of the stack's table, empty if there is none; numbers as Decimal."""
@@ -196,7 +206,7 @@ class Cloud:
             ]
             raise DeploymentError("\n".join(reasons) or str(error)) from error
         outputs = formation.describe_stacks(StackName=name)["Stacks"][0]["Outputs"]
-        stack = Stack(self, name, template)
+        stack = Stack(self, name, template, refused_before=len(self.mail.refusals))
         stack.outputs = {output["OutputKey"]: output["OutputValue"] for output in outputs}
         self._mend_gateway(stack)
         self.mail.serve(stack.configuration_set, stack.outputs["MailEventsTopicArn"], self.client("sns"))
@@ -253,7 +263,7 @@ def _engine(state: Path, logs: Path, temporary: Path, mail_url: str) -> Iterator
         engine.process.wait()
 
 
-def eventually(check: Any, seconds: float = 30.0) -> Any:
+def eventually(check: Any, seconds: float = 60.0) -> Any:
     """Return the first true answer of ``check``, or its last answer when ``seconds`` have passed."""
     deadline = time.monotonic() + seconds
     while not (found := check()) and time.monotonic() < deadline:

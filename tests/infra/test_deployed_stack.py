@@ -83,15 +83,16 @@ def an_account_and_a_contact_are_created(stack: Stack) -> None:
 
 
 def the_queue_function_mails_the_contact_once(stack: Stack) -> None:
-    (mail,) = eventually(lambda: stack.cloud.mail.to(CONTACT, stack.configuration_set)) or [None]
-    assert mail, f"no mail; refused: {stack.cloud.mail.refusals}"
+    assert eventually(lambda: stack.mails_to(CONTACT) or stack.refused_mails()), "no mail was sent"
+    assert not stack.refused_mails(), stack.refused_mails()
+    (mail,) = stack.mails_to(CONTACT)
     assert SENDER_DOMAIN in mail["FromEmailAddress"]
     assert "Zoë" in mail["Content"]["Simple"]["Body"]["Text"]["Data"]
     tags = {tag["Name"]: tag["Value"] for tag in mail["EmailTags"]}
     # What SES tells the topic reaches the function that records it.
     key = keys.email(tags["email_id"])
     assert eventually(lambda: stack.item(key)["status"] == "delivered"), stack.item(key)
-    assert len(stack.cloud.mail.to(CONTACT, stack.configuration_set)) == 1
+    assert len(stack.mails_to(CONTACT)) == 1
 
 
 def a_contact_is_erased_for_good(stack: Stack) -> None:
@@ -153,7 +154,7 @@ def test_without_one_grant_the_journey_fails_for_want_of_it(
     lacking = cloud.deploy(f"lacks-{function.lower()}", without(template, function, action))
     with pytest.raises(AssertionError):
         travel(lacking)
-    told = lacking.logs_of(function) + "\n".join(cloud.mail.refusals)
+    told = "\n".join([lacking.logs_of(function), *lacking.refused_mails()])
     assert f"is not authorized to perform: {action}" in told
 
 
