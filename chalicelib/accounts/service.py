@@ -31,6 +31,8 @@ class Written:
     account: Account
     created: bool
     overrides: tuple[Override, ...]
+    changed: bool = True
+    """False when everything was so already, and nothing was written."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def put_account(call: Call, account_id: str, given: dict[str, Any], expected_ver
         after = build(Account, {**merged.values, "account_id": account_id, "upstream": merged.upstream})
         check_account(after)
         if after == before:
-            return Written(after, False, merged.overrides)
+            return Written(after, False, merged.overrides, changed=False)
         moved = before is None or before.entity_id != after.entity_id
         entity = entities[0] if entities else None
         if moved and entity is None:

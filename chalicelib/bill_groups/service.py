@@ -30,6 +30,8 @@ class Written:
     bill_group: BillGroup
     created: bool
     overrides: tuple[Override, ...]
+    changed: bool = True
+    """False when everything was so already, and nothing was written."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def _write(
         after = build(BillGroup, {**merged.values, "bill_group_id": bill_group_id, "upstream": merged.upstream})
         check_bill_group(after)
         if after == before:
-            return Written(after, False, merged.overrides)
+            return Written(after, False, merged.overrides, changed=False)
         transaction = store.Transaction(call)
         _check_surroundings(transaction, before, after)
         row = store.row(BillGroupItem, key, after, listed=keys.bill_group_listed(after.account_id, after.bill_group_id))

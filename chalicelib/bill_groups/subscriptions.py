@@ -21,6 +21,8 @@ class Written:
 
     subscription: Subscription
     created: bool
+    changed: bool = True
+    """False when everything was so already, and nothing was written."""
 
 
 def put_subscription(call: Call, bill_group_id: str, subscription_id: str, given: dict[str, Any]) -> Written:
@@ -44,7 +46,7 @@ def put_subscription(call: Call, bill_group_id: str, subscription_id: str, given
         after = build(Subscription, {**values, **fixed})
         check_subscription(after)
         if after == before:
-            return Written(after, created=False)
+            return Written(after, created=False, changed=False)
         transaction = store.Transaction(call)
         row = store.row(SubscriptionItem, key, after)
         transaction.put(row, new=before is None)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.accounts.rules import Account, differences
+from chalicelib.accounts.rules import Account, Override, differences
 from chalicelib.audit import rules as audit_rules
 from chalicelib.audit import service as audit
 from chalicelib.call import Call
@@ -29,13 +29,16 @@ class ContactRead:
     """A contact, the roles it holds, and where it differs from what the billing system brought.
 
     ``others`` names the records of the same person at other accounts, as (account id, contact id), where the
-    write touched what is one across them (C6).
+    write touched what is one across them (C6). ``overrides`` tells what of ours the billing system replaced, and
+    ``changed`` is False when everything was so already, and nothing was written.
     """
 
     contact: Contact
     roles: frozenset[str]
     differences: dict[str, Any]
     others: tuple[tuple[str, str], ...] = ()
+    overrides: tuple[Override, ...] = ()
+    changed: bool = True
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def create_contact(call: Call, account_id: str, given: dict[str, Any], roles: fr
         external_key = keys.contact_external_id(account_id, str(given.get("external_id")))
         around = surroundings(call, account_id, address_key, external_key)
         address_item, external_item = around.rest
-        merged = merge(None, {}, given, from_billing=call.is_billing_system)
+        merged = merge(None, {}, {**given, "roles": sorted(roles)}, from_billing=call.is_billing_system)
         contact = build(
             Contact,
             {
@@ -106,12 +106,14 @@ def patch_contact(
         before = existing(item, expected_version)
         if before.status != ACTIVE:
             raise Conflict("contact_is_inactive", "This contact was deleted. Restore it before changing it.")
-        merged = merge(plain_fields(before), before.upstream, given, from_billing=from_billing)
-        after = build(Contact, {**merged.values, "upstream": merged.upstream})
         held = around.roles.of(contact_id)
-        wanted = held if roles is None else roles
+        current = {**plain_fields(before), "roles": sorted(held)}
+        asked = given if roles is None else {**given, "roles": sorted(roles)}
+        merged = merge(current, before.upstream, asked, from_billing=from_billing)
+        after = build(Contact, {**merged.values, "upstream": merged.upstream})
+        wanted = frozenset(merged.values["roles"])
         if after == before and wanted == held:
-            return read_of(before, held)
+            return replace(read_of(before, held), changed=False)
         after = replace(after, updated_at=call.now)
         rules.check_contact(after, cell_required=around.entity.contact_cell_required)
         if after.email != before.email and address_item is not None:
@@ -136,7 +138,8 @@ def patch_contact(
         transaction.commit()
         touched = any(getattr(before, name) != getattr(after, name) for name in rules.SHARED_FIELDS)
         others = _shared_records(before, before.email) if touched else ()
-        return replace(read_of(replace(after, version=int(row.version)), wanted), others=others)
+        read = read_of(replace(after, version=int(row.version)), wanted)
+        return replace(read, others=others, overrides=merged.overrides)
 
     return store.deciding_again(attempt)
 

@@ -24,6 +24,8 @@ class Written:
 
     entity: Entity
     created: bool
+    changed: bool = True
+    """False when everything was so already, and nothing was written."""
 
 
 def put_entity(call: Call, entity_id: str, given: dict[str, Any], expected_version: int | None = None) -> Written:
@@ -40,7 +42,7 @@ def put_entity(call: Call, entity_id: str, given: dict[str, Any], expected_versi
         values = merge(plain_fields(before) if before else None, {}, given, from_billing=False).values
         after = build(Entity, {**values, "entity_id": entity_id})
         if after == before:
-            return Written(after, created=False)
+            return Written(after, created=False, changed=False)
         transaction = store.Transaction(call)
         row = store.row(EntityItem, keys.entity(entity_id), after, listed=keys.entity_listed(entity_id))
         transaction.put(row, new=before is None)
