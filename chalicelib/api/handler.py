@@ -119,17 +119,6 @@ class Handler:
         return dataclasses.replace(route.replay(again), status=first.status)
 
 
-class _PathOfReplay(dict[str, str]):
-    """The path of the first request; what only the reading's path names is the recorded resource."""
-
-    def __init__(self, path: Mapping[str, str], resource_id: str) -> None:
-        super().__init__(path)
-        self._resource_id = resource_id
-
-    def __missing__(self, name: str) -> str:
-        return self._resource_id
-
-
 def allowed_methods(methods: dict[str, Route]) -> list[str]:
     """Return the methods that a path answers, HEAD and OPTIONS included."""
     return sorted({*methods, "OPTIONS", *(("HEAD",) if "GET" in methods else ())})

@@ -4,17 +4,11 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from chalicelib.fields import Body
+
 Item = TypeVar("Item")
 
-
-class Body(BaseModel):
-    """A JSON body: strict types, unknown fields refused."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    def given(self) -> dict[str, Any]:
-        """Return the fields that the caller sent, null included; what is absent stays unchanged (DESIGN §5)."""
-        return {name: getattr(self, name) for name in self.model_fields_set}
+__all__ = ["Body", "FieldProblem", "Listing", "Problem", "Query", "View"]
 
 
 class Query(BaseModel):

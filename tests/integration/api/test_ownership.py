@@ -1,0 +1,70 @@
+"""A child's id under another parent is 404, on every route that names both, and nothing is written (A12)."""
+
+from typing import Any
+
+import pytest
+
+from app import app
+from chalicelib.api.routes import Route
+from tests.aws import TABLE, client
+from tests.integration.api.gateway import send
+
+NESTED = [route for route in app.handler.all_routes() if len(route.parameters) > 1]
+ENTITY = {
+    "name": "Acme",
+    "colour": "#123456",
+    "sender_email": "billing@acme.example",
+    "locale": "en",
+    "time_zone": "Europe/Berlin",
+}
+PERSON = {"first_name": "Ann", "last_name": "Example", "email": "ann@example.com", "roles": ["invoicing"]}
+SUBSCRIPTION = {"name": "Telephony", "status": "active"}
+
+# A PUT by the vendor's id makes the child where there is none, so it cannot meet another parent's.
+CREATING = {("PUT", "/v1/bill-groups/{bill_group_id}/subscriptions/{subscription_id}")}
+BODIES: dict[str, dict[str, Any]] = {"ContactBody": {"job_title": "Clerk"}, "ErasureBody": {"confirm": True}}
+
+
+def make(method: str, url: str, token: str, body: Any) -> Any:
+    answer = send(method, url, token=token, body=body)
+    assert answer.status in {200, 201}, answer.text
+    return answer.json
+
+
+@pytest.fixture
+def own(token: str) -> dict[str, str]:
+    """Two accounts, each with a bill group; the ids of the first one's parents and children."""
+    make("PUT", "/v1/entities/acme", token, ENTITY)
+    for name in ("one", "two"):
+        account = {"entity_id": "acme", "name": name, "currency": "EUR"}
+        make("PUT", f"/v1/accounts/account-{name}", token, account)
+        group = {"account_id": f"account-{name}", "entity_id": "acme", "name": name}
+        make("PUT", f"/v1/bill-groups/group-{name}", token, group)
+    make("PUT", "/v1/bill-groups/group-one/subscriptions/sub", token, SUBSCRIPTION)
+    contact = make("POST", "/v1/accounts/account-one/contacts", token, PERSON)
+    emails = send("GET", "/v1/accounts/account-one/emails", token=token).json["items"]
+    return {
+        "account_id": "account-one",
+        "bill_group_id": "group-one",
+        "subscription_id": "sub",
+        "contact_id": contact["contact_id"],
+        "email_id": emails[0]["email_id"],
+    }
+
+
+def ask(route: Route, token: str, ids: dict[str, str]) -> Any:
+    body = BODIES.get(route.body.__name__, {}) if route.body else None
+    return send(route.method, route.path.format(**ids), token=token, body=body, headers={"If-Match": '"1"'})
+
+
+@pytest.mark.parametrize("route", NESTED, ids=lambda route: f"{route.method} {route.path}")
+def test_a_child_under_another_parent_is_404(own: dict[str, str], token: str, route: Route) -> None:
+    if (route.method, route.path) in CREATING:
+        pytest.skip("makes a child of its own")
+    foreign = {**own, "account_id": "account-two", "bill_group_id": "group-two"}
+    ask(route, token, foreign)
+    before = client("dynamodb").scan(TableName=TABLE)["Items"]
+    answer = ask(route, token, foreign)
+    assert (answer.status, answer.json["code"]) == (404, "not_found")
+    assert client("dynamodb").scan(TableName=TABLE)["Items"] == before
+    assert ask(route, token, own).status != 404
