@@ -1,0 +1,69 @@
+"""Whatever takes an Idempotency-Key answers a repeat as it answered first, and writes nothing again."""
+
+from typing import Any
+
+import pytest
+
+from app import app
+from chalicelib.api.routes import WRITES, Route
+from tests.aws import TABLE, client
+from tests.integration.api.gateway import send
+from tests.integration.api.test_ownership import ENTITY, PERSON, SUBSCRIPTION, own
+
+__all__ = ["own"]
+
+REPEATABLE = [
+    route
+    for route in app.handler.all_routes()
+    if route.method in WRITES and route.repeatable and not route.path.startswith("/v1/imports")
+]
+# Each changes something: a write that changes nothing does not spend its key.
+BODIES: dict[str, dict[str, Any]] = {
+    "ApiKeyBody": {"name": "crm", "scopes": ["accounts:read"]},
+    "EntityBody": {**ENTITY, "name": "Renamed"},
+    "SubscriptionBody": {**SUBSCRIPTION, "name": "Renamed"},
+    "ContactBody": {"first_name": "Renamed"},
+}
+OTHERS: dict[str, dict[str, Any]] = {"ContactBody": {"first_name": "Another"}}
+
+
+def body_of(route: Route, change: str) -> dict[str, Any] | None:
+    if route.body is None:
+        return None
+    if route.path.endswith("/contacts"):
+        return {**PERSON, "email": f"{change}@example.com"}
+    name = route.body.__name__
+    first = BODIES.get(name, {"name": "Renamed"})
+    return first if change == "first" else {**first, **OTHERS.get(name, {"name": "Another"})}
+
+
+def ask(route: Route, token: str, ids: dict[str, str], change: str = "first") -> Any:
+    headers = {"Idempotency-Key": "once"}
+    if route.method == "PATCH":
+        address = route.path.format(**ids)
+        headers["If-Match"] = ids.setdefault("etag", send("GET", address, token=token).headers["etag"])
+    return send(route.method, route.path.format(**ids), token=token, body=body_of(route, change), headers=headers)
+
+
+@pytest.mark.parametrize("route", REPEATABLE, ids=lambda route: f"{route.method} {route.path}")
+def test_a_repeat_is_answered_alike_and_writes_nothing(own: dict[str, str], token: str, route: Route) -> None:
+    made = send("POST", "/v1/api-keys", token=token, body={"name": "old", "scopes": ["accounts:read"]}).json
+    ids = {**own, "entity_id": "acme", "key_id": made["key_id"]}
+    if route.path.endswith("/restore"):
+        send("POST", "/v1/accounts/account-one/contacts", token=token, body={**PERSON, "email": "b@example.com"})
+        send("DELETE", f"/v1/accounts/account-one/contacts/{ids['contact_id']}", token=token)
+    if route.path.endswith("/contacts/{contact_id}") and route.method == "DELETE":
+        send("POST", "/v1/accounts/account-one/contacts", token=token, body={**PERSON, "email": "b@example.com"})
+    first = ask(route, token, ids)
+    assert first.status in route.returns, first.text
+    before = client("dynamodb").scan(TableName=TABLE)["Items"]
+    again = ask(route, token, ids)
+    assert client("dynamodb").scan(TableName=TABLE)["Items"] == before
+    assert again.status == first.status
+    assert again.headers.get("etag") == first.headers.get("etag")
+    if first.text:
+        assert {**again.json, "api_key": None} == {**first.json, "api_key": None}
+    if route.body is not None:
+        other = ask(route, token, ids, "another")
+        assert (other.status, other.json["code"]) == (422, "idempotency_key_reused")
+        assert client("dynamodb").scan(TableName=TABLE)["Items"] == before
