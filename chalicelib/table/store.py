@@ -20,6 +20,7 @@ from chalicelib.call import Call
 from chalicelib.errors import Invalid, Replayed, Unavailable
 from chalicelib.ids import new_id
 from chalicelib.shapes import adapter, plain_fields
+from chalicelib.table import rehearsal
 from chalicelib.table.items import AuditEventItem, IdempotencyItem, Item
 from chalicelib.table.keys import Key, idempotency
 
@@ -64,6 +65,8 @@ def row(cls: type[ItemT], key: Key, thing: Any, *, listed: Key | None = None) ->
 
 def get(cls: type[ItemT], key: Key) -> ItemT | None:
     """Read one item strongly consistently; None when there is none."""
+    if rehearsal.current() is not None:
+        return batch([key]).get(key)
     with _table_errors():
         try:
             item = cls.get(key.pk, key.sk, consistent_read=True)
@@ -90,6 +93,10 @@ def batch(keys: Sequence[Key]) -> dict[Key, Any]:
     """Read any number of keys strongly consistently, in batches of 100; missing ones are left out."""
     found: dict[Key, Any] = {}
     wanted = list(dict.fromkeys(keys))
+    rehearsed = rehearsal.current()
+    if rehearsed is not None:
+        kept, wanted = rehearsed.split(wanted)
+        found.update(kept)
     with _table_errors():
         for start in range(0, len(wanted), _BATCH):
             chunk = [(key.pk, key.sk) for key in wanted[start : start + _BATCH]]
@@ -279,7 +286,18 @@ class Transaction:
         self._after.append(action)
 
     def commit(self) -> None:
-        """Write everything. Raises Contended when somebody else wrote in between; Unavailable on failure."""
+        """Write everything. Raises Contended when somebody else wrote in between; Unavailable on failure.
+
+        While a rehearsal is on, nothing is written, and nothing happens afterwards.
+        """
+        rehearsed = rehearsal.current()
+        if rehearsed is not None:
+            for key, (kind, item, _) in self._writes.items():
+                if kind == "put":
+                    rehearsed.put(item)
+                elif kind == "delete":
+                    rehearsed.delete(key)
+            return
         self._add_idempotency_record()
         token = new_id("", self._call.now)
         order: list[Key] = []
