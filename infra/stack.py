@@ -124,6 +124,14 @@ class Stack:
         found: dict[str, Any] = table.get_item(Key={"PK": key.pk, "SK": key.sk}).get("Item", {})
         return found
 
+    def items(self, partition: str) -> list[dict[str, Any]]:
+        """Return the first items of a partition of the stack's table."""
+        table = self.cloud.resource("dynamodb").Table(self.outputs["TableName"])
+        found: list[dict[str, Any]] = table.query(
+            KeyConditionExpression="PK = :pk", ExpressionAttributeValues={":pk": partition}
+        )["Items"]
+        return found
+
     def logs_of(self, logical_id: str) -> str:
         """Return what one function logged."""
         client = self.cloud.client("logs")

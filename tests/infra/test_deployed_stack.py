@@ -7,12 +7,14 @@ and asserts what came of it. The journey must fail when a policy lacks a grant.
 import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from chalicelib.access.rules import SCOPES
 from chalicelib.table import keys
+from chalicelib.table.items import DutyItem
 from infra.package import Package
 from infra.stack import Cloud, Stack, eventually
 
@@ -90,8 +92,31 @@ def the_queue_function_mails_the_contact_once(stack: Stack) -> None:
     assert "Zoë" in mail["Content"]["Simple"]["Body"]["Text"]["Data"]
     tags = {tag["Name"]: tag["Value"] for tag in mail["EmailTags"]}
     # What SES tells the topic reaches the function that records it.
-    key = keys.email(tags["email_id"])
-    assert eventually(lambda: stack.item(key)["status"] == "delivered"), stack.item(key)
+    path = f"/v1/accounts/acme/emails/{tags['email_id']}"
+    assert eventually(lambda: stack.call("GET", path).json.get("status") == "delivered"), stack.call("GET", path)
+    assert len(stack.mails_to(CONTACT)) == 1
+
+
+def an_overdue_duty_is_swept_to_its_queue(stack: Stack) -> None:
+    (mail,) = stack.mails_to(CONTACT)
+    email_id = next(tag["Value"] for tag in mail["EmailTags"] if tag["Name"] == "email_id")
+    overdue = datetime.now(UTC) - timedelta(hours=1)
+    key = keys.duty("bulk_mail", email_id, overdue, "00000000000000000000000000")
+    duty = DutyItem(
+        key.pk,
+        key.sk,
+        duty_id="00000000000000000000000000",
+        kind="bulk_mail",
+        subject=email_id,
+        due=overdue,
+        correlation_id="stack-test",
+    )
+    client = stack.cloud.client("dynamodb")
+    client.put_item(TableName=stack.outputs["TableName"], Item=duty.serialize())
+    stack.invoke("SweepDuties", {})
+    assert not stack.item(key), "the sweeper has left the duty where it was"
+    # Its consumer finds the mail delivered, and drops the duty.
+    assert eventually(lambda: not stack.items(key.pk)), stack.items(key.pk)
     assert len(stack.mails_to(CONTACT)) == 1
 
 
@@ -113,6 +138,7 @@ JOURNEY: tuple[Callable[[Stack], None], ...] = (
     strangers_and_unknown_addresses_get_problems,
     an_account_and_a_contact_are_created,
     the_queue_function_mails_the_contact_once,
+    an_overdue_duty_is_swept_to_its_queue,
     a_contact_is_erased_for_good,
 )
 

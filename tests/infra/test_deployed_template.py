@@ -62,6 +62,11 @@ def test_a_policy_grants_named_actions_on_named_resources(path: Path) -> None:
         assert statement["Resource"] != "*" or statement["Action"] == ["ses:SendEmail"]
 
 
+def test_urgent_mail_is_granted_what_bulk_mail_is() -> None:
+    urgent, bulk = ((ROOT / f"infra/policies/deliver_{kind}_mail.json").read_text() for kind in ("urgent", "bulk"))
+    assert urgent.replace("UrgentMailQueue", "BulkMailQueue") == bulk
+
+
 def test_functions_get_exactly_the_variables_that_the_settings_read(template: dict[str, Any]) -> None:
     class Recorder(dict[str, str]):
         def __init__(self) -> None:

@@ -47,10 +47,8 @@ def test_additions_to_a_function_that_does_not_exist_are_refused() -> None:
         package.finish(template)
 
 
-def test_only_tracked_sources_are_packaged(
-    template: dict[str, object], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    built = package.build(tmp_path_factory.mktemp("own"), dependencies=False)
+def test_only_the_service_itself_is_packaged(tmp_path: Path) -> None:
+    built = package.build(tmp_path, dependencies=False)
     with zipfile.ZipFile(built.archive) as archive:
         ours = {name for name in archive.namelist() if not name.startswith("chalice/")}
     assert "app.py" in ours
