@@ -7,7 +7,7 @@ from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem
 
 _PAGE = 50
-_UNSENT = frozenset({"queued"})
+_UNFINISHED = frozenset({"queued", "sending", "unknown"})
 
 
 def erase_emails(account_id: str, contact_id: str, email: str, now: datetime) -> None:
@@ -21,23 +21,29 @@ def erase_emails(account_id: str, contact_id: str, email: str, now: datetime) ->
         page = store.query_index(keys.email_listed(account_id, "").pk, limit=_PAGE, after=after)
         for item in page.items:
             if item.contact_id == contact_id or email in [*item.to, *item.cc]:
-                store.deciding_again(partial(_erase, item.email_id, email, now))
+                store.deciding_again(partial(_erase, item.email_id, contact_id, email, now))
         after = page.after
         if after is None:
             return
 
 
-def _erase(email_id: str, email: str, now: datetime) -> None:
+def _erase(email_id: str, contact_id: str, email: str, now: datetime) -> None:
     item = store.get(EmailItem, keys.email(email_id))
     if item is None:
         return
     store.remove(keys.email_content(email_id))
-    changed = bool(item.context or item.subject or email in [*item.to, *item.cc])
-    item.to = [address for address in item.to if address != email]
-    item.cc = [address for address in item.cc if address != email]
+    # A mail to this contact alone may have gone to an address that it had before.
+    erased = {email, *item.to} if item.contact_id == contact_id else {email}
+    changed = bool(item.context or item.subject or erased & {*item.to, *item.cc})
+    item.to = [address for address in item.to if address not in erased]
+    item.cc = [address for address in item.cc if address not in erased]
     item.context, item.subject = {}, None
-    if item.status in _UNSENT:
-        item.status, item.reason, item.not_after = "failed", "erased", min(item.not_after, now)
-        changed = True
+    changed = changed or any(event["detail"] or event["recipients"] for event in item.events)
+    item.events = [{**event, "detail": "", "recipients": []} for event in item.events]
+    if item.status in _UNFINISHED and item.not_after > now:
+        # Whatever becomes of an attempt under way, there is no other: nothing is left that could be rendered.
+        item.not_after, changed = now, True
+    if item.status == "queued":
+        item.status, item.reason, changed = "failed", "erased", True
     if changed:
         store.replace(item)

@@ -72,13 +72,25 @@ def deliver(message: Message) -> None:
     claimed = store.deciding_again(lambda: _claim(message, claim_id))
     if claimed is None:
         return
-    outcome = _send(claimed)
-    settled = store.deciding_again(lambda: _settle(message, claim_id, outcome))
+    outcome = _send(claimed.envelope)
+    # The email as it was claimed is most often still the newest; if not, it is read again.
+    known = [claimed.item]
+    settled = store.deciding_again(
+        lambda: _settle(message, known.pop() if known else _read(message), claim_id, outcome)
+    )
     _tell(settled, outcome)
 
 
-def _claim(message: Message, claim_id: str) -> ses.Envelope | None:
-    """Claim the email for one attempt and return what is to be sent; None if nothing is to be sent now."""
+@dataclass(frozen=True)
+class _Claimed:
+    """An email that was claimed for one attempt, and what is to be sent."""
+
+    item: EmailItem
+    envelope: ses.Envelope
+
+
+def _claim(message: Message, claim_id: str) -> _Claimed | None:
+    """Claim the email for one attempt; None if nothing is to be sent now."""
     now = clock.now()
     item = store.get(EmailItem, keys.email(message.subject))
     if item is None:
@@ -129,7 +141,7 @@ def _claim(message: Message, claim_id: str) -> ses.Envelope | None:
     if not ours:
         write(item, rules.claim(state, now, claim_id))
         _commit(item, message, rendered=rendered)
-    return envelope
+    return _Claimed(item, envelope)
 
 
 def _send(envelope: ses.Envelope) -> rules.Outcome:
@@ -143,12 +155,16 @@ def _send(envelope: ses.Envelope) -> rules.Outcome:
     return outcome
 
 
-def _settle(message: Message, claim_id: str, outcome: rules.Outcome) -> rules.State:
-    """Note what came of the attempt, beside whatever SES has reported meanwhile, and take care of the duty."""
-    now = clock.now()
+def _read(message: Message) -> EmailItem:
     item = store.get(EmailItem, keys.email(message.subject))
     if item is None:
         raise LookupError("An email has gone while it was being sent.")
+    return item
+
+
+def _settle(message: Message, item: EmailItem, claim_id: str, outcome: rules.Outcome) -> rules.State:
+    """Note what came of the attempt, beside whatever SES has reported meanwhile, and take care of the duty."""
+    now = clock.now()
     before = store.load(rules.State, item)
     after = rules.settle(before, claim_id, outcome, now)
     decision = rules.decide(after, now)

@@ -1,0 +1,297 @@
+"""A mail's way from the outbox to SES, through the deployed functions."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from chalicelib.config import settings
+from chalicelib.duties import queue
+from chalicelib.mail import jobs, outbox, service, ses
+from chalicelib.table import keys, store
+from chalicelib.table.items import EmailContentItem
+from tests.integration.mail.conftest import (
+    CONTEXT,
+    Provider,
+    Time,
+    call,
+    duties,
+    email,
+    enqueue,
+    received,
+    report,
+    sweep,
+    work,
+)
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, *answers: ClientError | None) -> list[int]:
+    """Let SES refuse the next sends with ``answers``; None lets one through. Returns a list that counts them."""
+    left = list(answers)
+    asked: list[int] = []
+    client = ses.client()
+    original = client.send_email
+
+    def send_email(**request: Any) -> Any:
+        asked.append(1)
+        answer = left.pop(0) if left else None
+        if answer is not None:
+            raise answer
+        return original(**request)
+
+    monkeypatch.setattr(client, "send_email", send_email)
+    monkeypatch.setattr(service.time, "sleep", lambda seconds: None)
+    return asked
+
+
+def refusal(code: str, status: int = 400, message: str = "") -> ClientError:
+    return ClientError(
+        {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}, "SendEmail"
+    )
+
+
+def test_a_mail_is_sent_once_and_its_duty_is_done(provider: Provider) -> None:
+    email_id = enqueue()
+    assert email(email_id).status == "queued"
+    assert len(duties()) == 1
+
+    assert work() == []
+
+    sent = email(email_id)
+    assert (sent.status, sent.reason, sent.attempts) == ("sent", None, 1)
+    assert sent.message_id
+    assert sent.sent_at == sent.claimed_at
+    assert sent.subject == "You are now a billing contact of Acme & Co"
+    assert duties() == []
+    (request,) = provider.taken
+    assert request["FromEmailAddress"] == "=?utf-8?q?Nordlicht_B=C3=BCro?= <billing@nordlicht.example>"
+    assert request["Destination"] == {"ToAddresses": ["ana@acme.example"]}
+    assert request["EmailTags"] == [
+        {"Name": "email_id", "Value": email_id},
+        {"Name": "kind", "Value": "contact_added"},
+    ]
+    found, content = service.get_email("acme", email_id)
+    assert content is not None
+    assert content.html == request["Content"]["Simple"]["Body"]["Html"]["Data"]
+    assert content.text == request["Content"]["Simple"]["Body"]["Text"]["Data"]
+    assert found.status == "sent"
+
+
+def test_a_message_that_comes_twice_sends_once(provider: Provider) -> None:
+    email_id = enqueue()
+    records = received(settings().bulk_mail_queue_url)
+    for _ in range(2):
+        assert jobs.deliver_bulk_mail({"Records": records}, None) == {"batchItemFailures": []}
+    assert provider.sent(email_id) == 1
+
+
+def test_urgent_mails_have_their_own_queue(provider: Provider) -> None:
+    email_id = enqueue(urgent=True)
+    assert received(settings().bulk_mail_queue_url) == []
+    assert len(duties("urgent_mail")) == 1
+    work(jobs.deliver_urgent_mail, settings().urgent_mail_queue_url)
+    assert provider.sent(email_id) == 1
+    assert duties("urgent_mail") == []
+
+
+def test_what_a_security_mail_said_is_not_kept(provider: Provider) -> None:
+    email_id = enqueue(security=True)
+    work()
+    assert email(email_id).status == "sent"
+    assert store.get(EmailContentItem, keys.email_content(email_id)) is None
+    assert service.get_email("acme", email_id)[1] is None
+
+
+def test_a_lost_message_is_sent_again_by_the_sweeper(provider: Provider, time: Time) -> None:
+    email_id = enqueue()
+    received(settings().bulk_mail_queue_url)
+    time.passes(minutes=1)
+    assert sweep() == {"handed_out": 0, "lost": 0}
+    time.passes(minutes=2)
+    assert sweep() == {"handed_out": 1, "lost": 0}
+    assert work() == []
+    assert email(email_id).status == "sent"
+    assert duties() == []
+
+
+def test_a_queue_that_does_not_answer_costs_no_mail(provider: Provider, time: Time) -> None:
+    def broken(**_: Any) -> None:
+        raise refusal("ServiceUnavailable", 503)
+
+    queue.client().meta.events.register("before-call.sqs.SendMessageBatch", broken)
+    email_id = enqueue()
+    queue.client().meta.events.unregister("before-call.sqs.SendMessageBatch", broken)
+    assert received(settings().bulk_mail_queue_url) == []
+    time.passes(minutes=3)
+    sweep()
+    work()
+    assert email(email_id).status == "sent"
+
+
+def test_a_rate_limit_is_met_with_a_short_pause(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = refuse(monkeypatch, refusal("TooManyRequestsException", 429), refusal("ThrottlingException"), None)
+    email_id = enqueue()
+    work()
+    assert (email(email_id).status, len(asked)) == ("sent", 3)
+
+
+def test_a_refusal_for_now_goes_back_to_the_queue_with_growing_pauses(
+    provider: Provider, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = refuse(monkeypatch, *[refusal("SendingPausedException")] * 3)
+    email_id = enqueue()
+    work()
+    assert (email(email_id).status, email(email_id).reason) == ("queued", "SendingPausedException")
+    sent_after = 0
+    while email(email_id).status == "queued":
+        time.passes(minutes=1)
+        sent_after += 1
+        sweep()
+        work()
+    assert (email(email_id).status, email(email_id).reason) == ("sent", None)
+    assert len(asked) == 4
+    assert sent_after <= 6
+    assert duties() == []
+
+
+def test_a_refusal_for_good_fails_the_mail(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse(monkeypatch, refusal("BadRequestException"))
+    email_id = enqueue()
+    assert work() == []
+    assert (email(email_id).status, email(email_id).reason) == ("failed", "BadRequestException")
+    assert duties() == []
+
+
+def test_a_mail_that_expires_before_it_can_be_sent_fails_unsent(
+    provider: Provider, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse(monkeypatch, *[refusal("SendingPausedException")] * 1000)
+    email_id = enqueue()
+    for _ in range(60):
+        work()
+        time.passes(minutes=30)
+        sweep()
+    assert (email(email_id).status, email(email_id).reason) == ("failed", "expired")
+    assert duties() == []
+
+
+def test_in_mode_capture_nothing_leaves(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAIL_MODE", "capture")
+    settings.cache_clear()
+    email_id = enqueue()
+    work()
+    assert provider.taken == []
+    assert (email(email_id).status, email(email_id).reason) == ("captured", "mail_mode_capture")
+    content = service.get_email("acme", email_id)[1]
+    assert content is not None
+    assert "Acme & Co" in content.text
+    assert duties() == []
+
+
+def test_in_mode_redirect_one_address_gets_everything(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAIL_MODE", "redirect")
+    monkeypatch.setenv("MAIL_REDIRECT_TO", "tests@vendor.example")
+    settings.cache_clear()
+    enqueue(cc=("bob@acme.example",))
+    work()
+    (request,) = provider.taken
+    assert request["Destination"] == {"ToAddresses": ["tests@vendor.example"]}
+    headers = {one["Name"]: one["Value"] for one in request["Content"]["Simple"]["Headers"]}
+    assert headers["X-Original-To"] == "ana@acme.example, bob@acme.example"
+
+
+def test_in_mode_allowlist_others_get_nothing(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAIL_MODE", "allowlist")
+    monkeypatch.setenv("MAIL_ALLOWLIST", "bob@acme.example")
+    settings.cache_clear()
+    captured, partly = enqueue(), enqueue(cc=("bob@acme.example",))
+    work()
+    assert (email(captured).status, email(captured).reason) == ("captured", "not_on_allowlist")
+    assert email(partly).status == "sent"
+    (request,) = provider.taken
+    assert request["Destination"] == {"ToAddresses": ["bob@acme.example"]}
+
+
+def test_a_hundred_mails_with_one_poisoned_reports_that_one(provider: Provider) -> None:
+    emails = [enqueue(context={} if number == 57 else service_context(number)) for number in range(100)]
+    records = received(settings().bulk_mail_queue_url)
+    bodies = {one["messageId"]: one["body"] for one in records}
+    failed: list[str] = []
+    for start in range(0, 100, 10):
+        answer = jobs.deliver_bulk_mail({"Records": records[start : start + 10]}, None)
+        failed += [one["itemIdentifier"] for one in answer["batchItemFailures"]]
+    assert len(provider.taken) == 99
+    assert [emails[57] in bodies[one] for one in failed] == [True]
+    assert [email(one).status for one in emails].count("sent") == 99
+    assert email(emails[57]).status == "queued"
+    assert [duty.subject for duty in duties()] == [emails[57]]
+
+
+def service_context(number: int) -> dict[str, Any]:
+    return {"account_name": f"Account {number}", "contact_name": "Ana", "roles": []}
+
+
+def test_a_message_that_is_not_ours_fails_alone(provider: Provider) -> None:
+    email_id = enqueue()
+    records = [{"messageId": "strange", "body": "{}"}, *received(settings().bulk_mail_queue_url)]
+    assert jobs.deliver_bulk_mail({"Records": records}, None) == {"batchItemFailures": [{"itemIdentifier": "strange"}]}
+    assert provider.sent(email_id) == 1
+
+
+def test_no_message_is_begun_that_could_not_be_finished(provider: Provider) -> None:
+    class Context:
+        def get_remaining_time_in_millis(self) -> int:
+            return 5_000
+
+    enqueue()
+    records = received(settings().bulk_mail_queue_url)
+    answer = jobs.deliver_bulk_mail({"Records": records}, Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": records[0]["messageId"]}]}
+    assert provider.taken == []
+
+
+def test_reports_are_noted_on_their_mail(provider: Provider, time: Time) -> None:
+    email_id = enqueue()
+    work()
+    report(email_id, "Send")
+    time.passes(seconds=2)
+    for _ in range(2):
+        report(email_id, "Delivery", delivery={"recipients": ["ana@acme.example"], "smtpResponse": "250"})
+    found = service.get_email("acme", email_id)[0]
+    assert found.status == "delivered"
+    assert [(event.kind, event.detail) for event in found.events] == [("send", ""), ("delivery", "250")]
+
+
+def test_a_report_that_comes_before_our_own_note_is_kept(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    email_id = enqueue()
+    original = ses.send
+
+    def send_and_report(envelope: ses.Envelope) -> ses.Outcome:
+        outcome = original(envelope)
+        report(email_id, "Bounce", bounce={"bounceType": "Permanent", "bouncedRecipients": []})
+        return outcome
+
+    monkeypatch.setattr(ses, "send", send_and_report)
+    assert work() == []
+    found = email(email_id)
+    assert (found.status, found.reason) == ("bounced", "permanent")
+    assert found.message_id
+    assert duties() == []
+
+
+def test_a_report_about_an_unknown_mail_is_ignored(deployment: None) -> None:
+    assert report("eml_01JAAAAAAAAAAAAAAAAAAAAAAA", "Send") == {"records": 1}
+    assert jobs.record_mail_feedback({"Records": [{"Sns": {"Message": "hello"}}]}, None) == {"records": 1}
+
+
+def test_an_import_that_may_mail_nobody_enqueues_nothing(deployment: None) -> None:
+    quiet = replace(call(), mails_allowed=False)
+    transaction = store.Transaction(quiet)
+    mail = outbox.Mail("contact_added", "nordlicht", "acme", ("a@b.example",), "en", timedelta(days=1), CONTEXT)
+    assert outbox.enqueue(transaction, quiet, mail) is None
+    assert outbox.enqueue(transaction, call(), None) is None
+    assert duties() == []
+    assert boto3.client("sqs").receive_message(QueueUrl=settings().bulk_mail_queue_url).get("Messages") is None
