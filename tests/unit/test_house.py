@@ -1,0 +1,49 @@
+"""The rules of the house (docs/architecture.md): who may import whom, who spells keys, who reads the clock."""
+
+import re
+from pathlib import Path
+
+import grimp
+import pytest
+from importlinter.cli import lint_imports
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "chalicelib").rglob("*.py"))
+EDGES = ("api", "jobs", "pages")
+# What every edge of a capability may use besides its own capability.
+SHARED = {"api", "call", "clock", "config", "errors", "fields", "ids", "observability", "console", "validation"}
+KEY_TEXT = re.compile(r"\"[A-Z]{4,}#")
+CLOCKS = re.compile(r"datetime\.(now|utcnow|today)\(|date\.today\(|time\.time\(")
+
+
+def test_the_import_contracts_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert lint_imports(no_cache=True) == 0
+
+
+def test_an_edge_calls_its_own_capability_only() -> None:
+    graph = grimp.build_graph("chalicelib")
+    strangers = []
+    for module in graph.modules:
+        parts = module.split(".")
+        if len(parts) != 3 or parts[2] not in EDGES:
+            continue
+        for imported in graph.find_modules_directly_imported_by(module):
+            there = imported.split(".")
+            own = len(there) < 2 or there[1] == parts[1] or there[1] in SHARED
+            # A queue function works by the consumer of duties; the form of a field is the same everywhere.
+            lent = there[1:2] == ["duties"] or there[2:3] == ["inputs"]
+            if not own and not lent:
+                strangers.append(f"{module} -> {imported}")
+    assert strangers == []
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: str(source.relative_to(ROOT)))
+def test_only_keys_spells_keys_and_only_clock_reads_the_clock(source: Path) -> None:
+    text = source.read_text()
+    if source != ROOT / "chalicelib/table/keys.py":
+        # A prefix of a sort key names a kind of row, which a query of one partition needs.
+        spelt = [found for found in KEY_TEXT.findall(text) if found not in {'"AUDIT#', '"CONTACT#', '"SUBSCRIPTION#'}]
+        assert spelt == []
+    if source != ROOT / "chalicelib/clock.py":
+        assert CLOCKS.search(text) is None
