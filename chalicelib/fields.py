@@ -14,7 +14,7 @@ from zoneinfo import available_timezones
 import phonenumbers
 from babel import Locale, UnknownLocaleError
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 from stdnum import bic, get_cc_module, iban
 from stdnum.exceptions import ValidationError as NumberError
@@ -26,6 +26,9 @@ _SUBDIVISION = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 _LINK = re.compile(r"https?://[^\s\x00-\x1f\"<>\\]+")
 _LONGEST_EMAIL = 254
+_LONGEST_LOCAL_PART = 64
+_LOCALE = re.compile(r"(?!und)[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class Body(BaseModel):
@@ -70,18 +73,24 @@ def tidy_email(value: str) -> str:
             "bad_email", "This is not an email address that mail can be sent to. Write it as name@example.com."
         ) from None
     address = f"{found.local_part}@{found.ascii_domain}".lower()
-    if len(address) > _LONGEST_EMAIL:
-        raise PydanticCustomError("bad_email", "An email address has at most 254 characters.")
+    if len(address) > _LONGEST_EMAIL or len(found.local_part) > _LONGEST_LOCAL_PART:
+        raise PydanticCustomError(
+            "bad_email", "An email address has at most 254 characters, and at most 64 of them before the @."
+        )
     return address
 
 
 def tidy_phone(value: str) -> str:
-    """Return a phone number in E.164 form. It must come with its country code."""
+    """Return a phone number in E.164 form. It must come with its country code, and with nothing that would be lost.
+
+    The parser would find a number in any text, turn letters into digits and keep an extension apart.
+    """
     try:
         number = phonenumbers.parse(value, None)
     except phonenumbers.NumberParseException:
         number = None
-    if number is None or not phonenumbers.is_possible_number(number):
+    lost = any(character.isalpha() or character in ";=#*" for character in value)
+    if number is None or lost or number.extension or not phonenumbers.is_possible_number(number):
         raise PydanticCustomError(
             "bad_phone", "This is not a phone number with its country code. Write it as +49 30 1234567."
         )
@@ -104,7 +113,7 @@ def _currencies() -> frozenset[str]:
 
 
 def _country(value: str) -> str:
-    if value.upper() not in _countries():
+    if not value.isascii() or value.upper() not in _countries():
         raise PydanticCustomError("bad_country", "Send the two-letter code of a country (ISO 3166-1), such as DE.")
     return value.upper()
 
@@ -116,13 +125,15 @@ def _subdivision(value: str) -> str:
 
 
 def _currency(value: str) -> str:
-    if value.upper() not in _currencies():
+    if not value.isascii() or value.upper() not in _currencies():
         raise PydanticCustomError("bad_currency", "Send the code of a currency (ISO 4217), such as EUR.")
     return value.upper()
 
 
 def _locale(value: str) -> str:
     try:
+        if _LOCALE.fullmatch(value) is None:
+            raise ValueError
         return str(Locale.parse(value.replace("_", "-"), sep="-")).replace("_", "-")
     except (UnknownLocaleError, ValueError, TypeError):
         raise PydanticCustomError("bad_locale", "Send a language tag (BCP 47), such as en-GB or de.") from None
@@ -176,8 +187,20 @@ def _checked_number(module: Any, code: str, message: str) -> Callable[[str], str
     return check
 
 
+def _date(value: Any) -> Any:
+    # Pydantic itself would take a text of digits for seconds since 1970.
+    if not isinstance(value, str):
+        return value
+    try:
+        if _DATE.fullmatch(value) is None:
+            raise ValueError
+        return date.fromisoformat(value)
+    except ValueError:
+        raise PydanticCustomError("bad_date", "Send a date such as 2026-01-31.") from None
+
+
 def _not_blank(value: str) -> str:
-    if not value:
+    if all(unicodedata.category(character) in {"Cf", "Zs"} for character in value):
         raise PydanticCustomError("blank", "This is blank. Send null to clear it.")
     return value
 
@@ -216,7 +239,7 @@ Iban = Annotated[
 Bic = Annotated[
     ShortText, AfterValidator(_checked_number(bic, "bad_bic", "This is not a valid BIC. It has 8 or 11 characters."))
 ]
-CalendarDate = Annotated[date, Field(ge=date(1900, 1, 1), le=date(9999, 12, 31))]
+CalendarDate = Annotated[date, BeforeValidator(_date), Field(ge=date(1900, 1, 1), le=date(9999, 12, 31))]
 
 
 class AddressBody(Body):

@@ -32,7 +32,7 @@ Quantity = Annotated[
     ShortText,
     AfterValidator(
         matching(
-            re.compile(r"\d{1,12}(\.\d{1,6})?"),
+            re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?"),
             "bad_quantity",
             "Send a decimal number as text, such as 12 or 1.5.",
         )
