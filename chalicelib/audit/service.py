@@ -114,15 +114,16 @@ def list_changes(now: datetime, position: str | None, limit: int) -> Changes:
 
     Changes are told once they are 30 seconds old (see SETTLING). The feed has no end: there is always a new
     position, and ``more`` tells whether it is worth asking at once. One call looks at no more than 31 days, so
-    that a feed that begins, 400 days ago, may answer with nothing but a position.
+    that a feed that begins, 400 days ago, may answer with nothing but a position. Raises ValueError when
+    ``position`` is none that was given out.
     """
     settled = now - SETTLING
     ceiling = first_id(AUDIT_EVENT, settled)
     position = position or first_id(AUDIT_EVENT, settled - _FEED_BEGINS)
+    day = time_of_id(AUDIT_EVENT, position).date()
     if position >= ceiling:
         return Changes((), position, more=False)
     found: list[AuditEvent] = []
-    day = time_of_id(AUDIT_EVENT, position).date()
     last_day = min(settled.date(), day + timedelta(days=_DAYS_A_CALL))
     while day <= last_day:
         # A position is an id that was told already; nothing sorts between it and itself with a digit added.
