@@ -25,6 +25,17 @@ def plain_fields(thing: Any) -> dict[str, Any]:
     return found
 
 
+def defaults(cls: type) -> dict[str, Any]:
+    """Return the values that the fields of a dataclass have when they are not given, for those that have one."""
+    found = {}
+    for part in fields(cls):
+        if part.default is not MISSING:
+            found[part.name] = part.default
+        elif part.default_factory is not MISSING:
+            found[part.name] = part.default_factory()
+    return found
+
+
 def build(cls: type[T], values: dict[str, Any]) -> T:
     """Return the dataclass ``cls`` made of ``values``; None stands for a field's default.
 

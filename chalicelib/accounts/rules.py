@@ -1,6 +1,7 @@
 """Accounts: what they are, how they are found by name, and who owns a field that two sides write."""
 
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,24 +75,33 @@ class Merged:
 
 
 def merge(
-    current: dict[str, Any] | None, upstream: dict[str, Any], given: dict[str, Any], *, from_billing: bool
+    current: dict[str, Any] | None,
+    upstream: dict[str, Any],
+    given: dict[str, Any],
+    *,
+    from_billing: bool,
+    defaults: Mapping[str, Any] | None = None,
 ) -> Merged:
     """Decide which value each field has after a write (DESIGN §5).
 
     Absent means unchanged, None clears. While the billing system repeats the value that it brought before, a
     value that was changed here stands; when it brings another, that one is taken and the override is reported.
-    ``current`` is None when the thing is new; ``upstream`` holds plain JSON values.
+    ``current`` is None when the thing is new; ``upstream`` holds plain JSON values. ``defaults`` are the values
+    that fields have while nobody gives them one; clearing such a field brings its default back.
     """
+    unset = defaults or {}
     values = dict(current or {})
     brought = dict(upstream)
     overrides = []
-    for name, value in given.items():
+    for name, sent in given.items():
+        value = unset.get(name) if sent is None else sent
         if from_billing:
             repeated = name in upstream and upstream[name] == plain(value)
             if repeated and current is not None:
                 continue
             here = plain(values.get(name))
-            if current is not None and here != upstream.get(name) and here not in (None, [], plain(value)):
+            untouched = upstream.get(name, plain(unset.get(name)))
+            if current is not None and here not in (untouched, plain(value)):
                 overrides.append(Override(name, here, plain(value)))
             brought[name] = plain(value)
         values[name] = value
@@ -125,8 +135,14 @@ def check_account(account: Account) -> None:
 def words_of(name: str) -> tuple[str, ...]:
     """Return the words by which a name is found: folded, without accents, each once, at most 12."""
     folded = fold(name)
-    words = "".join(character if character.isalnum() else " " for character in folded).split()
-    return tuple(dict.fromkeys(word[:40] for word in words))[:WORDS_OF_A_NAME]
+    words = "".join(character if _is_of_word(character) else " " for character in folded).split()
+    words = [word[:40] for word in words if any(map(str.isalnum, word))]
+    return tuple(dict.fromkeys(words))[:WORDS_OF_A_NAME]
+
+
+def _is_of_word(character: str) -> bool:
+    # Vowels of Indic and South-East Asian scripts are marks, and no letters.
+    return character.isalnum() or unicodedata.category(character).startswith("M")
 
 
 def fold(text: str) -> str:

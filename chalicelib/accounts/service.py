@@ -17,7 +17,7 @@ from chalicelib.audit import rules as audit_rules
 from chalicelib.audit import service as audit
 from chalicelib.call import Call
 from chalicelib.errors import Invalid, NotFound, StaleVersion
-from chalicelib.shapes import build, plain_fields
+from chalicelib.shapes import build, defaults, plain_fields
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountItem, AccountWordItem, ContactItem, ContactRolesItem
 
@@ -72,6 +72,7 @@ def put_account(call: Call, account_id: str, given: dict[str, Any], expected_ver
             before.upstream if before else {},
             given,
             from_billing=call.is_billing_system,
+            defaults=defaults(Account),
         )
         after = build(Account, {**merged.values, "account_id": account_id, "upstream": merged.upstream})
         check_account(after)
@@ -155,8 +156,8 @@ def _by_name(name: str, after: str | None, limit: int) -> tuple[list[Account], s
     if not wanted:
         raise Invalid.field("q", "too_short", "Send at least one letter or digit of the name.")
     # The longest word narrows most.
-    longest = max(wanted, key=len)
-    if not keys.is_searchable(longest):
+    longest = max(filter(keys.is_searchable, wanted), key=len, default=None)
+    if longest is None:
         raise Invalid.field("q", "too_short", "Send at least two letters of a word of the name.")
     partition = keys.account_word(longest, "").pk
     found: list[Account] = []

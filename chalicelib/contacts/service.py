@@ -24,10 +24,12 @@ from chalicelib.contacts.records import (
 from chalicelib.contacts.rules import ACTIVE, Contact
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.mail import outbox
-from chalicelib.shapes import build, plain_fields
+from chalicelib.shapes import build, defaults, plain_fields
 from chalicelib.table import keys, store
 from chalicelib.table.items import ContactRolesItem
 from chalicelib.table.keys import Key
+
+_DEFAULTS = {**defaults(Contact), "kind": rules.PERSON, "roles": []}
 
 
 def create_contact(call: Call, account_id: str, given: dict[str, Any], roles: frozenset[str]) -> ContactRead:
@@ -42,7 +44,8 @@ def create_contact(call: Call, account_id: str, given: dict[str, Any], roles: fr
         external_key = keys.contact_external_id(account_id, str(given.get("external_id")))
         around = surroundings(call, account_id, address_key, external_key)
         address_item, external_item = around.rest
-        merged = merge(None, {}, {**given, "roles": sorted(roles)}, from_billing=call.is_billing_system)
+        asked = {**given, "roles": sorted(roles)}
+        merged = merge(None, {}, asked, from_billing=call.is_billing_system, defaults=_DEFAULTS)
         contact = build(
             Contact,
             {
@@ -109,7 +112,7 @@ def patch_contact(
         held = around.roles.of(contact_id)
         current = {**plain_fields(before), "roles": sorted(held)}
         asked = given if roles is None else {**given, "roles": sorted(roles)}
-        merged = merge(current, before.upstream, asked, from_billing=from_billing)
+        merged = merge(current, before.upstream, asked, from_billing=from_billing, defaults=_DEFAULTS)
         after = build(Contact, {**merged.values, "upstream": merged.upstream})
         wanted = frozenset(merged.values["roles"])
         if after == before and wanted == held:
