@@ -89,9 +89,16 @@ def refuse_move(group: BillGroup, given: dict[str, Any]) -> None:
             )
 
 
-def check_narrowing(group: BillGroup, *, invoicing: frozenset[str], accounts_payable: frozenset[str]) -> None:
-    """Raise Invalid when a bill group narrows its mails to somebody who does not hold the role (C8)."""
+def check_narrowing(
+    before: BillGroup | None, group: BillGroup, *, invoicing: frozenset[str], accounts_payable: frozenset[str]
+) -> None:
+    """Raise Invalid when a write narrows a bill group's mails to somebody who does not hold the role (C8).
+
+    What the write leaves as it is may name somebody who has lost the role since (see ``recipients``).
+    """
     for name, holders in (("invoicing_contact_ids", invoicing), ("accounts_payable_contact_ids", accounts_payable)):
+        if before is not None and getattr(before, name) == getattr(group, name):
+            continue
         strangers = [contact_id for contact_id in getattr(group, name) if contact_id not in holders]
         if strangers:
             raise Invalid.field(

@@ -16,7 +16,7 @@ from chalicelib.bill_groups.rules import (
 )
 from chalicelib.call import Call
 from chalicelib.errors import Invalid, NotFound, StaleVersion
-from chalicelib.shapes import build, plain_fields
+from chalicelib.shapes import build, defaults, plain_fields
 from chalicelib.table import keys, store
 from chalicelib.table.items import BillGroupItem, ContactItem
 
@@ -87,6 +87,7 @@ def _write(
             before.upstream if before else {},
             given,
             from_billing=from_billing,
+            defaults=defaults(BillGroup),
         )
         after = build(BillGroup, {**merged.values, "bill_group_id": bill_group_id, "upstream": merged.upstream})
         check_bill_group(after)
@@ -126,6 +127,7 @@ def _check_surroundings(transaction: store.Transaction, before: BillGroup | None
             transaction.check_exists(found[key])
     roles = found.get(keys.contact_roles(after.account_id))
     check_narrowing(
+        before,
         after,
         invoicing=frozenset((roles.invoicing if roles else None) or ()),
         accounts_payable=frozenset((roles.accounts_payable if roles else None) or ()),
