@@ -167,7 +167,7 @@ def patch_contact(request: Request[ContactBody, None]) -> Reply:
         request.path["account_id"],
         request.path["contact_id"],
         request.body.details(),
-        None if request.body.roles is None else frozenset(request.body.roles),
+        frozenset(request.body.roles or ()) if "roles" in request.body.model_fields_set else None,
         request.if_match,
     )
     return _written(changed)
@@ -206,23 +206,23 @@ def restore_contact(request: Request[None, None]) -> Reply:
     return _written(leaving.restore_contact(request.call, request.path["account_id"], request.path["contact_id"]))
 
 
+@routes.get("/v1/erasures/{erasure_id}", may="contacts.erase", returns={200: ErasureView})
+def get_erasure(request: Request[None, None]) -> Reply:
+    """Read how far an erasure is: `requested` or `finished`."""
+    return Reply(ErasureView(**vars(erasure.get_erasure(request.path["erasure_id"]))))
+
+
 @routes.post(
     "/v1/accounts/{account_id}/contacts/{contact_id}/erase",
     may="contacts.erase",
     body=ErasureBody,
     returns={202: ErasureView},
-    repeatable=False,
+    replay=get_erasure,
 )
 def erase_contact(request: Request[ErasureBody, None]) -> Reply:
     """Erase a contact's personal data for good. It may leave a role without holder; issued invoices stay."""
     requested = erasure.request_erasure(request.call, request.path["account_id"], request.path["contact_id"])
     return Reply(ErasureView(**vars(requested)), status=202)
-
-
-@routes.get("/v1/erasures/{erasure_id}", may="contacts.erase", returns={200: ErasureView})
-def get_erasure(request: Request[None, None]) -> Reply:
-    """Read how far an erasure is: `requested` or `finished`."""
-    return Reply(ErasureView(**vars(erasure.get_erasure(request.path["erasure_id"]))))
 
 
 @routes.get(

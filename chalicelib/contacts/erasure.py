@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from chalicelib import ids
+from chalicelib import clock, ids
 from chalicelib.audit import service as audit
 from chalicelib.bill_groups import service as bill_groups
 from chalicelib.call import Call
@@ -95,13 +95,22 @@ def run_erasure(call: Call, erasure_id: str) -> None:
     state = store.get(ErasureItem, keys.erasure(erasure_id))
     if state is None or state.status == "finished":
         return
-    contact = store.deciding_again(lambda: _withdraw(call, state.account_id, state.contact_id))
-    if contact is not None:
+    while True:
+        contact = store.deciding_again(lambda: _withdraw(_now(call), state.account_id, state.contact_id))
+        if contact is None:
+            break
         _redact_audit(state.account_id, state.contact_id)
-        erase_emails(state.account_id, state.contact_id, contact.email, call.now)
-        store.deciding_again(lambda: _remove(call, contact))
-    state.status, state.finished_at = "finished", call.now
+        erase_emails(state.account_id, state.contact_id, contact.email, clock.now())
+        # Who was brought back meanwhile has roles and an address again: then it begins anew.
+        if _remove(_now(call), contact):
+            break
+    state.status, state.finished_at = "finished", clock.now()
     store.replace(state)
+
+
+def _now(call: Call) -> Call:
+    # An audit event that is older than its transaction by more than 30 seconds would be missing from the changes.
+    return replace(call, now=clock.now())
 
 
 def _withdraw(call: Call, account_id: str, contact_id: str) -> Contact | None:
@@ -125,7 +134,8 @@ def _withdraw(call: Call, account_id: str, contact_id: str) -> Contact | None:
         billing_for=tuple(group_id for group_id in contact.billing_for if group_id in later),
         shipping_for=tuple(group_id for group_id in contact.shipping_for if group_id in later),
     )
-    transaction.replace(row_of(after))
+    row = row_of(after)
+    transaction.replace(row)
     if contact.status == ACTIVE:
         transaction.erase(keys.contact_address(account_id, contact.email))
     write_roles(transaction, around, after_roles)
@@ -134,7 +144,7 @@ def _withdraw(call: Call, account_id: str, contact_id: str) -> Contact | None:
     _alarm_of_empty_roles(around, held, after_roles)
     if later:
         raise store.Contended
-    return after
+    return replace(after, version=int(row.version))
 
 
 def _alarm_of_empty_roles(around: Surroundings, held: frozenset[str], after: rules.Roles) -> None:
@@ -170,16 +180,23 @@ def _redact(item: AuditEventItem) -> None:
         store.replace(item)
 
 
-def _remove(call: Call, contact: Contact) -> None:
+def _remove(call: Call, contact: Contact) -> bool:
+    """Delete the contact if it is still as it was withdrawn, and tell whether it is gone."""
     item = store.get(ContactItem, keys.contact(contact.account_id, contact.contact_id))
     if item is None:
-        return
+        return True
+    if item.version != contact.version:
+        return False
     transaction = store.Transaction(call)
     transaction.delete(item)
     if contact.external_id is not None:
         transaction.erase(keys.contact_external_id(contact.account_id, contact.external_id))
     audit.record(transaction, call, "contact.erased", "contact", contact.contact_id, (), account_id=contact.account_id)
-    transaction.commit()
+    try:
+        transaction.commit()
+    except store.Contended:
+        return False
+    return True
 
 
 def replay_erasures(call: Call, *, confirmed: bool) -> list[str]:

@@ -29,7 +29,9 @@ class ContactBody(ContactDetails):
     """A contact and its roles."""
 
     roles: list[Role] | None = Field(
-        default=None, max_length=2, description="All roles that the contact is to hold; absent means unchanged."
+        default=None,
+        max_length=2,
+        description="All roles that it is to hold; absent means unchanged, null none.",
     )
 
     def details(self) -> dict[str, object]:
