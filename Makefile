@@ -18,7 +18,7 @@ setup: .venv/installed
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "This Python cannot make environments; on Debian and Ubuntu: apt install python3-venv."; exit 1; }
 	@echo "Installing what is needed into .venv …"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
 run: setup  ## the whole service, on this machine
@@ -39,3 +39,18 @@ package: setup  ## what is deployed, into build/
 
 stack-test: setup  ## deploy the package onto the local engine, with IAM enforced, and use it
 	@$(BIN)/python -m pytest -m stack tests/infra
+
+.PHONY: test proof check format
+test: check  ## all tests, long proofs with fewer rounds
+	@$(BIN)/python -m pytest -n auto --dist loadfile -m "not stack"
+
+proof: check  ## all tests in full
+	@COUNTERFOIL_PROOF=1 $(BIN)/python -m pytest -n auto --dist loadfile
+
+check: setup  ## style, types
+	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted: make format does it."; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+
+format: setup
+	@$(BIN)/ruff check --quiet --fix-only . ; $(BIN)/ruff format --quiet .

@@ -118,11 +118,12 @@ def test_two_who_swap_the_last_places_do_not_empty_a_role() -> None:
     account_id = account("d1")
     one = contact(account_id, "one", "invoicing")
     other = contact(account_id, "other", "accounts_payable")
-    outcomes = at_once(
-        lambda thread: service.patch_contact(
-            call(), account_id, (one, other)[thread % 2], {}, frozenset({("accounts_payable", "invoicing")[thread % 2]}), None
-        )
-    )
+
+    def swap(thread: int) -> None:
+        contact_id, role = ((one, "accounts_payable"), (other, "invoicing"))[thread % 2]
+        service.patch_contact(call(), account_id, contact_id, {}, frozenset({role}), None)
+
+    outcomes = at_once(swap)
     holders = accounts.get_account(account_id).holders
     assert holders.invoicing
     assert holders.accounts_payable

@@ -1,0 +1,152 @@
+"""What each operation costs: AWS calls and capacity units, counted on the real-process engine.
+
+The table in docs/architecture.md is what this test counts. After a change that is meant, write it anew with
+``UPDATE_COUNTS=1``.
+"""
+
+import json
+import os
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from chalice.test import Client
+
+from app import app
+from chalicelib import clock
+from chalicelib.access import rules as access_rules
+from chalicelib.access import service as access
+from chalicelib.call import Actor, Call
+from chalicelib.config import settings
+from chalicelib.duties import jobs as duties_jobs
+from chalicelib.entities import service as entities
+from chalicelib.mail import jobs as mail_jobs
+from tests.aws import forget
+from tests.aws_calls import Calls, counted
+from tests.engine import engine, engine_environment
+
+__all__ = ["engine", "engine_environment"]
+
+pytestmark = pytest.mark.engine
+
+PAGE = Path(__file__).parents[3] / "docs" / "architecture.md"
+BEGIN, END = "<!-- counts: begin -->", "<!-- counts: end -->"
+NOW = datetime(2026, 1, 15, 9, tzinfo=UTC)
+ENTITY = {
+    "name": "ACME",
+    "colour": "#0b5fff",
+    "sender_email": "billing@acme.example",
+    "locale": "en",
+    "time_zone": "UTC",
+}
+
+
+class Service:
+    """The service through its API, with a key whose use was noted within the hour."""
+
+    def __init__(self) -> None:
+        call = Call(Actor("console", "test", "test"), NOW, "counts-0001")
+        _, self.token = access.create(call, "billing", list(access_rules.SCOPES))
+
+    def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        headers = {
+            "Authorization": f"Bearer {self.token}",
+            "Content-Type": "application/json",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        raw = b"" if body is None else json.dumps(body).encode()
+        with Client(app) as client:
+            answer = client.http.request(method, path, headers=headers, body=raw)
+        assert answer.status_code < 300, answer.body
+        return answer.json_body if answer.body else None
+
+
+def measure() -> dict[str, Calls]:
+    """Do each operation once and return what it cost."""
+    found: dict[str, Calls] = {}
+    service = Service()
+
+    def count(name: str, *request: Any, **headers: str) -> Any:
+        with counted() as calls:
+            answer = service(*request, **headers)
+        found[name] = calls
+        return answer
+
+    service("GET", "/v1/me")
+    count("authorise a request", "GET", "/v1/me")
+    count("create an issuing entity", "PUT", "/v1/entities/acme", ENTITY)
+    account = {"name": "Northern Light Trading", "entity_id": "acme", "currency": "EUR"}
+    count("create an account (name of three words)", "PUT", "/v1/accounts/a1", account)
+    count("repeat an account unchanged", "PUT", "/v1/accounts/a1", account)
+    count("change an account", "PUT", "/v1/accounts/a1", {"country": "DE"})
+    entities.remembered_entity("acme", NOW)
+    contacts = "/v1/accounts/a1/contacts"
+    ada = {"first_name": "Ada", "last_name": "Byron", "email": "ada@example.com", "roles": ["invoicing"]}
+    made = count("add a contact, with its mail", "POST", contacts, ada, Idempotency_Key="k1")
+    count("repeat it under its idempotency key", "POST", contacts, ada, Idempotency_Key="k1")
+    bob = {**ada, "email": "bob@example.com", "roles": ["invoicing", "accounts_payable"]}
+    other = service("POST", contacts, bob)
+    path = f"{contacts}/{made['contact_id']}"
+    count("change a contact's job title", "PATCH", path, {"job_title": "Head"}, If_Match='"1"')
+    count("change a contact's roles, with its mail", "PATCH", path, {"roles": []}, If_Match='"2"')
+    count("change a contact's email", "PATCH", path, {"email": "a@example.com"}, If_Match='"3"')
+    count("read a contact", "GET", path)
+    count("list the contacts of an account", "GET", contacts)
+    count("delete a contact, with its mail", "DELETE", path)
+    count("restore a contact, with its mail", "POST", f"{path}/restore")
+    group = {"name": "HQ", "account_id": "a1", "entity_id": "acme", "billing_contact_id": other["contact_id"]}
+    count("create a bill group with a billing contact", "PUT", "/v1/bill-groups/b1", group)
+    count("change a bill group's PO number", "PATCH", "/v1/bill-groups/b1", {"po_number": "7"}, If_Match='"1"')
+    subscription = {"name": "Phone", "status": "active"}
+    count("create a subscription", "PUT", "/v1/bill-groups/b1/subscriptions/s1", subscription)
+    count("list a bill group's subscriptions", "GET", "/v1/bill-groups/b1/subscriptions")
+    count("read an account with its role coverage", "GET", "/v1/accounts/a1")
+    count("search accounts by name", "GET", "/v1/accounts?q=north")
+    count("search accounts by a contact's email", "GET", "/v1/accounts?email=bob@example.com")
+    count("list an account's audit events", "GET", "/v1/accounts/a1/audit-events")
+    found["send a mail"] = _deliver()
+    with counted() as found["sweep when nothing is overdue"]:
+        duties_jobs.sweep_duties({}, None)
+    return found
+
+
+def _deliver() -> Calls:
+    queue = settings().bulk_mail_queue_url
+    (message, *_) = boto3.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=1)["Messages"]
+    records = [{"messageId": message["MessageId"], "body": message["Body"]}]
+    with counted() as calls:
+        assert mail_jobs.deliver_bulk_mail({"Records": records}, None) == {"batchItemFailures": []}
+    return calls
+
+
+def table(found: dict[str, Calls]) -> str:
+    """Return the counts as they stand in the documentation."""
+    lines = ["| operation | reads | writes | others | capacity units |", "|---|---|---|---|---|"]
+    for name, calls in found.items():
+        others = Counter(call for call in calls.names if not call.startswith("dynamodb."))
+        told = ", ".join(f"{number} {call}" for call, number in sorted(others.items())) or "–"
+        lines.append(f"| {name} | {calls.reads} | {calls.writes} | {told} | {calls.units:g} |")
+    return "\n".join(lines)
+
+
+def test_the_documented_counts_are_true(engine_environment: dict[str, str]) -> None:
+    forget()
+    clock.set_source(lambda: NOW)
+    entities.forget_entities()
+    counts = measure()
+    found = table(counts)
+    # The round trips that the design must reach.
+    assert counts["authorise a request"].reads <= 2
+    added = counts["add a contact, with its mail"]
+    assert (added.reads - 1, added.writes) == (1, 1), "besides the read of the key: 1 read and 1 transaction"
+    page = PAGE.read_text()
+    before, rest = page.split(BEGIN)
+    documented, after = rest.split(END)
+    if os.environ.get("UPDATE_COUNTS"):
+        PAGE.write_text(f"{before}{BEGIN}\n{found}\n{END}{after}")
+    else:
+        assert documented.strip() == found
+    clock.set_source(None)
