@@ -16,8 +16,16 @@ from infra.local.folder import read_json
 
 PREFIX = "/inbox"
 _PAGE = 100
-_MESSAGE = re.compile(r"/inbox/messages/([0-9a-f-]+)(\.json|/bounce|/complaint|/attachments/(\d+)/[^/]+)?")
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; form-action 'self'; base-uri 'none'"
+_MESSAGE = re.compile(r"/inbox/messages/([0-9a-f-]+)(\.json|/html|/bounce|/complaint|/attachments/(\d+)/[^/]+)?")
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+# A mail may look as it likes and open links in new windows; it runs nothing and is a stranger to every page.
+_MAIL_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'self'; "
+    "sandbox allow-popups allow-popups-to-escape-sandbox"
+)
 # Opened from an attachment, no file may run scripts or be taken for another kind than it says.
 _DOWNLOAD_POLICY = "default-src 'none'; sandbox"
 _FRAME_HEAD = '<base target="_blank">'
@@ -45,8 +53,10 @@ class Inbox:
 
     def messages(self) -> list[Message]:
         """Return all mails, newest first."""
-        files = sorted(self._folder.glob("[0-9a-f]*.json"), reverse=True)
-        return [_message(read_json(file)) for file in files]
+        return [_message(read_json(file)) for file in self._files()]
+
+    def _files(self) -> list[Path]:
+        return sorted(self._folder.glob("[0-9a-f]*.json"), reverse=True)
 
     def message(self, message_id: str) -> Message | None:
         """Return one mail."""
@@ -58,8 +68,9 @@ class Inbox:
         path = urlsplit(target).path.rstrip("/")
         found = _MESSAGE.fullmatch(path)
         if method in {"GET", "HEAD"} and path == PREFIX:
-            shown = self.messages()
-            return self._page("inbox.html", messages=shown[:_PAGE], count=len(shown))
+            files = self._files()
+            shown = [_message(read_json(file)) for file in files[:_PAGE]]
+            return self._page("inbox.html", messages=shown, count=len(files))
         if method in {"GET", "HEAD"} and path == f"{PREFIX}/messages.json":
             return _json({"messages": self.messages()})
         message = self.message(found[1]) if found else None
@@ -74,7 +85,9 @@ class Inbox:
             return _json(message)
         if found[3]:
             return self._attachment(message, int(found[3])) or self._page("missing.html", status=404)
-        return self._page("message.html", message=message, frame=_FRAME_HEAD + self._with_pictures(message))
+        if part == "/html":
+            return _html(_FRAME_HEAD + self._with_pictures(message), _MAIL_POLICY)
+        return self._page("message.html", message=message)
 
     def _with_pictures(self, message: Message) -> str:
         html: str = message["html"]
@@ -113,13 +126,7 @@ class Inbox:
         return {"statusCode": 303, "headers": {"Location": f"{PREFIX}/messages/{message_id}"}, "body": ""}
 
     def _page(self, name: str, status: int = 200, **values: Any) -> Response:
-        headers = {
-            "Content-Type": "text/html; charset=utf-8",
-            "Content-Security-Policy": _POLICY,
-            "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "no-store",
-        }
-        return {"statusCode": status, "headers": headers, "body": self._pages.get_template(name).render(values)}
+        return _html(self._pages.get_template(name).render(values), _POLICY, status)
 
 
 def _message(mail: dict[str, Any]) -> Message:
@@ -169,6 +176,16 @@ def _event(event: dict[str, Any]) -> dict[str, Any]:
 
 def _instant(text: str) -> str:
     return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _html(text: str, policy: str, status: int = 200) -> Response:
+    headers = {
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+    }
+    return {"statusCode": status, "headers": headers, "body": text}
 
 
 def _json(value: Any) -> Response:

@@ -53,6 +53,7 @@ class Mailbox:
         self._topic_arn = topic_arn
         self._sns = sns
         self._lock = threading.Lock()
+        self._sent = [datetime.fromisoformat(read_json(file)["sent_at"]) for file in folder.glob("*.json")]
 
     def send(self, request: dict[str, Any]) -> str:
         """Take a SendEmail request and return its message id. Raises Refused where SES would."""
@@ -71,6 +72,7 @@ class Mailbox:
         now = self._clock.now()
         message_id = f"{time.time_ns() // 1_000_000:013x}-{secrets.token_hex(8)}"
         self._write({"id": message_id, "sent_at": now.isoformat(), "request": request, "events": []})
+        self._sent.append(now)
         shown = simple["Subject"]["Data"]
         say(f"mail to {', '.join(recipients)}: {shown}")
         threading.Thread(target=self._tell, args=(message_id, list(_fates(recipients))), daemon=True).start()
@@ -88,8 +90,7 @@ class Mailbox:
     def account(self) -> dict[str, Any]:
         """Return what GetAccount says, with the mails of the last 24 hours counted."""
         since = self._clock.now() - timedelta(hours=24)
-        mails = (read_json(file) for file in self._folder.glob("*.json"))
-        sent = sum(datetime.fromisoformat(mail["sent_at"]) > since for mail in mails)
+        sent = sum(at > since for at in self._sent)
         quota = {"Max24HourSend": SENDS_A_DAY, "MaxSendRate": SENDS_A_SECOND, "SentLast24Hours": sent}
         return {
             "DedicatedIpAutoWarmupEnabled": False,

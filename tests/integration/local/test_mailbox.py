@@ -166,10 +166,16 @@ def test_the_page_runs_nothing_of_a_mail(client: Any, endpoint: str, tmp_path: P
     inbox = Inbox(tmp_path, endpoint)
     response = inbox.answer("GET", f"/inbox/messages/{message_id}")
     assert response["statusCode"] == 200
-    assert "default-src 'none'" in response["headers"]["Content-Security-Policy"]
     assert _SCRIPT not in response["body"]
-    assert "allow-scripts" not in response["body"]
-    assert "allow-same-origin" not in response["body"]
+    assert "default-src 'none'" in response["headers"]["Content-Security-Policy"]
+    mail = inbox.answer("GET", f"/inbox/messages/{message_id}/html")
+    assert "<p>the page</p>" in mail["body"]
+    policy = mail["headers"]["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "sandbox" in policy
+    for page in (response["body"], policy):
+        assert "allow-scripts" not in page
+        assert "allow-same-origin" not in page
 
 
 def test_newest_first_and_as_json(client: Any, endpoint: str, tmp_path: Path) -> None:
