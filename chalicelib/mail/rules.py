@@ -80,7 +80,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do with a mail now: ``send`` it, ``wait`` until an instant, let it ``expire``, or ``drop`` the duty."""
+    """What to do with a mail now.
+
+    ``send`` it, ``wait`` until an instant, let it ``expire``, ``leave`` it to whoever is sending it at this moment,
+    or ``drop`` the duty, because nothing is left to do.
+    """
 
     action: str
     until: datetime | None = None
@@ -128,7 +132,7 @@ def decide(state: State, now: datetime) -> Decision:
     if state.status not in {SENDING, UNKNOWN} or state.reason == EXPIRED:
         return Decision("drop")
     if state.status == SENDING and state.lease_until is not None and now < state.lease_until:
-        return Decision("wait", state.lease_until)
+        return Decision("leave")
     # The lease is over, so whoever sent this is gone: nobody knows what became of it.
     heard_by = (state.claimed_at or now) + SILENCE
     if now < heard_by:

@@ -101,6 +101,8 @@ def _claim(message: Message, claim_id: str) -> _Claimed | None:
     decision = rules.decide(state, now)
     # The answer to our own claim may have been lost; then this is the second look at it.
     ours = state.status == rules.SENDING and state.claim_id == claim_id
+    if not ours and decision.action == "leave":
+        return None
     if not ours and decision.action == "drop":
         duties.done(message.key)
         return None
@@ -174,7 +176,8 @@ def _settle(message: Message, item: EmailItem, claim_id: str, outcome: rules.Out
     if after != before:
         write(item, after)
         store.replace(item)
-    duties.defer(message.key, decision.until or now)
+    if decision.until is not None:
+        duties.defer(message.key, decision.until)
     return after
 
 

@@ -36,8 +36,8 @@ def test_the_pauses_double_up_to_half_an_hour() -> None:
     assert [rules.pause(number).total_seconds() for number in (0, 1, 2, 6, 7, 60)] == [30, 60, 120, 1800, 1800, 1800]
 
 
-def test_whoever_meets_a_live_lease_waits() -> None:
-    assert rules.decide(SENDING, NOW + MINUTE) == Decision("wait", NOW + rules.LEASE)
+def test_whoever_meets_a_live_lease_leaves_the_mail_alone() -> None:
+    assert rules.decide(SENDING, NOW + MINUTE) == Decision("leave")
 
 
 @pytest.mark.parametrize("state", [SENDING, rules.settle(SENDING, "claim", Outcome("unknown", "ReadTimeout"), NOW)])
