@@ -1,0 +1,107 @@
+"""Names in many scripts, and fields of an account that contradict each other."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.accounts.rules import (
+    Account,
+    PaymentTerms,
+    check_account,
+    first_match,
+    fold,
+    found_by,
+    words_of,
+)
+from chalicelib.errors import Invalid
+from chalicelib.table import keys
+
+ACCOUNT = Account("a", "e", "Name", "EUR")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("É. Müller-Straße 3", ("e", "muller", "strasse", "3")),
+        ("Ελλάδα ΑΕ", ("ελλαδα", "αε")),
+        ("ООО «Ёлка»", ("ооо", "елка")),
+        ("İstanbul", ("istanbul",)),
+        ("ﬁnance ①２３", ("finance", "123")),
+        ("株式会社 山田", ("株式会社", "山田")),
+        ("한국전력공사", ("한국전력공사",)),
+        ("شركة الْقَاهِرَة", ("شركة", "القاهرة")),
+        ("कंपनी लिमिटेड", ("कंपनी", "लिमिटेड")),
+        ("O'Brien & Sons, Inc.", ("o", "brien", "sons", "inc")),
+        ("Acme acme ACME", ("acme",)),
+        ("☎\ufe0f Shop", ("shop",)),
+        ("  —  ", ()),
+    ],
+)
+def test_words(name: str, words: tuple[str, ...]) -> None:
+    assert words_of(name) == words
+
+
+def test_at_most_12_words_of_at_most_40_letters() -> None:
+    assert words_of(" ".join(f"w{number}" for number in range(30))) == tuple(f"w{number}" for number in range(12))
+    assert words_of("x" * 200) == ("x" * 40,)
+    assert found_by("x" * 200, words_of("x" * 100))
+
+
+@given(st.text(max_size=60))
+def test_a_name_is_found_by_itself_and_by_each_beginning_of_each_word(name: str) -> None:
+    words = words_of(name)
+    assert found_by(name, words)
+    for word in words:
+        assert words_of(word) == (word,) or len(word) == 40
+        for length in range(1, len(word) + 1):
+            assert found_by(name, (word[:length],))
+
+
+@given(st.text(max_size=40))
+def test_accents_and_case_do_not_matter(name: str) -> None:
+    assert fold(fold(name)) == fold(name)
+    assert fold(name) == fold(name.casefold())
+
+
+@given(st.text(max_size=40), st.text(min_size=1, max_size=3))
+def test_the_first_match_is_one_word_that_begins_so(name: str, beginning: str) -> None:
+    found = first_match(name, beginning)
+    fitting = [word for word in words_of(name) if word.startswith(beginning)]
+    assert found == (sorted(fitting)[0] if fitting else None)
+
+
+def test_every_wanted_word_must_begin_some_word() -> None:
+    assert found_by("Blue Bird Bakery", ("ba", "bl"))
+    assert not found_by("Blue Bird Bakery", ("ba", "x"))
+    assert not found_by("Blue Bird Bakery", ("akery",))
+
+
+@given(st.text(min_size=1, max_size=30), st.integers(1, 30))
+def test_all_words_with_a_searchable_beginning_lie_in_its_partition(name: str, length: int) -> None:
+    for word in words_of(name):
+        beginning = word[:length]
+        if keys.is_searchable(beginning):
+            assert keys.account_word(word, "a").pk == keys.account_word(beginning, "").pk
+
+
+@pytest.mark.parametrize(
+    ("account", "field"),
+    [
+        (replace(ACCOUNT, payment_terms=PaymentTerms("net")), "payment_terms.days"),
+        (replace(ACCOUNT, payment_terms=PaymentTerms("net", 366)), "payment_terms.days"),
+        (replace(ACCOUNT, payment_terms=PaymentTerms("due_on_receipt", 5)), "payment_terms.days"),
+        (replace(ACCOUNT, country="DE", subdivision="US-CA"), "subdivision"),
+        (replace(ACCOUNT, subdivision="US-CA"), "subdivision"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(account: Account, field: str) -> None:
+    with pytest.raises(Invalid) as refusal:
+        check_account(account)
+    assert [fault.field for fault in refusal.value.fields] == [field]
+
+
+@pytest.mark.parametrize("days", [1, 30, 365])
+def test_net_terms_of_1_to_365_days(days: int) -> None:
+    check_account(replace(ACCOUNT, payment_terms=PaymentTerms("net", days), country="US", subdivision="US-CA"))

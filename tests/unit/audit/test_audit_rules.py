@@ -1,0 +1,74 @@
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.audit.rules import Change, changes, plain
+
+
+@dataclass(frozen=True)
+class Inner:
+    line: str | None = None
+    since: date | None = None
+
+
+@dataclass(frozen=True)
+class Thing:
+    name: str | None = None
+    inner: Inner | None = None
+    tags: tuple[str, ...] = ()
+    roles: frozenset[str] = frozenset()
+    extra: dict[str, Any] = field(default_factory=dict)
+    on: bool = False
+    at: datetime | None = None
+
+
+THINGS = st.builds(
+    Thing,
+    name=st.none() | st.text(max_size=3),
+    inner=st.none() | st.builds(Inner, since=st.none() | st.dates()),
+    tags=st.lists(st.text(max_size=2), max_size=2).map(tuple),
+    roles=st.frozensets(st.sampled_from("ab")),
+    extra=st.dictionaries(st.text(max_size=2), st.integers(), max_size=2),
+    on=st.booleans(),
+    at=st.none() | st.datetimes(timezones=st.just(UTC)),
+)
+
+
+def test_each_field_that_differs_is_told_from_what_to_what() -> None:
+    before = Thing("a", Inner("x", date(2026, 1, 1)), roles=frozenset({"b", "a"}))
+    after = Thing("b", Inner("y", date(2026, 1, 1)), roles=frozenset({"b", "a"}), on=True)
+    assert changes(before, after) == (
+        Change("inner", {"line": "x", "since": "2026-01-01"}, {"line": "y", "since": "2026-01-01"}),
+        Change("name", "a", "b"),
+        Change("on", False, True),
+    )
+
+
+def test_what_was_made_begins_with_null_and_what_went_ends_with_it() -> None:
+    made = changes(None, Thing("a", tags=("t",)))
+    assert made == (Change("name", None, "a"), Change("on", None, False), Change("tags", None, ["t"]))
+    assert changes(Thing("a"), None) == (Change("name", "a", None), Change("on", False, None))
+
+
+def test_empty_and_absent_are_the_same() -> None:
+    assert changes(Thing(tags=()), Thing(tags=(), extra={})) == ()
+    assert Change("tags", None, []) not in changes(None, Thing())
+
+
+def test_fields_can_be_left_out() -> None:
+    assert changes(Thing("a"), Thing("b", on=True), without=frozenset({"name"})) == (Change("on", False, True),)
+
+
+@given(THINGS, THINGS)
+def test_changes_are_json_and_lead_from_before_to_after(before: Thing, after: Thing) -> None:
+    found = changes(before, after)
+    assert json.loads(json.dumps([vars(change) for change in found])) == [vars(change) for change in found]
+    assert [change.field for change in found] == sorted({change.field for change in found})
+    assert changes(before, before) == ()
+    told = {change.field for change in found}
+    for name, value in vars(after).items():
+        assert (name in told) == (plain(vars(before)[name]) != plain(value))

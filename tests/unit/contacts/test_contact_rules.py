@@ -1,0 +1,171 @@
+"""C1, C2, C4 and C5 over plain values."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from chalicelib.contacts.rules import (
+    ROLES,
+    Contact,
+    Roles,
+    check_contact,
+    check_self_service,
+    fitting,
+    give,
+    inactive,
+)
+from chalicelib.errors import Conflict, Forbidden, Invalid
+
+NOW = datetime(2026, 1, 31, 9, tzinfo=UTC)
+LATER = datetime(2026, 2, 28, 9, tzinfo=UTC)
+PERSON = Contact("con_1", "a", "person", "active", "a@example.com", NOW, NOW, first_name="Ann", last_name="Bee")
+MAILBOX = Contact("con_2", "a", "mailbox", "active", "ap@example.com", NOW, NOW, display_name="Accounts payable")
+IDS = [f"con_{number}" for number in range(9)]
+BOTH = frozenset(ROLES)
+
+
+def faults(contact: Contact, *, cell_required: bool = False) -> list[tuple[str, str]]:
+    with pytest.raises(Invalid) as refusal:
+        check_contact(contact, cell_required=cell_required)
+    return [(fault.field, fault.code) for fault in refusal.value.fields]
+
+
+class TestC1:
+    def test_a_person_and_a_mailbox_are_accepted(self) -> None:
+        check_contact(PERSON, cell_required=False)
+        check_contact(replace(PERSON, cell="+49301234567"), cell_required=True)
+        check_contact(MAILBOX, cell_required=True)
+
+    def test_a_person_needs_both_names(self) -> None:
+        nameless = replace(PERSON, first_name=None, last_name=None)
+        assert faults(nameless) == [("first_name", "required"), ("last_name", "required")]
+
+    def test_a_person_has_no_display_name(self) -> None:
+        assert faults(replace(PERSON, display_name="Ann")) == [("display_name", "not_allowed")]
+
+    def test_a_mailbox_has_a_display_name_only(self) -> None:
+        assert faults(replace(MAILBOX, display_name=None)) == [("display_name", "required")]
+        assert faults(replace(MAILBOX, first_name="A", last_name="B")) == [
+            ("first_name", "not_allowed"),
+            ("last_name", "not_allowed"),
+        ]
+
+    def test_an_entity_may_need_the_cell_of_a_person(self) -> None:
+        assert faults(PERSON, cell_required=True) == [("cell", "required")]
+
+    def test_names(self) -> None:
+        assert (PERSON.name, MAILBOX.name) == ("Ann Bee", "Accounts payable")
+
+
+class RolesMachine(RuleBasedStateMachine):
+    """Random writes of roles: C2 holds after each, accepted or refused."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.roles = Roles()
+        self.both_ever = False
+        self.erased: set[str] = set()
+
+    @rule(wanted=st.dictionaries(st.sampled_from(IDS), st.frozensets(st.sampled_from(ROLES)), max_size=3))
+    def write(self, wanted: dict[str, frozenset[str]]) -> None:
+        before = self.roles
+        try:
+            after = give(before, wanted)
+        except Conflict as refusal:
+            role = refusal.details["role"]
+            gained = {one for one, named in wanted.items() if role in named}
+            would_be = (before.holders(role) - wanted.keys()) | gained
+            assert (refusal.code, len(would_be) > 5 or not would_be) in {
+                ("role_is_full", True),
+                ("role_needs_holder", True),
+            }
+            return
+        for contact_id in IDS:
+            assert after.of(contact_id) == wanted.get(contact_id, before.of(contact_id))
+        for role in ROLES:
+            if after.holders(role):
+                self.erased.discard(role)
+        self.roles = after
+
+    @rule(contact_id=st.sampled_from(IDS))
+    def erase(self, contact_id: str) -> None:
+        held = self.roles.of(contact_id)
+        self.roles = give(self.roles, {contact_id: frozenset()}, erasing=True)
+        assert self.roles.of(contact_id) == frozenset()
+        self.erased |= {role for role in held if not self.roles.holders(role)}
+
+    @invariant()
+    def never_more_than_five(self) -> None:
+        assert all(len(self.roles.holders(role)) <= 5 for role in ROLES)
+
+    @invariant()
+    def once_both_were_held_each_has_one_but_by_erasing(self) -> None:
+        self.both_ever = self.both_ever or all(self.roles.holders(role) for role in ROLES)
+        assert self.roles.both_held == self.both_ever
+        if self.both_ever:
+            assert all(self.roles.holders(role) or role in self.erased for role in ROLES)
+
+
+TestC2 = RolesMachine.TestCase
+
+
+class TestRefusals:
+    def test_a_sixth_is_refused_and_the_holders_are_named(self) -> None:
+        full = Roles(invoicing=frozenset(IDS[:5]))
+        with pytest.raises(Conflict) as refusal:
+            give(full, {IDS[5]: frozenset({"invoicing"})})
+        assert refusal.value.code == "role_is_full"
+        assert refusal.value.details == {"role": "invoicing", "holders": IDS[:5]}
+        assert [fault.field for fault in refusal.value.fields] == ["roles"]
+
+    def test_one_may_take_the_place_of_another_in_the_same_write(self) -> None:
+        full = Roles(frozenset(IDS[:5]), frozenset(IDS[:1]), True)
+        after = give(full, {IDS[0]: frozenset(), IDS[7]: BOTH})
+        assert after == Roles(frozenset([*IDS[1:5], IDS[7]]), frozenset([IDS[7]]), True)
+
+    def test_the_last_holder_may_leave_before_both_roles_were_held(self) -> None:
+        one = give(Roles(), {IDS[0]: frozenset({"invoicing"})})
+        assert not one.both_held
+        assert give(one, {IDS[0]: frozenset()}) == Roles()
+
+    def test_the_last_holder_may_not_leave_afterwards(self) -> None:
+        both = give(Roles(), {IDS[0]: BOTH})
+        assert both.both_held
+        with pytest.raises(Conflict) as refusal:
+            give(both, {IDS[0]: frozenset({"invoicing"})})
+        assert (refusal.value.code, refusal.value.details["role"]) == ("role_needs_holder", "accounts_payable")
+
+    def test_a_role_that_an_erasure_left_empty_stops_nothing(self) -> None:
+        empty = give(give(Roles(), {IDS[0]: BOTH}), {IDS[0]: frozenset()}, erasing=True)
+        assert empty == Roles(both_held=True)
+        assert give(empty, {IDS[1]: frozenset()}) == empty
+        assert give(empty, {IDS[1]: BOTH}).invoicing == {IDS[1]}
+
+
+class TestC4:
+    def test_those_roles_fit_that_have_room(self) -> None:
+        roles = Roles(frozenset(IDS[:5]), frozenset(IDS[:4]), True)
+        assert fitting(roles, IDS[8], ROLES) == {"accounts_payable"}
+        assert fitting(roles, IDS[8], ("invoicing",)) == frozenset()
+        assert fitting(Roles(), IDS[8], ("invoicing", "nonsense")) == {"invoicing"}
+
+    def test_an_inactive_contact_is_used_nowhere_and_remembers_its_roles(self) -> None:
+        used = replace(PERSON, billing_for=("b",), shipping_for=("c",), upstream={"first_name": "Ann"})
+        after = inactive(used, Roles(accounts_payable=frozenset({"con_1"})), LATER)
+        assert (after.status, after.billing_for, after.shipping_for) == ("inactive", (), ())
+        assert after.former_roles == ("accounts_payable",)
+        assert after.deleted_at == after.updated_at == LATER
+        assert (after.name, after.email, after.upstream) == (used.name, used.email, used.upstream)
+
+
+class TestC5:
+    def test_only_portal_users_are_refused_under_cost_center_billing(self) -> None:
+        for kind in ("staff", "api_key", "console", "system"):
+            check_self_service(kind, cost_center_billing=True)
+        check_self_service("portal_user", cost_center_billing=False)
+        with pytest.raises(Forbidden) as refusal:
+            check_self_service("portal_user", cost_center_billing=True)
+        assert refusal.value.code == "cost_center_billing"
