@@ -18,8 +18,6 @@ class Palette:
     brand: str
     on_brand: str
     """Text on the brand colour."""
-    brand_text: str
-    """The brand colour, darkened until it can be read on white."""
     tint: str
     """A breath of the brand colour, for a background under dark text."""
 
@@ -30,22 +28,13 @@ def palette(colour: str) -> Palette:
     on_brand = _WHITE if contrast(brand, _WHITE) >= READABLE else _BLACK
     if contrast(brand, on_brand) < READABLE:
         on_brand = max(((255, 255, 255), (0, 0, 0)), key=lambda candidate: contrast(brand, candidate))
-    return Palette(_text(brand), _text(on_brand), _text(_darkened(brand)), _text(_mixed(brand, _WHITE, 0.93)))
+    return Palette(_text(brand), _text(on_brand), _text(_mixed(brand, _WHITE, 0.93)))
 
 
 def contrast(first: Rgb, second: Rgb) -> float:
     """Return the contrast of two colours, from 1 to 21."""
     lighter, darker = sorted((_luminance(first), _luminance(second)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)
-
-
-def _darkened(colour: Rgb) -> Rgb:
-    for percent in range(0, 101, 4):
-        candidate = _mixed(colour, (0, 0, 0), percent / 100)
-        # Measured against the tint too, which is a little darker than white.
-        if contrast(candidate, _WHITE) >= READABLE and contrast(candidate, _mixed(colour, _WHITE, 0.93)) >= READABLE:
-            return candidate
-    return (0, 0, 0)
 
 
 def _mixed(first: Rgb, second: Rgb, share: float) -> Rgb:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -86,7 +86,9 @@ def _note(report: Report) -> None:
         logger.info("A notification about an email that is not here was ignored.")
         return
     state = store.load(rules.State, item)
-    after = rules.report(state, report.event)
+    # Of a mail whose recipients were erased, no report brings them back.
+    event = report.event if item.to or item.cc else replace(report.event, detail="", recipients=())
+    after = rules.report(state, event)
     if after == state:
         return
     write(item, after)

@@ -19,7 +19,6 @@ COMPLAINED = "complained"
 FAILED = "failed"
 UNKNOWN = "unknown"
 CAPTURED = "captured"
-STATUSES = (QUEUED, SENDING, SENT, DELIVERED, BOUNCED, COMPLAINED, FAILED, UNKNOWN, CAPTURED)
 
 LEASE = timedelta(minutes=2)
 """How long a claim holds. The functions that send live for one minute at most."""

@@ -128,7 +128,7 @@ def _claim(message: Message, claim_id: str) -> _Claimed | None:
     envelope = ses.Envelope(
         email_id=item.email_id,
         kind=item.kind,
-        sender_name=entity.sender_name or entity.name,
+        sender_name=texts.clean(entity.sender_name or entity.name),
         sender_email=entity.sender_email,
         reply_to=entity.reply_to,
         to=recipients.to,

@@ -11,8 +11,9 @@ from botocore.exceptions import ClientError
 from chalicelib.config import settings
 from chalicelib.duties import queue
 from chalicelib.mail import jobs, outbox, service, ses
+from chalicelib.mail.erasure import erase_emails
 from chalicelib.table import keys, store
-from chalicelib.table.items import EmailContentItem
+from chalicelib.table.items import EmailContentItem, EntityItem
 from tests.integration.mail.conftest import (
     CONTEXT,
     Provider,
@@ -234,6 +235,19 @@ def service_context(number: int) -> dict[str, Any]:
     return {"account_name": f"Account {number}", "contact_name": "Ana", "roles": []}
 
 
+def test_whatever_the_sender_is_called_the_mail_leaves(provider: Provider) -> None:
+    item = store.get(EntityItem, keys.entity("nordlicht"))
+    assert item is not None
+    item.sender_name = 'Eve" <eve@evil.example>\r\nBcc: victim@example.com' + "x" * 10_000
+    store.replace(item)
+    email_id = enqueue(context={**CONTEXT, "contact_name": "x\r\nBcc: a@b.example", "account_name": "<b>" * 10_000})
+    assert work() == []
+    assert email(email_id).status == "sent"
+    sender = provider.taken[0]["FromEmailAddress"]
+    assert sender.endswith("<billing@nordlicht.example>")
+    assert sender.startswith('"Eve\\" <eve@evil.example> Bcc: victim@example.com')
+
+
 def test_a_message_that_is_not_ours_fails_alone(provider: Provider) -> None:
     email_id = enqueue()
     records = [{"messageId": "strange", "body": "{}"}, *received(settings().bulk_mail_queue_url)]
@@ -280,6 +294,21 @@ def test_a_report_that_comes_before_our_own_note_is_kept(provider: Provider, mon
     assert (found.status, found.reason) == ("bounced", "permanent")
     assert found.message_id
     assert duties() == []
+
+
+def test_a_report_does_not_bring_back_who_was_erased(provider: Provider, time: Time) -> None:
+    email_id = enqueue(contact_id="con_1")
+    work()
+    report(email_id, "Send")
+    erase_emails("acme", "con_1", "ana@acme.example", time.now)
+    for _ in range(2):
+        report(
+            email_id, "Delivery", delivery={"recipients": ["ana@acme.example"], "smtpResponse": "250 ana@acme.example"}
+        )
+    found = service.get_email("acme", email_id)[0]
+    assert found.status == "delivered"
+    assert "ana@" not in str(found)
+    assert len(found.events) == 2
 
 
 def test_a_report_about_an_unknown_mail_is_ignored(deployment: None) -> None:
