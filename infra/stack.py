@@ -142,14 +142,18 @@ class Stack:
             )
         return ""
 
-    def logs(self) -> str:
-        """Return what all functions logged, for the message of a failed assertion."""
-        functions = (
-            name
-            for name, resource in self.template["Resources"].items()
-            if resource["Type"] == "AWS::Serverless::Function"
-        )
-        return "\n".join(f"--- {name}\n{text}" for name in functions if (text := self.logs_of(name)))
+    def logs(self, lines: int = 30) -> str:
+        """Return the last ``lines`` that each function logged, for the message of a failed assertion."""
+        told: list[str] = []
+        for name, resource in self.template["Resources"].items():
+            if resource["Type"] == "AWS::Serverless::Function":
+                own = [
+                    line
+                    for line in self.logs_of(name).splitlines()
+                    if not line.startswith(("START ", "END ", "REPORT "))
+                ]
+                told.extend([f"--- {name}", *own[-lines:]] if own else [])
+        return "\n".join(told)
 
 
 @dataclass
@@ -172,6 +176,10 @@ class Cloud:
     def resource(self, service: str) -> Any:
         """Return boto3's resource of ``service`` with the rights of the account's owner."""
         return self._session.resource(service, endpoint_url=self.url)
+
+    def put(self, url: str, content: bytes, headers: dict[str, str]) -> int:
+        """Send a file to a presigned address, as a caller of the API does, and return the status."""
+        return _open(urllib.request.Request(url, data=content, method="PUT", headers=headers)).status
 
     def verify_sender(self, domain: str) -> None:
         """Let SES accept mail from addresses of ``domain``, as the vendor does once for each sender."""

@@ -132,6 +132,41 @@ def a_contact_is_erased_for_good(stack: Stack) -> None:
     assert stack.invoke("ReplayErasures", {})["would_begin"] == []
 
 
+def a_file_is_imported(stack: Stack) -> None:
+    mapping = {
+        "kinds": [
+            {
+                "kind": "accounts",
+                "fields": {
+                    "account_id": "Id",
+                    "name": "Name",
+                    "entity_id": {"constant": "northwind"},
+                    "currency": {"constant": "EUR"},
+                },
+            }
+        ]
+    }
+    content = "Id,Name\nblume,Blume & Töchter\n,Nobody\n".encode()
+    made = stack.call("POST", "/v1/imports", {"mapping": mapping, "dry_run": False, "size": len(content)})
+    assert made.status == 202, made.text
+    upload, path = made.json["upload"], f"/v1/imports/{made.json['import_id']}"
+    assert stack.cloud.put(upload["url"], content, upload["headers"]) == 200
+    started = stack.call("POST", f"{path}/start")
+    assert started.status == 202, started.text
+    assert eventually(lambda: stack.call("GET", path).json["status"] in ("finished", "failed"))
+    done = stack.call("GET", path).json
+    assert done["counts"]["accounts"]["created"] == 1, done
+    assert [refusal["line"] for refusal in done["refusals"]] == [3]
+    assert stack.call("GET", "/v1/accounts/blume").json["name"] == "Blume & Töchter"
+    # The console function imports what lies in the bucket; here, without confirmation, it only tells.
+    stack.cloud.client("s3").put_object(Bucket=stack.outputs["BucketName"], Key="imports/again.csv", Body=content)
+    told = stack.invoke("ImportFile", {"key": "imports/again.csv", "mapping": mapping})
+    assert told.get("import_id"), told
+    asked = {"import_id": told["import_id"]}
+    assert eventually(lambda: stack.invoke("ImportFile", asked)["status"] in ("finished", "failed"))
+    assert stack.invoke("ImportFile", asked)["counts"]["accounts"]["unchanged"] == 1
+
+
 JOURNEY: tuple[Callable[[Stack], None], ...] = (
     the_api_answers,
     a_key_is_made_in_the_console,
@@ -140,6 +175,7 @@ JOURNEY: tuple[Callable[[Stack], None], ...] = (
     the_queue_function_mails_the_contact_once,
     an_overdue_duty_is_swept_to_its_queue,
     a_contact_is_erased_for_good,
+    a_file_is_imported,
 )
 
 
