@@ -37,7 +37,7 @@ def test_own_ids_have_their_prefix_and_form() -> None:
     assert is_own_id(CONTACT, made)
     for other in (made.lower(), made + "0", made[:-1], made.replace("con_", "eml_"), made[:-1] + "U", made + "\n", ""):
         assert not is_own_id(CONTACT, other)
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="is not an id"):
             time_of_id(CONTACT, other)
 
 

@@ -1,0 +1,19 @@
+from collections.abc import Iterator
+
+import pytest
+
+from chalicelib.entities.service import forget_entities
+from tests.aws import aws
+from tests.integration.service import Service
+
+__all__ = ["aws"]
+
+
+@pytest.fixture
+def service(aws: None) -> Iterator[Service]:
+    """A deployment with the issuing entity acme, and a caller who may do everything."""
+    forget_entities()
+    made = Service.start()
+    made.entity()
+    yield made
+    forget_entities()
