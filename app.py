@@ -10,6 +10,8 @@ from chalicelib.contacts import api as contacts_api
 from chalicelib.contacts import jobs as contacts_jobs
 from chalicelib.duties import jobs as duties_jobs
 from chalicelib.entities import api as entities_api
+from chalicelib.imports import api as imports_api
+from chalicelib.imports import jobs as imports_jobs
 from chalicelib.mail import api as mail_api
 from chalicelib.mail import jobs as mail_jobs
 
@@ -22,8 +24,10 @@ app.register(bill_groups_api.routes)
 app.register(contacts_api.routes)
 app.register(audit_api.routes)
 app.register(mail_api.routes)
+app.register(imports_api.routes)
 
 app.register_blueprint(access_jobs.jobs)
 app.register_blueprint(contacts_jobs.jobs)
 app.register_blueprint(duties_jobs.jobs)
+app.register_blueprint(imports_jobs.jobs)
 app.register_blueprint(mail_jobs.jobs)

@@ -194,6 +194,7 @@ class BillGroupItem(Item, discriminator="bill_group"):
     shipping_contact_id = UnicodeAttribute(null=True)
     invoicing_contact_ids: Any = JSONAttribute(default=list)
     accounts_payable_contact_ids: Any = JSONAttribute(default=list)
+    portal_token = UnicodeAttribute(null=True)
     upstream: Any = JSONAttribute(default=dict)
 
 
@@ -252,9 +253,15 @@ class ContactRolesItem(Item, discriminator="contact_roles"):
 
 
 class ContactAddressItem(Item, discriminator="contact_address"):
-    """Says which active contact of the account has this email (C3)."""
+    """Says which active contact of the account has this email (C3), and what it may do at bill groups.
+
+    Access goes with the address: whoever deletes the contact or changes its email ends it in the same write.
+    """
 
     contact_id = UnicodeAttribute()
+    access: Any = JSONAttribute(default=dict)
+    """Bill group id: {"permissions": […], "starts_at": instant}."""
+    user_name = UnicodeAttribute(null=True)
 
 
 class ContactExternalIdItem(Item, discriminator="contact_external_id"):
@@ -349,6 +356,100 @@ class DutyItem(Item, discriminator="duty"):
     correlation_id = UnicodeAttribute()
 
 
+class AccessItem(Item, discriminator="access"):
+    """What one domain may do at a bill group: its rule, or the rules of its addresses; and who is denied (A1)."""
+
+    bill_group_id = UnicodeAttribute()
+    account_id = UnicodeAttribute()
+    domain = UnicodeAttribute()
+    domain_rule: Any = JSONAttribute(null=True)
+    addresses: Any = JSONAttribute(default=dict)
+    denied: Any = JSONAttribute(default=dict)
+
+
+class AccessPointerItem(Item, discriminator="access_pointer"):
+    """Leads a sign-in from an address or a domain to a bill group that may admit it."""
+
+    bill_group_id = UnicodeAttribute()
+    account_id = UnicodeAttribute()
+
+
+class PortalLinkItem(Item, discriminator="portal_link"):
+    """Leads from a portal link to its bill group (A3). It is not a credential."""
+
+    bill_group_id = UnicodeAttribute()
+    account_id = UnicodeAttribute()
+
+
+class FlowItem(Item, discriminator="flow"):
+    """An attempt to sign in by email (A4): secrets are hashed, made when the mail is claimed."""
+
+    flow_id = UnicodeAttribute()
+    kind = UnicodeAttribute()
+    email = UnicodeAttribute()
+    bill_group_id = UnicodeAttribute(null=True)
+    created_at = InstantAttribute()
+    ends_at = InstantAttribute()
+    link_hash = UnicodeAttribute(null=True)
+    code_hash = UnicodeAttribute(null=True)
+    tries = NumberAttribute(default=0)
+    bill_groups: Any = JSONAttribute(default=list)
+    used_at = InstantAttribute(null=True)
+
+
+class SessionItem(Item, discriminator="session"):
+    """A signed-in browser or API client (A8); only the hash of its token is kept."""
+
+    session_id = UnicodeAttribute()
+    kind = UnicodeAttribute()
+    email = UnicodeAttribute()
+    bill_groups: Any = JSONAttribute(default=list)
+    """Pairs of bill group id and account id that admitted the person at sign-in; grants are read afresh."""
+    origin = UnicodeAttribute()
+    client = UnicodeAttribute(null=True)
+    created_at = InstantAttribute()
+    last_seen_at = InstantAttribute()
+    ends_at = InstantAttribute()
+    preview: Any = JSONAttribute(null=True)
+
+
+class IdentityItem(Item, discriminator="identity"):
+    """What holds for a person whatever their access is: sessions from before this instant are over."""
+
+    sessions_not_before = InstantAttribute()
+
+
+class UserNameItem(Item, discriminator="user_name"):
+    """A user name and its password (A6)."""
+
+    user_name = UnicodeAttribute()
+    account_id = UnicodeAttribute()
+    contact_id = UnicodeAttribute()
+    email = UnicodeAttribute()
+    password_hash = UnicodeAttribute(null=True)
+    temporary_hash = UnicodeAttribute(null=True)
+    temporary_until = InstantAttribute(null=True)
+    failures = NumberAttribute(default=0)
+    not_before = InstantAttribute(null=True)
+    changed_at = InstantAttribute(null=True)
+
+
+class StaffItem(Item, discriminator="staff"):
+    """One of the vendor's people."""
+
+    email = UnicodeAttribute()
+    name = UnicodeAttribute()
+    role = UnicodeAttribute()
+    status = UnicodeAttribute()
+    created_at = InstantAttribute()
+
+
+class LimitItem(Item, discriminator="limit"):
+    """When something happened that is limited, newest last."""
+
+    instants: Any = JSONAttribute(default=list)
+
+
 class ApiKeyItem(Item, discriminator="api_key"):
     """An API key (A11); only the hash of its secret is kept."""
 
@@ -373,18 +474,32 @@ class ImportItem(Item, discriminator="import"):
     """An import: what it is to read, how far it is, and what it found."""
 
     import_id = UnicodeAttribute()
-    kind = UnicodeAttribute()
     status = UnicodeAttribute()
-    format = UnicodeAttribute()
     mapping: Any = JSONAttribute(default=dict)
     dry_run = BooleanAttribute(default=True)
     mail = BooleanAttribute(default=False)
     actor: Any = JSONAttribute(default=dict)
+    correlation_id = UnicodeAttribute()
+    source = UnicodeAttribute()
+    """Where in the bucket the file is."""
+    size = NumberAttribute(null=True)
+    etag = UnicodeAttribute(null=True)
     created_at = InstantAttribute()
     started_at = InstantAttribute(null=True)
     finished_at = InstantAttribute(null=True)
+    lease_id = UnicodeAttribute(null=True)
     lease_until = InstantAttribute(null=True)
+    attempts = NumberAttribute(default=0)
+    """Runs since the last progress."""
     next_row = NumberAttribute(default=0)
+    """Where a run goes on."""
+    rows_read = NumberAttribute(default=0)
+    """How far the present run is; of a dry run that dies, this is lost."""
     counts: Any = JSONAttribute(default=dict)
     refusals: Any = JSONAttribute(default=list)
+    warnings: Any = JSONAttribute(default=list)
+    parts: Any = JSONAttribute(default=list)
+    """Where in the bucket all refusals and warnings so far are."""
+    rehearsal = UnicodeAttribute(null=True)
+    """Where in the bucket the rows are that a dry run would have written."""
     reason = UnicodeAttribute(null=True)

@@ -1,0 +1,168 @@
+"""Imports over HTTP."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from chalicelib.access import rules as permissions
+from chalicelib.access.rules import Principal
+from chalicelib.api import Listing, Reply, Request, Routes, View
+from chalicelib.errors import Forbidden
+from chalicelib.imports import rules, service
+from chalicelib.imports.inputs import ImportBody, Mapping, StartBody
+from chalicelib.imports.kinds import KINDS
+from chalicelib.imports.rules import Import
+
+routes = Routes("imports")
+
+
+class FindingView(View):
+    """Why something of a row was refused, or what is to be warned of."""
+
+    line: int = Field(description="Where in the file the row begins, from 1; 0 where it is about the whole file.")
+    kind: str
+    field: str
+    column: str = Field(description="The columns that the field came of.")
+    code: str = Field(description="Stable; for programs.")
+    message: str = Field(description="For people; says the way out.")
+
+
+class ImportListed(View):
+    """An import."""
+
+    import_id: str
+    status: Literal["waiting_for_upload", "queued", "running", "finished", "failed", "expired"]
+    dry_run: bool
+    mail: bool
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    rows_read: int
+    counts: dict[str, dict[str, int]] = Field(
+        description="Rows read and refused; of each kind what was created, changed, unchanged and refused."
+    )
+    reason: str | None = Field(description="Why it failed.")
+
+
+class ResultsView(View):
+    """Addresses of JSON Lines files, good for 15 minutes; null where there is nothing to tell."""
+
+    refusals: str | None
+    warnings: str | None
+
+
+class ImportView(ImportListed):
+    """An import, and what it found."""
+
+    refusals: list[FindingView] = Field(description=f"The first {rules.TOLD_AT_ONCE}; `results` leads to all.")
+    warnings: list[FindingView] = Field(description=f"The first {rules.TOLD_AT_ONCE}; `results` leads to all.")
+    results: ResultsView
+
+
+class UploadView(View):
+    """Where and how to send the file."""
+
+    url: str
+    method: Literal["PUT"]
+    headers: dict[str, str] = Field(description="To be sent along.")
+    expires_at: datetime
+
+
+class ImportMade(ImportListed):
+    """An import, and where to send its file."""
+
+    upload: UploadView | None = Field(description="Null once the file is not waited for any more.")
+
+
+def _fields(request: Request[Any, Any], found: Import) -> dict[str, Any]:
+    told = {name: getattr(found, name) for name in ImportListed.model_fields}
+    return {**told, "status": found.state(request.call.now)}
+
+
+def _view(request: Request[Any, Any], found: Import) -> ImportView:
+    addresses = service.results(found)
+    return ImportView(
+        **_fields(request, found),
+        refusals=[FindingView(**vars(one)) for one in found.refusals],
+        warnings=[FindingView(**vars(one)) for one in found.warnings],
+        results=ResultsView(refusals=addresses.get("refusals"), warnings=addresses.get("warnings")),
+    )
+
+
+def _made(request: Request[Any, Any], found: Import) -> ImportMade:
+    url = service.upload_address(found)
+    upload = None
+    if url is not None:
+        headers = {"Content-Length": str(found.size)} if found.size is not None else {}
+        expires_at = request.call.now + rules.UPLOAD_LASTS
+        upload = UploadView(url=url, method="PUT", headers=headers, expires_at=expires_at)
+    return ImportMade(**_fields(request, found), upload=upload)
+
+
+def _rebuild(request: Request[Any, Any]) -> Reply:
+    return Reply(_made(request, service.get_import(request.path["import_id"])))
+
+
+def _check_permission(principal: Principal, mapping: Mapping) -> None:
+    """Raise Forbidden when the caller could not write by itself what the import is to write."""
+    for wanted in mapping.kinds:
+        kind = KINDS.get(wanted.kind)
+        if kind is not None and not permissions.permits(principal, kind.may):
+            raise Forbidden("forbidden", f"To import {kind.name}, use a key that may write them.")
+
+
+@routes.get("/v1/imports", may="imports.read", returns={200: Listing[ImportListed]}, paged=True)
+def list_imports(request: Request[None, None]) -> Reply:
+    """List the imports, newest first."""
+    found, after = service.list_imports(request.page.after, request.page.limit)
+    return Reply(Listing(items=[ImportListed(**_fields(request, one)) for one in found]), after=after)
+
+
+@routes.get("/v1/imports/{import_id}", may="imports.read", returns={200: ImportView})
+def get_import(request: Request[None, None]) -> Reply:
+    """Read how far an import is and what it found."""
+    return Reply(_view(request, service.get_import(request.path["import_id"])))
+
+
+@routes.post(
+    "/v1/imports",
+    may="imports.write",
+    body=ImportBody,
+    returns={202: ImportMade},
+    raises=("invalid_mapping",),
+    replay=_rebuild,
+)
+def create_import(request: Request[ImportBody, None]) -> Reply:
+    """Make an import: send its file to the upload address, then start it.
+
+    The mapping says how columns become fields; docs/imports.md explains it. Nothing is written unless `dry_run` is
+    false, here or at the start, and nobody is mailed unless `mail` is true.
+    """
+    body = request.body
+    _check_permission(request.principal, body.mapping)
+    made = service.create_import(request.call, body.mapping, dry_run=body.dry_run, mail=body.mail, size=body.size)
+    return Reply(_made(request, made), status=202)
+
+
+@routes.post(
+    "/v1/imports/{import_id}/start",
+    may="imports.write",
+    body=StartBody,
+    body_optional=True,
+    returns={202: ImportView},
+    raises=(
+        "upload_missing",
+        "import_is_running",
+        "import_is_finished",
+        "import_is_failed",
+        "import_is_expired",
+        "invalid",
+    ),
+    replay=get_import,
+)
+def start_import(request: Request[StartBody, None]) -> Reply:
+    """Start an import whose file has been sent. A finished dry run is confirmed by `dry_run` false."""
+    body: StartBody | None = request.body
+    started = service.start_import(request.call, request.path["import_id"], body.dry_run if body else None)
+    return Reply(_view(request, started), status=202)

@@ -1,0 +1,238 @@
+"""What callers send of imports: above all the mapping, which says how a file's columns become fields."""
+
+import codecs
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from chalicelib.fields import Body, Country, Currency, LocaleTag
+from chalicelib.imports.rules import LARGEST_FILE
+
+_ENCODING = re.compile(
+    r"ascii|utf-(8|16|16-le|16-be|32)|iso8859-\d+|cp\d+|koi8-[rtu]|mac-[a-z]+|shift_jis|euc_(jp|kr)|gb18030|gbk|big5"
+)
+PLACEHOLDER = re.compile(r"{([^{}]+)}")
+SOURCES = ("column", "template", "constant", "first_of")
+CONVERSIONS = ("boolean", "country", "date", "list", "minor_units", "phone")
+
+
+def _encoding(value: str) -> str:
+    try:
+        name = codecs.lookup(value).name
+    except (LookupError, ValueError):
+        name = ""
+    if not _ENCODING.fullmatch(name):
+        raise PydanticCustomError("bad_encoding", "Send the name of an encoding, such as utf-8 or cp1252.")
+    return name
+
+
+def _delimiter(value: str) -> str:
+    if value in '"\r\n\x00':
+        raise PydanticCustomError("bad_delimiter", "A quote or the end of a line cannot divide columns.")
+    return value
+
+
+def _directives(value: str) -> str:
+    if not re.fullmatch(r"(?:%[YymdBbjHMSfIpz%]|[^%\x00])+", value) or "%" not in value:
+        raise PydanticCustomError(
+            "bad_date_format", "Write the form of a date with %Y, %y, %m, %d, %B, %b, %H, %M, %S, such as %d.%m.%Y."
+        )
+    return value
+
+
+def _template(value: str) -> str:
+    if not PLACEHOLDER.search(value) or set("{}") & set(PLACEHOLDER.sub("", value)):
+        raise PydanticCustomError("bad_template", "Name columns in braces, such as customer-{Number}.")
+    return value
+
+
+Text = Annotated[str, StringConstraints(max_length=300)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Names = Annotated[list[Name], Field(min_length=1, max_length=10)]
+Template = Annotated[Text, AfterValidator(_template)]
+DateFormat = Annotated[str, StringConstraints(min_length=2, max_length=40), AfterValidator(_directives)]
+Words = Annotated[list[Text], Field(min_length=1, max_length=20)]
+Constant = Text | bool | int | list[Text] | None
+
+
+class Lookup(Body):
+    """A table from the words of the file to ours."""
+
+    values: dict[Text, Text] = Field(min_length=1, max_length=1000)
+    default: Text | None = Field(default=None, description="What stands for any other word.")
+    otherwise: Literal["bad", "keep"] = Field(
+        default="bad", description="Without a default: whether another word is bad (see `on_bad`) or kept as it is."
+    )
+    ignore_case: bool = False
+
+
+class Amounts(Body):
+    """How amounts are written that become integers of minor units (ISO 4217)."""
+
+    currency: Currency | None = None
+    currency_column: Name | None = None
+    decimal_separator: Literal[".", ","] = "."
+    group_separator: Literal[",", ".", " ", "'"] | None = None
+
+    @model_validator(mode="after")
+    def _one_currency(self) -> Self:
+        if (self.currency is None) == (self.currency_column is None):
+            raise PydanticCustomError("required", "Name the currency, or the column that holds it.")
+        if self.group_separator == self.decimal_separator:
+            raise PydanticCustomError("bad_separator", "Groups and decimals cannot have the same separator.")
+        return self
+
+
+class Phones(Body):
+    """Whose national phone numbers are meant where a number comes without its country code."""
+
+    region: Country | None = None
+    region_column: Name | None = Field(default=None, description="Holds the name or the code of a country.")
+
+
+class Countries(Body):
+    """Names or two-letter codes of countries, which become codes (ISO 3166-1)."""
+
+    language: LocaleTag = Field(default="en", description="Of the names.")
+
+
+class Booleans(Body):
+    """The words for true and false, compared without regard to case."""
+
+    true: Words = Field(default=["true", "yes", "1"])
+    false: Words = Field(default=["false", "no", "0"])
+
+
+class Lists(Body):
+    """Several values in one column."""
+
+    separator: Annotated[str, StringConstraints(min_length=1, max_length=5)] = ","
+
+
+class Source(Body):
+    """Where a value comes from: exactly one of these."""
+
+    column: Name | Names | None = Field(default=None, description="Several are joined; empty ones are left out.")
+    separator: Annotated[str, StringConstraints(max_length=5)] = Field(default=" ", description="Of joined columns.")
+    template: Template | None = Field(default=None, description="Empty when any column that it names is empty.")
+    constant: Constant = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if len(self.model_fields_set & set(SOURCES)) != 1:
+            raise PydanticCustomError("required", "Name one source: a column, a template or a constant.")
+        return self
+
+    def read_columns(self) -> tuple[str, ...]:
+        """Return the columns whose texts make the value, in order."""
+        if self.template is not None:
+            return tuple(PLACEHOLDER.findall(self.template))
+        if self.column is None:
+            return ()
+        return (self.column,) if isinstance(self.column, str) else tuple(self.column)
+
+
+class FieldMapping(Source):
+    """How one field gets its value: a source, then at most one lookup, then at most one conversion."""
+
+    first_of: Annotated[list[Source], Field(min_length=1, max_length=5)] | None = Field(
+        default=None, description="The first of these sources that is not empty."
+    )
+    name_part: Literal["first", "last"] | None = Field(
+        default=None, description="Of a whole name. The last word, or what stands before a comma, is the last name."
+    )
+    lookup: Lookup | None = None
+    boolean: Booleans | None = None
+    country: Countries | None = None
+    date: DateFormat | Annotated[list[DateFormat], Field(min_length=1, max_length=10)] | None = None
+    list: Lists | None = None
+    minor_units: Amounts | None = None
+    phone: Phones | None = None
+    empty: Literal["absent", "clear", "refuse"] = Field(
+        default="absent", description="What an empty value means: unchanged, cleared, or a refusal."
+    )
+    on_bad: Literal["refuse", "drop"] = Field(
+        default="refuse", description="What to do with a bad value: refuse the row, or warn and leave the field out."
+    )
+
+    @model_validator(mode="after")
+    def _one_conversion(self) -> Self:
+        if sum(getattr(self, name) is not None for name in CONVERSIONS) > 1:
+            raise PydanticCustomError("too_many", "Only one conversion is possible.")
+        return self
+
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns that the value comes of, helpers included."""
+        found = [*self.read_columns(), *(name for source in self.first_of or () for name in source.read_columns())]
+        helpers = (self.minor_units and self.minor_units.currency_column, self.phone and self.phone.region_column)
+        return tuple(dict.fromkeys([*found, *(name for name in helpers if name)]))
+
+
+class Condition(Body):
+    """Which rows a kind is made of: those where the column is not empty, or holds one of the words."""
+
+    column: Name
+    one_of: Words | None = None
+
+
+def _short_form(value: Any) -> Any:
+    return {"column": value} if isinstance(value, str) else value
+
+
+class KindMapping(Body):
+    """What each row makes of one kind of thing."""
+
+    kind: Name
+    only_if: Condition | None = None
+    fields: dict[
+        Name,
+        Annotated[FieldMapping, BeforeValidator(_short_form, json_schema_input_type=Name | FieldMapping)],
+    ] = Field(min_length=1, max_length=100, description="By field; `billing_address.city` is within a field.")
+
+
+class Mapping(Body):
+    """How a file becomes accounts and so on. Each row makes each of the kinds, in their order."""
+
+    format: Literal["csv", "json_lines"] = "csv"
+    encoding: Annotated[str, StringConstraints(max_length=40), AfterValidator(_encoding)] = "utf-8"
+    delimiter: Annotated[
+        str, StringConstraints(min_length=1, max_length=1), AfterValidator(_delimiter), Field(description="Of CSV.")
+    ] = ","
+    kinds: list[KindMapping] = Field(min_length=1, max_length=10)
+
+
+class ImportBody(Body):
+    """An import to be made."""
+
+    mapping: Mapping
+    dry_run: bool = Field(default=True, description="Decide everything and write nothing.")
+    mail: bool = Field(default=False, description="Mail the contacts as if each change were made one by one.")
+    size: int | None = Field(
+        default=None, ge=1, le=LARGEST_FILE, description="Of the file, in bytes. The upload must then have it exactly."
+    )
+
+
+class StartBody(Body):
+    """How an import is to be started."""
+
+    dry_run: bool | None = Field(
+        default=None, description="Absent: as it was made. A finished dry run is confirmed by false."
+    )
+
+
+class FileBody(Body):
+    """A file that is in the bucket already, to be imported from the console."""
+
+    key: Annotated[str, StringConstraints(pattern=r"^imports/[^\x00-\x1f]{1,900}$")]
+    mapping: Mapping
+    confirm: bool = False
+    mail: bool = False
+
+
+class KnownImportBody(Body):
+    """An import that was made before, to be looked at or, once its dry run has finished, confirmed."""
+
+    import_id: Annotated[str, StringConstraints(max_length=40)]
+    confirm: bool = False

@@ -1,0 +1,222 @@
+"""What can be imported: one entry a kind. Each goes through the models and use cases that the API uses."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+
+from chalicelib.accounts import service as accounts
+from chalicelib.accounts.inputs import AccountBody
+from chalicelib.accounts.rules import Override
+from chalicelib.bill_groups import service as bill_groups
+from chalicelib.bill_groups import subscriptions
+from chalicelib.bill_groups.inputs import BillGroupBody, SubscriptionBody
+from chalicelib.call import Call
+from chalicelib.contacts.inputs import ContactBody
+from chalicelib.entities import service as entities
+from chalicelib.entities.inputs import EntityBody
+from chalicelib.errors import Conflict, FieldError, Invalid, NotFound
+from chalicelib.fields import Body, Email, ShortText, VendorId
+from chalicelib.imports import contacts
+
+CREATED, CHANGED, UNCHANGED = "created", "changed", "unchanged"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one thing, and what the import should warn of."""
+
+    done: str
+    notes: tuple[FieldError, ...] = ()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of thing that rows can make."""
+
+    name: str
+    may: str
+    """The operation that whoever imports these must be permitted."""
+    row: type[Body]
+    """What a row must give: the body of the API and the ids of its path."""
+    needs: tuple[tuple[str, ...], ...]
+    """Of each group of fields, the mapping must give at least one."""
+    identities: Callable[[Any], tuple[str, ...]]
+    """Names under which no two rows of a file may say different things."""
+    write: Callable[[Call, Any], Outcome]
+
+
+class EntityRow(EntityBody):
+    """An issuing entity in a row."""
+
+    entity_id: VendorId
+
+
+class AccountRow(AccountBody):
+    """An account in a row."""
+
+    account_id: VendorId
+
+
+class ContactReference(Body):
+    """A contact of the account, by the billing system's id or by email."""
+
+    external_id: ShortText | None = None
+    email: Email | None = None
+
+    @model_validator(mode="after")
+    def _named(self) -> "ContactReference":
+        if self.external_id is None and self.email is None:
+            raise PydanticCustomError("required", "Name the contact by its external id or its email.")
+        return self
+
+
+class BillGroupRow(BillGroupBody):
+    """A bill group in a row."""
+
+    bill_group_id: VendorId
+    billing_contact: ContactReference | None = None
+    shipping_contact: ContactReference | None = None
+
+
+class ContactRow(ContactBody):
+    """A contact in a row."""
+
+    account_id: VendorId
+
+
+class SubscriptionRow(SubscriptionBody):
+    """A subscription in a row."""
+
+    bill_group_id: VendorId
+    subscription_id: VendorId
+
+
+def _outcome(created: bool, changed: bool, overrides: tuple[Override, ...] = ()) -> Outcome:
+    notes = tuple(
+        FieldError(
+            override.field,
+            "overridden",
+            "This was changed here, and is now replaced by the new value that the file brings.",
+        )
+        for override in overrides
+    )
+    return Outcome(CREATED if created else CHANGED if changed else UNCHANGED, notes)
+
+
+def _without(row: Body, *names: str) -> dict[str, Any]:
+    return {name: value for name, value in row.given().items() if name not in names}
+
+
+def _write_entity(call: Call, row: EntityRow) -> Outcome:
+    written = entities.put_entity(call, row.entity_id, _without(row, "entity_id"))
+    return _outcome(written.created, written.changed)
+
+
+def _write_account(call: Call, row: AccountRow) -> Outcome:
+    written = accounts.put_account(call, row.account_id, _without(row, "account_id"))
+    return _outcome(written.created, written.changed, written.overrides)
+
+
+def _write_bill_group(call: Call, row: BillGroupRow) -> Outcome:
+    references = ("billing_contact", "shipping_contact")
+    given = _without(row, "bill_group_id", *references)
+    for name in references:
+        if name in row.model_fields_set:
+            given[f"{name}_id"] = _referred(row, name, getattr(row, name))
+    written = bill_groups.put_bill_group(call, row.bill_group_id, given)
+    return _outcome(written.created, written.changed, written.overrides)
+
+
+def _referred(row: BillGroupRow, name: str, reference: ContactReference | None) -> str | None:
+    if reference is None:
+        return None
+    if row.account_id is None:
+        raise Invalid.field("account_id", "required", "A contact is found within its account. Map the account too.")
+    found = contacts.find(row.account_id, reference.external_id, reference.email)
+    if found is None:
+        raise Invalid.field(name, "unknown_contact", "The account has no such contact. Import contacts before it.")
+    return found
+
+
+def _write_contact(call: Call, row: ContactRow) -> Outcome:
+    given = {name: value for name, value in row.details().items() if name != "account_id"}
+    roles = None if row.roles is None else frozenset(row.roles)
+    try:
+        written = contacts.write(call, row.account_id, given, roles)
+    except NotFound:
+        raise _unknown("account_id") from None
+    except Conflict as refusal:
+        if refusal.code != "contact_is_inactive":
+            raise
+        note = FieldError("", refusal.code, "This contact was deleted here. It stays so; restore it by hand.")
+        return Outcome(UNCHANGED, (note,))
+    return _outcome(written.created, written.read.changed, written.read.overrides)
+
+
+def _write_subscription(call: Call, row: SubscriptionRow) -> Outcome:
+    try:
+        written = subscriptions.put_subscription(
+            call, row.bill_group_id, row.subscription_id, _without(row, "bill_group_id", "subscription_id")
+        )
+    except NotFound:
+        raise _unknown("bill_group_id") from None
+    return _outcome(written.created, written.changed)
+
+
+def _unknown(field: str) -> Invalid:
+    return Invalid.field(field, "unknown", "There is no such thing. Import it first, or correct the id.")
+
+
+def _contact_identities(row: ContactRow) -> tuple[str, ...]:
+    named = (("external_id", row.external_id), ("email", row.email))
+    return tuple(f"{row.account_id} {field} {value}" for field, value in named if value is not None)
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "entities",
+            "entities.write",
+            EntityRow,
+            (("entity_id",),),
+            lambda row: (row.entity_id,),
+            _write_entity,
+        ),
+        Kind(
+            "accounts",
+            "accounts.write",
+            AccountRow,
+            (("account_id",),),
+            lambda row: (row.account_id,),
+            _write_account,
+        ),
+        Kind(
+            "contacts",
+            "contacts.write",
+            ContactRow,
+            (("account_id",), ("external_id", "email")),
+            _contact_identities,
+            _write_contact,
+        ),
+        Kind(
+            "bill_groups",
+            "bill_groups.write",
+            BillGroupRow,
+            (("bill_group_id",),),
+            lambda row: (row.bill_group_id,),
+            _write_bill_group,
+        ),
+        Kind(
+            "subscriptions",
+            "subscriptions.write",
+            SubscriptionRow,
+            (("bill_group_id",), ("subscription_id",)),
+            lambda row: (f"{row.bill_group_id} {row.subscription_id}",),
+            _write_subscription,
+        ),
+    )
+}

@@ -1,0 +1,201 @@
+"""Reading rows from a file, one at a time, each with the line at which it begins."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import IO, Any, NoReturn, cast
+
+from chalicelib.errors import FieldError
+from chalicelib.imports.mapping import Plan
+from chalicelib.imports.rules import LONGEST_ROW
+
+_LONGEST_NUMBER = 40
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: its values by column, or why it cannot be read."""
+
+    line: int
+    values: dict[str, Any]
+    fault: FieldError | None = None
+
+
+class Unreadable(Exception):
+    """The file cannot be read (any further); ``faults`` says why, for fields of the mapping where they are wrong."""
+
+    def __init__(self, message: str, *, line: int = 0, faults: tuple[FieldError, ...] = ()) -> None:
+        """Keep the sentence, the line and the faults."""
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.faults = faults
+
+
+class _RowTooLong(Exception):
+    """One line is too long; the next one can be read."""
+
+
+class _Lines:
+    """The lines of a file, counted, as ``csv`` wants them: with their ends."""
+
+    def __init__(self, file: io.TextIOWrapper) -> None:
+        self._file = file
+        self.number = 0
+        self.length_of_row = 0
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = self._file.readline(LONGEST_ROW + 1)
+        if not line:
+            raise StopIteration
+        self.number += 1
+        begins_row = self.length_of_row == 0
+        self.length_of_row += len(line)
+        if self.length_of_row <= LONGEST_ROW:
+            return line
+        quotes = line.count('"')
+        while not line.endswith(("\n", "\r")) and (line := self._file.readline(LONGEST_ROW)):
+            quotes += line.count('"')
+        if begins_row and quotes % 2 == 0:
+            raise _RowTooLong
+        raise Unreadable(
+            f"A row that ends at line {self.number} or later has more than {LONGEST_ROW // 1024} KiB. "
+            "Perhaps a quote is missing.",
+            line=self.number,
+        )
+
+
+def rows(file: IO[bytes], plan: Plan) -> Iterator[Row]:
+    """Yield the rows of a file. Raises Unreadable where no further row can be trusted.
+
+    Rows that are faulty in themselves come with their fault. Empty lines are no rows.
+    """
+    mapping = plan.mapping
+    encoding = "utf-8-sig" if mapping.encoding == "utf-8" else mapping.encoding
+    newline = "" if mapping.format == "csv" else "\n"
+    text = io.TextIOWrapper(cast(io.BufferedRandom, file), encoding, errors="strict", newline=newline)
+    lines = _Lines(text)
+    try:
+        yield from (_csv_rows(lines, plan) if mapping.format == "csv" else _json_rows(lines))
+    except UnicodeError:
+        raise Unreadable(
+            f"After line {lines.number} there is something that is not {mapping.encoding}. "
+            "Name the file's encoding in the mapping, such as cp1252.",
+            line=lines.number,
+            faults=(FieldError("mapping.encoding", "bad_encoding", f"The file is not in {mapping.encoding}."),),
+        ) from None
+
+
+def _csv_rows(lines: _Lines, plan: Plan) -> Iterator[Row]:
+    reader = csv.reader(lines, delimiter=plan.mapping.delimiter, strict=True)
+    columns: list[str] | None = None
+    while True:
+        lines.length_of_row = 0
+        first_line = lines.number + 1
+        fault: FieldError | None = None
+        try:
+            cells = next(reader)
+        except StopIteration:
+            break
+        except _RowTooLong:
+            cells, fault = [""], _too_long()
+        except csv.Error as error:
+            cells, fault = [""], FieldError("", "bad_csv", f"This row is not CSV: {error}.")
+        if not cells:
+            continue
+        if columns is None:
+            if fault is not None:
+                raise Unreadable(f"The first row must name the columns. {fault.message}", line=first_line)
+            columns = _columns(cells, plan)
+        elif fault is None and len(cells) != len(columns):
+            message = (
+                f"The row has {len(cells)} columns, the first row {len(columns)}. Correct its delimiters or quotes."
+            )
+            fault = FieldError("", "bad_number_of_columns", message)
+            yield Row(first_line, {}, fault)
+        else:
+            yield Row(first_line, {} if fault else dict(zip(columns, cells, strict=True)), fault)
+    if columns is None:
+        raise Unreadable("The file is empty. Its first row must name the columns.")
+
+
+def _columns(cells: list[str], plan: Plan) -> list[str]:
+    columns = [cell.strip() for cell in cells]
+    faults = list(plan.unknown_columns(columns))
+    for name in sorted({name for name in columns if columns.count(name) > 1}):
+        # An unknown column is all the others do not name: so this finds where the mapping uses the name.
+        others = [column for column in columns if column != name]
+        faults += [
+            FieldError(fault.field, "repeated_column", f"The file has {name!r} more than once. Rename one.")
+            for fault in plan.unknown_columns(others)
+            if repr(name) in fault.message
+        ]
+    if faults:
+        raise Unreadable("The mapping does not fit the columns of the file.", line=1, faults=tuple(faults))
+    return columns
+
+
+def _json_rows(lines: _Lines) -> Iterator[Row]:
+    while True:
+        lines.length_of_row = 0
+        try:
+            text = next(lines)
+        except StopIteration:
+            return
+        except (_RowTooLong, Unreadable):
+            yield Row(lines.number, {}, _too_long())
+            continue
+        if text.strip():
+            yield _json_row(lines.number, text)
+
+
+def _json_row(line: int, text: str) -> Row:
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_refuse, parse_float=_decimal, parse_int=_integer
+        )
+    except json.JSONDecodeError as error:
+        return Row(line, {}, FieldError("", "not_json", f"This line is not JSON: column {error.colno}."))
+    except (ValueError, RecursionError) as error:
+        message = str(error) if isinstance(error, _BadJson) else "This line is nested too deeply."
+        return Row(line, {}, FieldError("", "not_json", message))
+    if not isinstance(value, dict):
+        return Row(line, {}, FieldError("", "not_an_object", "This line is not a JSON object: {…}."))
+    return Row(line, value)
+
+
+class _BadJson(ValueError):
+    """JSON that some reader would take otherwise; the message says what."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _BadJson("A name stands twice in one object of this line.")
+    return found
+
+
+def _refuse(name: str) -> NoReturn:
+    raise _BadJson(f"{name} is not a JSON number.")
+
+
+def _decimal(digits: str) -> Decimal:
+    if len(digits) > _LONGEST_NUMBER or abs((number := Decimal(digits)).adjusted()) > _LONGEST_NUMBER:
+        raise _BadJson("A number in this line is too long.")
+    return number
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _LONGEST_NUMBER:
+        raise _BadJson("A number in this line is too long.")
+    return int(digits)
+
+
+def _too_long() -> FieldError:
+    return FieldError("", "row_too_long", f"A row has at most {LONGEST_ROW // 1024} KiB.")

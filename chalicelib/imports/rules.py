@@ -1,0 +1,114 @@
+"""Imports: their states, what may be done in which, and what a run tells."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib.errors import Conflict, FieldError, Invalid
+
+WAITING = "waiting_for_upload"
+QUEUED = "queued"
+RUNNING = "running"
+FINISHED = "finished"
+FAILED = "failed"
+EXPIRED = "expired"
+
+LARGEST_FILE = 100 * 1024 * 1024
+LONGEST_ROW = 64 * 1024
+MOST_ROWS = 100_000
+UPLOAD_LASTS = timedelta(hours=1)
+"""How long the upload address works."""
+WAITS = timedelta(hours=24)
+"""How long an import waits to be started for the first time."""
+TOLD_AT_ONCE = 100
+"""How many refusals, and how many warnings, an import tells itself; all of them stand in files."""
+
+CHECKPOINT_ROWS = 200
+CHECKPOINT_AFTER = timedelta(seconds=15)
+LEASE = timedelta(minutes=5)
+"""How long a run that gives no sign of life is taken to be alive. One row takes a minute at the very worst."""
+MOST_ATTEMPTS = 5
+"""Runs without progress, after which an import fails."""
+
+DONE = ("created", "changed", "unchanged", "refused")
+
+Counts = dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a run tells of a row: why something was refused, or a warning.
+
+    ``line`` is where in the file the row begins, from 1. ``column`` names the columns that ``field`` came of.
+    """
+
+    line: int
+    kind: str
+    field: str
+    column: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Import:
+    """An import as callers see it. Instants are UTC."""
+
+    import_id: str
+    status: str
+    dry_run: bool
+    mail: bool
+    mapping: dict[str, Any]
+    source: str
+    created_at: datetime
+    size: int | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    rows_read: int = 0
+    counts: Counts = field(default_factory=dict)
+    refusals: tuple[Finding, ...] = ()
+    warnings: tuple[Finding, ...] = ()
+    reason: str | None = None
+
+    def state(self, now: datetime) -> str:
+        """Return the status; an import that was never started expires."""
+        return EXPIRED if self.status == WAITING and now >= self.created_at + WAITS else self.status
+
+
+def check_start(state: str, *, dry_run_before: bool) -> None:
+    """Raise Conflict when an import in this state cannot be started.
+
+    It can once its file may be there, and again after a finished dry run.
+    """
+    if state in (QUEUED, RUNNING):
+        raise Conflict("import_is_running", "This import is at work already. Wait until it has finished.")
+    if state == FINISHED and not dry_run_before:
+        raise Conflict("import_is_finished", "This import is finished. Make a new one to import again.")
+    if state in (FAILED, EXPIRED):
+        raise Conflict(f"import_is_{state}", f"This import is {state}. Make a new one.")
+
+
+def check_size(size: int) -> None:
+    """Raise Invalid when a file is empty or larger than an import takes."""
+    if size == 0:
+        raise Invalid.field("file", "empty_file", "The file is empty.")
+    if size > LARGEST_FILE:
+        raise Invalid.field(
+            "file",
+            "file_too_large",
+            f"The file has more than {LARGEST_FILE // 1024 // 1024} MiB. Divide it into several.",
+        )
+
+
+def upload_missing() -> Conflict:
+    """Return the refusal to start before the file is there."""
+    return Conflict(
+        "upload_missing",
+        "There is no file yet. Send it to the upload address first; if that has expired, make a new import.",
+        fields=(FieldError("file", "missing", "There is no file yet."),),
+    )
+
+
+def new_counts(kinds: tuple[str, ...]) -> Counts:
+    """Return counts of nothing: of rows, and of what is done for each kind."""
+    return {"rows": {"read": 0, "refused": 0}, **{kind: dict.fromkeys(DONE, 0) for kind in kinds}}
