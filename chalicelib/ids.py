@@ -16,7 +16,10 @@ CONTACT = "con_"
 DUTY = "dut_"
 EMAIL = "eml_"
 ERASURE = "era_"
+FLOW = "flo_"
 IMPORT = "imp_"
+RULE = "rul_"
+SESSION = "ses_"
 
 
 def new_id(prefix: str, now: datetime) -> str:

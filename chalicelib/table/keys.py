@@ -21,6 +21,16 @@ email (outbox)         EMAIL#<email>                    EMAIL                   
 content of an email    EMAIL#<email>                    CONTENT
 duty                   WORK#<kind>#<shard>              <due instant>#<duty>
 idempotency record     IDEMPOTENCY#<principal>          <key>
+access of a domain     BILLGROUP#<bill group>           ACCESS#<domain>
+rule by address        RULEADDRESS#<email>              <bill group>
+rule by domain         RULEDOMAIN#<domain>              <bill group>
+portal link            PORTAL#<token>                   PORTAL
+sign-in flow           FLOW#<hash of its secret>        FLOW
+session                SESSION#<hash of its token>      SESSION                 SESSIONS#<email> / <session>
+identity               IDENTITY#<email>                 IDENTITY
+user name              USERNAME#<folded user name>      USERNAME
+staff member           STAFF#<email>                    STAFF                   STAFF / <email>
+limit                  LIMIT#<kind>#<whom>              LIMIT
 API key                APIKEY#<key id>                  APIKEY                  APIKEYS / <name>#<key id>
 names of API keys      APIKEYNAME#<name>                APIKEYNAME
 import                 IMPORT#<import>                  IMPORT                  IMPORTS / <import>
@@ -178,6 +188,66 @@ def instant(moment: datetime) -> str:
 def idempotency(principal: str, key: str) -> Key:
     """Return the key of the record of an idempotency key."""
     return Key(f"IDEMPOTENCY#{principal}", key)
+
+
+def access(bill_group_id: str, domain: str) -> Key:
+    """Return the key of what one domain's rule or addresses may do at a bill group (A1)."""
+    return Key(f"BILLGROUP#{bill_group_id}", f"ACCESS#{domain}")
+
+
+def rule_by_address(email: str, bill_group_id: str) -> Key:
+    """Return the key by which a sign-in finds the bill groups that admit an address."""
+    return Key(f"RULEADDRESS#{email}", bill_group_id)
+
+
+def rule_by_domain(domain: str, bill_group_id: str) -> Key:
+    """Return the key by which a sign-in finds the bill groups that admit a domain."""
+    return Key(f"RULEDOMAIN#{domain}", bill_group_id)
+
+
+def portal_link(token: str) -> Key:
+    """Return the key of a portal link (A3)."""
+    return Key(f"PORTAL#{token}", "PORTAL")
+
+
+def flow(secret_hash: str) -> Key:
+    """Return the key of a sign-in flow (A4)."""
+    return Key(f"FLOW#{secret_hash}", "FLOW")
+
+
+def session(token_hash: str) -> Key:
+    """Return the key of a session (A8)."""
+    return Key(f"SESSION#{token_hash}", "SESSION")
+
+
+def session_listed(email: str, session_id: str) -> Key:
+    """Return the index key under which a person's sessions are listed."""
+    return Key(f"SESSIONS#{email}", session_id)
+
+
+def identity(email: str) -> Key:
+    """Return the key of what holds for a person whatever their access is, as from when sessions count."""
+    return Key(f"IDENTITY#{email}", "IDENTITY")
+
+
+def user_name(folded: str) -> Key:
+    """Return the key of a user name and its password (A6)."""
+    return Key(f"USERNAME#{folded}", "USERNAME")
+
+
+def staff(email: str) -> Key:
+    """Return the key of a staff member."""
+    return Key(f"STAFF#{email}", "STAFF")
+
+
+def staff_listed(email: str) -> Key:
+    """Return the index key under which staff are listed."""
+    return Key("STAFF", email)
+
+
+def limit(kind: str, whom: str) -> Key:
+    """Return the key of what counts towards a limit (A5)."""
+    return Key(f"LIMIT#{kind}#{whom}", "LIMIT")
 
 
 def api_key(key_id: str) -> Key:
