@@ -32,6 +32,7 @@ class Settings:
     signing_key: str
     allowed_origins: tuple[str, ...]
     log_level: str
+    session_idle_minutes: int
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -51,6 +52,13 @@ class Settings:
         def listed(name: str) -> tuple[str, ...]:
             return tuple(part.strip() for part in source.get(name, "").split(",") if part.strip())
 
+        def whole(name: str, otherwise: int) -> int:
+            value = source.get(name, "").strip()
+            if value and not (value.isascii() and value.isdigit() and int(value) > 0):
+                faults.append(f"{name} is {value!r}, not a whole number above 0")
+                return otherwise
+            return int(value) if value else otherwise
+
         settings = cls(
             deployment=required("DEPLOYMENT"),
             table_name=required("TABLE_NAME"),
@@ -67,6 +75,7 @@ class Settings:
             signing_key=required("SIGNING_KEY"),
             allowed_origins=listed("ALLOWED_ORIGINS"),
             log_level=source.get("LOG_LEVEL", "").strip() or "INFO",
+            session_idle_minutes=whole("SESSION_IDLE_MINUTES", 60),
         )
         if settings.mail_mode not in MAIL_MODES:
             faults.append(f"MAIL_MODE is {settings.mail_mode!r}, not one of {', '.join(MAIL_MODES)}")

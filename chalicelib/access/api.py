@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from chalicelib.access import rules, service
+from chalicelib.access import api_keys, rules
 from chalicelib.api import Body, Listing, Reply, Request, Routes, View
 
 routes = Routes("access")
@@ -67,14 +67,14 @@ def get_me(request: Request[None, None]) -> Reply:
 @routes.get("/v1/api-keys", may="api_keys.read", returns={200: Listing[ApiKeyReply]}, paged=True)
 def list_api_keys(request: Request[None, None]) -> Reply:
     """List the API keys by name, revoked ones included."""
-    found, after = service.list_keys(request.page.limit, request.page.after)
+    found, after = api_keys.list_keys(request.page.limit, request.page.after)
     return Reply(Listing[ApiKeyReply](items=[_reply(key) for key in found]), after=after)
 
 
 @routes.get("/v1/api-keys/{key_id}", may="api_keys.read", returns={200: ApiKeyReply})
 def get_api_key(request: Request[None, None]) -> Reply:
     """Read one API key."""
-    return Reply(_reply(service.get(request.path["key_id"])))
+    return Reply(_reply(api_keys.get(request.path["key_id"])))
 
 
 @routes.post(
@@ -87,7 +87,7 @@ def get_api_key(request: Request[None, None]) -> Reply:
 )
 def create_api_key(request: Request[ApiKeyBody, None]) -> Reply:
     """Make an API key, with no more scopes than the caller has."""
-    key, token = service.create(
+    key, token = api_keys.create(
         request.call, request.body.name, list(request.body.scopes), grantable=request.principal.scopes
     )
     return Reply(_reply(key, token), status=201)
@@ -96,11 +96,11 @@ def create_api_key(request: Request[ApiKeyBody, None]) -> Reply:
 @routes.delete("/v1/api-keys/{key_id}", may="api_keys.write", returns={204: None})
 def revoke_api_key(request: Request[None, None]) -> Reply:
     """Revoke an API key at once."""
-    service.revoke(request.call, request.path["key_id"])
+    api_keys.revoke(request.call, request.path["key_id"])
     return Reply(status=204)
 
 
-def _reply(key: service.ApiKey, token: str | None = None) -> ApiKeyReply:
+def _reply(key: api_keys.ApiKey, token: str | None = None) -> ApiKeyReply:
     return ApiKeyReply(
         key_id=key.key_id,
         name=key.name,

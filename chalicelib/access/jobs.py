@@ -5,7 +5,7 @@ from typing import Any
 from chalice.app import Blueprint
 
 from chalicelib import clock, observability
-from chalicelib.access import rules, service
+from chalicelib.access import api_keys, rules
 from chalicelib.call import Actor, Call
 from chalicelib.errors import CounterfoilError, FieldError, Invalid
 from chalicelib.observability import job
@@ -32,7 +32,7 @@ def create_api_key(event: dict[str, Any], context: Any) -> dict[str, Any]:
             now=clock.now(),
             correlation_id=observability.new_correlation_id(),
         )
-        key, token = service.create(call, name, list(scopes))
+        key, token = api_keys.create(call, name, list(scopes))
         return {"key_id": key.key_id, **asked, "api_key": token}
     except CounterfoilError as refusal:
         return {

@@ -3,11 +3,25 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
 from chalicelib import ids
+from chalicelib.access.grants import Grant
 from chalicelib.errors import FieldError, Invalid
+
+PORTAL_PERMISSIONS = (
+    "profile", "contacts", "subscriptions", "invoices", "pay", "payment_methods", "tickets", "emails", "access",
+)  # fmt: skip
+"""What a portal user may be allowed (A9)."""
+DEFAULT_PERMISSIONS = frozenset(PORTAL_PERMISSIONS) - {"access"}
+"""What an access rule allows unless it says otherwise (A1)."""
+STAFF_ROLES = ("viewer", "agent", "admin")
+"""From the least to the most."""
+PORTAL_KINDS = frozenset({"portal_user", "preview"})
+SIGNED_IN = "any"
 
 
 @dataclass(frozen=True)
@@ -20,28 +34,30 @@ class Needs:
     """The least staff role: ``viewer``, ``agent`` or ``admin``."""
     portal: str | None
     """The permission of a portal user (A9); ``any`` for everybody who is signed in."""
+    reads: bool = False
+    """True when nothing is changed, so that a preview and a portal that only reads may."""
 
 
 PERMISSIONS: dict[str, Needs] = {
     # operation                  API key              staff     portal user
-    "me.read":              Needs("",                  "viewer", "any"),
-    "entities.read":        Needs("entities:read",     "viewer", None),
+    "me.read":              Needs("",                  "viewer", "any", reads=True),
+    "entities.read":        Needs("entities:read",     "viewer", None, reads=True),
     "entities.write":       Needs("entities:write",    "admin",  None),
-    "accounts.read":        Needs("accounts:read",     "viewer", "profile"),
+    "accounts.read":        Needs("accounts:read",     "viewer", "profile", reads=True),
     "accounts.write":       Needs("accounts:write",    "agent",  None),
-    "bill_groups.read":     Needs("accounts:read",     "viewer", "profile"),
+    "bill_groups.read":     Needs("accounts:read",     "viewer", "profile", reads=True),
     "bill_groups.write":    Needs("accounts:write",    "agent",  None),
-    "subscriptions.read":   Needs("accounts:read",     "viewer", "subscriptions"),
+    "subscriptions.read":   Needs("accounts:read",     "viewer", "subscriptions", reads=True),
     "subscriptions.write":  Needs("accounts:write",    "agent",  None),
-    "contacts.read":        Needs("contacts:read",     "viewer", "contacts"),
+    "contacts.read":        Needs("contacts:read",     "viewer", "contacts", reads=True),
     "contacts.write":       Needs("contacts:write",    "agent",  "contacts"),
     "contacts.erase":       Needs("contacts:erase",    "admin",  None),
-    "emails.read":          Needs("emails:read",       "viewer", "emails"),
-    "audit.read":           Needs("audit:read",        "viewer", None),
-    "changes.read":         Needs("changes:read",      "viewer", None),
-    "imports.read":         Needs("imports:read",      "agent",  None),
+    "emails.read":          Needs("emails:read",       "viewer", "emails", reads=True),
+    "audit.read":           Needs("audit:read",        "viewer", None, reads=True),
+    "changes.read":         Needs("changes:read",      "viewer", None, reads=True),
+    "imports.read":         Needs("imports:read",      "agent",  None, reads=True),
     "imports.write":        Needs("imports:write",     "admin",  None),
-    "api_keys.read":        Needs("keys:read",         "admin",  None),
+    "api_keys.read":        Needs("keys:read",         "admin",  None, reads=True),
     "api_keys.write":       Needs("keys:write",        "admin",  None),
 }  # fmt: skip
 
@@ -59,12 +75,23 @@ SECRET_BYTES = 32
 
 @dataclass(frozen=True)
 class Principal:
-    """Who calls. ``kind`` is ``api_key`` or, on public routes only, ``nobody``."""
+    """Who calls: ``api_key``, ``staff``, ``portal_user``, ``preview``, or ``nobody`` on public routes only.
+
+    ``bill_groups`` are the pairs of bill group id and account id that a session was opened for, ``grants`` what the
+    person may do at those that matter for the request, read afresh for it (A8).
+    """
 
     kind: str
     id: str
     name: str
     scopes: frozenset[str] = frozenset()
+    role: str | None = None
+    session_id: str | None = None
+    bill_groups: tuple[tuple[str, str], ...] = ()
+    grants: Mapping[str, Grant] = field(default_factory=dict)
+    opened_at: datetime | None = None
+    previewed: Mapping[str, Any] | None = None
+    """What a preview shows: the permissions that staff chose, and who they are (A10)."""
 
     @property
     def identity(self) -> str:
@@ -74,16 +101,47 @@ class Principal:
         """
         return f"{self.kind}:{self.name if self.kind == 'api_key' else self.id}"
 
+    @property
+    def is_portal(self) -> bool:
+        """Tell whether this is a portal user, or a preview of one."""
+        return self.kind in PORTAL_KINDS
+
+    def has(self, permission: str, bill_group_id: str) -> bool:
+        """Tell whether the person has ``permission`` at a bill group."""
+        grant = self.grants.get(bill_group_id)
+        return grant is not None and permission in grant.permissions
+
 
 NOBODY = Principal("nobody", "", "")
 
 
 def permits(principal: Principal, operation: str) -> bool:
-    """Tell whether ``principal`` may perform ``operation``; nobody may what is not in the table (A12)."""
+    """Tell whether ``principal`` may perform ``operation``; nobody may what is not in the table (A12).
+
+    A portal user may what the grants of any bill group in the request's reach allow. A preview writes nothing (A10),
+    nor does anybody after the end of a contract, but for paying (A3).
+    """
     needs = PERMISSIONS.get(operation)
-    if needs is None or principal.kind != "api_key" or needs.scope is None:
+    if needs is None:
         return False
-    return needs.scope == "" or needs.scope in principal.scopes
+    if principal.kind == "api_key":
+        return needs.scope is not None and (needs.scope == "" or needs.scope in principal.scopes)
+    if principal.kind == "staff":
+        return needs.staff is not None and _rank(principal.role) >= _rank(needs.staff)
+    if not principal.is_portal or needs.portal is None:
+        return False
+    if needs.portal == SIGNED_IN:
+        return True
+    if principal.kind == "preview" and not needs.reads:
+        return False
+    return any(
+        needs.portal in grant.permissions and (needs.reads or needs.portal == "pay" or not grant.read_only)
+        for grant in principal.grants.values()
+    )
+
+
+def _rank(role: str | None) -> int:
+    return STAFF_ROLES.index(role) if role in STAFF_ROLES else -1
 
 
 def operations_of(principal: Principal) -> list[str]:

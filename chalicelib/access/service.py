@@ -1,150 +1,172 @@
-"""API keys: made, listed, revoked, and recognised (A11)."""
+"""Who calls, and what may they do: one read recognises them, one more reads what they are granted (A8)."""
 
-import secrets
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from chalicelib import ids
-from chalicelib.access import rules
+from chalicelib.access import api_keys, grants, rules
+from chalicelib.access.grants import Contract, Grant, Refusal
 from chalicelib.access.rules import Principal
-from chalicelib.audit import service as audit
-from chalicelib.audit.rules import Change
-from chalicelib.call import Call
-from chalicelib.errors import Conflict, Forbidden, NotFound, Unauthenticated
+from chalicelib.config import settings
+from chalicelib.errors import NotFound, Unauthenticated
 from chalicelib.observability import logger
 from chalicelib.table import keys, store
-from chalicelib.table.items import ApiKeyItem, ApiKeyNameItem
+from chalicelib.table.items import SessionItem
+from chalicelib.table.keys import Key
 
+_SESSION_TOKEN = re.compile(r"cs_[A-Za-z0-9_-]{43}")
+_SEEN_EVERY = timedelta(minutes=1)
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
-@dataclass(frozen=True)
-class ApiKey:
-    """An API key without its secret."""
-
-    key_id: str
-    name: str
-    scopes: tuple[str, ...]
-    created_at: datetime
-    last_used_at: datetime | None = None
-    revoked_at: datetime | None = None
-
-
-def create(call: Call, name: str, scopes: list[str], grantable: frozenset[str] | None = None) -> tuple[ApiKey, str]:
-    """Make a key and return it with its bearer token, which is shown this once and kept as a hash only.
-
-    ``grantable`` are the scopes that the caller holds, None where everything may be given. Raises Invalid for
-    a bad name or scope, Forbidden for a scope that the caller lacks, Conflict when two keys of this name are
-    valid already.
-    """
-    name, tidy_scopes = rules.check_key(name, scopes)
-    lacking = [scope for scope in tidy_scopes if grantable is not None and scope not in grantable]
-    if lacking:
-        raise Forbidden("scope_not_held", f"A key can only give scopes that it has. It lacks: {', '.join(lacking)}.")
-
-    def attempt() -> tuple[ApiKey, str]:
-        (named,) = store.gather(call, keys.api_key_name(name))
-        valid = list(named.key_ids) if named else []
-        if len(valid) >= rules.ACTIVE_KEYS_OF_A_NAME:
-            raise Conflict(
-                "too_many_keys",
-                "Two keys of this name are valid already. Revoke one, or choose another name.",
-                details={"key_ids": valid},
-            )
-        key = ApiKey(ids.new_id(ids.API_KEY, call.now), name, tidy_scopes, call.now)
-        token = rules.token_of(key.key_id, secrets.token_urlsafe(rules.SECRET_BYTES))
-        transaction = store.Transaction(call)
-        transaction.create(_item(key, token, call))
-        if named:
-            named.key_ids = [*valid, key.key_id]
-            transaction.replace(named)
-        else:
-            named_key = keys.api_key_name(name)
-            transaction.create(ApiKeyNameItem(named_key.pk, named_key.sk, name=name, key_ids=[key.key_id]))
-        changes = (Change("name", None, name), Change("scopes", None, list(tidy_scopes)))
-        audit.record(transaction, call, "api_key.created", "api_key", key.key_id, changes)
-        transaction.answers(key.key_id, 201)
-        transaction.commit()
-        return key, token
-
-    return store.deciding_again(attempt)
-
-
-def _item(key: ApiKey, token: str, call: Call) -> ApiKeyItem:
-    own, listed = keys.api_key(key.key_id), keys.api_key_listed(key.name, key.key_id)
-    return ApiKeyItem(
-        own.pk,
-        own.sk,
-        gsi1_pk=listed.pk,
-        gsi1_sk=listed.sk,
-        key_id=key.key_id,
-        name=key.name,
-        scopes=list(key.scopes),
-        secret_hash=rules.hash_of(token),
-        created_at=key.created_at,
-        created_by=f"{call.actor.kind}:{call.actor.id}",
-    )
-
-
-def get(key_id: str) -> ApiKey:
-    """Return a key, revoked or not. Raises NotFound."""
-    item = store.get(ApiKeyItem, keys.api_key(key_id))
-    if item is None:
-        raise NotFound
-    return store.load(ApiKey, item)
-
-
-def list_keys(limit: int, after: Any) -> tuple[list[ApiKey], Any]:
-    """Return a page of all keys by name, revoked ones included, and where the next page begins."""
-    page = store.query_index(keys.api_key_listed("", "").pk, limit=limit, after=after)
-    return [store.load(ApiKey, item) for item in page.items], page.after
-
-
-def revoke(call: Call, key_id: str) -> None:
-    """End a key at once. Revoking it again changes nothing. Raises NotFound."""
-
-    def attempt() -> None:
-        (item,) = store.gather(call, keys.api_key(key_id))
-        if item is None:
-            raise NotFound
-        if item.revoked_at is not None:
-            return
-        transaction = store.Transaction(call)
-        item.revoked_at = call.now
-        transaction.replace(item)
-        named = store.get(ApiKeyNameItem, keys.api_key_name(item.name))
-        if named is not None:
-            named.key_ids = [other for other in named.key_ids if other != key_id]
-            transaction.replace(named)
-        changes = (Change("revoked_at", None, keys.instant(call.now)),)
-        audit.record(transaction, call, "api_key.revoked", "api_key", key_id, changes)
-        transaction.answers(key_id, 204)
-        transaction.commit()
-
-    store.deciding_again(attempt)
+Pairs = Iterable[tuple[str, str]]
 
 
 def authenticate(token: str, now: datetime) -> Principal:
-    """Return who sent ``token``; one read. Raises Unauthenticated, which does not say what was wrong.
+    """Return who sent ``token``, an API key or a session's; one read, after which a session has no grants yet.
 
-    Once an hour the use is noted on the key; if that fails the request goes on.
+    Raises Unauthenticated, which does not say what was wrong.
     """
-    key_id = rules.key_id_of(token)
-    if key_id is None:
+    if _SESSION_TOKEN.fullmatch(token) is None:
+        return api_keys.authenticate(token, now)
+    item = store.get(SessionItem, keys.session(rules.hash_of(token)))
+    if item is None or item.ends_at <= now or item.last_seen_at + _idle() <= now:
         raise Unauthenticated
-    item = store.get(ApiKeyItem, keys.api_key(key_id))
-    genuine = rules.matches(token, item.secret_hash if item else "")
-    if item is None or not genuine or item.revoked_at is not None:
-        raise Unauthenticated
-    _note_use(item, now)
-    return Principal("api_key", item.key_id, item.name, frozenset(item.scopes))
+    _note_seen(item, now)
+    return principal_of(item)
 
 
-def _note_use(item: ApiKeyItem, now: datetime) -> None:
-    if item.last_used_at and now - item.last_used_at < timedelta(seconds=rules.LAST_USED_SECONDS):
+def principal_of(item: SessionItem) -> Principal:
+    """Return whom a session belongs to, without grants."""
+    return Principal(
+        kind=item.kind,
+        id=item.email,
+        name=item.email,
+        session_id=item.session_id,
+        bill_groups=tuple((bill_group_id, account_id) for bill_group_id, account_id in item.bill_groups),
+        opened_at=item.created_at,
+        previewed=item.preview,
+    )
+
+
+def _idle() -> timedelta:
+    return timedelta(minutes=settings().session_idle_minutes)
+
+
+def _note_seen(item: SessionItem, now: datetime) -> None:
+    if now - item.last_seen_at < _SEEN_EVERY:
         return
-    item.last_used_at = now
+    item.last_seen_at = now
     try:
         store.replace(item)
-    except Exception:
-        # Another request noted it, or the table refused; either way the caller must not notice.
-        logger.warning("The use of an API key could not be noted.", extra={"key_id": item.key_id})
+    except store.Contended:
+        # Another request of the same session noted it.
+        logger.debug("A session was seen by two requests at once.")
+
+
+def authorise(principal: Principal, path: Mapping[str, str], now: datetime) -> Principal:
+    """Return ``principal`` with what it may do at the account or bill group that ``path`` names; one read.
+
+    Raises Unauthenticated when the session or all its access has ended, NotFound when what the path names is not
+    among what the session was opened for, or no longer granted (A12).
+    """
+    if principal.kind == "staff":
+        return _staff(principal)
+    if not principal.is_portal:
+        return principal
+    pairs = _reach(principal, path)
+    granted = _granted(principal, pairs, now)
+    if not granted:
+        raise NotFound if "account_id" in path or "bill_group_id" in path else Unauthenticated
+    return replace(principal, grants=granted)
+
+
+def _reach(principal: Principal, path: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    account_id, bill_group_id = path.get("account_id"), path.get("bill_group_id")
+    pairs = tuple(
+        pair for pair in principal.bill_groups if account_id in (None, pair[1]) and bill_group_id in (None, pair[0])
+    )
+    if not pairs:
+        raise NotFound
+    return pairs
+
+
+def _staff(principal: Principal) -> Principal:
+    wanted = (keys.staff(principal.id), keys.identity(principal.id))
+    found = store.batch(wanted)
+    _refuse_ended(principal, found.get(wanted[1]))
+    staff = found.get(wanted[0])
+    if staff is None or staff.status != "active":
+        raise Unauthenticated
+    return replace(principal, name=staff.name, role=staff.role)
+
+
+def _refuse_ended(principal: Principal, identity: Any) -> None:
+    opened = principal.opened_at
+    if identity is not None and opened is not None and opened < identity.sessions_not_before:
+        raise Unauthenticated
+
+
+def _granted(principal: Principal, pairs: tuple[tuple[str, str], ...], now: datetime) -> dict[str, Grant]:
+    if principal.previewed is not None:
+        return _previewed(principal, pairs)
+    identity = keys.identity(principal.id)
+    found = store.batch([identity, *needed_rows(principal.id, pairs)])
+    _refuse_ended(principal, found.get(identity))
+    decided = {pair[0]: decide(principal.id, pair, found, now) for pair in pairs}
+    return {bill_group_id: grant for bill_group_id, grant in decided.items() if isinstance(grant, Grant)}
+
+
+def _previewed(principal: Principal, pairs: tuple[tuple[str, str], ...]) -> dict[str, Grant]:
+    """Return the grant that staff chose to look through, while they are staff themselves (A10)."""
+    shown = principal.previewed or {}
+    wanted = keys.staff(str(shown.get("staff_email")))
+    staff = store.batch([wanted]).get(wanted)
+    if staff is None or staff.status != "active":
+        raise Unauthenticated
+    permissions = frozenset(shown.get("permissions", ()))
+    return {pair[0]: Grant(permissions, ("preview",)) for pair in pairs}
+
+
+def needed_rows(email: str, pairs: Pairs) -> list[Key]:
+    """Return the keys of the rows upon which ``decide`` decides about ``pairs`` of bill group and account."""
+    domain = grants.domain_of(email)
+    wanted: list[Key] = []
+    for bill_group_id, account_id in pairs:
+        wanted += [
+            keys.bill_group(bill_group_id),
+            keys.access(bill_group_id, domain),
+            keys.account(account_id),
+            keys.contact_address(account_id, email),
+        ]
+    return list(dict.fromkeys(wanted))
+
+
+def decide(email: str, pair: tuple[str, str], found: Mapping[Key, Any], now: datetime) -> Grant | Refusal:
+    """Decide what ``email`` may do at the bill group of ``pair``, upon the rows that ``needed_rows`` names."""
+    bill_group_id, account_id = pair
+    group = found.get(keys.bill_group(bill_group_id))
+    account = found.get(keys.account(account_id))
+    access = found.get(keys.access(bill_group_id, grants.domain_of(email)))
+    contact = found.get(keys.contact_address(account_id, email))
+    if group is None or account is None:
+        return Refusal("unknown")
+    sources = grants.sources_of(
+        email,
+        bill_group_id,
+        domain_rule=access.domain_rule if access else None,
+        addresses=access.addresses if access else {},
+        contact_access=contact.access if contact else {},
+        is_owner=contact is not None and contact.contact_id == account.owner_contact_id,
+        owner_since=_BEGINNING,
+    )
+    return grants.decide(
+        sources,
+        denied=access is not None and email in access.denied,
+        contract=Contract(group.contract_start, group.contract_end),
+        balance_open=False,
+        now=now,
+        today=now.astimezone(ZoneInfo(account.time_zone or "UTC")).date(),
+    )

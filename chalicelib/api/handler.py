@@ -125,22 +125,39 @@ def allowed_methods(methods: dict[str, Route]) -> list[str]:
 
 
 def _principal(route: Route, message: Message) -> Principal:
+    """Return who calls and may call this route. Raises Unauthenticated, NotFound (A12), Forbidden."""
     if route.may is None:
         return NOBODY
     scheme, _, token = message.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthenticated
-    principal = access.authenticate(token.strip(), _now())
-    observability.logger.thread_safe_append_keys(principal=principal.id)
+    now = _now()
+    caller = access.authenticate(token.strip(), now)
+    observability.logger.thread_safe_append_keys(principal=caller.session_id or caller.id)
+    named = paths.read(message.path_parameters, route.parameters) if caller.session_id else {}
+    principal = access.authorise(caller, named, now)
     if not permissions.permits(principal, route.may):
-        needs = permissions.PERMISSIONS.get(route.may)
-        raise Forbidden(
-            "forbidden",
-            f"This key lacks the scope {needs.scope}. Use a key that has it."
-            if needs and needs.scope
-            else "An API key cannot do this.",
-        )
+        raise Forbidden("forbidden", _why_not(principal, route.may))
     return principal
+
+
+def _why_not(principal: Principal, operation: str) -> str:
+    needs = permissions.PERMISSIONS.get(operation)
+    if needs is None:
+        return "Nobody may do this."
+    if principal.kind == "api_key":
+        return (
+            f"This key lacks the scope {needs.scope}. Use a key that has it." if needs.scope else "No key may do this."
+        )
+    if principal.kind == "staff":
+        return f"This needs the role {needs.staff}. Ask an admin." if needs.staff else "Staff cannot do this."
+    if principal.kind == "preview":
+        return "A preview only reads, and only what it shows."
+    return (
+        f"You lack the permission {needs.portal}. Ask the account's owner for it."
+        if needs.portal
+        else "This is not part of the portal."
+    )
 
 
 def _now() -> datetime:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chalicelib import clock
-from chalicelib.access import rules, service
+from chalicelib.access import api_keys, rules
 from chalicelib.call import Actor, Call
 from tests.aws import TABLE, client
 from tests.integration.api.gateway import Answer, send
@@ -46,12 +46,12 @@ class Service:
         made = cls("", at)
         made.token = made.another_key("billing")
         # The first use of a key is noted in the table; later ones of the hour are not.
-        service.authenticate(made.token, at.now)
+        api_keys.authenticate(made.token, at.now)
         return made
 
     def another_key(self, name: str) -> str:
         """Return the token of another principal that may do everything."""
-        return service.create(self.call, name, list(rules.SCOPES))[1]
+        return api_keys.create(self.call, name, list(rules.SCOPES))[1]
 
     @property
     def call(self) -> Call:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from chalicelib import clock
-from chalicelib.access import jobs, rules, service
+from chalicelib.access import api_keys, jobs, rules
 from chalicelib.call import Call
 from chalicelib.errors import Unauthenticated
 from chalicelib.table import keys, store
@@ -80,7 +80,7 @@ def test_unknown_keys_are_404(token: str) -> None:
 
 
 def test_a_key_gives_no_more_than_it_has(call: Call) -> None:
-    _, weak = service.create(call, "weak", ["keys:write", "accounts:read"])
+    _, weak = api_keys.create(call, "weak", ["keys:write", "accounts:read"])
     refused = send("POST", "/v1/api-keys", token=weak, body={"name": "strong", "scopes": ["contacts:erase"]})
     assert (refused.status, refused.json["code"]) == (403, "scope_not_held")
     assert "contacts:erase" in refused.json["detail"]
@@ -116,7 +116,7 @@ def test_creation_and_revocation_are_audited(token: str) -> None:
 )
 def test_a_wrong_token_is_refused(token: str, spoil: Any) -> None:
     with pytest.raises(Unauthenticated):
-        service.authenticate(spoil(token), NOW)
+        api_keys.authenticate(spoil(token), NOW)
 
 
 def test_use_is_noted_once_an_hour(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,9 +131,9 @@ def test_use_is_noted_once_an_hour(token: str, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(store, "replace", counting)
     for minutes in (0, 1, 59, 60, 61, 119, 121):
-        service.authenticate(token, NOW + timedelta(minutes=minutes))
+        api_keys.authenticate(token, NOW + timedelta(minutes=minutes))
     assert written == [NOW, NOW + timedelta(minutes=60), NOW + timedelta(minutes=121)]
-    assert service.get(key_id).last_used_at == written[-1]
+    assert api_keys.get(key_id).last_used_at == written[-1]
 
 
 def test_a_use_that_cannot_be_noted_does_not_matter(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +141,7 @@ def test_a_use_that_cannot_be_noted_does_not_matter(token: str, monkeypatch: pyt
         raise store.Contended
 
     monkeypatch.setattr(store, "replace", failing)
-    assert service.authenticate(token, NOW).name == "billing"
+    assert api_keys.authenticate(token, NOW).name == "billing"
 
 
 def test_noting_the_use_never_brings_a_revoked_key_back(
@@ -153,13 +153,13 @@ def test_noting_the_use_never_brings_a_revoked_key_back(
 
     def revoked_in_between(item: ApiKeyItem) -> None:
         monkeypatch.setattr(store, "replace", replace)
-        service.revoke(call, key_id)
+        api_keys.revoke(call, key_id)
         replace(item)
 
     monkeypatch.setattr(store, "replace", revoked_in_between)
-    assert service.authenticate(token, NOW)
+    assert api_keys.authenticate(token, NOW)
     with pytest.raises(Unauthenticated):
-        service.authenticate(token, NOW)
+        api_keys.authenticate(token, NOW)
 
 
 EVENT = {"name": "first", "scopes": ["keys:write"]}
@@ -174,7 +174,7 @@ class TestConsoleFunction:
 
     def test_it_makes_a_key_that_works(self, aws: None) -> None:
         result = jobs.create_api_key({**EVENT, "confirm": True}, None)
-        assert service.authenticate(result["api_key"], clock.now()).scopes == {"keys:write"}
+        assert api_keys.authenticate(result["api_key"], clock.now()).scopes == {"keys:write"}
 
     @pytest.mark.parametrize(
         ("event", "fields"),

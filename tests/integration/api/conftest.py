@@ -1,7 +1,7 @@
 import pytest
 
 from chalicelib import clock
-from chalicelib.access import rules, service
+from chalicelib.access import api_keys, rules
 from chalicelib.call import Actor, Call
 from tests.aws import aws
 
@@ -17,5 +17,5 @@ def call(aws: None) -> Call:
 @pytest.fixture
 def token(call: Call) -> str:
     """An API key that may do everything."""
-    _, token = service.create(call, "billing", list(rules.SCOPES))
+    _, token = api_keys.create(call, "billing", list(rules.SCOPES))
     return token

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app import app
-from chalicelib.access import rules, service
+from chalicelib.access import api_keys, rules
 from chalicelib.access.rules import PERMISSIONS
 from chalicelib.api.paths import SHAPES
 from chalicelib.api.routes import Route
@@ -46,8 +46,8 @@ def test_without_the_scope_it_is_403_and_nothing_is_written(call: Call, route: R
     needs = PERMISSIONS[route.may or ""]
     if not needs.scope:
         pytest.skip("open to every API key")
-    _, token = service.create(call, "weak", [scope for scope in rules.SCOPES if scope != needs.scope])
-    service.authenticate(token, call.now)
+    _, token = api_keys.create(call, "weak", [scope for scope in rules.SCOPES if scope != needs.scope])
+    api_keys.authenticate(token, call.now)
     before = rows()
     assert ask(route, token).status == 403
     assert rows() == before

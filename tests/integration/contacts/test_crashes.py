@@ -13,8 +13,8 @@ from moto.ses.models import ses_backends
 
 from app import app
 from chalicelib import clock
+from chalicelib.access import api_keys as access
 from chalicelib.access import rules as access_rules
-from chalicelib.access import service as access
 from chalicelib.accounts import service as accounts
 from chalicelib.call import Actor, Call
 from chalicelib.config import settings

@@ -17,8 +17,8 @@ from chalice.test import Client
 
 from app import app
 from chalicelib import clock
+from chalicelib.access import api_keys as access
 from chalicelib.access import rules as access_rules
-from chalicelib.access import service as access
 from chalicelib.call import Actor, Call
 from chalicelib.config import settings
 from chalicelib.duties import jobs as duties_jobs

@@ -2,8 +2,8 @@
 
 import pytest
 
+from chalicelib.access import api_keys as access
 from chalicelib.access import rules
-from chalicelib.access import service as access
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountItem
 from tests.integration.api.gateway import send

@@ -1,0 +1,104 @@
+"""May this email enter this bill group, and with which permissions? Rules A1, A3, A7, A9 and C4, over plain values."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+OWNER_PERMISSIONS = frozenset(
+    {"profile", "contacts", "subscriptions", "invoices", "pay", "payment_methods", "tickets", "emails", "access"}
+)
+"""The account's owner has all (A9)."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a person may do at a bill group.
+
+    ``read_only`` holds after the contract's end, while a balance is open: reading and paying only (A3).
+    ``sources`` name what grants it: ids of access rules, ``contact``, ``owner``.
+    """
+
+    permissions: frozenset[str]
+    sources: tuple[str, ...]
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """One thing that grants something, from ``starts_at`` (UTC) on (A7)."""
+
+    name: str
+    permissions: frozenset[str]
+    starts_at: datetime
+
+
+@dataclass(frozen=True)
+class Contract:
+    """From when to when, both inclusive, a bill group's contract is active; None: no bound. Local dates."""
+
+    start: date | None
+    end: date | None
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why there is no grant: ``unknown``, ``denied``, ``not_yet``, ``no_contract``; and from when there will be."""
+
+    reason: str
+    starts_at: datetime | None = None
+
+
+def decide(
+    sources: tuple[Source, ...],
+    *,
+    denied: bool,
+    contract: Contract,
+    balance_open: bool,
+    now: datetime,
+    today: date,
+) -> Grant | Refusal:
+    """Unite what several sources grant; a denial wins. ``today`` is the date in the account's time zone."""
+    if denied:
+        return Refusal("denied")
+    if not sources:
+        return Refusal("unknown")
+    started = [source for source in sources if source.starts_at <= now]
+    if not started:
+        return Refusal("not_yet", min(source.starts_at for source in sources))
+    if contract.start is not None and today < contract.start:
+        return Refusal("no_contract")
+    ended = contract.end is not None and today > contract.end
+    if ended and not balance_open:
+        return Refusal("no_contract")
+    permissions = frozenset[str]().union(*(source.permissions for source in started))
+    return Grant(permissions, tuple(sorted(source.name for source in started)), read_only=ended)
+
+
+def domain_of(email: str) -> str:
+    """Return the domain of a normalised email address."""
+    return email.rsplit("@", 1)[1]
+
+
+def sources_of(
+    email: str,
+    bill_group_id: str,
+    *,
+    domain_rule: dict[str, Any] | None,
+    addresses: dict[str, dict[str, Any]],
+    contact_access: dict[str, dict[str, Any]],
+    is_owner: bool,
+    owner_since: datetime,
+) -> tuple[Source, ...]:
+    """Return what grants ``email`` something at a bill group, from the rows as they are stored."""
+    rules = [rule for rule in (domain_rule, addresses.get(email)) if rule is not None]
+    found = [Source(rule["rule_id"], frozenset(rule["permissions"]), _instant(rule["starts_at"])) for rule in rules]
+    own = contact_access.get(bill_group_id)
+    if own is not None:
+        found.append(Source("contact", frozenset(own["permissions"]), _instant(own["starts_at"])))
+    if is_owner:
+        found.append(Source("owner", OWNER_PERMISSIONS, owner_since))
+    return tuple(found)
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
