@@ -135,7 +135,9 @@ def phone(text: str, region: str | None) -> str:
         number = phonenumbers.parse(text, region)
     except NumberParseException:
         number = None
-    if number is None or not phonenumbers.is_possible_number(number):
+    # What can be dialled within one town only is no use to anybody here.
+    possible = phonenumbers.ValidationResult.IS_POSSIBLE
+    if number is None or phonenumbers.is_possible_number_with_reason(number) != possible:
         raise BadValue("bad_phone", "This is not a phone number. Write it with its country code.")
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
