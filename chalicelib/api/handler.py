@@ -21,7 +21,7 @@ from chalicelib.api.problems import Malformed, MethodNotAllowed, Unhandled
 from chalicelib.api.routes import WRITES, Reply, Request, Route, Routes, View
 from chalicelib.call import Actor, Call, Idempotency
 from chalicelib.config import settings
-from chalicelib.errors import CounterfoilError, Forbidden, NotFound, Replayed, Unauthenticated
+from chalicelib.errors import CounterfoilError, Forbidden, NotFound, Replayed, Unauthenticated, Unavailable
 
 _SECURITY_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -71,6 +71,8 @@ class Handler:
         try:
             status, headers, body = self._respond(message, correlation_id)
         except CounterfoilError as error:
+            if isinstance(error, Unavailable):
+                observability.logger.error("A dependency failed.", extra={"cause": repr(error.__cause__)})
             status, headers, body = _problem(error, correlation_id)
         except Exception:
             observability.logger.exception("A request failed.")

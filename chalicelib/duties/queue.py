@@ -11,6 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.config import settings
+from chalicelib.observability import logger
 from chalicelib.table.keys import Key
 
 BATCH = 10
@@ -78,6 +79,7 @@ def send(kind: str, messages: Sequence[Message]) -> int:
         try:
             answer = client().send_message_batch(QueueUrl=url(kind), Entries=entries)
             lost += len(answer.get("Failed", []))
-        except (BotoCoreError, ClientError):
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("The queue did not answer.", extra={"cause": str(error)})
             lost += len(chunk)
     return lost
