@@ -24,6 +24,8 @@ from infra.local import processes
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
+SECRET = "test"
+"""What the engine takes as the secret of any account; addresses signed for the bucket are checked against it."""
 _START_SECONDS = 60.0
 _STOP_SECONDS = 60.0
 _SAVE_EVERY_SECONDS = 2.0
@@ -95,6 +97,7 @@ def _settings(state: Path, port: int) -> dict[str, str]:
         "GATEWAY_PORT": str(port),
         "BIND_HOST": HOST,
         "MINISTACK_REGION": REGION,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
         "LAMBDA_EXECUTOR": "local",
         "PERSIST_STATE": "1",
         "STATE_DIR": str(state / "services"),
@@ -124,7 +127,7 @@ def main() -> None:
 async def _serve(descriptor: int) -> None:
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
-    from ministack import app as ministack
+    from ministack import app as ministack  # type: ignore[import-untyped]
 
     ended = asyncio.Event()
     written = asyncio.Event()

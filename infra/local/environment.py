@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from infra.local.engine import REGION
+from infra.local.engine import REGION, SECRET
 from infra.local.template import Template
 
 ACCOUNT_ID = "000000000000"
@@ -25,7 +25,7 @@ def base(endpoint: str, ses_endpoint: str | None = None, given: Mapping[str, str
     source = os.environ if given is None else given
     environment = {
         "AWS_ACCESS_KEY_ID": ACCOUNT_ID,
-        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_REGION": REGION,
         "AWS_CONFIG_FILE": os.devnull,
