@@ -5,7 +5,6 @@ Each source is served by a process of its own, one call at a time, with the even
 
 import json
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -20,36 +19,27 @@ from infra.local.running import Function
 
 Message = dict[str, Any]
 
-_WAIT_SECONDS = 5
+_WAIT_SECONDS = 1
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
 _LOOK_AT_CLOCK_SECONDS = 0.2
 _LARGEST_BATCH = 10
 
 
 class Ending:
-    """SIGTERM ends the process at once while it waits, and after the call while it works."""
+    """Whether SIGTERM has asked the process to end.
+
+    A process ends between two calls, and not while it waits for messages: the queue would hand those that come
+    next to nobody, and hide them for minutes.
+    """
 
     def __init__(self) -> None:
         """Take over SIGTERM and SIGINT."""
-        self._working = False
-        self._asked = False
-        signal.signal(signal.SIGTERM, self._end)
+        self.asked = False
+        signal.signal(signal.SIGTERM, self._ask)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    def __enter__(self) -> None:
-        """Begin to work."""
-        self._working = True
-
-    def __exit__(self, *_: object) -> None:
-        """End the work, and the process if it was asked to end."""
-        self._working = False
-        if self._asked:
-            sys.exit(0)
-
-    def _end(self, *_: object) -> None:
-        self._asked = True
-        if not self._working:
-            sys.exit(0)
+    def _ask(self, *_: object) -> None:
+        self.asked = True
 
 
 def queue_event(messages: list[Message], queue_arn: str) -> dict[str, Any]:
@@ -146,8 +136,8 @@ def _serve(
     function: Function, queue_url: str, size: int, make_event: Callable[[list[Message]], dict[str, Any]]
 ) -> None:
     ending = Ending()
-    sqs = boto3.client("sqs")
-    while True:
+    sqs: Any = boto3.client("sqs")
+    while not ending.asked:
         try:
             messages = sqs.receive_message(
                 QueueUrl=queue_url,
@@ -157,8 +147,7 @@ def _serve(
                 MessageAttributeNames=["All"],
             ).get("Messages", [])
             if messages:
-                with ending:
-                    handle_batch(sqs, queue_url, function, messages, make_event(messages))
+                handle_batch(sqs, queue_url, function, messages, make_event(messages))
         except Exception:
             traceback.print_exc()
             time.sleep(_PAUSE_AFTER_FAILURE_SECONDS)
@@ -187,8 +176,7 @@ def serve_schedule(function: Function, seconds: int, text: str) -> None:
     """Call a function every ``seconds`` of the service's clock until the process is asked to end."""
     ending = Ending()
     schedule = Schedule(seconds)
-    while True:
+    while not ending.asked:
         if schedule.is_due(clock.now()):
-            with ending:
-                call(function, json.loads(text))
+            call(function, json.loads(text))
         time.sleep(_LOOK_AT_CLOCK_SECONDS)

@@ -31,7 +31,7 @@ class Gateway(LocalGateway):
 
     def __init__(self, app: Any, template: Template) -> None:
         """Prepare for the routes of ``app``; ``template`` declares the gateway's own answers."""
-        config = SimpleNamespace(lambda_timeout=_SECONDS, function_name="api_handler", lambda_memory_size=1024)
+        config: Any = SimpleNamespace(lambda_timeout=_SECONDS, function_name="api_handler", lambda_memory_size=1024)
         super().__init__(app, config)
         self._app = app
         api = template.document["Resources"].get("RestAPI", {}).get("Properties", {})
@@ -164,7 +164,12 @@ class Handler(BaseHTTPRequestHandler):
             length = int(self.headers.get("Content-Length", "0"))
         except ValueError:
             return None
-        return self.rfile.read(length) if 0 <= length <= _LARGEST_BODY else None
+        if length > _LARGEST_BODY:
+            # A client that is still sending would not read the answer.
+            while length > 0 and (part := self.rfile.read(min(length, _LARGEST_BODY))):
+                length -= len(part)
+            return None
+        return self.rfile.read(length) if length >= 0 else None
 
     def _chunks(self) -> bytes | None:
         body = b""

@@ -144,7 +144,8 @@ class Service:
         """Keep the service running and up to date with its code. Raises RunError when the engine ends."""
         while True:
             time.sleep(_LOOK_SECONDS)
-            for name, child in (("engine", self._engine and self._engine.process), ("mailbox", self._mailbox)):
+            engine_process = None if self._engine is None else self._engine.process
+            for name, child in (("engine", engine_process), ("mailbox", self._mailbox)):
                 if child is not None and child.poll() is not None:
                     raise RunError(f"The {name} has ended by itself; its log is {self._folder.logs / name}.log.")
             times = _code_times()

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,11 @@ def test_it_starts_mails_restarts_and_leaves_nothing_behind(local: Local) -> Non
     assert (local.folder / "local.json").stat().st_mode & 0o777 == 0o600
     assert local.call("/v1/health")[0] == 200
     assert local.call("/nowhere")[1]["code"] == "not_found"
+    assert local.call("/v1/accounts", "x" * 11_000_000)[1]["code"] == "body_too_large"
+    with ThreadPoolExecutor(16) as threads:
+        names = ["harbor-light", "midorino"] * 50
+        answers = threads.map(lambda name: local.call(f"/v1/accounts/{name}")[1]["account_id"], names)
+        assert list(answers) == names
     assert len(local.call("/v1/entities")[1]["items"]) == 3
 
     # The mail about a new contact goes through queue, consumer and SES, and its events come back.
