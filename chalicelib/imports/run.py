@@ -11,6 +11,7 @@ import json
 import secrets
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -173,7 +174,7 @@ class Run:
         self, planned: PlannedKind, mapped: Mapped, repeats: tuple[int, bool] | None, line: int, place: str
     ) -> str:
         kind = planned.kind.name
-        self._report.warn(line, kind, *mapped.dropped)
+        self._report.warn(line, kind, *map(_left_out, mapped.dropped))
         faults = mapped.faults
         if repeats is not None and not repeats[1]:
             message = f"Line {repeats[0]} says otherwise of the same thing. Leave one of the two."
@@ -198,7 +199,7 @@ class Run:
             told = refusal.fields or (FieldError("", refusal.code, refusal.message),)
             smaller = planned.without(row, told)
             if smaller is not None:
-                self._report.warn(line, kind, *smaller[1])
+                self._report.warn(line, kind, *map(_left_out, smaller[1]))
                 return self._written(planned, smaller[0], line, call)
             self._report.refuse(line, kind, *(planned.explained(fault) for fault in told))
             return "refused"
@@ -280,6 +281,10 @@ class Run:
 def _now() -> datetime:
     now = clock.now()
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def _left_out(fault: Fault) -> Fault:
+    return replace(fault, message=f"{fault.message} The field was left out.")
 
 
 def _digest(text: str) -> bytes:
