@@ -14,10 +14,12 @@ from chalicelib.imports import api as imports_api
 from chalicelib.imports import jobs as imports_jobs
 from chalicelib.mail import api as mail_api
 from chalicelib.mail import jobs as mail_jobs
+from chalicelib.sessions import api as sessions_api
 
 app = CounterfoilApp("counterfoil")
 
 app.register(access_api.routes)
+app.register(sessions_api.routes)
 app.register(entities_api.routes)
 app.register(accounts_api.routes)
 app.register(bill_groups_api.routes)

@@ -31,7 +31,7 @@ _PLAIN_KEYS = frozenset({
 _PATTERNS = (
     # Pydantic repeats what it refused.
     re.compile(r"(?s)(?<=input_value=).*?(?=, input_type=)"),
-    re.compile(r"\bcf_[A-Za-z0-9_-]{8,}"),
+    re.compile(r"\bc[flsw]_[A-Za-z0-9_-]{8,}"),
     re.compile(r"(?i)\bbearer\s+[^\s\"',;]+"),
     re.compile(r"[^\s\"'<>(),;:\[\]{}=]+@[^\s\"'<>(),;:\[\]{}=]+"),
     re.compile(r"(?<![\w.-])\+\d[\d ()/.-]{6,18}\d"),

@@ -57,6 +57,13 @@ PERMISSIONS: dict[str, Needs] = {
     "changes.read":         Needs("changes:read",      "viewer", None, reads=True),
     "imports.read":         Needs("imports:read",      "agent",  None, reads=True),
     "imports.write":        Needs("imports:write",     "admin",  None),
+    "sessions.read":        Needs(None,                "viewer", "any", reads=True),
+    "sessions.end":         Needs(None,                "viewer", "any"),
+    "previews.open":        Needs(None,                "viewer", None),
+    "credentials.read":     Needs(None,                "viewer", "access", reads=True),
+    "credentials.write":    Needs(None,                "agent",  "access"),
+    "staff.read":           Needs(None,                "viewer", None, reads=True),
+    "staff.write":          Needs(None,                "admin",  None),
     "api_keys.read":        Needs("keys:read",         "admin",  None, reads=True),
     "api_keys.write":       Needs("keys:write",        "admin",  None),
 }  # fmt: skip
@@ -87,6 +94,7 @@ class Principal:
     scopes: frozenset[str] = frozenset()
     role: str | None = None
     session_id: str | None = None
+    session_hash: str | None = None
     bill_groups: tuple[tuple[str, str], ...] = ()
     grants: Mapping[str, Grant] = field(default_factory=dict)
     opened_at: datetime | None = None
@@ -130,10 +138,10 @@ def permits(principal: Principal, operation: str) -> bool:
         return needs.staff is not None and _rank(principal.role) >= _rank(needs.staff)
     if not principal.is_portal or needs.portal is None:
         return False
-    if needs.portal == SIGNED_IN:
-        return True
     if principal.kind == "preview" and not needs.reads:
         return False
+    if needs.portal == SIGNED_IN:
+        return True
     return any(
         needs.portal in grant.permissions and (needs.reads or needs.portal == "pay" or not grant.read_only)
         for grant in principal.grants.values()

@@ -35,7 +35,7 @@ def authenticate(token: str, now: datetime) -> Principal:
     if item is None or item.ends_at <= now or item.last_seen_at + _idle() <= now:
         raise Unauthenticated
     _note_seen(item, now)
-    return principal_of(item)
+    return replace(principal_of(item), session_hash=rules.hash_of(token))
 
 
 def principal_of(item: SessionItem) -> Principal:
@@ -89,7 +89,7 @@ def _reach(principal: Principal, path: Mapping[str, str]) -> tuple[tuple[str, st
         pair for pair in principal.bill_groups if account_id in (None, pair[1]) and bill_group_id in (None, pair[0])
     )
     if not pairs:
-        raise NotFound
+        raise NotFound if account_id or bill_group_id else Unauthenticated
     return pairs
 
 
@@ -121,12 +121,8 @@ def _granted(principal: Principal, pairs: tuple[tuple[str, str], ...], now: date
 
 def _previewed(principal: Principal, pairs: tuple[tuple[str, str], ...]) -> dict[str, Grant]:
     """Return the grant that staff chose to look through, while they are staff themselves (A10)."""
-    shown = principal.previewed or {}
-    wanted = keys.staff(str(shown.get("staff_email")))
-    staff = store.batch([wanted]).get(wanted)
-    if staff is None or staff.status != "active":
-        raise Unauthenticated
-    permissions = frozenset(shown.get("permissions", ()))
+    _staff(principal)
+    permissions = frozenset((principal.previewed or {}).get("permissions", ()))
     return {pair[0]: Grant(permissions, ("preview",)) for pair in pairs}
 
 

@@ -19,6 +19,8 @@ SHAPES = {
     "erasure_id": ids.ERASURE + _ULID,
     "import_id": ids.IMPORT + _ULID,
     "key_id": ids.API_KEY + _ULID,
+    "session_id": ids.SESSION + _ULID,
+    "staff_email": r"[^\s@/]{1,64}@[A-Za-z0-9.-]{1,253}",
 }
 
 _PARAMETER = re.compile(r"{([a-z_]+)}")

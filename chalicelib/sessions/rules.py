@@ -10,6 +10,7 @@ LONGEST = {
     "preview": timedelta(minutes=30),
 }
 """After this a session is over, however much it is used."""
+BY_PASSWORD = "password"  # noqa: S105 - the word, not one of them.
 CLIENT_CHARACTERS = 200
 ACCOUNTS_TOLD = 20
 """How many accounts get an event in their own history when one person enters all of them at once."""
@@ -31,3 +32,27 @@ def client_of(text: str | None) -> str | None:
         return None
     tidy = "".join(letter for letter in text if letter.isprintable()).strip()[:CLIENT_CHARACTERS]
     return tidy or None
+
+
+def is_over(
+    now: datetime,
+    *,
+    created_at: datetime,
+    last_seen_at: datetime,
+    ends_at: datetime,
+    idle: timedelta,
+    not_before: datetime | None,
+) -> bool:
+    """Tell whether a session is over: ended, idle for too long, or older than its person's sessions may be (A8)."""
+    return ends_at <= now or last_seen_at + idle <= now or (not_before is not None and created_at < not_before)
+
+
+def may_see(own_kind: str, password_accounts: frozenset[str] | None, kind: str, accounts: frozenset[str]) -> bool:
+    """Tell whether a session may list and end another one of the same email address.
+
+    Staff see staff's and their previews, portal users those of the portal. ``password_accounts`` are the accounts
+    of a session that was opened by password, None otherwise: a password proves its person at its own account only,
+    so such a session sees none that reach beyond it (A6).
+    """
+    family = {"staff": {"staff", "preview"}, "portal_user": {"portal_user"}}.get(own_kind, set())
+    return kind in family and (password_accounts is None or accounts <= password_accounts)

@@ -2,17 +2,34 @@
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib import ids
 from chalicelib.access import rules as access
+from chalicelib.access.rules import Principal
 from chalicelib.audit import service as audit
 from chalicelib.audit.rules import Change
 from chalicelib.call import Actor, Call
+from chalicelib.config import settings
+from chalicelib.errors import NotFound, Unauthenticated
 from chalicelib.sessions import rules
 from chalicelib.table import keys, store
-from chalicelib.table.items import SessionItem
+from chalicelib.table.items import IdentityItem, SessionItem
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session without its secret. Instants are UTC."""
+
+    session_id: str
+    kind: str
+    origin: str
+    created_at: datetime
+    last_seen_at: datetime
+    ends_at: datetime
+    client: str | None = None
 
 
 def open_session(
@@ -74,3 +91,92 @@ def open_session(
             bill_group_id=pairs[0][0] if len(pairs) == 1 else None,
         )
     return session_id, token
+
+
+def current(principal: Principal) -> Session:
+    """Return the session that asks. Raises NotFound for an API key, which has none, Unauthenticated once it ended."""
+    return store.load(Session, _own_item(principal))
+
+
+def _own_item(principal: Principal) -> SessionItem:
+    if principal.session_hash is None:
+        raise NotFound
+    item = store.get(SessionItem, keys.session(principal.session_hash))
+    if item is None:
+        raise Unauthenticated
+    return item
+
+
+def list_own(call: Call, principal: Principal, limit: int, after: Any) -> tuple[list[Session], Any]:
+    """Return a page of the sessions that are open for the person who asks, newest first, and where the next begins.
+
+    What was opened in the last moment may be missing: the index that lists them lags. Raises NotFound for an API key.
+    """
+    own = _own_item(principal)
+    identity = store.get(IdentityItem, keys.identity(own.email))
+    page = store.query_index(keys.session_listed(own.email, "").pk, limit=limit, after=after, newest_first=True)
+    seen = [item for item in page.items if _sees(own, item) and not _is_over(item, identity, call.now)]
+    return [store.load(Session, item) for item in seen], page.after
+
+
+def _sees(own: SessionItem, other: SessionItem) -> bool:
+    by_password = own.origin == rules.BY_PASSWORD
+    return rules.may_see(own.kind, _accounts(own) if by_password else None, other.kind, _accounts(other))
+
+
+def _accounts(item: SessionItem) -> frozenset[str]:
+    return frozenset(account_id for _, account_id in item.bill_groups)
+
+
+def _is_over(item: SessionItem, identity: IdentityItem | None, now: datetime) -> bool:
+    return rules.is_over(
+        now,
+        created_at=item.created_at,
+        last_seen_at=item.last_seen_at,
+        ends_at=item.ends_at,
+        idle=timedelta(minutes=settings().session_idle_minutes),
+        not_before=identity.sessions_not_before if identity else None,
+    )
+
+
+def end_current(call: Call, principal: Principal) -> None:
+    """End the session that asks. Raises NotFound for an API key."""
+    _end(call, _own_item(principal))
+
+
+def end_own(call: Call, principal: Principal, session_id: str) -> None:
+    """End one of the person's own sessions. Raises NotFound when it is somebody else's, or has ended (A12)."""
+    own = _own_item(principal)
+    page = store.query_index(keys.session_listed(own.email, "").pk, session_id, limit=1)
+    found = [item for item in page.items if item.session_id == session_id and _sees(own, item)]
+    if not found:
+        raise NotFound
+    _end(call, found[0])
+
+
+def _end(call: Call, item: SessionItem) -> None:
+    def attempt() -> None:
+        # Requests of the session note that they saw it, so its version moves; its key is its own for ever.
+        transaction = store.Transaction(call)
+        transaction.erase(item.key)
+        accounts: list[str | None] = [*sorted(_accounts(item))]
+        for account_id in accounts[: rules.ACCOUNTS_TOLD] or [None]:
+            audit.record(transaction, call, "session.ended", "session", item.session_id, (), account_id=account_id)
+        transaction.commit()
+
+    store.deciding_again(attempt)
+
+
+def end_all(transaction: store.Transaction, email: str, identity: IdentityItem | None, not_before: datetime) -> None:
+    """Let every session of ``email`` that was opened before an instant (UTC) be over with ``transaction``.
+
+    ``identity`` is the row at ``keys.identity(email)`` as it was read; the instant never moves back.
+    """
+    if identity is None:
+        key = keys.identity(email)
+        transaction.create(IdentityItem(key.pk, key.sk, sessions_not_before=not_before))
+    elif identity.sessions_not_before < not_before:
+        identity.sessions_not_before = not_before
+        transaction.replace(identity)
+    else:
+        transaction.check(identity)

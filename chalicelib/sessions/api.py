@@ -1,0 +1,107 @@
+"""Sessions and previews over HTTP."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from chalicelib.access import rules as access
+from chalicelib.api import Body, Listing, Reply, Request, Routes, View
+from chalicelib.fields import ShortText
+from chalicelib.sessions import preview, service
+from chalicelib.sessions.service import Session
+
+routes = Routes("sessions")
+
+Permission = Literal[access.PORTAL_PERMISSIONS]  # type: ignore[valid-type]
+
+
+class SessionView(View):
+    """A signed-in browser or client."""
+
+    session_id: str
+    kind: Literal["portal_user", "staff", "preview"]
+    origin: Literal["link", "code", "password", "preview"] = Field(description="What proved who it is.")
+    client: str | None = Field(description="What the browser or client called itself when it signed in.")
+    created_at: datetime
+    last_seen_at: datetime = Field(description="To the minute.")
+    ends_at: datetime = Field(description="It ends then at the latest, and earlier when it is not used.")
+    current: bool = Field(description="True for the session that asks.")
+
+
+class PreviewBody(Body):
+    """Whose view of the portal is to be shown: at most one of these; without any, that of a new access rule."""
+
+    permissions: list[Permission] | None = Field(default=None, max_length=len(access.PORTAL_PERMISSIONS))
+    rule_id: ShortText | None = None
+    contact_id: ShortText | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "PreviewBody":
+        if sum(value is not None for value in (self.permissions, self.rule_id, self.contact_id)) > 1:
+            raise PydanticCustomError("too_many", "Send permissions, or rule_id, or contact_id, not several of them.")
+        return self
+
+
+class PreviewView(View):
+    """A preview that was opened."""
+
+    session_id: str
+    token: str = Field(description="The bearer token; only in this answer, and only once. It can read, never write.")
+    bill_group_id: str
+    account_id: str
+    permissions: list[str]
+    ends_at: datetime
+
+
+@routes.get("/v1/sessions", may="sessions.read", returns={200: Listing[SessionView]}, paged=True)
+def list_sessions(request: Request[None, None]) -> Reply:
+    """List one's own open sessions, newest first."""
+    found, after = service.list_own(request.call, request.principal, request.page.limit, request.page.after)
+    return Reply(Listing(items=[_view(one, request) for one in found]), after=after)
+
+
+@routes.get("/v1/sessions/current", may="sessions.read", returns={200: SessionView})
+def get_current_session(request: Request[None, None]) -> Reply:
+    """Read the session that asks."""
+    return Reply(_view(service.current(request.principal), request))
+
+
+@routes.delete("/v1/sessions/current", may="sessions.end", returns={204: None}, repeatable=False)
+def end_current_session(request: Request[None, None]) -> Reply:
+    """Sign out: end the session that asks."""
+    service.end_current(request.call, request.principal)
+    return Reply(status=204)
+
+
+@routes.delete("/v1/sessions/{session_id}", may="sessions.end", returns={204: None}, repeatable=False)
+def end_session(request: Request[None, None]) -> Reply:
+    """End one of one's own sessions."""
+    service.end_own(request.call, request.principal, request.path["session_id"])
+    return Reply(status=204)
+
+
+@routes.post(
+    "/v1/bill-groups/{bill_group_id}/preview",
+    may="previews.open",
+    body=PreviewBody,
+    returns={201: PreviewView},
+    raises=("no_access",),
+    repeatable=False,
+)
+def open_preview(request: Request[PreviewBody, None]) -> Reply:
+    """Open a session that sees this portal as somebody else would, and writes nothing."""
+    asked = request.body
+    opened = preview.open_preview(
+        request.call,
+        request.path["bill_group_id"],
+        permissions=asked.permissions,
+        rule_id=asked.rule_id,
+        contact_id=asked.contact_id,
+    )
+    return Reply(PreviewView(**{**vars(opened), "permissions": list(opened.permissions)}), status=201)
+
+
+def _view(session: Session, request: Request[None, None]) -> SessionView:
+    return SessionView(**vars(session), current=session.session_id == request.principal.session_id)
