@@ -10,6 +10,8 @@ from chalicelib.duties import service as duties
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem
 
+_KEPT_WITHOUT_ACCOUNT = timedelta(days=7)
+
 
 @dataclass(frozen=True)
 class Mail:
@@ -17,7 +19,7 @@ class Mail:
 
     ``kind`` names the templates, ``context`` gives them plain JSON values, ``locale`` is the language (I8).
     After ``lifetime`` it is not sent any more. Urgent mails (sign-in, passwords) do not wait behind bulk. What a
-    security mail said is not kept and not shown.
+    security mail said is not kept and not shown. An ``entity_id`` that is empty is decided when the mail is claimed.
     """
 
     kind: str
@@ -66,6 +68,8 @@ def enqueue(transaction: store.Transaction, call: Call, mail: Mail | None) -> st
             created_at=call.now,
             not_after=call.now + mail.lifetime,
             correlation_id=call.correlation_id,
+            # A mail that belongs to no account is in nobody's history, and its address may be anybody's.
+            expires_at=None if mail.account_id else int((call.now + _KEPT_WITHOUT_ACCOUNT).timestamp()),
         )
     )
     duties.add(transaction, call, "urgent_mail" if mail.urgent else "bulk_mail", email_id)

@@ -158,6 +158,11 @@ def expire(state: State) -> State:
     return replace(state, status=FAILED if state.status == QUEUED else UNKNOWN, reason=EXPIRED, lease_until=None)
 
 
+def withhold(state: State, reason: str) -> State:
+    """Return the state of a mail that may not go, as was found when it was claimed."""
+    return replace(state, status=FAILED, reason=reason, lease_until=None)
+
+
 def capture(state: State, reason: str) -> State:
     """Return the state of a mail that the mail mode keeps here."""
     return replace(state, status=CAPTURED, reason=reason, lease_until=None)

@@ -4,6 +4,7 @@ import json
 import random
 import time
 import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,7 @@ from chalicelib.entities.rules import Entity
 from chalicelib.errors import NotFound
 from chalicelib.mail import message as texts
 from chalicelib.mail import rules, ses
+from chalicelib.mail.claims import Outgoing, Prepare, Ready, Withheld
 from chalicelib.mail.feedback import write
 from chalicelib.mail.message import Rendered
 from chalicelib.observability import logger, metrics
@@ -28,6 +30,7 @@ MAILER = Actor("system", "mailer", "Mailer")
 
 # A rate limit of SES is per second: it has often passed before the mail need go back to the table.
 _PAUSES_SECONDS = (0.5, 1.5)
+_NONE: Mapping[str, Prepare] = {}
 
 
 @dataclass(frozen=True)
@@ -62,21 +65,21 @@ class Email:
     events: tuple[rules.Event, ...] = ()
 
 
-def deliver(message: Message) -> None:
+def deliver(message: Message, prepare: Mapping[str, Prepare] = _NONE) -> None:
     """Do what the email that ``message`` names needs now; usually, send it.
 
-    Returns when nothing more is to be done at present: it was sent, another consumer has it, it waits, or it is
-    finished. Raises what stands in the way of this one mail (a template that fails, a table that does not answer).
+    ``prepare`` holds, by kind, what makes a mail's secrets when it is claimed. Returns when nothing more is to be
+    done at present: it was sent, another consumer has it, it waits, or it is finished. Raises what stands in the way of this one mail (a template that fails, a table that does not answer).
     """
-    claim_id = ids.new_id("", clock.now())
-    claimed = store.deciding_again(lambda: _claim(message, claim_id))
+    claim = _Claim(message, ids.new_id("", clock.now()), prepare)
+    claimed = store.deciding_again(claim.attempt)
     if claimed is None:
         return
     outcome = _send(claimed.envelope)
     # The email as it was claimed is most often still the newest; if not, it is read again.
     known = [claimed.item]
     settled = store.deciding_again(
-        lambda: _settle(message, known.pop() if known else _read(message), claim_id, outcome)
+        lambda: _settle(message, known.pop() if known else _read(message), claim.claim_id, outcome)
     )
     _tell(settled, outcome)
 
@@ -89,61 +92,102 @@ class _Claimed:
     envelope: ses.Envelope
 
 
-def _claim(message: Message, claim_id: str) -> _Claimed | None:
-    """Claim the email for one attempt; None if nothing is to be sent now."""
-    now = clock.now()
-    item = store.get(EmailItem, keys.email(message.subject))
-    if item is None:
-        logger.warning("There is a duty to send an email that is not here.")
-        duties.done(message.key)
-        return None
-    state = store.load(rules.State, item)
-    decision = rules.decide(state, now)
-    # The answer to our own claim may have been lost; then this is the second look at it.
-    ours = state.status == rules.SENDING and state.claim_id == claim_id
-    if not ours and decision.action == "leave":
-        return None
-    if not ours and decision.action == "drop":
-        duties.done(message.key)
-        return None
-    if not ours and decision.action == "wait" and decision.until is not None:
-        duties.defer(message.key, decision.until)
-        return None
-    if not ours and decision.action == "expire":
-        _finish(item, rules.expire(state), message)
-        metrics.add_metric(name="MailExpired", unit="Count", value=1)
-        return None
+class _Claim:
+    """The claim of one email for one attempt. What is contended is decided afresh, with fresh secrets."""
 
-    entity_item = store.get(EntityItem, keys.entity(item.entity_id))
-    if entity_item is None:
-        raise LookupError("The issuing entity of an email is not here.")
-    entity = store.load(Entity, entity_item)
-    rendered = texts.render(item.kind, item.locale, item.context, entity, item.created_at)
-    of = settings()
-    recipients = rules.recipients(of.mail_mode, tuple(item.to), tuple(item.cc), of.mail_redirect_to, of.mail_allowlist)
-    item.subject = rendered.subject
-    if not recipients.to:
-        _finish(item, rules.capture(state, recipients.reason), message, rendered)
-        return None
-    envelope = ses.Envelope(
+    def __init__(self, message: Message, claim_id: str, prepare: Mapping[str, Prepare]) -> None:
+        self.message = message
+        self.claim_id = claim_id
+        self._prepare = prepare
+        self._prepared: Ready | Withheld = Ready()
+
+    def attempt(self) -> _Claimed | None:
+        """Claim the email; None if nothing is to be sent now."""
+        message = self.message
+        now = clock.now()
+        item = store.get(EmailItem, keys.email(message.subject))
+        if item is None:
+            logger.warning("There is a duty to send an email that is not here.")
+            duties.done(message.key)
+            return None
+        state = store.load(rules.State, item)
+        # The answer to our own claim may have been lost; then this is the second look at it, and the secrets whose
+        # hashes were written are those of the look before.
+        ours = state.status == rules.SENDING and state.claim_id == self.claim_id
+        if not ours and not self._is_to_be_sent(item, state, now):
+            return None
+        if not ours and item.kind in self._prepare:
+            self._prepared = self._prepare[item.kind](_outgoing(item), Call(MAILER, now, message.correlation_id))
+        prepared = self._prepared
+        if isinstance(prepared, Withheld):
+            _finish(item, rules.withhold(state, prepared.reason), message)
+            logger.info("A mail is withheld.", extra={"reason": prepared.reason})
+            metrics.add_metric(name="MailWithheld", unit="Count", value=1)
+            return None
+        return self._sealed(item, state, prepared, now, ours)
+
+    def _is_to_be_sent(self, item: EmailItem, state: rules.State, now: datetime) -> bool:
+        decision = rules.decide(state, now)
+        if decision.action == "drop":
+            duties.done(self.message.key)
+        elif decision.action == "wait" and decision.until is not None:
+            duties.defer(self.message.key, decision.until)
+        elif decision.action == "expire":
+            _finish(item, rules.expire(state), self.message)
+            metrics.add_metric(name="MailExpired", unit="Count", value=1)
+        return decision.action == "send"
+
+    def _sealed(
+        self, item: EmailItem, state: rules.State, prepared: Ready, now: datetime, ours: bool
+    ) -> _Claimed | None:
+        item.entity_id = prepared.entity_id or item.entity_id
+        item.locale = prepared.locale or item.locale
+        entity_item = store.get(EntityItem, keys.entity(item.entity_id))
+        if entity_item is None:
+            raise LookupError("The issuing entity of an email is not here.")
+        entity = store.load(Entity, entity_item)
+        context = {**item.context, **prepared.context}
+        rendered = texts.render(prepared.template or item.kind, item.locale, context, entity, item.created_at)
+        of = settings()
+        recipients = rules.recipients(
+            of.mail_mode, tuple(item.to), tuple(item.cc), of.mail_redirect_to, of.mail_allowlist
+        )
+        item.subject = rendered.subject
+        if not recipients.to:
+            _finish(item, rules.capture(state, recipients.reason), self.message, rendered)
+            return None
+        envelope = ses.Envelope(
+            email_id=item.email_id,
+            kind=item.kind,
+            sender_name=texts.clean(entity.sender_name or entity.name),
+            sender_email=entity.sender_email,
+            reply_to=entity.reply_to,
+            to=recipients.to,
+            cc=recipients.cc,
+            subject=rendered.subject,
+            text=rendered.text,
+            html=rendered.html,
+            headers={"X-Original-To": ", ".join(recipients.meant_for)} if recipients.meant_for else {},
+        )
+        # What SES would refuse to take as a request is found before the claim, so that it never looks like a lost
+        # mail.
+        ses.request_for(envelope)
+        if not ours:
+            write(item, rules.claim(state, now, self.claim_id))
+            _commit(item, self.message, rendered=rendered, more=prepared.write)
+        return _Claimed(item, envelope)
+
+
+def _outgoing(item: EmailItem) -> Outgoing:
+    return Outgoing(
         email_id=item.email_id,
         kind=item.kind,
-        sender_name=texts.clean(entity.sender_name or entity.name),
-        sender_email=entity.sender_email,
-        reply_to=entity.reply_to,
-        to=recipients.to,
-        cc=recipients.cc,
-        subject=rendered.subject,
-        text=rendered.text,
-        html=rendered.html,
-        headers={"X-Original-To": ", ".join(recipients.meant_for)} if recipients.meant_for else {},
+        to=tuple(item.to),
+        entity_id=item.entity_id,
+        account_id=item.account_id,
+        locale=item.locale,
+        context=item.context,
     )
-    # What SES would refuse to take as a request is found before the claim, so that it never looks like a lost mail.
-    ses.request_for(envelope)
-    if not ours:
-        write(item, rules.claim(state, now, claim_id))
-        _commit(item, message, rendered=rendered)
-    return _Claimed(item, envelope)
 
 
 def _send(envelope: ses.Envelope) -> rules.Outcome:
@@ -187,7 +231,14 @@ def _finish(item: EmailItem, state: rules.State, message: Message, rendered: Ren
     _commit(item, message, rendered=rendered, duty=message.key)
 
 
-def _commit(item: EmailItem, message: Message, *, rendered: Rendered | None = None, duty: Key | None = None) -> None:
+def _commit(
+    item: EmailItem,
+    message: Message,
+    *,
+    rendered: Rendered | None = None,
+    duty: Key | None = None,
+    more: Callable[[store.Transaction], None] | None = None,
+) -> None:
     transaction = store.Transaction(Call(MAILER, clock.now(), message.correlation_id))
     transaction.replace(item)
     if rendered is not None and not item.security:
@@ -195,6 +246,8 @@ def _commit(item: EmailItem, message: Message, *, rendered: Rendered | None = No
         transaction.overwrite(EmailContentItem(key.pk, key.sk, content=_packed(rendered)))
     if duty is not None:
         transaction.erase(duty)
+    if more is not None:
+        more(transaction)
     transaction.commit()
 
 

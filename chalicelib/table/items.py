@@ -388,12 +388,16 @@ class FlowItem(Item, discriminator="flow"):
     kind = UnicodeAttribute()
     email = UnicodeAttribute()
     bill_group_id = UnicodeAttribute(null=True)
+    """The bill group of the portal link that the attempt came by."""
+    target = UnicodeAttribute(null=True)
+    """The page to go to once signed in; a path of our own."""
     created_at = InstantAttribute()
     ends_at = InstantAttribute()
-    link_hash = UnicodeAttribute(null=True)
-    code_hash = UnicodeAttribute(null=True)
+    proofs: Any = JSONAttribute(default=list)
+    """Of each mail that was made: {"link": hash, "code": hash, "until": instant}."""
     tries = NumberAttribute(default=0)
     bill_groups: Any = JSONAttribute(default=list)
+    """Pairs of bill group id and account id that admitted the address when the mail was made."""
     used_at = InstantAttribute(null=True)
 
 
@@ -445,9 +449,17 @@ class StaffItem(Item, discriminator="staff"):
 
 
 class LimitItem(Item, discriminator="limit"):
-    """When something happened that is limited, newest last."""
+    """When something happened that is limited, newest last; behind a space, if it matters, what it was about."""
 
     instants: Any = JSONAttribute(default=list)
+
+
+class SuppressionItem(Item, discriminator="suppression"):
+    """An address that gets no mail until a person clears it (I6)."""
+
+    email = UnicodeAttribute()
+    reason = UnicodeAttribute()
+    since = InstantAttribute()
 
 
 class ApiKeyItem(Item, discriminator="api_key"):

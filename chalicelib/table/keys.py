@@ -31,6 +31,7 @@ identity               IDENTITY#<email>                 IDENTITY
 user name              USERNAME#<folded user name>      USERNAME
 staff member           STAFF#<email>                    STAFF                   STAFF / <email>
 limit                  LIMIT#<kind>#<whom>              LIMIT
+suppressed address     SUPPRESSED#<email>               SUPPRESSED
 API key                APIKEY#<key id>                  APIKEY                  APIKEYS / <name>#<key id>
 names of API keys      APIKEYNAME#<name>                APIKEYNAME
 import                 IMPORT#<import>                  IMPORT                  IMPORTS / <import>
@@ -248,6 +249,11 @@ def staff_listed(email: str) -> Key:
 def limit(kind: str, whom: str) -> Key:
     """Return the key of what counts towards a limit (A5)."""
     return Key(f"LIMIT#{kind}#{whom}", "LIMIT")
+
+
+def suppression(email: str) -> Key:
+    """Return the key whose existence says that an address gets no mail (I6)."""
+    return Key(f"SUPPRESSED#{email}", "SUPPRESSED")
 
 
 def api_key(key_id: str) -> Key:

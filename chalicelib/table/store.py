@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from pynamodb.exceptions import PutError, PynamoDBException, TransactWriteError
@@ -21,7 +21,7 @@ from chalicelib.errors import Invalid, Replayed, Unavailable
 from chalicelib.ids import new_id
 from chalicelib.shapes import adapter, plain_fields
 from chalicelib.table import rehearsal
-from chalicelib.table.items import AuditEventItem, IdempotencyItem, Item
+from chalicelib.table.items import AuditEventItem, FlowItem, IdempotencyItem, IdentityItem, Item
 from chalicelib.table.keys import Key, idempotency
 
 T = TypeVar("T")
@@ -223,7 +223,8 @@ class Transaction:
 
     The audit event is also the receipt. Its put is conditional on its own fresh id being unused, so when a
     request is repeated after its response was lost, the repetition fails on the audit event, and on that alone
-    it is certain that the first attempt took effect.
+    it is certain that the first attempt took effect. A sign-in flow, whose key is as fresh, serves likewise:
+    strangers ask for it, and leave no audit event.
     """
 
     def __init__(self, call: Call) -> None:
@@ -236,7 +237,7 @@ class Transaction:
 
     def create(self, item: Item) -> None:
         """Add an item that may not exist yet."""
-        if isinstance(item, AuditEventItem):
+        if isinstance(item, AuditEventItem | FlowItem):
             self._receipts.add(item.key)
         self._writes[item.key] = ("put", item, Item.pk.does_not_exist())
 
@@ -261,6 +262,11 @@ class Transaction:
     def check_absent(self, key: Key) -> None:
         """Require that there is no item at ``key``."""
         self._writes.setdefault(key, ("check", Item(key.pk, key.sk), Item.pk.does_not_exist()))
+
+    def check_not_ended(self, key: Key, since: datetime) -> None:
+        """Require that the person whose identity is at ``key`` did not end their sessions after ``since``."""
+        unended = IdentityItem.sessions_not_before.does_not_exist() | (IdentityItem.sessions_not_before <= since)
+        self._writes[key] = ("check", IdentityItem(key.pk, key.sk), unended)
 
     def put(self, item: Item, *, new: bool) -> None:
         """Write an item whose ``version`` is the one that was read: ``create`` it if new, else ``replace`` it."""

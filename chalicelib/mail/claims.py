@@ -1,0 +1,55 @@
+"""What is known of some mails only when they are claimed: whether they may go, and the secrets in them (I4).
+
+The capability of such a mail gives ``service.deliver`` a ``Prepare`` for the mail's kind (``mail/jobs.py`` names
+them). It is asked at each claim, reads what it needs, and answers with what the mail is to say and with the writes
+that belong into the claim's own transaction, such as the hashes of new secrets. Nothing of ``Ready.context`` is kept.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chalicelib.call import Call
+from chalicelib.table import store
+
+
+def _nothing(transaction: store.Transaction) -> None:
+    """Write nothing."""
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """The email that is claimed, as far as its preparation may know it."""
+
+    email_id: str
+    kind: str
+    to: tuple[str, ...]
+    entity_id: str
+    account_id: str | None
+    locale: str
+    context: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The mail goes. ``write`` adds to the claim's transaction what the claim must leave behind.
+
+    ``context`` is added to the email's own for its templates, and kept nowhere. What is None stays as the outbox has
+    it; ``template`` names other templates than those of the email's kind.
+    """
+
+    context: Mapping[str, Any] = field(default_factory=dict)
+    write: Callable[[store.Transaction], None] = _nothing
+    template: str | None = None
+    entity_id: str | None = None
+    locale: str | None = None
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """The mail does not go, for ``reason``, which is noted on the email and told to nobody outside."""
+
+    reason: str
+
+
+Prepare = Callable[[Outgoing, Call], Ready | Withheld]
