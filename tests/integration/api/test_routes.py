@@ -18,6 +18,12 @@ GUARDED = [route for route in ROUTES if not route.public]
 ULID = "01JABCDEFGHJKMNPQRSTVWXYZ0"
 IDS = {name: shape[:4] + ULID if "{26}" in shape else "nobodys-thing" for name, shape in SHAPES.items()}
 
+
+def for_keys(route: Route) -> bool:
+    """Tell whether an API key may ever call it; for the others, see the matrix."""
+    return route.may is not None and PERMISSIONS[route.may].scope is not None
+
+
 every_route = pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 every_guarded_route = pytest.mark.parametrize("route", GUARDED, ids=lambda route: f"{route.method} {route.path}")
 
@@ -79,7 +85,9 @@ def test_preflight_allows_its_methods(aws: None, route: Route) -> None:
 
 
 @pytest.mark.parametrize(
-    "route", [route for route in GUARDED if route.parameters], ids=lambda r: f"{r.method} {r.path}"
+    "route",
+    [route for route in GUARDED if route.parameters and for_keys(route)],
+    ids=lambda route: f"{route.method} {route.path}",
 )
 def test_an_id_of_another_shape_is_404(token: str, route: Route) -> None:
     for name in route.parameters:
@@ -90,7 +98,7 @@ def test_an_id_of_another_shape_is_404(token: str, route: Route) -> None:
 
 @pytest.mark.parametrize(
     "route",
-    [route for route in GUARDED if route.parameters and route.method == "GET"],
+    [route for route in GUARDED if route.parameters and route.method == "GET" and for_keys(route)],
     ids=lambda route: f"{route.method} {route.path}",
 )
 def test_what_does_not_exist_is_404(token: str, route: Route) -> None:

@@ -1,6 +1,7 @@
 import pytest
 
 from chalicelib.access import rules
+from chalicelib.access.grants import Grant
 from chalicelib.access.rules import NOBODY, PERMISSIONS, SCOPES, Principal
 from chalicelib.errors import Invalid
 
@@ -19,7 +20,9 @@ def test_nobody_may_anything() -> None:
 @pytest.mark.parametrize("operation", sorted(PERMISSIONS))
 def test_an_operation_needs_just_its_scope(operation: str) -> None:
     scope = PERMISSIONS[operation].scope
-    assert scope is not None
+    if scope is None:
+        assert not rules.permits(holder(*SCOPES), operation)
+        return
     others = set(SCOPES) - {scope}
     assert rules.permits(holder(*SCOPES), operation)
     if scope:
@@ -39,12 +42,48 @@ def test_other_kinds_of_principals_do_not_profit_from_scopes(kind: str) -> None:
     assert not rules.permits(Principal(kind, "x", "x", frozenset(SCOPES)), "accounts.read")
 
 
+OWN_AFFAIRS = {"sessions.end", "previews.open"}
+"""Writes of sessions only, which change nothing that anybody else sees."""
+
+
 def test_writing_is_never_open_to_those_who_may_only_view() -> None:
     for operation, needs in PERMISSIONS.items():
-        if not operation.endswith(".read"):
+        if not operation.endswith(".read") and operation not in OWN_AFFAIRS:
             assert needs.staff in {"agent", "admin"}
-            assert needs.scope
-            assert needs.portal in {None, "contacts"}
+            assert needs.scope != ""
+            assert needs.portal in {None, "contacts", "access", "pay"}
+
+
+def portal(kind: str, *permissions: str, read_only: bool = False) -> Principal:
+    return Principal(kind, "ann@x.example", "", grants={"b1": Grant(frozenset(permissions), ("r",), read_only)})
+
+
+@pytest.mark.parametrize("operation", sorted(PERMISSIONS))
+def test_a_preview_and_a_portal_that_only_reads_write_nothing(operation: str) -> None:
+    needs = PERMISSIONS[operation]
+    everything = portal("preview", *rules.PORTAL_PERMISSIONS)
+    assert rules.permits(everything, operation) == (needs.reads and needs.portal is not None)
+    over = portal("portal_user", *rules.PORTAL_PERMISSIONS, read_only=True)
+    open_still = needs.portal is not None and (needs.reads or needs.portal in {"pay", rules.SIGNED_IN})
+    assert rules.permits(over, operation) == open_still
+
+
+@pytest.mark.parametrize("operation", sorted(PERMISSIONS))
+def test_a_portal_user_needs_just_its_permission(operation: str) -> None:
+    wanted = PERMISSIONS[operation].portal
+    others = set(rules.PORTAL_PERMISSIONS) - {wanted}
+    assert rules.permits(portal("portal_user", *rules.PORTAL_PERMISSIONS), operation) == (wanted is not None)
+    assert rules.permits(portal("portal_user", *others), operation) == (wanted == rules.SIGNED_IN)
+
+
+@pytest.mark.parametrize("operation", sorted(PERMISSIONS))
+def test_staff_need_at_least_their_role(operation: str) -> None:
+    least = PERMISSIONS[operation].staff
+    for rank, role in enumerate(rules.STAFF_ROLES):
+        may = least is not None and rank >= rules.STAFF_ROLES.index(least)
+        assert rules.permits(Principal("staff", "s@v.example", "", role=role), operation) == may
+    assert not rules.permits(Principal("staff", "s@v.example", "", role=None), operation)
+    assert not rules.permits(Principal("staff", "s@v.example", "", role="owner"), operation)
 
 
 def test_tokens() -> None:
