@@ -40,6 +40,8 @@ def client() -> "S3Client":
             read_timeout=20,
             retries={"total_max_attempts": 4, "mode": "standard"},
             signature_version="s3v4",
+            # Else addresses are signed for the host of all regions, which answers for a new bucket with a redirect.
+            s3={"addressing_style": "virtual"},
         ),
     )
 
