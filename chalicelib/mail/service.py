@@ -69,7 +69,8 @@ def deliver(message: Message, prepare: Mapping[str, Prepare] = _NONE) -> None:
     """Do what the email that ``message`` names needs now; usually, send it.
 
     ``prepare`` holds, by kind, what makes a mail's secrets when it is claimed. Returns when nothing more is to be
-    done at present: it was sent, another consumer has it, it waits, or it is finished. Raises what stands in the way of this one mail (a template that fails, a table that does not answer).
+    done at present: it was sent, another consumer has it, it waits, or it is finished. Raises what stands in the way
+    of this one mail (a template that fails, a table that does not answer).
     """
     claim = _Claim(message, ids.new_id("", clock.now()), prepare)
     claimed = store.deciding_again(claim.attempt)
