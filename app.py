@@ -15,11 +15,14 @@ from chalicelib.imports import jobs as imports_jobs
 from chalicelib.mail import api as mail_api
 from chalicelib.mail import jobs as mail_jobs
 from chalicelib.sessions import api as sessions_api
+from chalicelib.staff import api as staff_api
+from chalicelib.staff import jobs as staff_jobs
 
 app = CounterfoilApp("counterfoil")
 
 app.register(access_api.routes)
 app.register(sessions_api.routes)
+app.register(staff_api.routes)
 app.register(entities_api.routes)
 app.register(accounts_api.routes)
 app.register(bill_groups_api.routes)
@@ -33,3 +36,4 @@ app.register_blueprint(contacts_jobs.jobs)
 app.register_blueprint(duties_jobs.jobs)
 app.register_blueprint(imports_jobs.jobs)
 app.register_blueprint(mail_jobs.jobs)
+app.register_blueprint(staff_jobs.jobs)

@@ -147,6 +147,7 @@ class EntityItem(Item, discriminator="entity"):
     locale = UnicodeAttribute()
     time_zone = UnicodeAttribute()
     contact_cell_required = BooleanAttribute(default=False)
+    access_delay_hours = NumberAttribute(default=0)
     contact_mails: Any = JSONAttribute(default=dict)
 
 
@@ -237,6 +238,8 @@ class ContactItem(Item, discriminator="contact"):
     billing_for: Any = JSONAttribute(default=list)
     shipping_for: Any = JSONAttribute(default=list)
     former_roles: Any = JSONAttribute(default=list)
+    access: Any = JSONAttribute(default=dict)
+    """What the row of its address holds too, by which a sign-in finds it."""
     created_at = InstantAttribute()
     updated_at = InstantAttribute()
     deleted_at = InstantAttribute(null=True)
@@ -446,6 +449,12 @@ class StaffItem(Item, discriminator="staff"):
     role = UnicodeAttribute()
     status = UnicodeAttribute()
     created_at = InstantAttribute()
+
+
+class StaffAdminsItem(Item, discriminator="staff_admins"):
+    """Who of the staff is admin: never nobody."""
+
+    emails: Any = JSONAttribute(default=list)
 
 
 class LimitItem(Item, discriminator="limit"):

@@ -30,6 +30,7 @@ session                SESSION#<hash of its token>      SESSION                 
 identity               IDENTITY#<email>                 IDENTITY
 user name              USERNAME#<folded user name>      USERNAME
 staff member           STAFF#<email>                    STAFF                   STAFF / <email>
+staff who are admins   STAFFADMINS                      STAFFADMINS
 limit                  LIMIT#<kind>#<whom>              LIMIT
 suppressed address     SUPPRESSED#<email>               SUPPRESSED
 API key                APIKEY#<key id>                  APIKEY                  APIKEYS / <name>#<key id>
@@ -244,6 +245,11 @@ def staff(email: str) -> Key:
 def staff_listed(email: str) -> Key:
     """Return the index key under which staff are listed."""
     return Key("STAFF", email)
+
+
+def staff_admins() -> Key:
+    """Return the key of the item that holds who of the staff is admin."""
+    return Key("STAFFADMINS", "STAFFADMINS")
 
 
 def limit(kind: str, whom: str) -> Key:

@@ -1,4 +1,4 @@
-"""What a start does beyond starting processes: the first API key, local.json and the sample data."""
+"""What a start does beyond starting processes: the first API key and staff member, local.json and the sample data."""
 
 import json
 import subprocess
@@ -26,7 +26,7 @@ _direct.addheaders = [("User-Agent", load.USER_AGENT)]
 
 
 class FirstStartError(Exception):
-    """The service runs but has no API key; the message is for the user."""
+    """The service runs but has no API key or no staff; the message is for the user."""
 
 
 def wait_until_healthy(url: str, is_working: Callable[[], bool]) -> None:
@@ -52,7 +52,17 @@ def api_key(folder: DataFolder, url: str) -> str:
     return key
 
 
-def write_local(folder: DataFolder, url: str, key: str) -> dict[str, str]:
+def staff_member(folder: DataFolder) -> str:
+    """Return the email address of a staff member who is admin, made if there is none yet."""
+    event = {"email": STAFF_EMAIL, "name": "Local Staff", "role": "admin", "confirm": True}
+    told: Any = invoke_in_process(folder, "create_staff_member", event)
+    known = isinstance(told, dict) and told.get("refused", {}).get("code") == "staff_exists"
+    if not known and (not isinstance(told, dict) or "created" not in told):
+        raise FirstStartError(f"The first staff member could not be made: {json.dumps(told)}")
+    return STAFF_EMAIL
+
+
+def write_local(folder: DataFolder, url: str, key: str, staff_email: str) -> dict[str, str]:
     """Write ``local.json``, which says that everything is ready, and return its content."""
     local = {
         "api": url,
@@ -60,7 +70,7 @@ def write_local(folder: DataFolder, url: str, key: str) -> dict[str, str]:
         "admin": f"{url}/admin",
         "inbox": f"{url}/inbox",
         "api_key": key,
-        "staff_email": STAFF_EMAIL,
+        "staff_email": staff_email,
     }
     write_json(folder.local, local)
     return local

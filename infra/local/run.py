@@ -134,11 +134,12 @@ class Service:
         self._start_workers()
         self._wait_until_healthy()
         key = first_start.api_key(self._folder, self._url)
+        staff_email = first_start.staff_member(self._folder)
         if first_start.load_sample(self._folder, self._url, key):
             # The processes remember for a while that the entities of the sample mailed nobody.
             self._restart_workers()
             self._wait_until_healthy()
-        _show(first_start.write_local(self._folder, self._url, key), self._folder.root)
+        _show(first_start.write_local(self._folder, self._url, key, staff_email), self._folder.root)
 
     def watch(self) -> None:
         """Keep the service running and up to date with its code. Raises RunError when the engine ends."""
@@ -208,9 +209,9 @@ def _code_times() -> dict[Path, int]:
 def _show(local: dict[str, str], root: Path) -> None:
     say("")
     say("Counterfoil runs here. Ctrl-C ends it; its data stays.")
-    for name in ("api", "portal", "admin", "inbox", "api_key"):
-        say(f"  {name.replace('_', ' '):<8} {local[name]}")
-    say(f"  {'data':<8} {root} (the lines above are in local.json, the logs in logs/)")
+    for name in ("api", "portal", "admin", "inbox", "api_key", "staff_email"):
+        say(f"  {name.replace('_', ' '):<11} {local[name]}")
+    say(f"  {'data':<11} {root} (the lines above are in local.json, the logs in logs/)")
     say("")
 
 

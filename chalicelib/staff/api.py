@@ -1,0 +1,87 @@
+"""Staff over HTTP."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from chalicelib.api import Listing, Reply, Request, Routes, View
+from chalicelib.staff import rules, service
+from chalicelib.staff.inputs import NewStaffBody, StaffBody
+from chalicelib.staff.rules import StaffMember
+
+routes = Routes("staff")
+
+
+class StaffView(View):
+    """One of the vendor's people."""
+
+    email: str = Field(description="Names the staff member; sign-in links go here.")
+    name: str
+    role: Literal[rules.ROLES]  # type: ignore[valid-type]
+    created_at: datetime
+    version: int
+
+
+@routes.get("/v1/staff", may="staff.read", returns={200: Listing[StaffView]}, paged=True)
+def list_staff(request: Request[None, None]) -> Reply:
+    """List the staff by email address."""
+    found, after = service.list_staff(request.page.limit, request.page.after)
+    return Reply(Listing(items=[_view(member) for member in found]), after=after)
+
+
+@routes.get("/v1/staff/{staff_email}", may="staff.read", returns={200: StaffView}, tagged=True)
+def get_staff_member(request: Request[None, None]) -> Reply:
+    """Read one staff member."""
+    return _reply(service.get(request.path["staff_email"].lower()))
+
+
+@routes.post(
+    "/v1/staff",
+    may="staff.write",
+    body=NewStaffBody,
+    returns={201: StaffView},
+    raises=("staff_exists", "first_is_admin"),
+    replay=get_staff_member,
+    tagged=True,
+)
+def create_staff_member(request: Request[NewStaffBody, None]) -> Reply:
+    """Make a staff member, who can sign in by a link at once."""
+    asked = request.body
+    return _reply(service.create(request.call, asked.email, asked.name, asked.role), 201)
+
+
+@routes.patch(
+    "/v1/staff/{staff_email}",
+    may="staff.write",
+    body=StaffBody,
+    returns={200: StaffView},
+    raises=("last_admin",),
+    replay=get_staff_member,
+    tagged=True,
+)
+def change_staff_member(request: Request[StaffBody, None]) -> Reply:
+    """Change name or role; a new role holds from the next request on."""
+    email = request.path["staff_email"].lower()
+    return _reply(service.change(request.call, email, request.body.given(), request.if_match))
+
+
+@routes.delete("/v1/staff/{staff_email}", may="staff.write", returns={204: None}, raises=("last_admin",))
+def remove_staff_member(request: Request[None, None]) -> Reply:
+    """Remove a staff member, whose sessions are over at once."""
+    service.remove(request.call, request.path["staff_email"].lower())
+    return Reply(status=204)
+
+
+def _reply(member: StaffMember, status: int = 200) -> Reply:
+    return Reply(_view(member), status=status, version=member.version)
+
+
+def _view(member: StaffMember) -> StaffView:
+    return StaffView(
+        email=member.email,
+        name=member.name,
+        role=member.role,
+        created_at=member.created_at,
+        version=member.version,
+    )

@@ -1,0 +1,31 @@
+"""What is sent to make or change a staff member, over HTTP or from the console."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from chalicelib.fields import Body, Email, Line
+from chalicelib.staff import rules
+
+Role = Literal[rules.ROLES]  # type: ignore[valid-type]
+
+
+class NewStaffBody(Body):
+    """A staff member to be made."""
+
+    email: Email = Field(description="Sign-in links go here.", examples=["kim@vendor.example"])
+    name: Line = Field(examples=["Kim Example"])
+    role: Role = Field(description="`viewer` reads, `agent` also works on accounts, `admin` also manages the rest.")
+
+
+class StaffBody(Body):
+    """What changes of a staff member; the email address stays."""
+
+    name: Line | None = None
+    role: Role | None = None
+
+
+class ConsoleStaffBody(NewStaffBody):
+    """The event of the console function."""
+
+    confirm: bool = False

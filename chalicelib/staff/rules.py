@@ -1,0 +1,35 @@
+"""Staff members: there is always an admin among them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib.errors import Conflict
+
+ADMIN = "admin"
+ROLES = ("admin", "agent", "viewer")
+ACTIVE = "active"
+
+
+@dataclass(frozen=True)
+class StaffMember:
+    """One of the vendor's people, known by the email address that sign-in links go to. Instants are UTC."""
+
+    email: str
+    name: str
+    role: str
+    created_at: datetime
+    status: str = ACTIVE
+    version: int = 1
+
+
+def admins_after(admins: frozenset[str], email: str, role: str | None) -> frozenset[str]:
+    """Return who is admin once ``email`` has ``role``, or has left (None).
+
+    Raises Conflict when nobody would be: then nobody could let anybody in.
+    """
+    after = admins | {email} if role == ADMIN else admins - {email}
+    if not after:
+        if admins:
+            raise Conflict("last_admin", "This is the last admin. Make somebody else an admin first.")
+        raise Conflict("first_is_admin", "The first staff member is an admin. Choose the role admin.")
+    return after
