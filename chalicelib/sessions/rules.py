@@ -11,6 +11,8 @@ LONGEST = {
 }
 """After this a session is over, however much it is used."""
 BY_PASSWORD = "password"  # noqa: S105 - the word, not one of them.
+MOST_ENDED = 50
+"""How many sessions one transaction ends one by one."""
 CLIENT_CHARACTERS = 200
 ACCOUNTS_TOLD = 20
 """How many accounts get an event in their own history when one person enters all of them at once."""

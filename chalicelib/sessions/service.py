@@ -180,3 +180,19 @@ def end_all(transaction: store.Transaction, email: str, identity: IdentityItem |
         transaction.replace(identity)
     else:
         transaction.check(identity)
+
+
+def just_after(now: datetime, used_at: datetime | None) -> datetime:
+    """Return an instant after which no session was opened by what was last used at ``used_at``, nor before ``now``.
+
+    A request that began earlier may be written later: its own instant alone could leave such a session alive.
+    """
+    return now if used_at is None else max(now, used_at + timedelta(milliseconds=1))
+
+
+def end_of_password(transaction: store.Transaction, email: str, account_id: str) -> None:
+    """Let the sessions that a password of the account opened for ``email`` be over with ``transaction``."""
+    page = store.query_index(keys.session_listed(email, "").pk, limit=rules.MOST_ENDED, newest_first=True)
+    for item in page.items:
+        if item.origin == rules.BY_PASSWORD and _accounts(item) <= {account_id}:
+            transaction.erase(item.key)

@@ -436,9 +436,18 @@ class UserNameItem(Item, discriminator="user_name"):
     password_hash = UnicodeAttribute(null=True)
     temporary_hash = UnicodeAttribute(null=True)
     temporary_until = InstantAttribute(null=True)
-    failures = NumberAttribute(default=0)
-    not_before = InstantAttribute(null=True)
+    ticket = UnicodeAttribute(null=True)
+    """Names the mail that may make the temporary password; gone once something else was decided."""
+    used_at = InstantAttribute(null=True)
     changed_at = InstantAttribute(null=True)
+
+
+class PasswordResetItem(Item, discriminator="password_reset"):
+    """A mailed link by which a password can be set anew, once."""
+
+    user_name = UnicodeAttribute()
+    created_at = InstantAttribute()
+    ends_at = InstantAttribute()
 
 
 class StaffItem(Item, discriminator="staff"):

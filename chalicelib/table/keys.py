@@ -29,6 +29,7 @@ sign-in flow           FLOW#<hash of its secret>        FLOW
 session                SESSION#<hash of its token>      SESSION                 SESSIONS#<email> / <session>
 identity               IDENTITY#<email>                 IDENTITY
 user name              USERNAME#<folded user name>      USERNAME
+link to reset it       PASSWORDRESET#<hash of the link> PASSWORDRESET
 staff member           STAFF#<email>                    STAFF                   STAFF / <email>
 staff who are admins   STAFFADMINS                      STAFFADMINS
 limit                  LIMIT#<kind>#<whom>              LIMIT
@@ -235,6 +236,11 @@ def identity(email: str) -> Key:
 def user_name(folded: str) -> Key:
     """Return the key of a user name and its password (A6)."""
     return Key(f"USERNAME#{folded}", "USERNAME")
+
+
+def password_reset(token_hash: str) -> Key:
+    """Return the key of a mailed link by which a password can be set anew."""
+    return Key(f"PASSWORDRESET#{token_hash}", "PASSWORDRESET")
 
 
 def staff(email: str) -> Key:

@@ -1,0 +1,117 @@
+"""User names and passwords over HTTP (A6). What holds a password takes no Idempotency-Key, whose record hashes it."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from chalicelib.api import Reply, Request, Routes, View
+from chalicelib.passwords import holding, service
+from chalicelib.passwords.inputs import CredentialsBody, PasswordBody, PasswordResetBody, TemporaryPasswordBody
+from chalicelib.passwords.rules import Credentials
+
+routes = Routes("passwords")
+
+_CONTACT = "/v1/accounts/{account_id}/contacts/{contact_id}"
+
+
+class CredentialsView(View):
+    """A contact's user name. No answer ever holds a password."""
+
+    user_name: str
+    state: Literal["set", "temporary", "waiting", "lapsed"] = Field(
+        description="`set`: the contact has a password of their own. `temporary`: they have one to set their own with. "
+        "`waiting`: the mail with it is about to go. `lapsed`: it was not used within 24 hours."
+    )
+    temporary_until: datetime | None
+    changed_at: datetime | None
+
+
+class AskedView(View):
+    """The answer to every request for a reset, whoever the user name belongs to."""
+
+    asked: Literal[True] = True
+
+
+@routes.get(f"{_CONTACT}/credentials", may="credentials.read", returns={200: CredentialsView})
+def get_credentials(request: Request[None, None]) -> Reply:
+    """Read a contact's user name and the state of its password."""
+    return _reply(service.get_credentials(request.call, request.path["account_id"], request.path["contact_id"]))
+
+
+@routes.put(
+    f"{_CONTACT}/credentials",
+    may="credentials.write",
+    body=CredentialsBody,
+    returns={200: CredentialsView, 201: CredentialsView},
+    raises=("user_name_taken", "has_user_name", "contact_inactive"),
+    repeatable=False,
+)
+def put_credentials(request: Request[CredentialsBody, None]) -> Reply:
+    """Give a contact a user name, and mail a temporary password; the same user name again changes nothing."""
+    found, created = service.enable(
+        request.call,
+        request.path["account_id"],
+        request.path["contact_id"],
+        request.body.user_name,
+        request.body.temporary_password,
+    )
+    return _reply(found, 201 if created else 200)
+
+
+@routes.delete(
+    f"{_CONTACT}/credentials",
+    may="credentials.write",
+    returns={204: None},
+    raises=("contact_inactive",),
+    repeatable=False,
+)
+def delete_credentials(request: Request[None, None]) -> Reply:
+    """Take a contact's user name and password away."""
+    service.disable(request.call, request.path["account_id"], request.path["contact_id"])
+    return Reply(status=204)
+
+
+@routes.post(
+    f"{_CONTACT}/password-reset",
+    may="credentials.write",
+    body=TemporaryPasswordBody,
+    returns={200: CredentialsView},
+    raises=("no_user_name", "contact_inactive"),
+    repeatable=False,
+)
+def reset_contact_password(request: Request[TemporaryPasswordBody, None]) -> Reply:
+    """Replace a contact's password by a temporary one, generated and mailed, or chosen by staff."""
+    found = service.reset(
+        request.call, request.path["account_id"], request.path["contact_id"], request.body.temporary_password
+    )
+    return _reply(found)
+
+
+@routes.post(
+    "/v1/passwords",
+    public=True,
+    body=PasswordBody,
+    returns={204: None},
+    raises=("reset_expired", "too_many_tries"),
+    repeatable=False,
+)
+def set_password(request: Request[PasswordBody, None]) -> Reply:
+    """Set one's own password, by the one that holds, by a temporary one, or by a mailed link. All sessions end."""
+    body = request.body
+    if body.reset is not None:
+        holding.reset_password(request.call, body.reset, body.password)
+    else:
+        holding.change_password(request.call, body.user_name or "", body.current_password or "", body.password)
+    return Reply(status=204)
+
+
+@routes.post("/v1/password-resets", public=True, body=PasswordResetBody, returns={202: AskedView}, repeatable=False)
+def ask_for_password_reset(request: Request[PasswordResetBody, None]) -> Reply:
+    """Ask for a mail with a link to set the password anew; whether one goes is not told."""
+    holding.ask_for_reset(request.call, request.body.user_name)
+    return Reply(AskedView(), status=202)
+
+
+def _reply(found: Credentials, status: int = 200) -> Reply:
+    return Reply(CredentialsView(**vars(found)), status=status)

@@ -1,0 +1,50 @@
+"""Passwords are kept as argon2id hashes; and none is taken that others guess first."""
+
+from functools import cache
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from chalicelib.errors import Invalid
+from chalicelib.passwords import rules
+
+_HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+_TRIES_TOO_FEW = 3
+"""zxcvbn's score below which fewer than 10^8 guesses are needed."""
+_LOOKED_AT = 72
+
+
+def hash_password(password: str) -> str:
+    """Return the hash of a password that is normalised; about 40 milliseconds of work, by intent."""
+    return _HASHER.hash(password)
+
+
+def verify(password: str, stored: str | None) -> bool:
+    """Tell whether a password has the stored hash. It takes as long when there is none."""
+    try:
+        return _HASHER.verify(stored or _dummy(), password) and stored is not None
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+@cache
+def _dummy() -> str:
+    return _HASHER.hash("a password that nobody has")
+
+
+def check_new(password: str, field: str, *known: str) -> str:
+    """Return a new password, normalised. Raises Invalid when it is too short, too long, or easy to guess.
+
+    ``known`` are words that guessers would try for this person: the user name, the email address.
+    """
+    # Its lists of words take a tenth of a second to read, and few requests need them.
+    from zxcvbn import zxcvbn  # type: ignore[import-untyped]
+
+    tidy = rules.normalised(password)
+    rules.check_length(tidy, field)
+    words = [word for text in known for word in (text, *text.replace("@", ".").split("."))]
+    if zxcvbn(tidy[:_LOOKED_AT], user_inputs=words)["score"] < _TRIES_TOO_FEW:
+        raise Invalid.field(
+            field, "too_common", "This password is among the first that others would guess. Choose another one."
+        )
+    return tidy
