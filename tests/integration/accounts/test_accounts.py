@@ -154,6 +154,7 @@ class TestByName:
     def test_a_new_name_is_found_and_the_old_one_is_not(self, named: Service) -> None:
         named.put("/accounts/a1", name="Red Bird")
         assert named.all_of("/accounts?q=bakery") == []
+        assert not [row for row in rows() if row["SK"]["S"] == "bakery#a1"]
         assert [one["name"] for one in named.all_of("/accounts?q=red")] == ["Red Bird"]
         assert [one["name"] for one in named.all_of("/accounts?q=bird")] == ["Red Bird"]
 
