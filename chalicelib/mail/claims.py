@@ -43,6 +43,7 @@ class Ready:
     template: str | None = None
     entity_id: str | None = None
     locale: str | None = None
+    to: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ from chalicelib.table import keys, store
 from chalicelib.table.items import EmailContentItem, EmailItem, EntityItem
 from chalicelib.table.keys import Key
 
+_PAGES_LOOKED_THROUGH = 10
+
 MAILER = Actor("system", "mailer", "Mailer")
 
 # A rate limit of SES is per second: it has often passed before the mail need go back to the table.
@@ -143,6 +145,7 @@ class _Claim:
     ) -> _Claimed | None:
         item.entity_id = prepared.entity_id or item.entity_id
         item.locale = prepared.locale or item.locale
+        item.to = list(prepared.to or item.to)
         entity_item = store.get(EntityItem, keys.entity(item.entity_id))
         if entity_item is None:
             raise LookupError("The issuing entity of an email is not here.")
@@ -272,12 +275,24 @@ def _packed(rendered: Rendered) -> bytes:
     return zlib.compress(json.dumps({"text": rendered.text, "html": rendered.html}, ensure_ascii=False).encode())
 
 
-def list_emails(account_id: str, after: Any, limit: int) -> tuple[list[Email], str | None]:
-    """Return a page of an account's emails, newest first, and where the next one begins. Raises NotFound."""
+def list_emails(
+    account_id: str, after: Any, limit: int, seen: Callable[[Email], bool] = lambda email: True
+) -> tuple[list[Email], str | None]:
+    """Return a page of an account's emails that the caller may see, newest first, and where the next one begins.
+
+    Where most are not for the caller's eyes, a page may be short although another one follows. Raises NotFound.
+    """
     if not store.batch([keys.account(account_id)]):
         raise NotFound()
-    page = store.query_index(keys.email_listed(account_id, "").pk, limit=limit, after=after, newest_first=True)
-    return [store.load(Email, item) for item in page.items], page.after
+    found: list[Email] = []
+    for _ in range(_PAGES_LOOKED_THROUGH):
+        listed = keys.email_listed(account_id, "")
+        page = store.query_index(listed.pk, limit=limit - len(found), after=after, newest_first=True)
+        found += [email for email in (store.load(Email, item) for item in page.items) if seen(email)]
+        after = page.after
+        if after is None or len(found) >= limit:
+            break
+    return found, after
 
 
 def get_email(account_id: str, email_id: str) -> tuple[Email, Content | None]:

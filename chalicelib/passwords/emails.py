@@ -3,6 +3,7 @@
 from typing import Any
 
 from chalicelib.accounts.rules import Account
+from chalicelib.config import settings
 from chalicelib.contacts.rules import Contact
 from chalicelib.entities.rules import Entity
 from chalicelib.mail.outbox import Mail
@@ -19,13 +20,13 @@ def temporary_password(entity: Entity, account: Account, contact: Contact, user_
 
     ``ticket`` names the wish for it: once another one has replaced it, the mail does not go.
     """
-    about = {"user_name": user_name, "ticket": ticket}
+    about = {"user_name": user_name, "ticket": ticket, "link": password_page()}
     return _mail(TEMPORARY_PASSWORD, entity, account, contact, about)
 
 
 def user_name_given(entity: Entity, account: Account, contact: Contact, user_name: str) -> Mail:
     """Return the mail that tells a user name; the temporary password that staff chose is theirs to hand over."""
-    return _mail(USER_NAME_GIVEN, entity, account, contact, {"user_name": user_name})
+    return _mail(USER_NAME_GIVEN, entity, account, contact, {"user_name": user_name, "link": password_page()})
 
 
 def password_changed(entity: Entity, account: Account, contact: Contact, user_name: str) -> Mail:
@@ -49,6 +50,12 @@ def password_reset(user_name: str) -> Mail:
         urgent=True,
         security=True,
     )
+
+
+def password_page(token: str | None = None) -> str:
+    """Return the address of the page where one's own password is set, by the link of a mail if there is one."""
+    page = f"{settings().public_url}/portal/password"
+    return page if token is None else f"{page}/{token}"
 
 
 def _mail(kind: str, entity: Entity, account: Account, contact: Contact, about: dict[str, Any]) -> Mail:

@@ -8,12 +8,11 @@ from babel import dates
 
 from chalicelib.accounts.rules import Account
 from chalicelib.call import Call
-from chalicelib.config import settings
 from chalicelib.contacts.rules import ACTIVE, Contact
 from chalicelib.entities.service import remembered_entity
 from chalicelib.mail import languages
 from chalicelib.mail.claims import Outgoing, Ready, Withheld
-from chalicelib.passwords import rules
+from chalicelib.passwords import emails, rules
 from chalicelib.passwords.hashing import hash_password
 from chalicelib.table import keys, store
 from chalicelib.table.items import LimitItem, PasswordResetItem, UserNameItem
@@ -86,7 +85,7 @@ def prepare_reset(outgoing: Outgoing, call: Call) -> Ready | Withheld:
         "account_name": account.name,
         "contact_name": contact.name,
         "user_name": item.user_name,
-        "link": f"{settings().public_url}/portal/password/{token}",
+        "link": emails.password_page(token),
         "until": _moment(until, locale, account.time_zone or entity.time_zone),
     }
     return Ready(context, write, entity_id=entity.entity_id, locale=locale, to=(item.email,))
