@@ -14,14 +14,18 @@ from chalicelib.imports import api as imports_api
 from chalicelib.imports import jobs as imports_jobs
 from chalicelib.mail import api as mail_api
 from chalicelib.mail import jobs as mail_jobs
+from chalicelib.passwords import api as passwords_api
 from chalicelib.sessions import api as sessions_api
+from chalicelib.sign_in import api as sign_in_api
 from chalicelib.staff import api as staff_api
 from chalicelib.staff import jobs as staff_jobs
 
 app = CounterfoilApp("counterfoil")
 
 app.register(access_api.routes)
+app.register(sign_in_api.routes)
 app.register(sessions_api.routes)
+app.register(passwords_api.routes)
 app.register(staff_api.routes)
 app.register(entities_api.routes)
 app.register(accounts_api.routes)

@@ -188,7 +188,17 @@ def _read(route: Route, message: Message, principal: Principal, correlation_id: 
         correlation_id=correlation_id,
         idempotency=idempotency,
     )
-    return Request(call=call, principal=principal, path=path, body=body, query=query, page=page, if_match=if_match)
+    return Request(
+        call=call,
+        principal=principal,
+        path=path,
+        body=body,
+        query=query,
+        page=page,
+        if_match=if_match,
+        source_ip=message.source_ip,
+        client=message.headers.get("user-agent"),
+    )
 
 
 def _query(route: Route, message: Message, path: dict[str, str], principal: Principal) -> tuple[Any, paging.Page]:

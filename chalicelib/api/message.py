@@ -37,6 +37,11 @@ class Message:
         return {name.lower(): value for name, value in (self.event.get("headers") or {}).items()}
 
     @property
+    def source_ip(self) -> str:
+        """Return the address that the gateway saw; what forwarding headers claim is not asked."""
+        return str((self.event["requestContext"].get("identity") or {}).get("sourceIp") or "")
+
+    @property
     def path_parameters(self) -> dict[str, str]:
         """Return the path parameters as they were sent, still encoded."""
         return self.event.get("pathParameters") or {}

@@ -160,6 +160,9 @@ def refusals_of(route: Route) -> list[int]:
     statuses = {400, 422, 500, 503}
     if not route.public:
         statuses |= {401, 403, 429}
+    elif route.method in WRITES:
+        # What strangers may do is limited.
+        statuses.add(429)
     if route.parameters:
         statuses.add(404)
     if route.method in WRITES:

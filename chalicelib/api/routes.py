@@ -29,6 +29,10 @@ class Request(Generic[B, Q]):
     query: Q
     page: Page = field(default_factory=Page)
     if_match: int | None = None
+    source_ip: str = ""
+    """The address that API Gateway saw; nothing that the caller says."""
+    client: str | None = None
+    """What the caller says it is."""
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,13 @@
 """The history of an account's mails over HTTP (I5)."""
 
 from datetime import datetime
+from functools import partial
 
 from pydantic import Field
 
+from chalicelib.access.rules import Principal
 from chalicelib.api import Listing, Reply, Request, Routes, View
+from chalicelib.errors import NotFound
 from chalicelib.mail import service
 from chalicelib.mail.service import Email
 
@@ -58,10 +61,26 @@ class EmailView(EmailListed):
     content: EmailContentView | None = Field(description="Null for security mails, and until the mail was rendered.")
 
 
+def _sees(principal: Principal, email: Email) -> bool:
+    """Tell whether the caller may see a mail of the account (A9, I5).
+
+    A portal user sees the mails about the bill groups where they have the permission; those about no bill group are
+    about the account's contacts, and for who may see these too. Mails that are about access itself are not theirs.
+    """
+    if not principal.is_portal:
+        return True
+    if email.security:
+        return False
+    groups = [email.bill_group_id] if email.bill_group_id else list(principal.grants)
+    wanted = {"emails"} if email.bill_group_id else {"emails", "contacts"}
+    return any(all(principal.has(permission, group) for permission in wanted) for group in groups)
+
+
 @routes.get("/v1/accounts/{account_id}/emails", may="emails.read", returns={200: Listing[EmailListed]}, paged=True)
 def list_emails(request: Request[None, None]) -> Reply:
     """List the mails about an account, newest first."""
-    emails, after = service.list_emails(request.path["account_id"], request.page.after, request.page.limit)
+    seen = partial(_sees, request.principal)
+    emails, after = service.list_emails(request.path["account_id"], request.page.after, request.page.limit, seen)
     return Reply(Listing(items=[_listed(email) for email in emails]), after=after)
 
 
@@ -69,6 +88,8 @@ def list_emails(request: Request[None, None]) -> Reply:
 def get_email(request: Request[None, None]) -> Reply:
     """Read a mail with its events, and what it said."""
     email, content = service.get_email(request.path["account_id"], request.path["email_id"])
+    if not _sees(request.principal, email):
+        raise NotFound
     return Reply(
         EmailView(
             **_listed(email).model_dump(),

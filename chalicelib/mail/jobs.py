@@ -6,9 +6,19 @@ from chalice.app import Blueprint, SQSEvent
 
 from chalicelib.duties import consumer
 from chalicelib.mail import feedback, service
+from chalicelib.mail.claims import Prepare
 from chalicelib.observability import bind, correlation_id_from, job
+from chalicelib.passwords import mailing as passwords
+from chalicelib.sign_in import mailing as sign_in
 
 jobs = Blueprint(__name__)
+
+# Which capability prepares a mail of its own when it is claimed. Such mails are urgent.
+PREPARE: dict[str, Prepare] = {
+    "sign_in": sign_in.prepare,
+    "temporary_password": passwords.prepare_temporary,
+    "password_reset": passwords.prepare_reset,
+}
 
 # The ARNs are placeholders: the deployment puts the queues of infra/resources.yaml in their place.
 _QUEUE = "arn:aws:sqs:us-east-1:000000000000:"
@@ -18,7 +28,7 @@ _QUEUE = "arn:aws:sqs:us-east-1:000000000000:"
 @job("deliver_urgent_mail")
 def deliver_urgent_mail(event: SQSEvent) -> dict[str, Any]:
     """Send sign-in mails and the like."""
-    return consumer.consume(event, service.deliver)
+    return consumer.consume(event, lambda message: service.deliver(message, PREPARE))
 
 
 @jobs.on_sqs_message(queue_arn=_QUEUE + "bulk-mail", batch_size=10, name="deliver_bulk_mail")

@@ -62,9 +62,12 @@ def test_a_policy_grants_named_actions_on_named_resources(path: Path) -> None:
         assert statement["Resource"] != "*" or statement["Action"] == ["ses:SendEmail"]
 
 
-def test_urgent_mail_is_granted_what_bulk_mail_is() -> None:
+def test_urgent_mail_is_granted_what_bulk_mail_is_and_to_read_who_may_sign_in() -> None:
     urgent, bulk = ((ROOT / f"infra/policies/deliver_{kind}_mail.json").read_text() for kind in ("urgent", "bulk"))
-    assert urgent.replace("UrgentMailQueue", "BulkMailQueue") == bulk
+    granted, usual = json.loads(urgent.replace("UrgentMailQueue", "BulkMailQueue")), json.loads(bulk)
+    (reads,) = [one for one in granted["Statement"] if one not in usual["Statement"]]
+    assert [one for one in granted["Statement"] if one != reads] == usual["Statement"]
+    assert reads["Action"] == ["dynamodb:BatchGetItem", "dynamodb:Query"]
 
 
 def test_functions_get_exactly_the_variables_that_the_settings_read(template: dict[str, Any]) -> None:

@@ -1,0 +1,83 @@
+"""Signing in over HTTP (A4)."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from chalicelib.api import Reply, Request, Routes, View
+from chalicelib.sign_in import service
+from chalicelib.sign_in.inputs import SessionBody, SignInBody
+from chalicelib.sign_in.service import Opened
+
+routes = Routes("sign-in")
+
+
+class FlowReply(View):
+    """The answer to every request for a sign-in mail, whoever the address belongs to."""
+
+    flow: str = Field(description="Keep it: the link and the code of the mail work only together with it.")
+
+
+class BillGroupOfSession(View):
+    """A bill group that the session was opened for."""
+
+    bill_group_id: str
+    account_id: str
+
+
+class SessionReply(View):
+    """A session that was opened."""
+
+    session_id: str
+    token: str = Field(description="The bearer token; only in this answer, and only once.")
+    kind: Literal["portal_user", "staff"]
+    ends_at: datetime = Field(description="It ends then at the latest, and earlier when it is not used.")
+    bill_groups: list[BillGroupOfSession] = Field(
+        description="What admitted the person. What they may do there is read afresh in every request."
+    )
+
+
+@routes.post(
+    "/v1/sign-in", public=True, body=SignInBody, returns={202: FlowReply}, raises=("too_many_sign_ins",),
+    repeatable=False,
+)  # fmt: skip
+def ask_to_sign_in(request: Request[SignInBody, None]) -> Reply:
+    """Ask for a mail with a sign-in link and a code; whether one goes is not told."""
+    body = request.body
+    flow = service.ask(
+        request.call, body.email, source_ip=request.source_ip, kind=body.kind, portal=body.portal
+    )  # fmt: skip
+    return Reply(FlowReply(flow=flow), status=202)
+
+
+@routes.post(
+    "/v1/sessions",
+    public=True,
+    body=SessionBody,
+    returns={201: SessionReply},
+    raises=("opened_elsewhere", "link_used", "sign_in_expired", "no_tries_left", "wrong_code"),
+    repeatable=False,
+)
+def open_session(request: Request[SessionBody, None]) -> Reply:
+    """Open a session with the link or the code of a sign-in mail."""
+    body = request.body
+    flow = body.flow or ""
+    if body.link is not None:
+        opened = service.by_link(request.call, [flow], body.link, request.client)
+    else:
+        opened = service.by_code(request.call, [flow], body.code or "", request.client)
+    return Reply(_view(opened), status=201)
+
+
+def _view(opened: Opened) -> SessionReply:
+    return SessionReply(
+        session_id=opened.session_id,
+        token=opened.token,
+        kind="staff" if opened.kind == "staff" else "portal_user",
+        ends_at=opened.ends_at,
+        bill_groups=[
+            BillGroupOfSession(bill_group_id=bill_group_id, account_id=account_id)
+            for bill_group_id, account_id in opened.bill_groups
+        ],
+    )

@@ -1,0 +1,51 @@
+"""The mails of signing in. The outbox holds the first form; what it is to say is known when it is claimed."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from babel import dates
+
+from chalicelib.mail import languages
+from chalicelib.mail.outbox import Mail
+from chalicelib.sign_in import rules
+
+SIGN_IN = "sign_in"
+NOT_YET = "sign_in_not_yet"
+
+
+def sign_in(email: str, flow_hash: str) -> Mail:
+    """Return the mail of a sign-in as it is asked for: the same for every address. Its claim decides all else."""
+    return Mail(
+        kind=SIGN_IN,
+        entity_id="",
+        account_id=None,
+        to=(email,),
+        locale="en",
+        lifetime=rules.LIFETIME,
+        context={"flow": flow_hash},
+        urgent=True,
+        security=True,
+    )
+
+
+def proof(link: str, code: str, until: datetime, locale: str, time_zone: str) -> dict[str, object]:
+    """Return what the templates of ``sign_in`` say: the address of the link, the code, and when they expire."""
+    return {
+        "link": link,
+        "code": rules.shown_code(code),
+        "minutes": int(rules.LIFETIME.total_seconds() // 60),
+        "until": _time(until, locale, time_zone),
+    }
+
+
+def not_yet(starts_at: datetime, locale: str, time_zone: str) -> dict[str, object]:
+    """Return what the templates of ``sign_in_not_yet`` say: from when on the address may sign in (A7)."""
+    zone, reader = ZoneInfo(time_zone), languages.formats(locale)
+    begins = dates.format_datetime(starts_at.astimezone(zone), "long", tzinfo=zone, locale=reader)
+    return {"begins": begins}
+
+
+def _time(moment: datetime, locale: str, time_zone: str) -> str:
+    zone, reader = ZoneInfo(time_zone), languages.formats(locale)
+    time = dates.format_time(moment.astimezone(zone), "short", tzinfo=zone, locale=reader)
+    return f"{time} ({dates.get_timezone_name(moment.astimezone(zone), 'short', locale=reader)})"

@@ -1,0 +1,275 @@
+"""A whole sign-in through the API, and everything that may go wrong with it."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from chalicelib.observability import logger
+from chalicelib.sign_in import rules
+from chalicelib.table import keys, store
+from chalicelib.table.items import EmailItem, IdentityItem
+from tests.aws_calls import counted
+from tests.integration.api.gateway import Answer, send
+from tests.integration.service import Service, code, faults, rows
+from tests.integration.sign_in.conftest import admit
+from tests.integration.sign_in.people import Inbox
+
+ADA = "ada@customer.example"
+
+
+def ask(email: str = ADA, **more: Any) -> str:
+    answer = send("POST", "/v1/sign-in", body={"email": email, **more})
+    assert answer.status == 202, answer.text
+    assert set(answer.json) == {"flow"}
+    return str(answer.json["flow"])
+
+
+def redeem(flow: str, **proof: str) -> Answer:
+    return send("POST", "/v1/sessions", body={"flow": flow, **proof}, headers={"User-Agent": "curl/8"})
+
+
+def test_a_whole_sign_in_by_link(portal: Service, inbox: Inbox) -> None:
+    flow = ask("Ada@Customer.EXAMPLE")
+    mail = inbox.newest()
+    assert (mail.to, mail.subject) == (ADA, "Sign in to Acme billing")
+    assert "until 09:10 (GMT)" in mail.text
+    assert mail.address in mail.html
+    assert mail.code in mail.html
+    answer = redeem(flow, link=mail.link)
+    assert answer.status == 201, answer.text
+    assert answer.json["kind"] == "portal_user"
+    assert answer.json["bill_groups"] == [{"bill_group_id": "b1", "account_id": "a1"}]
+    assert answer.json["ends_at"] == "2026-01-31T21:00:00Z"
+    seen = send("GET", "/v1/bill-groups/b1", token=answer.json["token"])
+    assert seen.status == 200, seen.text
+    assert code(redeem(flow, link=mail.link)) == (409, "link_used")
+    assert code(redeem(flow, code=mail.code)) == (409, "link_used")
+
+
+def test_a_whole_sign_in_by_code_however_it_is_typed(portal: Service, inbox: Inbox) -> None:
+    flow = ask()
+    typed = f" {inbox.newest().code.replace('-', ' ').lower()} "
+    assert redeem(flow, code=typed).status == 201
+
+
+def test_a_link_lives_for_ten_minutes_from_its_mail(portal: Service, inbox: Inbox) -> None:
+    flow = ask()
+    mail = inbox.newest()
+    portal.clock.move(minutes=9, seconds=59)
+    assert code(redeem(flow, code="22222222")) == (422, "invalid")
+    portal.clock.move(minutes=1, seconds=1)
+    assert code(redeem(flow, link=mail.link)) == (409, "sign_in_expired")
+    assert code(redeem(flow, code=mail.code)) == (409, "sign_in_expired")
+
+
+def test_a_newer_mail_leaves_the_older_link_valid(portal: Service, inbox: Inbox) -> None:
+    older = ask()
+    first = inbox.newest()
+    portal.clock.move(seconds=61)
+    newer = ask()
+    second = inbox.newest()
+    assert first.link != second.link
+    assert redeem(older, link=first.link).status == 201
+    assert redeem(newer, link=second.link).status == 201
+
+
+def test_another_client_cannot_use_the_link(portal: Service, inbox: Inbox) -> None:
+    flow = ask()
+    mail = inbox.newest()
+    strange = ask("stranger@else.example")
+    for other in (strange, rules.FLOW_PREFIX + "a" * 43, "nonsense"):
+        assert code(redeem(other, link=mail.link)) == (409, "opened_elsewhere")
+    assert redeem(flow, link=mail.link).status == 201
+
+
+def test_five_codes_may_be_tried_and_the_link_still_works(portal: Service, inbox: Inbox) -> None:
+    flow = ask()
+    mail = inbox.newest()
+    for left in (4, 3, 2, 1, 0):
+        answer = redeem(flow, code="2222-2222")
+        assert faults(answer) == [("code", "wrong_code")]
+        assert answer.json["details"] == {"tries_left": left}
+    assert code(redeem(flow, code=mail.code)) == (409, "no_tries_left")
+    assert redeem(flow, link=mail.link).status == 201
+
+
+def test_what_answers_is_the_same_whoever_is_known(portal: Service, inbox: Inbox) -> None:
+    """The same calls in the same order with the same answer, for every address that may be asked for."""
+    ask()
+    inbox.fetch()
+    cases = {
+        "known, over its limit": ADA,
+        "unknown": "eve@customer.example",
+        "suppressed": "bounced@gone.example",
+        "not yet": "later@soon.example",
+    }
+    asked: dict[str, Any] = {}
+    guessed: dict[str, Any] = {}
+    for case, email in cases.items():
+        with counted() as calls:
+            answer = send("POST", "/v1/sign-in", body={"email": email})
+        asked[case] = (answer.status, sorted(answer.json), len(answer.text), calls.names, calls.units)
+        with counted() as calls:
+            answer = redeem(answer.json["flow"], code="BBBB-BBBB")
+        told = {name: value for name, value in answer.json.items() if name != "correlation_id"}
+        guessed[case] = (answer.status, told, calls.names)
+    for results in (asked, guessed):
+        assert len({json.dumps(result) for result in results.values()}) == 1, results
+    assert asked["unknown"][3] == [
+        "dynamodb.BatchGetItem", "dynamodb.TransactWriteItems", "sqs.SendMessageBatch",
+    ]  # fmt: skip
+    (mail,) = inbox.fetch()
+    assert mail.to == "later@soon.example"
+    assert mail.subject == "Your access to Acme billing begins later"
+    assert "1 February 2026" in mail.text
+    reasons = [row["reason"]["S"] for row in rows() if row["cls"]["S"] == "email" and "S" in row.get("reason", {})]
+    assert sorted(reasons) == ["limit", "not_admitted", "suppressed"]
+
+
+def test_the_mails_to_one_address_are_limited(portal: Service, inbox: Inbox) -> None:
+    sent = 0
+    for _ in range(24 * 2):
+        for _ in range(2):
+            ask()
+            sent += len(inbox.fetch())
+            portal.clock.move(minutes=14)
+    assert sent == 20
+
+
+def test_one_a_minute_and_five_an_hour(portal: Service, inbox: Inbox) -> None:
+    came = []
+    for second in range(0, 600, 30):
+        ask()
+        came.append(len(inbox.fetch()))
+        portal.clock.move(seconds=30)
+        assert second < 600
+    assert came[:9] == [1, 0, 1, 0, 1, 0, 1, 0, 1]
+    assert sum(came) == 5
+
+
+def test_thirty_requests_in_five_minutes_from_one_network(portal: Service, inbox: Inbox) -> None:
+    for number in range(30):
+        ask(f"p{number}@else.example")
+    answer = send("POST", "/v1/sign-in", body={"email": ADA}, headers={"X-Forwarded-For": "198.51.100.7"})
+    assert code(answer) == (429, "too_many_sign_ins")
+    assert 0 < int(answer.headers["retry-after"]) <= 301
+    portal.clock.move(minutes=5, seconds=1)
+    ask()
+
+
+def test_the_host_of_the_mail_is_ours_whatever_the_request_says(portal: Service, inbox: Inbox) -> None:
+    headers = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "Origin": "https://evil.example"}
+    assert send("POST", "/v1/sign-in", body={"email": ADA}, headers=headers).status == 202
+    mail = inbox.newest()
+    assert mail.address.startswith("https://api.example.com/portal/sign-in/")
+    assert "evil" not in mail.text + mail.html
+
+
+def test_staff_sign_in_by_the_same_flow(portal: Service, inbox: Inbox) -> None:
+    flow = ask("sam@vendor.example", kind="staff")
+    mail = inbox.newest()
+    assert "/admin/sign-in/" in mail.text
+    answer = redeem(flow, link=mail.link)
+    assert (answer.status, answer.json["kind"], answer.json["bill_groups"]) == (201, "staff", [])
+    assert send("GET", "/v1/accounts/a1", token=answer.json["token"]).status == 200
+    ask(ADA, kind="staff")
+    ask("sam@vendor.example")
+    assert inbox.fetch() == []
+
+
+def test_all_bill_groups_that_admit_the_address_are_in_the_session(portal: Service, inbox: Inbox) -> None:
+    other = portal.account("a2")
+    for number in (2, 3):
+        portal.bill_group(f"b{number}", other)
+    contact = portal.contact(other, "Ada", email=ADA)
+    key = keys.contact_address("a2", ADA)
+    item = store.batch([key])[key]
+    item.access = {"b3": {"permissions": ["profile"], "starts_at": keys.instant(portal.clock.now)}}
+    store.replace(item)
+    flow = ask()
+    opened = redeem(flow, link=inbox.newest().link).json
+    assert [group["bill_group_id"] for group in opened["bill_groups"]] == ["b1", "b3"]
+    account = store.batch([keys.account("a2")])[keys.account("a2")]
+    account.owner_contact_id = contact["contact_id"]
+    store.replace(account)
+    portal.clock.move(minutes=2)
+    flow = ask()
+    opened = redeem(flow, link=inbox.newest().link).json
+    assert [group["bill_group_id"] for group in opened["bill_groups"]] == ["b1", "b2", "b3"]
+
+
+def test_the_portal_link_gives_the_brand_and_the_contact_the_language(portal: Service, inbox: Inbox) -> None:
+    from chalicelib.table.items import PortalLinkItem
+
+    portal.entity("nord", name="Nordlicht", sender_email="billing@acme.example")
+    account = portal.account("a2", locale="de")
+    portal.bill_group("b2", account, entity_id="nord")
+    admit(portal, "bo@zwei.example", "b2", "a2")
+    admit(portal, "bo@eins.example", "b1", "a1")
+    key = keys.portal_link("portal-token-of-b2")
+    store.create(PortalLinkItem(key.pk, key.sk, bill_group_id="b2", account_id="a2"))
+    ask("bo@zwei.example")
+    assert inbox.newest().subject == "Anmelden bei der Abrechnung von Nordlicht"
+    ask("bo@eins.example", portal="portal-token-of-b2")
+    assert inbox.newest().subject == "Sign in to Nordlicht billing"
+    ask("bo@eins.example", portal="no such thing")
+
+
+def test_sessions_that_were_ended_take_pending_links_with_them(portal: Service, inbox: Inbox) -> None:
+    flow = ask()
+    mail = inbox.newest()
+    portal.clock.move(seconds=5)
+    key = keys.identity(ADA)
+    store.create(IdentityItem(key.pk, key.sk, sessions_not_before=portal.clock.now))
+    for proof in ({"link": mail.link}, {"code": mail.code}):
+        assert code(redeem(flow, **proof)) == (409, "sign_in_expired")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"flow": "x"},
+        {"flow": "x", "link": "y", "code": "z"},
+        {"flow": None, "link": "y"},
+        {"link": "y"},
+    ],
+)
+def test_a_session_needs_one_proof(portal: Service, body: dict[str, Any]) -> None:
+    assert send("POST", "/v1/sessions", body=body).status == 422
+
+
+def test_redeeming_costs_one_read_and_one_transaction(portal: Service, inbox: Inbox) -> None:
+    flow = ask()
+    mail = inbox.newest()
+    with counted() as calls:
+        assert redeem(flow, link=mail.link).status == 201
+    assert calls.names == ["dynamodb.BatchGetItem", "dynamodb.TransactWriteItems"]
+
+
+def test_secrets_are_kept_nowhere(portal: Service, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = io.StringIO()
+    monkeypatch.setattr(logger.registered_handler, "stream", log)
+    flow = ask()
+    mail = inbox.newest()
+    redeem(rules.FLOW_PREFIX + "b" * 43, link=mail.link)
+    wrong = redeem(flow, code="3333-3333")
+    token = redeem(flow, link=mail.link).json["token"]
+    again = redeem(flow, link=mail.link)
+    send("GET", f"/v1/nonsense/{mail.link}")
+    secrets = (flow, mail.link, mail.code, mail.code.replace("-", ""), token)
+    kept = json.dumps(rows())
+    said = log.getvalue()
+    assert "request" in said
+    for secret in secrets:
+        for place in (kept, said, wrong.text, again.text):
+            assert secret not in place
+            assert secret.split("_", 1)[-1] not in place
+    (email,) = [row for row in rows() if row["cls"]["S"] == "email"]
+    assert email["to"]["S"] == json.dumps([ADA])
+    item = store.get(EmailItem, keys.email(email["email_id"]["S"]))
+    assert item is not None
+    assert item.security
+    assert not [row for row in rows() if row["cls"]["S"] == "email_content"]
