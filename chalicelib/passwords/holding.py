@@ -33,6 +33,7 @@ class Opened:
     session_id: str
     token: str
     kind: str
+    email: str
     ends_at: datetime
     bill_groups: tuple[Pair, ...]
 
@@ -66,7 +67,9 @@ def sign_in(call: Call, user_name: str, password: str, client: str | None) -> Op
             client=client,
         )
         transaction.commit()
-        return Opened(session_id, token, "portal_user", session_rules.ends_at("portal_user", call.now), pairs)
+        return Opened(
+            session_id, token, "portal_user", item.email, session_rules.ends_at("portal_user", call.now), pairs
+        )
 
     return store.deciding_again(attempt)
 

@@ -56,14 +56,16 @@ def ask_to_sign_in(request: Request[SignInBody, None]) -> Reply:
     public=True,
     body=SessionBody,
     returns={201: SessionReply},
-    raises=("opened_elsewhere", "link_used", "sign_in_expired", "no_tries_left", "wrong_code"),
+    raises=("opened_elsewhere", "link_used", "sign_in_expired", "no_tries_left", "wrong_code", "too_many_tries"),
     repeatable=False,
 )
 def open_session(request: Request[SessionBody, None]) -> Reply:
-    """Open a session with the link or the code of a sign-in mail."""
+    """Open a session with the link or the code of a sign-in mail, or with a user name and its password."""
     body = request.body
     flow = body.flow or ""
-    if body.link is not None:
+    if body.user_name is not None:
+        opened = service.by_password(request.call, body.user_name, body.password or "", request.client)
+    elif body.link is not None:
         opened = service.by_link(request.call, [flow], body.link, request.client)
     else:
         opened = service.by_code(request.call, [flow], body.code or "", request.client)

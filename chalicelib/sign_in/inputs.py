@@ -6,6 +6,7 @@ from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from chalicelib.fields import Body, Email
+from chalicelib.passwords.inputs import Password, UserName
 
 _Secret = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 _Code = Annotated[str, StringConstraints(min_length=1, max_length=32)]
@@ -24,15 +25,17 @@ class SignInBody(Body):
 
 
 # A body is one of these sets of fields, and nothing else.
-WAYS = (frozenset({"flow", "link"}), frozenset({"flow", "code"}))
+WAYS = (frozenset({"flow", "link"}), frozenset({"flow", "code"}), frozenset({"user_name", "password"}))
 
 
 class SessionBody(Body):
-    """What proves an address: the flow with the link, or with the code, of its mail."""
+    """What proves a person: the flow with the link, or with the code, of its mail; or a user name and its password."""
 
     flow: _Secret | None = Field(default=None, description="As `POST /v1/sign-in` returned it.")
     link: _Secret | None = Field(default=None, description="The last part of the link's address: `cl_…`.")
     code: _Code | None = Field(default=None, description="As it stands in the mail; case and hyphen do not matter.")
+    user_name: UserName | None = None
+    password: Password | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> "SessionBody":

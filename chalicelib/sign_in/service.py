@@ -11,6 +11,7 @@ from chalicelib.call import Call
 from chalicelib.config import settings
 from chalicelib.errors import Conflict, Invalid, LimitReached
 from chalicelib.mail import outbox
+from chalicelib.passwords import holding
 from chalicelib.sessions import rules as session_rules
 from chalicelib.sessions import service as sessions
 from chalicelib.sign_in import emails, rules
@@ -249,3 +250,9 @@ def _refuse_code(tries_left: int) -> NoReturn:
     refusal = Invalid.field("code", WRONG_CODE, "This is not the code. Compare it with the mail.")
     refusal.details["tries_left"] = tries_left
     raise refusal
+
+
+def by_password(call: Call, user_name: str, password: str, client: str | None) -> Opened:
+    """Open a session with a user name and its password (A6). Raises what ``passwords.holding.sign_in`` raises."""
+    opened = holding.sign_in(call, user_name, password, client)
+    return Opened(opened.session_id, opened.token, opened.kind, opened.email, opened.ends_at, opened.bill_groups)

@@ -23,6 +23,8 @@ ENTITY = Entity(
     support_email="help@nordlicht.example",
 )
 
+_PERSON = {"account_name": "Müller & Söhne GmbH", "contact_name": "Ana García"}
+
 CONTEXTS: dict[str, dict[str, Any]] = {
     "contact_added": {
         "account_name": "Müller & Söhne GmbH",
@@ -40,4 +42,23 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         "contact_name": "Ana García",
         "roles_before": ["invoicing", "accounts_payable"],
     },
+    "temporary_password": {
+        **_PERSON,
+        "user_name": "ana.garcia",
+        "password": "k7mv-2qhd-xw9p-f3tn-bz6r",
+        "until": "2 March 2026 at 23:30:00 CET",
+        "link": "https://billing.nordlicht.example/portal/password",
+    },
+    "user_name_given": {
+        **_PERSON,
+        "user_name": "ana.garcia",
+        "link": "https://billing.nordlicht.example/portal/password",
+    },
+    "password_reset": {
+        **_PERSON,
+        "user_name": "ana.garcia",
+        "link": "https://billing.nordlicht.example/portal/password/cp_abc",
+        "until": "2 March 2026 at 23:30:00 CET",
+    },
+    "password_changed": {**_PERSON, "user_name": "ana.garcia"},
 }

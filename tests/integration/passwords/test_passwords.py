@@ -1,0 +1,300 @@
+"""User names and passwords from the first mail to the last session (A6)."""
+
+import re
+from typing import Any
+
+import pytest
+
+from chalicelib.table import keys, store
+from chalicelib.table.items import EmailItem, UserNameItem
+from tests.aws_calls import counted
+from tests.integration.passwords.conftest import Person
+from tests.integration.people import open_for, portal
+from tests.integration.service import code, faults, rows
+
+OWN = "seven green lamps on a hill"
+OTHER = "eleven quiet boats at noon"
+TEMPORARY = re.compile(r"(?m)^[a-z2-9]{4}(-[a-z2-9]{4}){4}$")
+LINK = re.compile(r"cp_[A-Za-z0-9_-]{43}")
+
+
+def temporary_of(person: Person) -> str:
+    (mail,) = [mail for mail in person.deliver() if mail.kind == "temporary_password"]
+    found = TEMPORARY.search(mail.text)
+    assert found
+    return found.group()
+
+
+def set_up(person: Person) -> None:
+    """Let Ann have a password of her own."""
+    person.enable()
+    assert person.change(temporary_of(person), OWN).status == 204
+    person.deliver()
+
+
+def test_from_user_name_to_session(person: Person) -> None:
+    made = person.enable()
+    assert (made.status, made.json["user_name"], made.json["state"]) == (201, "Ann.Example", "waiting")
+    temporary = temporary_of(person)
+    assert person.ask("GET", f"{person.path}/credentials").json["state"] == "temporary"
+    refused = person.sign_in(temporary)
+    assert code(refused) == (403, "password_must_be_set")
+    assert person.change(temporary, OWN).status == 204
+    assert [mail.kind for mail in person.deliver()] == ["password_changed"]
+    assert person.ask("GET", f"{person.path}/credentials").json["state"] == "set"
+    opened = person.sign_in(OWN, "ANN.EXAMPLE")
+    assert opened.status == 201, opened.text
+    assert opened.json["bill_groups"] == [{"bill_group_id": "b1", "account_id": "a1"}]
+    assert person.ask("GET", "/bill-groups/b1", token=opened.json["token"]).status == 200
+    session = person.ask("GET", "/sessions/current", token=opened.json["token"]).json
+    assert (session["origin"], session["kind"]) == ("password", "portal_user")
+
+
+def test_a_temporary_password_is_good_once_and_for_a_day(person: Person) -> None:
+    person.enable()
+    temporary = temporary_of(person)
+    assert person.change(temporary, OWN).status == 204
+    assert code(person.change(temporary, OTHER)) == (403, "wrong_password")
+    assert code(person.sign_in(temporary)) == (403, "wrong_password")
+    person.ask("POST", f"{person.path}/password-reset", {})
+    second = temporary_of(person)
+    person.service.clock.move(hours=24, seconds=1)
+    assert code(person.change(second, OTHER)) == (403, "wrong_password")
+
+
+def test_a_chosen_temporary_password_is_in_no_mail(person: Person) -> None:
+    chosen = "three blue herons waiting"
+    assert person.enable(temporary_password=chosen).json["state"] == "temporary"
+    (mail,) = person.deliver()
+    assert mail.kind == "user_name_given"
+    assert chosen not in mail.text + mail.html + mail.subject
+    assert code(person.sign_in(chosen)) == (403, "password_must_be_set")
+    assert person.change(chosen, OWN).status == 204
+
+
+def test_only_staff_choose(person: Person) -> None:
+    owner = portal(person.service, "olga@example.com", ["access", "contacts"])
+    body = {"user_name": "ann", "temporary_password": "three blue herons waiting"}
+    assert code(person.ask("PUT", f"{person.path}/credentials", body, owner)) == (403, "staff_choose")
+    assert person.ask("PUT", f"{person.path}/credentials", {"user_name": "ann"}, owner).status == 201
+    without = portal(person.service, "pia@example.com", ["contacts"])
+    assert person.ask("PUT", f"{person.path}/credentials", {"user_name": "ann"}, without).status == 403
+
+
+def test_a_reset_ends_the_old_password_and_all_sessions(person: Person) -> None:
+    set_up(person)
+    token = person.sign_in(OWN).json["token"]
+    by_link = open_for(person.service, "portal_user", "ann@example.com", [("b1", "a1")])
+    person.service.clock.move(minutes=1)
+    assert person.ask("POST", f"{person.path}/password-reset", {}).json["state"] == "waiting"
+    for one in (token, by_link):
+        assert person.ask("GET", "/me", token=one).status == 401
+    assert code(person.sign_in(OWN)) == (403, "wrong_password")
+    assert person.change(temporary_of(person), OTHER).status == 204
+    assert person.sign_in(OTHER).status == 201
+
+
+def test_a_change_ends_all_sessions_and_is_told(person: Person) -> None:
+    set_up(person)
+    token = person.sign_in(OWN).json["token"]
+    assert code(person.change("not the password at all", OTHER)) == (403, "wrong_password")
+    assert person.ask("GET", "/me", token=token).status == 200
+    assert person.change(OWN, OTHER).status == 204
+    assert person.ask("GET", "/me", token=token).status == 401
+    assert [mail.to for mail in person.deliver()] == [("ann@example.com",)]
+    assert person.sign_in(OTHER).status == 201
+
+
+def test_an_owners_reset_ends_no_sessions_elsewhere(person: Person) -> None:
+    set_up(person)
+    by_password = person.sign_in(OWN).json["token"]
+    elsewhere = open_for(person.service, "portal_user", "ann@example.com", [("b1", "a1")])
+    owner = portal(person.service, "olga@example.com", ["access"])
+    person.service.clock.move(minutes=1)
+    assert person.ask("POST", f"{person.path}/password-reset", {}, owner).status == 200
+    assert person.ask("GET", "/me", token=by_password).status == 401
+    assert person.ask("GET", "/me", token=elsewhere).status == 200
+
+
+def reset_link(person: Person) -> str:
+    asked = person.service.ask("POST", "/password-resets", {"user_name": "Ann.example"})
+    assert (asked.status, asked.json) == (202, {"asked": True})
+    (mail,) = person.deliver()
+    found = LINK.search(mail.text)
+    assert found
+    return found.group()
+
+
+def use(person: Person, link: str, password: str = OTHER) -> Any:
+    return person.service.ask("POST", "/passwords", {"reset": link, "password": password})
+
+
+def test_a_person_resets_by_mail_once(person: Person) -> None:
+    set_up(person)
+    token = person.sign_in(OWN).json["token"]
+    person.service.clock.move(minutes=2)
+    link = reset_link(person)
+    person.service.clock.move(minutes=2)
+    other = reset_link(person)
+    assert faults(use(person, link, "short")) == [("password", "too_short")]
+    person.service.clock.move(seconds=1)
+    assert use(person, link).status == 204
+    for spent in (link, other, "cp_" + "a" * 43, "x"):
+        assert code(use(person, spent)) == (409, "reset_expired")
+    assert person.ask("GET", "/me", token=token).status == 401
+    assert person.sign_in(OTHER).status == 201
+
+
+def test_a_reset_link_lasts_half_an_hour(person: Person) -> None:
+    set_up(person)
+    person.service.clock.move(minutes=2)
+    link = reset_link(person)
+    person.service.clock.move(minutes=30)
+    assert code(use(person, link)) == (409, "reset_expired")
+
+
+def test_asking_for_a_reset_tells_nothing(person: Person) -> None:
+    set_up(person)
+    known, unknown = [], []
+    for name, calls in (("ann.example", known), ("nobody", unknown)):
+        with counted() as made:
+            answer = person.service.ask("POST", "/password-resets", {"user_name": name})
+        calls += [answer.status, answer.text, made.names, made.units]
+    assert known == unknown
+    assert len(person.deliver()) == 1
+
+
+def test_a_wrong_password_tells_nothing(person: Person) -> None:
+    set_up(person)
+    known, unknown = [], []
+    for name, calls in (("ann.example", known), ("nobody", unknown)):
+        with counted() as made:
+            answer = person.sign_in("not the password at all", name)
+        calls += [code(answer), answer.json["detail"], made.names]
+    assert known == unknown
+    assert made.reads == 1
+    assert made.writes == 1
+
+
+def test_back_off_grows_and_never_locks(person: Person) -> None:
+    set_up(person)
+    waits = []
+    for _ in range(20):
+        answer = person.sign_in("not the password at all")
+        if answer.status == 403:
+            continue
+        assert code(answer) == (429, "too_many_tries")
+        wait = int(answer.headers["retry-after"])
+        waits.append(wait)
+        assert person.sign_in(OWN).status == 429
+        person.service.clock.move(seconds=wait)
+    assert waits[0] <= 2
+    assert waits == sorted(waits)
+    assert max(waits) <= 901
+    person.service.clock.move(minutes=15)
+    assert person.sign_in(OWN).status == 201
+    assert person.sign_in("not the password at all").status == 403
+
+
+@pytest.mark.parametrize(
+    ("password", "fault"),
+    [
+        ("short", "too_short"),
+        ("x" * 129, "too_long"),
+        ("passwordpassword", "too_common"),
+        ("123456789012", "too_common"),
+        ("ann.example.ann", "too_common"),
+        (OWN, "same_password"),
+    ],
+)
+def test_what_is_no_good_password(person: Person, password: str, fault: str) -> None:
+    set_up(person)
+    before = rows()
+    assert faults(person.change(OWN, password)) == [("password", fault)]
+    assert rows() == before
+
+
+def test_a_password_is_the_same_however_it_is_typed(person: Person) -> None:
+    person.enable()
+    temporary = temporary_of(person)
+    assert person.change(temporary, "cafe\u0301 \ufb01ne brûlée lamps").status == 204
+    assert person.sign_in("caf\u00e9 fine bru\u0302le\u0301e lamps").status == 201
+
+
+def test_user_names_are_unique_whatever_the_case(person: Person) -> None:
+    person.enable()
+    bob = person.service.contact("/accounts/a1", "Bob")
+    path = f"/accounts/a1/contacts/{bob['contact_id']}/credentials"
+    assert code(person.ask("PUT", path, {"user_name": "ANN.example"})) == (409, "user_name_taken")
+    assert code(person.enable("other")) == (409, "has_user_name")
+    before = rows()
+    assert person.enable("ann.EXAMPLE").status == 200
+    assert rows() == before
+    for bad in ("ab", "a b c", "ann@example.com", "-ann", "a" * 65, "ánn"):
+        assert person.ask("PUT", path, {"user_name": bad}).status == 422
+
+
+def test_taking_it_away_ends_everything(person: Person) -> None:
+    set_up(person)
+    token = person.sign_in(OWN).json["token"]
+    person.service.clock.move(seconds=1)
+    assert person.ask("DELETE", f"{person.path}/credentials").status == 204
+    assert person.ask("GET", "/me", token=token).status == 401
+    assert code(person.sign_in(OWN)) == (403, "wrong_password")
+    assert person.ask("GET", f"{person.path}/credentials").status == 404
+    assert person.ask("DELETE", f"{person.path}/credentials").status == 404
+    assert person.enable().status == 201
+
+
+def test_a_contact_that_leaves_takes_its_user_name_along(person: Person) -> None:
+    set_up(person)
+    person.service.contact("/accounts/a1", "Bob")
+    assert person.service.ask("DELETE", person.path).status == 204
+    assert store.get(UserNameItem, keys.user_name("ann.example")) is None
+    assert code(person.sign_in(OWN)) == (403, "wrong_password")
+
+
+def test_a_new_address_has_no_user_name(person: Person) -> None:
+    set_up(person)
+    person.service.patch(person.path, email="ann.new@example.com")
+    assert store.get(UserNameItem, keys.user_name("ann.example")) is None
+    assert person.ask("GET", f"{person.path}/credentials").status == 404
+
+
+def test_without_access_a_password_opens_nothing(person: Person) -> None:
+    set_up(person)
+    row = store.get(UserNameItem, keys.user_name("ann.example"))
+    assert row is not None
+    from tests.integration.people import expel
+
+    expel("ann@example.com", "b1")
+    assert code(person.sign_in(OWN)) == (403, "no_access")
+
+
+def test_a_mail_that_was_overtaken_does_not_go(person: Person) -> None:
+    person.enable()
+    person.ask("POST", f"{person.path}/password-reset", {"temporary_password": "three blue herons waiting"})
+    assert [mail.kind for mail in person.deliver()] == ["user_name_given"]
+    kinds = {item["reason"]["S"] for item in rows() if item["cls"]["S"] == "email" and "reason" in item}
+    assert kinds == {"superseded"}
+
+
+def test_no_password_is_kept_or_shown(person: Person, capfd: pytest.CaptureFixture[str]) -> None:
+    person.enable()
+    temporary = temporary_of(person)
+    person.change(temporary, OWN)
+    person.deliver()
+    person.service.clock.move(minutes=2)
+    token = person.sign_in(OWN).json["token"]
+    link = reset_link(person)
+    answers = [person.sign_in("wrong and long enough"), use(person, link, "short"), person.change(OWN, OWN)]
+    seen = capfd.readouterr()
+    kept = str(rows()) + seen.out + seen.err + "".join(answer.text for answer in answers)
+    for secret in (temporary, OWN, token, link, link[3:], "wrong and long enough"):
+        assert secret not in kept
+    assert all(item.security for item in _emails())
+
+
+def _emails() -> list[EmailItem]:
+    found = [store.get(EmailItem, keys.email(row["email_id"]["S"])) for row in rows() if row["cls"]["S"] == "email"]
+    return [item for item in found if item is not None and "password" in item.kind]
