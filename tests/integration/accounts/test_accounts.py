@@ -24,10 +24,12 @@ def test_created_with_what_is_needed(service: Service) -> None:
         "time_zone": None,
         "version": 1,
     }
-    assert made.json == {**expected, "overrides": []}
+    assert expected.items() <= made.json.items()
+    assert made.json["overrides"] == []
     empty = {"contact_ids": [], "minimum": 0, "maximum": 5, "complete": False}
     coverage = {"invoicing": empty, "accounts_payable": empty}
-    assert service.get("/accounts/a1") == {**expected, "role_coverage": coverage, "differences": {}}
+    found = service.get("/accounts/a1")
+    assert {**expected, "role_coverage": coverage, "differences": {}}.items() <= found.items()
 
 
 def test_what_is_needed_is_named(service: Service) -> None:
