@@ -1,5 +1,6 @@
 """Imports over HTTP."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ from chalicelib.access.rules import Principal
 from chalicelib.api import Listing, Reply, Request, Routes, View
 from chalicelib.errors import Forbidden
 from chalicelib.imports import rules, service
-from chalicelib.imports.inputs import ImportBody, Mapping, StartBody
+from chalicelib.imports.inputs import ImportBody, StartBody
 from chalicelib.imports.kinds import KINDS
 from chalicelib.imports.rules import Import
 
@@ -104,10 +105,10 @@ def _rebuild(request: Request[Any, Any]) -> Reply:
     return Reply(_made(request, service.get_import(request.path["import_id"])))
 
 
-def _check_permission(principal: Principal, mapping: Mapping) -> None:
+def _check_permission(principal: Principal, kinds: Iterable[str]) -> None:
     """Raise Forbidden when the caller could not write by itself what the import is to write."""
-    for wanted in mapping.kinds:
-        kind = KINDS.get(wanted.kind)
+    for name in kinds:
+        kind = KINDS.get(name)
         if kind is not None and not permissions.permits(principal, kind.may):
             raise Forbidden("forbidden", f"To import {kind.name}, use a key that may write them.")
 
@@ -140,7 +141,7 @@ def create_import(request: Request[ImportBody, None]) -> Reply:
     false, here or at the start, and nobody is mailed unless `mail` is true.
     """
     body = request.body
-    _check_permission(request.principal, body.mapping)
+    _check_permission(request.principal, (wanted.kind for wanted in body.mapping.kinds))
     made = service.create_import(request.call, body.mapping, dry_run=body.dry_run, mail=body.mail, size=body.size)
     return Reply(_made(request, made), status=202)
 
@@ -164,5 +165,9 @@ def create_import(request: Request[ImportBody, None]) -> Reply:
 def start_import(request: Request[StartBody, None]) -> Reply:
     """Start an import whose file has been sent. A finished dry run is confirmed by `dry_run` false."""
     body: StartBody | None = request.body
-    started = service.start_import(request.call, request.path["import_id"], body.dry_run if body else None)
+    import_id = request.path["import_id"]
+    # Whoever starts an import acts in it, and may be somebody else than who made it.
+    made = service.get_import(import_id)
+    _check_permission(request.principal, (wanted["kind"] for wanted in made.mapping["kinds"]))
+    started = service.start_import(request.call, import_id, body.dry_run if body else None)
     return Reply(_view(request, started), status=202)

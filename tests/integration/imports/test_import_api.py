@@ -141,6 +141,15 @@ def test_nobody_imports_what_they_may_not_write(token: str) -> None:
     assert send("GET", "/v1/imports", token=token).json["items"] == []
 
 
+def test_nobody_starts_an_import_of_what_they_may_not_write(token: str) -> None:
+    import_id = send("POST", "/v1/imports", token=token, body={"mapping": MAPPING}).json["import_id"]
+    upload(import_id)
+    _, lesser = access.create(CALL, "lesser", ["imports:read", "imports:write"])
+    answer = send("POST", f"/v1/imports/{import_id}/start", token=lesser, body={"dry_run": False})
+    assert codes(answer) == (403, "forbidden")
+    assert send("GET", f"/v1/imports/{import_id}", token=token).json["status"] == "waiting_for_upload"
+
+
 def test_an_import_that_is_never_started_expires(token: str) -> None:
     made = send("POST", "/v1/imports", token=token, body={"mapping": MAPPING}).json
     upload(made["import_id"])
