@@ -39,6 +39,9 @@ def _directives(value: str) -> str:
         raise PydanticCustomError(
             "bad_date_format", "Write the form of a date with %Y, %y, %m, %d, %B, %b, %H, %M, %S, such as %d.%m.%Y."
         )
+    directives = [letter for letter in re.findall("%(.)", value) if letter != "%"]
+    if len(set(directives)) != len(directives):
+        raise PydanticCustomError("bad_date_format", "Each part of a date can stand in its form only once.")
     return value
 
 

@@ -96,7 +96,7 @@ class TestConversions:
             "subscription_id": "s",
             "unit_amount": {"column": "price", "minor_units": {"currency_column": "cur"}},
             "currency": "cur",
-            "start_date": {"column": "from", "date": ["%d.%m.%Y", "%Y-%m-%d"]},
+            "start_date": {"column": "from", "date": ["%d.%m.%Y", "%Y-%m-%d", "%%d%d%%%m"]},
         }
         row = {"g": "g1", "s": "s1", "price": "1200", "cur": "jpy", "from": "31.01.2026"}
         given = mapped("subscriptions", fields, row).row.given()
@@ -176,6 +176,7 @@ class TestRefusedMappings:
             ({"template": "no column"}, "template"),
             ({"template": "{a}{"}, "template"),
             ({"column": "n", "date": "%Q"}, "date"),
+            ({"column": "n", "date": "%d.%m.%d"}, "date"),
             ({"column": "n", "minor_units": {}}, "minor_units"),
             ({"column": "n", "minor_units": {"currency": "XXQ"}}, "minor_units.currency"),
             ({"column": "n", "country": {}, "phone": {}}, ""),
