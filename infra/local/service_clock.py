@@ -12,6 +12,9 @@ from pathlib import Path
 from chalicelib import clock
 from infra.local.folder import DataFolder, read_json, write, write_json
 
+_YEARS = range(1980, 3000)
+"""Ids begin with 1970 and dates end with 9999, and the service looks some way back and ahead of its time."""
+
 
 class ClockError(Exception):
     """The clock is not moved; the message is for the user."""
@@ -116,6 +119,8 @@ def _instant(text: str) -> datetime:
         at = None
     if at is None or at.tzinfo is None:
         raise ClockError(f"AT={text} is not an instant such as 2013-02-01T09:00Z (or now).")
+    if at.year not in _YEARS:
+        raise ClockError(f"AT={text} is out of reach: the service lives from {_YEARS[0]} to {_YEARS[-1]}.")
     return at.astimezone(UTC)
 
 

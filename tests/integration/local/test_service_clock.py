@@ -61,3 +61,10 @@ def test_the_newest_write_counts(folder: DataFolder) -> None:
 def test_what_is_no_instant_is_told_in_one_sentence(folder: DataFolder, text: str) -> None:
     with pytest.raises(ClockError, match=r"is not an instant such as"):
         service_clock.move(folder, text)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00+14:00", "1969-12-31T23:59Z", "9999-12-31T23:59:58Z"])
+def test_the_clock_stays_where_the_service_can_live(folder: DataFolder, text: str) -> None:
+    with pytest.raises(ClockError, match="from 1980 to 2999"):
+        service_clock.move(folder, text, force=True)
+    assert not folder.clock.exists()
