@@ -6,6 +6,7 @@ from chalicelib.accounts import api as accounts_api
 from chalicelib.api.app import CounterfoilApp
 from chalicelib.audit import api as audit_api
 from chalicelib.bill_groups import api as bill_groups_api
+from chalicelib.bill_groups import pages as bill_groups_pages
 from chalicelib.contacts import api as contacts_api
 from chalicelib.contacts import jobs as contacts_jobs
 from chalicelib.duties import jobs as duties_jobs
@@ -17,6 +18,7 @@ from chalicelib.mail import jobs as mail_jobs
 from chalicelib.passwords import api as passwords_api
 from chalicelib.sessions import api as sessions_api
 from chalicelib.sign_in import api as sign_in_api
+from chalicelib.sign_in import pages as sign_in_pages
 from chalicelib.staff import api as staff_api
 from chalicelib.staff import jobs as staff_jobs
 
@@ -34,6 +36,9 @@ app.register(contacts_api.routes)
 app.register(audit_api.routes)
 app.register(mail_api.routes)
 app.register(imports_api.routes)
+
+app.register_pages(sign_in_pages.pages)
+app.register_pages(bill_groups_pages.pages)
 
 app.register_blueprint(access_jobs.jobs)
 app.register_blueprint(contacts_jobs.jobs)

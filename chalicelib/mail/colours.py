@@ -31,6 +31,17 @@ def palette(colour: str) -> Palette:
     return Palette(_text(brand), _text(on_brand), _text(_mixed(brand, _WHITE, 0.93)))
 
 
+def readable_on_white(colour: str) -> str:
+    """Return the colour #rrggbb, darkened until text in it can be read on white and on its own tint."""
+    mixed = brand = _parse(colour)
+    tint = _parse(palette(colour).tint)
+    for step in range(1, 21):
+        if min(contrast(mixed, _WHITE), contrast(mixed, tint)) >= READABLE:
+            break
+        mixed = _mixed(brand, _BLACK, step / 20)
+    return _text(mixed)
+
+
 def contrast(first: Rgb, second: Rgb) -> float:
     """Return the contrast of two colours, from 1 to 21."""
     lighter, darker = sorted((_luminance(first), _luminance(second)), reverse=True)

@@ -41,9 +41,14 @@ def formats(locale: str) -> Locale:
 @cache
 def catalogue(language: str) -> NullTranslations:
     """Return the translations into ``language``, read from its catalogue once."""
+    return read(CATALOGUES / language / "mails.po", language)
+
+
+def read(path: Path, language: str) -> NullTranslations:
+    """Return the translations in the catalogue at ``path``; English needs none."""
     if language == SOURCE:
         return NullTranslations()
-    with (CATALOGUES / language / "mails.po").open("rb") as file:
+    with path.open("rb") as file:
         entries = pofile.read_po(file, locale=language)
     compiled = BytesIO()
     mofile.write_mo(compiled, entries)

@@ -7,8 +7,11 @@ from datetime import datetime, timedelta
 from typing import NoReturn
 
 from chalicelib import ids
+from chalicelib.access.rules import Principal
 from chalicelib.call import Call
 from chalicelib.config import settings
+from chalicelib.entities import service as entities
+from chalicelib.entities.rules import Entity
 from chalicelib.errors import Conflict, Invalid, LimitReached
 from chalicelib.mail import outbox
 from chalicelib.passwords import holding
@@ -17,7 +20,7 @@ from chalicelib.sessions import service as sessions
 from chalicelib.sign_in import emails, rules
 from chalicelib.sign_in.rules import Flow
 from chalicelib.table import keys, store
-from chalicelib.table.items import FlowItem, LimitItem
+from chalicelib.table.items import BillGroupItem, FlowItem, LimitItem, PortalLinkItem
 
 _KEPT_AFTER_ITS_END = timedelta(hours=1)
 
@@ -40,6 +43,15 @@ class Opened:
     ends_at: datetime
     bill_groups: tuple[tuple[str, str], ...]
     target: str | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A bill group that somebody may open."""
+
+    bill_group_id: str
+    name: str
+    account_name: str
 
 
 @dataclass(frozen=True)
@@ -173,6 +185,37 @@ def by_code(call: Call, flows: Iterable[str], code: str, client: str | None = No
         _refuse_code(max(rules.TRIES - flow.tries - 1 for _, flow in live))
 
     return _redeem(call, flows, "code", client, choose)
+
+
+def sign_out(call: Call, principal: Principal) -> None:
+    """End the session that asks."""
+    sessions.end_current(call, principal)
+
+
+def brand_of(bill_group_id: str | None, now: datetime) -> Entity | None:
+    """Return the issuing entity whose brand a page before sign-in wears; None where several could be meant."""
+    group = store.get(BillGroupItem, keys.bill_group(bill_group_id)) if bill_group_id else None
+    if group is not None:
+        return entities.remembered_entity(group.entity_id, now)
+    return entities.remembered_sole_entity(now)
+
+
+def portal_of(token: str) -> str | None:
+    """Return the bill group of a portal link (A3), None for a token that is not known."""
+    link = store.get(PortalLinkItem, keys.portal_link(token)) if rules.PORTAL_TOKEN.fullmatch(token) else None
+    return link.bill_group_id if link else None
+
+
+def choices(principal: Principal) -> list[Choice]:
+    """Return the bill groups that a portal user may open now, by account and name."""
+    pairs = [pair for pair in principal.bill_groups if pair[0] in principal.grants]
+    found = store.batch([key for group, account in pairs for key in (keys.bill_group(group), keys.account(account))])
+    chosen = [
+        Choice(group_id, found[keys.bill_group(group_id)].name, found[keys.account(account_id)].name)
+        for group_id, account_id in pairs
+        if keys.bill_group(group_id) in found and keys.account(account_id) in found
+    ]
+    return sorted(chosen, key=lambda choice: (choice.account_name, choice.name, choice.bill_group_id))
 
 
 def _redeem(

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "chalicelib").rglob("*.py"))
 EDGES = ("api", "jobs", "pages")
 # What every edge of a capability may use besides its own capability.
-SHARED = {"api", "call", "clock", "config", "errors", "fields", "ids", "observability", "console", "validation"}
+SHARED = {"api", "call", "clock", "config", "errors", "fields", "ids", "observability", "console", "validation", "web"}
 KEY_TEXT = re.compile(r"\"[A-Z]{4,}#")
 CLOCKS = re.compile(r"datetime\.(now|utcnow|today)\(|date\.today\(|time\.time\(")
 

@@ -1,6 +1,5 @@
 """A deployment with a bill group, whoever may enter it, and the inbox of everybody."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
@@ -32,7 +31,7 @@ def admit(service: Service, email: str, bill_group_id: str = "b1", account_id: s
 
 
 @pytest.fixture
-def portal(service: Service) -> Iterator[Service]:
+def portal(service: Service) -> Service:
     """The bill group b1 of a1, that ada@customer.example may enter."""
     boto3.client("sesv2").create_email_identity(EmailIdentity="billing@acme.example")
     account = service.account()
@@ -51,7 +50,7 @@ def portal(service: Service) -> Iterator[Service]:
                     key.pk, key.sk, email=email, name="Sam", role="agent", status="active", created_at=service.clock.now
                 )
             )
-    yield service
+    return service
 
 
 @pytest.fixture

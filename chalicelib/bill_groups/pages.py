@@ -1,0 +1,20 @@
+"""The portal's pages of a bill group."""
+
+from chalicelib.bill_groups import summary as summaries
+from chalicelib.web import Page, PageRequest, Pages
+
+pages = Pages()
+
+
+@pages.get("/portal/b/{bill_group_id}", may="bill_groups.read")
+def show_bill_group(request: PageRequest) -> Page:
+    """Show the summary of a bill group; who gets its mails is told to whoever may see the contacts."""
+    bill_group_id = request.path["bill_group_id"]
+    found = summaries.summarise(bill_group_id)
+    context = {
+        "summary": found,
+        "group": found.bill_group,
+        "sees_contacts": request.principal.has("contacts", bill_group_id),
+        "several": len(request.principal.bill_groups) > 1,
+    }
+    return Page("bill_groups/summary.html", context, brand=found.entity)

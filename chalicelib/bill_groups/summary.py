@@ -1,0 +1,50 @@
+"""What the portal shows of a bill group first: the facts of its billing, and whether somebody gets its mails (C2)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from chalicelib.accounts.rules import Account
+from chalicelib.bill_groups.rules import BillGroup, recipients
+from chalicelib.entities.rules import Entity
+from chalicelib.errors import NotFound
+from chalicelib.table import keys, store
+from chalicelib.table.items import BillGroupItem
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A bill group with its account and its issuing entity.
+
+    ``holders`` counts those who hold each contact role of the account, ``recipients`` those of them who get this bill
+    group's mails (C8).
+    """
+
+    bill_group: BillGroup
+    account: Account
+    entity: Entity
+    holders: Mapping[str, int]
+    recipients: Mapping[str, int]
+
+
+def summarise(bill_group_id: str) -> Summary:
+    """Read the summary of a bill group; two reads. Raises NotFound."""
+    item = store.get(BillGroupItem, keys.bill_group(bill_group_id))
+    if item is None:
+        raise NotFound
+    group = store.load(BillGroup, item)
+    wanted = (keys.account(group.account_id), keys.entity(group.entity_id), keys.contact_roles(group.account_id))
+    found = store.batch(wanted)
+    account, entity, roles = (found.get(key) for key in wanted)
+    if account is None or entity is None:
+        raise NotFound
+    holders = {
+        role: frozenset((getattr(roles, role) if roles else None) or ()) for role in ("invoicing", "accounts_payable")
+    }
+    narrowed = {"invoicing": group.invoicing_contact_ids, "accounts_payable": group.accounts_payable_contact_ids}
+    return Summary(
+        bill_group=group,
+        account=store.load(Account, account),
+        entity=store.load(Entity, entity),
+        holders={role: len(ids) for role, ids in holders.items()},
+        recipients={role: len(recipients(narrowed[role], ids)) for role, ids in holders.items()},
+    )

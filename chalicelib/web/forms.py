@@ -1,0 +1,35 @@
+"""Forms: read strictly, and taken from our own pages only."""
+
+from collections.abc import Mapping
+from urllib.parse import parse_qs, urlsplit
+
+from chalicelib.api.problems import Malformed, TooLarge
+from chalicelib.errors import Forbidden
+
+_LARGEST = 16 * 1024
+_FIELDS = 40
+
+
+def read(raw: bytes) -> dict[str, str]:
+    """Return the fields of a form, trimmed. Raises Malformed or TooLarge."""
+    if len(raw) > _LARGEST:
+        raise TooLarge(_LARGEST)
+    try:
+        fields = parse_qs(raw.decode("utf-8"), keep_blank_values=True, max_num_fields=_FIELDS, errors="strict")
+    except ValueError:
+        raise Malformed("bad_form", "The form cannot be read. Open its page again and send it from there.") from None
+    if any(len(values) > 1 or "\x00" in values[0] for values in fields.values()):
+        raise Malformed("bad_form", "The form cannot be read. Open its page again and send it from there.")
+    return {name: values[0].strip() for name, values in fields.items()}
+
+
+def check_origin(headers: Mapping[str, str], public_url: str) -> None:
+    """Raise Forbidden unless the browser says that the form comes from a page of ours.
+
+    Cookies with SameSite=Lax do not come along from other sites; this also holds for sites of the same domain.
+    """
+    parts = urlsplit(public_url)
+    origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+    own = origin == f"{parts.scheme}://{parts.netloc}" if origin is not None else site == "same-origin"
+    if not own or site not in (None, "same-origin"):
+        raise Forbidden("foreign_form", "This form was not sent from one of our own pages.")

@@ -1,0 +1,194 @@
+"""From an API Gateway event to a page: who asks, may they, what do they send; then the view."""
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+from chalicelib import clock, observability
+from chalicelib.access import rules as permissions
+from chalicelib.access import service as access
+from chalicelib.access.rules import NOBODY, Principal
+from chalicelib.api.message import Event, Message
+from chalicelib.api.problems import MethodNotAllowed, headers_of, status_of
+from chalicelib.call import Actor, Call
+from chalicelib.config import settings
+from chalicelib.errors import CounterfoilError, Forbidden, NotFound, Unauthenticated
+from chalicelib.web import cookies, forms, rendering, static, texts
+from chalicelib.web.pages import Cookie, Declared, Page, PageRequest, Pages, Redirect
+
+METHODS = ["GET", "HEAD", "POST"]
+DEPTHS = {"portal": 4, "admin": 4}
+"""How many further parts the addresses of each area may have; Chalice needs to know them beforehand."""
+
+_KIND_OF_AREA = {"portal": permissions.PORTAL_KINDS, "admin": frozenset({"staff"})}
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'",
+    "Content-Type": "text/html; charset=utf-8",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+_PARAMETER = re.compile(r"{([a-z]+)}")
+
+
+class PageHandler:
+    """Answers every request for a page or a style sheet."""
+
+    def __init__(self) -> None:
+        """Begin without pages."""
+        self._declared: list[Declared] = []
+        steps = [f"{{{letter}}}" for letter in "abcdefgh"]
+        self.templates = ["/static/{a}"] + [
+            "/".join([f"/{area}", *steps[:depth]]) for area, most in DEPTHS.items() for depth in range(most + 1)
+        ]
+
+    def add(self, pages: Pages) -> None:
+        """Add the pages of a capability."""
+        self._declared += pages.declared
+
+    def answer(self, event: Event) -> dict[str, Any]:
+        """Answer one event of API Gateway. Never raises: a fault of ours is logged and shown as a page."""
+        message = Message(event)
+        started = time.perf_counter()
+        correlation_id = observability.correlation_id_from(message.headers.get("x-correlation-id"))
+        # The template and not the path: a sign-in link is a secret.
+        observability.bind(correlation_id, method=message.method, route=message.template)
+        status, headers, body, set_cookies = self._answered(message, correlation_id)
+        observability.logger.info(
+            "page", extra={"status": status, "milliseconds": round((time.perf_counter() - started) * 1000)}
+        )
+        observability.flush_metrics()
+        return {
+            "statusCode": status,
+            "headers": {**headers, "X-Correlation-Id": correlation_id},
+            "multiValueHeaders": {"Set-Cookie": [cookies.write(cookie) for cookie in set_cookies]}
+            if set_cookies
+            else {},
+            "body": "" if message.method == "HEAD" else body,
+        }
+
+    def _answered(self, message: Message, correlation_id: str) -> tuple[int, dict[str, str], str, tuple[Cookie, ...]]:
+        path = _path(message)
+        area = path.split("/")[1]
+        wanted = texts.asked(message.headers.get("accept-language"))
+        try:
+            if area == "static":
+                return _style_sheet(path.removeprefix("/static/"))
+            request, result = self._viewed(message, path, area, wanted, correlation_id)
+            if isinstance(result, Redirect):
+                location = rendering.address(result.path)
+                return 303, {**_HEADERS, "Location": location}, "", result.cookies
+            html, language = rendering.render(
+                result.template,
+                result.context,
+                wanted=wanted,
+                brand=result.brand,
+                principal=request.principal,
+                area=area,
+            )
+            return result.status, {**_HEADERS, "Content-Language": language}, html, result.cookies
+        except CounterfoilError as error:
+            return _error_page(status_of(error), headers_of(error), error.code, wanted, area, correlation_id)
+        except Exception:
+            observability.logger.exception("A page failed.")
+            return _error_page(500, {}, "internal_error", wanted, area, correlation_id)
+
+    def _viewed(
+        self, message: Message, path: str, area: str, wanted: tuple[str, ...], correlation_id: str
+    ) -> tuple[PageRequest, Page | Redirect]:
+        method = "GET" if message.method == "HEAD" else message.method
+        found = [(page, match) for page in self._declared if (match := page.match(path)) is not None]
+        if not found:
+            raise NotFound
+        of_method = [(page, match) for page, match in found if page.method == method]
+        if not of_method:
+            raise MethodNotAllowed(message.method, ", ".join(sorted({page.method for page, _ in found})))
+        page, parameters = of_method[0]
+        form: dict[str, str] = {}
+        if method == "POST":
+            forms.check_origin(message.headers, settings().public_url)
+            form = forms.read(message.raw_body)
+        now = clock.now()
+        now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        held = cookies.read(message.headers.get("cookie"))
+        request = PageRequest(
+            call=Call(Actor("nobody", "", ""), now, correlation_id),
+            principal=NOBODY,
+            path=parameters,
+            query={name: values[-1] for name, values in message.query.items()},
+            form=form,
+            cookies=held,
+            languages=wanted,
+            source_ip=message.source_ip,
+            client=message.headers.get("user-agent"),
+        )
+        try:
+            principal = _principal(page, held, parameters, request)
+        except Unauthenticated:
+            gone = tuple(Cookie(name) for name in (cookies.SESSIONS[area],) if name in held)
+            return request, Redirect(f"/{area}?next={quote(path, safe='/')}" if method == "GET" else f"/{area}", gone)
+        actor = Actor(principal.kind, principal.id, principal.name)
+        request = replace(request, principal=principal, call=replace(request.call, actor=actor))
+        return request, page.view(request)
+
+
+def _principal(
+    page: Declared, held: Mapping[str, str], parameters: Mapping[str, str], request: PageRequest
+) -> Principal:
+    """Return who asks. A public page is told too, but anybody may see it.
+
+    Raises Unauthenticated, NotFound (A12), Forbidden.
+    """
+    token = held.get(cookies.SESSIONS[page.area], "")
+    try:
+        if not token:
+            raise Unauthenticated
+        caller = access.authenticate(token, request.call.now)
+        if caller.kind not in _KIND_OF_AREA[page.area]:
+            raise Unauthenticated
+        principal = access.authorise(caller, parameters, request.call.now)
+    except Unauthenticated:
+        if page.may is None:
+            return NOBODY
+        raise
+    if page.may is not None and not permissions.permits(principal, page.may):
+        raise Forbidden("forbidden", "Your access does not cover this page.")
+    return principal
+
+
+def _path(message: Message) -> str:
+    """Return the path that was asked for, as it was sent, without the stage."""
+    return _PARAMETER.sub(lambda match: message.path_parameters.get(match.group(1), ""), message.template)
+
+
+def _style_sheet(name: str) -> tuple[int, dict[str, str], str, tuple[Cookie, ...]]:
+    content = static.find(name)
+    if content is None:
+        raise NotFound
+    headers = {
+        "Cache-Control": "public, max-age=31536000, immutable",
+        "Content-Type": "text/css; charset=utf-8",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return 200, headers, content, ()
+
+
+def _error_page(
+    status: int, headers: Mapping[str, str], code: str, wanted: tuple[str, ...], area: str, correlation_id: str
+) -> tuple[int, dict[str, str], str, tuple[Cookie, ...]]:
+    html, language = rendering.render(
+        "error.html",
+        {"status": status, "code": code, "correlation_id": correlation_id},
+        wanted=wanted,
+        brand=None,
+        principal=NOBODY,
+        area=area if area in DEPTHS else "portal",
+    )
+    kept = {name: value for name, value in headers.items() if name != "WWW-Authenticate"}
+    return status, {**_HEADERS, **kept, "Content-Language": language}, html, ()

@@ -1,0 +1,107 @@
+"""The declaration of a page, and what its view receives and returns. Usage: the docstring of ``chalicelib.web``."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chalicelib.access.rules import Principal
+from chalicelib.call import Call
+from chalicelib.entities.rules import Entity
+
+_SEGMENT = "[A-Za-z0-9._~-]{1,128}"
+
+
+@dataclass(frozen=True)
+class Cookie:
+    """A cookie that only this host reads, over TLS, and no script. No value: it is taken away."""
+
+    name: str
+    value: str = ""
+    seconds: int = 0
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """A request for a page, read and allowed."""
+
+    call: Call
+    principal: Principal
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    form: Mapping[str, str]
+    cookies: Mapping[str, str]
+    languages: tuple[str, ...]
+    """What the browser asks for, the best first."""
+    source_ip: str
+    client: str | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a view shows. ``brand`` is the issuing entity whose name and colour it wears."""
+
+    template: str
+    context: Mapping[str, Any] = field(default_factory=dict)
+    status: int = 200
+    brand: Entity | None = None
+    cookies: tuple[Cookie, ...] = ()
+
+
+@dataclass(frozen=True)
+class Redirect:
+    """Where a view leads: a path of our own, such as ``/portal``. The browser asks for it by GET."""
+
+    path: str
+    cookies: tuple[Cookie, ...] = ()
+
+
+View = Callable[[PageRequest], Page | Redirect]
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One method of one page."""
+
+    method: str
+    pattern: str
+    view: View
+    may: str | None
+
+    def match(self, path: str) -> dict[str, str] | None:
+        """Return the parameters if ``path`` is this page's, None otherwise."""
+        parts = re.split(r"{([a-z_]+)}", self.pattern)
+        shape = "".join(f"(?P<{part}>{_SEGMENT})" if odd % 2 else re.escape(part) for odd, part in enumerate(parts))
+        match = re.fullmatch(shape, path)
+        return match.groupdict() if match else None
+
+    @property
+    def area(self) -> str:
+        """Return the first part of the address: ``portal`` or ``admin``."""
+        return self.pattern.split("/")[1]
+
+
+class Pages:
+    """The pages of one capability."""
+
+    def __init__(self) -> None:
+        """Begin without pages."""
+        self.declared: list[Declared] = []
+
+    def get(self, pattern: str, *, may: str | None = None, public: bool = False) -> Callable[[View], View]:
+        """Declare what is shown at an address; HEAD comes with it."""
+        return self._declare("GET", pattern, may, public)
+
+    def post(self, pattern: str, *, may: str | None = None, public: bool = False) -> Callable[[View], View]:
+        """Declare what a form does that is sent to an address."""
+        return self._declare("POST", pattern, may, public)
+
+    def _declare(self, method: str, pattern: str, may: str | None, public: bool) -> Callable[[View], View]:
+        if (may is None) != public:
+            raise ValueError(f"{method} {pattern}: say who may: may='an.operation', or public=True.")
+
+        def declare(view: View) -> View:
+            self.declared.append(Declared(method, pattern, view, may))
+            return view
+
+        return declare

@@ -1,0 +1,78 @@
+"""From a template to HTML, in the reader's language and the brand's colours. Everything is escaped."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from babel import dates
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from chalicelib.access.rules import Principal
+from chalicelib.config import settings
+from chalicelib.entities.rules import Entity
+from chalicelib.mail import languages
+from chalicelib.web import static, texts
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def address(path: str) -> str:
+    """Return the address of a page within its host; a deployment without a domain of its own has a stage in it."""
+    return urlsplit(settings().public_url).path.rstrip("/") + path
+
+
+def render(
+    template: str,
+    context: Mapping[str, Any],
+    *,
+    wanted: tuple[str, ...],
+    brand: Entity | None,
+    principal: Principal,
+    area: str,
+) -> tuple[str, str]:
+    """Return the HTML of a page and its language."""
+    locale = texts.best(wanted, brand.locale if brand else languages.SOURCE)
+    language, reader = languages.best(locale), languages.formats(locale)
+    values = {
+        **context,
+        "language": language,
+        "direction": "rtl" if reader.text_direction == "rtl" else "ltr",
+        "brand": _brand(brand),
+        "principal": principal,
+        "area": area,
+        "address": address,
+        "style": address(static.style_path()),
+        "brand_style": address(static.brand_path(brand.colour if brand else static.NEUTRAL)),
+        "date": lambda value: dates.format_date(value, "long", locale=reader),
+    }
+    return _environment(language).get_template(template).render(values), language
+
+
+def _brand(entity: Entity | None) -> dict[str, str | None] | None:
+    if entity is None:
+        return None
+    return {
+        "name": entity.name,
+        "legal_name": entity.legal_name or entity.name,
+        "write_to": entity.support_email or entity.reply_to or entity.sender_email,
+        "website": entity.website,
+    }
+
+
+@cache
+def _environment(language: str) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        autoescape=True,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["ext.i18n.trimmed"] = True
+    translations = texts.catalogue(language)
+    install: Callable[..., None] = environment.install_gettext_callables  # type: ignore[attr-defined]
+    install(translations.ugettext, translations.ungettext, newstyle=True)
+    return environment

@@ -1,0 +1,3 @@
+from tests.integration.sign_in.conftest import inbox, portal
+
+__all__ = ["inbox", "portal"]

@@ -1,0 +1,69 @@
+"""Every text of every page is translated into every language, with the same placeholders; cookies and languages."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from babel.messages import pofile
+from jinja2 import Environment
+
+from chalicelib.mail import languages
+from chalicelib.web import cookies, texts
+from chalicelib.web.pages import Cookie
+from chalicelib.web.rendering import TEMPLATES
+
+PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+TRANSLATIONS = [language for language in languages.known() if language != languages.SOURCE]
+
+Text = str | tuple[str, str]
+
+
+def found() -> Iterator[Text]:
+    environment = Environment(extensions=["jinja2.ext.i18n"], trim_blocks=True, lstrip_blocks=True)
+    environment.newstyle_gettext = True  # type: ignore[attr-defined]
+    environment.policies["ext.i18n.trimmed"] = True
+    for path in sorted(TEMPLATES.rglob("*.html")):
+        for _, function, text in environment.extract_translations(path.read_text()):  # type: ignore[attr-defined]
+            if function == "ngettext":
+                yield (text[0], text[1])
+            else:
+                yield text if isinstance(text, str) else text[0]
+
+
+@pytest.mark.parametrize("language", TRANSLATIONS)
+def test_every_text_is_translated_and_no_translation_is_left_over(language: str) -> None:
+    with (texts.CATALOGUES / language / "pages.po").open("rb") as file:
+        catalogue = pofile.read_po(file, locale=language)
+    entries = {one.id if isinstance(one.id, str) else tuple(one.id): one for one in catalogue if one.id}
+    assert set(entries) == set(found())
+    for source, entry in entries.items():
+        strings = [entry.string] if isinstance(entry.string, str) else list(entry.string)
+        first = source if isinstance(source, str) else source[0]
+        for string in strings:
+            assert string.strip()
+            assert set(PLACEHOLDER.findall(string)) == set(PLACEHOLDER.findall(first))
+        if not isinstance(source, str):
+            assert len(strings) == catalogue.num_plurals
+
+
+@pytest.mark.parametrize(
+    ("header", "otherwise", "locale"),
+    [
+        (None, "de", "de"),
+        ("fi, fr;q=0.3, nl;q=0.8", "de", "nl"),
+        ("pt-BR", "de", "pt-BR"),
+        ("*", "ja", "ja"),
+        ("fi;q=x, ,;;,es;q=0", "it", "it"),
+        ("en-GB,en;q=0.9", "ar", "en-GB"),
+    ],
+)
+def test_the_language_is_the_readers_else_the_entitys(header: str | None, otherwise: str, locale: str) -> None:
+    assert texts.best(texts.asked(header), otherwise) == locale
+
+
+def test_cookies_are_read_strictly_and_written_safely() -> None:
+    header = "__Host-a=1; b=2; __Host-c=x y; __Host-d=1; __Host-d=2; __Host-e=q.r-s_t"
+    assert cookies.read(header) == {"__Host-a": "1", "__Host-e": "q.r-s_t"}
+    assert cookies.read(None) == {}
+    with pytest.raises(ValueError, match="cookie"):
+        cookies.write(Cookie("__Host-a", "x\r\nSet-Cookie: b=c", 5))
