@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 from stdnum import bic, get_cc_module, iban
 from stdnum.exceptions import ValidationError as NumberError
 
-from chalicelib.ids import VENDOR_ID
+from chalicelib.ids import CONTACT, VENDOR_ID
 
 _DIRECTION_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _SUBDIVISION = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
@@ -223,6 +223,16 @@ VendorId = Annotated[
             VENDOR_ID,
             "bad_id",
             "An id has 1 to 64 letters, digits, dots, hyphens and underscores, and begins with a letter or digit.",
+        )
+    ),
+]
+ContactId = Annotated[
+    ShortText,
+    AfterValidator(
+        matching(
+            re.compile(re.escape(CONTACT) + "[0-9A-HJKMNP-TV-Z]{26}"),
+            "bad_id",
+            "This is not the id of a contact. Read it from the account's contacts.",
         )
     ),
 ]

@@ -1,11 +1,13 @@
-"""API keys and the caller itself, over HTTP."""
+"""Access rules, API keys and the caller itself, over HTTP."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
-from chalicelib.access import api_keys, rules
+from chalicelib.access import access_rules, api_keys, caller, rules
+from chalicelib.access.access_rules import AccessRule
+from chalicelib.access.inputs import AccessRuleBody
 from chalicelib.api import Body, Listing, Reply, Request, Routes, View
 
 routes = Routes("access")
@@ -39,27 +41,95 @@ class ApiKeyReply(View):
     )
 
 
+class EntryView(View):
+    """Somebody who entered by a rule."""
+
+    email: str
+    at: datetime = Field(description="When they last did, to the hour.")
+
+
+class AccessRuleView(View):
+    """Who may enter a bill group's portal, or who may not although their domain may."""
+
+    rule_id: str
+    bill_group_id: str
+    kind: Literal["email", "domain", "denial"] = Field(
+        description="A denial stands against one address of a domain that may enter; it was made when that contact "
+        "was removed. Deleting it lifts it."
+    )
+    value: str | None = Field(description="The address or domain; null for a denial whose person was erased.")
+    permissions: list[str]
+    starts_at: datetime | None = Field(description="From when it counts.")
+    created_at: datetime
+    created_by: str
+    last_used_at: datetime | None = Field(description="To the hour.")
+    last_used_by: str | None
+    entries: list[EntryView] = Field(description="Who entered by it, the latest first; at most 20.")
+
+
+class AccountOfCaller(View):
+    """An account of which the caller may enter something."""
+
+    account_id: str
+    name: str
+
+
+class BillGroupOfCaller(View):
+    """A bill group whose portal the caller may enter now, and what they may do there."""
+
+    bill_group_id: str
+    account_id: str
+    entity_id: str
+    name: str
+    permissions: list[str]
+    read_only: bool = Field(description="True after the contract's end: reading and paying only.")
+
+
 class PrincipalReply(View):
     """Who calls."""
 
-    kind: Literal["api_key"]
+    kind: Literal["api_key", "staff", "portal_user", "preview"]
     id: str
     name: str
-    scopes: list[str]
-    operations: list[str] = Field(description="What this principal may do, as the routes declare it.")
+    email: str | None = Field(description="Of whom signed in; of a preview, the staff member who looks.")
+    role: Literal[rules.STAFF_ROLES] | None = Field(description="Of staff.")  # type: ignore[valid-type]
+    session_id: str | None
+    scopes: list[str] = Field(description="Of an API key.")
+    accounts: list[AccountOfCaller] = Field(description="Of portal users: what the bill groups belong to.")
+    bill_groups: list[BillGroupOfCaller] = Field(description="Of portal users: where they may enter now.")
+    operations: list[str] = Field(
+        description="What this principal may do, as the routes declare it; a portal user, at some of the bill groups."
+    )
 
 
 @routes.get("/v1/me", may="me.read", returns={200: PrincipalReply})
 def get_me(request: Request[None, None]) -> Reply:
-    """Tell who calls and what they may do."""
-    caller = request.principal
+    """Tell who calls, where they may enter, and what they may do."""
+    principal = request.principal
+    places = caller.places(principal)
+    accounts = {place.account_id: place.account_name for place in places}
     return Reply(
         PrincipalReply(
-            kind="api_key",
-            id=caller.id,
-            name=caller.name,
-            scopes=sorted(caller.scopes),
-            operations=rules.operations_of(caller),
+            kind=principal.kind,
+            id=principal.id,
+            name=principal.name,
+            email=None if principal.kind == "api_key" else principal.id,
+            role=principal.role,
+            session_id=principal.session_id,
+            scopes=sorted(principal.scopes),
+            accounts=[AccountOfCaller(account_id=key, name=name) for key, name in sorted(accounts.items())],
+            bill_groups=[
+                BillGroupOfCaller(
+                    bill_group_id=place.bill_group_id,
+                    account_id=place.account_id,
+                    entity_id=place.entity_id,
+                    name=place.name,
+                    permissions=list(place.permissions),
+                    read_only=place.read_only,
+                )
+                for place in places
+            ],
+            operations=rules.operations_of(principal),
         )
     )
 
@@ -110,3 +180,69 @@ def _reply(key: api_keys.ApiKey, token: str | None = None) -> ApiKeyReply:
         revoked_at=key.revoked_at,
         api_key=token,
     )
+
+
+def _rule(rule: AccessRule) -> AccessRuleView:
+    entries = [EntryView(email=email, at=at) for email, at in rule.entries]
+    return AccessRuleView(
+        rule_id=rule.rule_id,
+        bill_group_id=rule.bill_group_id,
+        kind=rule.kind,
+        value=rule.value,
+        permissions=list(rule.permissions),
+        starts_at=rule.starts_at,
+        created_at=rule.created_at,
+        created_by=rule.created_by,
+        last_used_at=entries[0].at if entries else None,
+        last_used_by=entries[0].email if entries else None,
+        entries=entries,
+    )
+
+
+def _rebuild_rule(request: Request[Any, Any]) -> Reply:
+    return Reply(_rule(access_rules.get(request.path["bill_group_id"], request.path["rule_id"])))
+
+
+@routes.get(
+    "/v1/bill-groups/{bill_group_id}/access-rules",
+    may="access_rules.read",
+    returns={200: Listing[AccessRuleView]},
+    paged=True,
+)
+def list_access_rules(request: Request[None, None]) -> Reply:
+    """List who may enter a bill group's portal, by domain; denials are among them."""
+    found, after = access_rules.list_rules(request.path["bill_group_id"], request.page.after, request.page.limit)
+    return Reply(Listing(items=[_rule(rule) for rule in found]), after=after)
+
+
+@routes.post(
+    "/v1/bill-groups/{bill_group_id}/access-rules",
+    may="access_rules.write",
+    body=AccessRuleBody,
+    returns={201: AccessRuleView},
+    raises=(
+        "access_rule_exists",
+        "email_under_domain",
+        "domain_over_emails",
+        "address_denied",
+        "too_many_addresses",
+    ),
+    replay=_rebuild_rule,
+)
+def add_access_rule(request: Request[AccessRuleBody, None]) -> Reply:
+    """Let one address, or everybody at one domain, enter a bill group's portal."""
+    made = access_rules.add(
+        request.call,
+        request.path["bill_group_id"],
+        request.body.read(),
+        request.body.permissions,
+        replace_emails=request.body.replace_emails,
+    )
+    return Reply(_rule(made), status=201)
+
+
+@routes.delete("/v1/bill-groups/{bill_group_id}/access-rules/{rule_id}", may="access_rules.write", returns={204: None})
+def delete_access_rule(request: Request[None, None]) -> Reply:
+    """Take a rule away, which ends the access of those who entered by it at once; or lift a denial."""
+    access_rules.remove(request.call, request.path["bill_group_id"], request.path["rule_id"])
+    return Reply(status=204)

@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from chalicelib.access import api_keys, grants, rules
+from chalicelib.access.book import erased
 from chalicelib.access.grants import Contract, Grant, Refusal
 from chalicelib.access.rules import Principal
 from chalicelib.config import settings
@@ -160,7 +161,7 @@ def decide(email: str, pair: tuple[str, str], found: Mapping[Key, Any], now: dat
     )
     return grants.decide(
         sources,
-        denied=access is not None and email in access.denied,
+        denied=access is not None and not access.denied.keys().isdisjoint((email, erased(email))),
         contract=Contract(group.contract_start, group.contract_end),
         balance_open=False,
         now=now,

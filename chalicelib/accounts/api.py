@@ -4,12 +4,14 @@ from typing import Any
 
 from pydantic import Field
 
-from chalicelib.accounts import service
-from chalicelib.accounts.inputs import AccountBody
+from chalicelib.access import rules as permissions
+from chalicelib.accounts import owner, service
+from chalicelib.accounts.inputs import AccountBody, OwnerBody
 from chalicelib.accounts.rules import FEWEST_HOLDERS, MOST_HOLDERS, Account
 from chalicelib.accounts.service import Holders
 from chalicelib.api import Listing, Query, Reply, Request, Routes, View
 from chalicelib.api.views import OverrideView
+from chalicelib.errors import Forbidden
 from chalicelib.fields import Email
 
 routes = Routes("accounts")
@@ -44,7 +46,14 @@ class AccountListed(View):
     cost_center_billing: bool
     locale: str | None
     time_zone: str | None
+    owner_contact_id: str | None = Field(description="Who gives and takes the access of the other contacts.")
     version: int
+
+
+class OwnerView(View):
+    """The owner of an account: the contact who gives and takes the access of the others."""
+
+    contact_id: str | None
 
 
 class AccountView(AccountListed):
@@ -88,18 +97,53 @@ def _coverage(holders: Holders) -> dict[str, RoleCoverageView]:
 @routes.get("/v1/accounts", may="accounts.read", query=AccountQuery, returns={200: Listing[AccountListed]}, paged=True)
 def list_accounts(request: Request[None, AccountQuery]) -> Reply:
     """List accounts: all, by the beginnings of words of their name, or by a contact's email."""
+    if request.principal.is_portal:
+        return _own_accounts(request)
     accounts, after = service.list_accounts(
         request.query.q, request.query.email, request.page.after, request.page.limit
     )
     return Reply(Listing(items=[AccountListed(**_listed(account)) for account in accounts]), after=after)
 
 
+def _own_accounts(request: Request[None, AccountQuery]) -> Reply:
+    """List those accounts of a session of whose profile it may know, each once (A9)."""
+    if request.query.q is not None or request.query.email is not None:
+        raise Forbidden("search_not_yours", "Only the vendor's staff search. Leave out q and email.")
+    caller = request.principal
+    ids = sorted({account for group, account in caller.bill_groups if caller.has("profile", group)})
+    page = [one for one in ids if request.page.after is None or one > request.page.after][: request.page.limit + 1]
+    shown = page[: request.page.limit]
+    after = shown[-1] if len(page) > len(shown) else None
+    listed = service.accounts_of(shown)
+    return Reply(Listing(items=[AccountListed(**_listed(account)) for account in listed]), after=after)
+
+
 @routes.get("/v1/accounts/{account_id}", may="accounts.read", returns={200: AccountView}, tagged=True)
 def get_account(request: Request[None, None]) -> Reply:
     """Read an account with the coverage of its contact roles."""
     found = service.get_account(request.path["account_id"])
-    view = AccountView(**_listed(found.account), role_coverage=_coverage(found.holders), differences=found.differences)
+    coverage, differences = _coverage(found.holders), found.differences
+    if request.principal.is_portal:
+        differences = {}
+        if not permissions.permits(request.principal, "contacts.read"):
+            coverage = {}
+    view = AccountView(**_listed(found.account), role_coverage=coverage, differences=differences)
     return Reply(view, version=found.account.version)
+
+
+@routes.get("/v1/accounts/{account_id}/owner", may="owner.read", returns={200: OwnerView})
+def get_owner(request: Request[None, None]) -> Reply:
+    """Read who owns an account."""
+    return Reply(OwnerView(contact_id=owner.get_owner(request.path["account_id"])))
+
+
+@routes.put(
+    "/v1/accounts/{account_id}/owner", may="owner.write", body=OwnerBody, returns={200: OwnerView}, replay=get_owner
+)
+def put_owner(request: Request[OwnerBody, None]) -> Reply:
+    """Name the owner of an account, who has all permissions; an owner hands the ownership over."""
+    contact_id = owner.put_owner(request.call, request.path["account_id"], request.body.contact_id)
+    return Reply(OwnerView(contact_id=contact_id))
 
 
 def _rebuild(request: Request[Any, Any]) -> Reply:

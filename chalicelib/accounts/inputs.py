@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from chalicelib.accounts.rules import LONGEST_NET_DAYS
-from chalicelib.fields import Body, Country, Currency, Line, LocaleTag, Subdivision, TimeZone, VendorId
+from chalicelib.fields import Body, ContactId, Country, Currency, Line, LocaleTag, Subdivision, TimeZone, VendorId
 
 
 class PaymentTermsBody(Body):
@@ -13,6 +13,12 @@ class PaymentTermsBody(Body):
 
     kind: Literal["due_on_receipt", "net"]
     days: int | None = Field(default=None, ge=1, le=LONGEST_NET_DAYS, description="With net terms only.")
+
+
+class OwnerBody(Body):
+    """Who is to own an account."""
+
+    contact_id: ContactId | None = Field(description="An active contact of the account; null, by staff only, for none.")
 
 
 class AccountBody(Body):

@@ -52,6 +52,8 @@ class Account:
     """None: the issuing entity's."""
     time_zone: str | None = None
     """None: the issuing entity's."""
+    owner_contact_id: str | None = None
+    """The contact who has all permissions at all bill groups of the account (A9)."""
     upstream: dict[str, Any] = field(default_factory=dict)
     version: int = 1
 

@@ -144,7 +144,7 @@ def list_accounts(
 def _by_email(email: str, after: str | None, limit: int) -> tuple[list[Account], str | None]:
     page = store.query_index(keys.contact_by_email(email, "", "").pk, limit=limit, after=after)
     ids = [item.account_id for item in page.items if isinstance(item, ContactItem) and _is_at(item, email)]
-    return _accounts(ids), page.after
+    return accounts_of(ids), page.after
 
 
 def _is_at(item: ContactItem, email: str) -> bool:
@@ -163,7 +163,7 @@ def _by_name(name: str, after: str | None, limit: int) -> tuple[list[Account], s
     found: list[Account] = []
     while True:
         page = store.query(partition, longest, limit=limit - len(found), after=after)
-        accounts = {account.account_id: account for account in _accounts([row.account_id for row in page.items])}
+        accounts = {account.account_id: account for account in accounts_of([row.account_id for row in page.items])}
         for row in page.items:
             account, word = accounts.get(row.account_id), row.sk.rsplit("#", 1)[0]
             # An account with two words that fit is met twice; it is told at the first of them only.
@@ -174,7 +174,8 @@ def _by_name(name: str, after: str | None, limit: int) -> tuple[list[Account], s
             return found, after
 
 
-def _accounts(ids: list[str]) -> list[Account]:
+def accounts_of(ids: list[str]) -> list[Account]:
+    """Return the accounts with these ids, each once, as far as they exist."""
     wanted = [keys.account(account_id) for account_id in dict.fromkeys(ids)]
     found = store.batch(wanted)
     return [store.load(Account, found[key]) for key in wanted if key in found]

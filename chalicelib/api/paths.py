@@ -18,6 +18,7 @@ SHAPES = {
     "email_id": ids.EMAIL + _ULID,
     "erasure_id": ids.ERASURE + _ULID,
     "import_id": ids.IMPORT + _ULID,
+    "rule_id": ids.RULE + _ULID,
     "key_id": ids.API_KEY + _ULID,
     "session_id": ids.SESSION + _ULID,
     "staff_email": r"[^\s@/]{1,64}@[A-Za-z0-9.-]{1,253}",

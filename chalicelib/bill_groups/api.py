@@ -7,7 +7,7 @@ from pydantic import Field
 
 from chalicelib.api import Listing, Reply, Request, Routes, View
 from chalicelib.api.views import AddressView, OverrideView
-from chalicelib.bill_groups import service, subscriptions
+from chalicelib.bill_groups import portal_link, service, subscriptions, summary
 from chalicelib.bill_groups.inputs import BillGroupBody, BillGroupDetails, SubscriptionBody
 from chalicelib.bill_groups.rules import BillGroup, Subscription
 
@@ -72,6 +72,39 @@ class SubscriptionView(View):
     version: int
 
 
+class PortalLinkView(View):
+    """Where the sign-in page of a bill group's portal is."""
+
+    url: str | None = Field(description="To be copied and passed on; it opens nothing by itself.")
+
+
+class SummaryEntityView(View):
+    """Whose brand the portal wears."""
+
+    entity_id: str
+    name: str
+    colour: str
+    website: str | None
+    support_email: str | None
+
+
+class SummaryView(View):
+    """What the first page of a bill group's portal tells."""
+
+    bill_group_id: str
+    bill_group_name: str
+    account_id: str
+    account_name: str
+    currency: str
+    cost_center_billing: bool = Field(description="When true, the vendor keeps the contacts.")
+    entity: SummaryEntityView
+    permissions: list[str] = Field(description="What the caller may do here; empty for staff and API keys.")
+    read_only: bool = Field(description="True after the contract's end, while a balance is open.")
+    po_number: str | None = Field(description="Null also without the permission profile.")
+    next_billing_date: date | None = Field(description="Null also without the permission profile.")
+    contact_role_holders: dict[str, int] = Field(description="Empty without the permission contacts.")
+
+
 def _listed(group: BillGroup) -> dict[str, Any]:
     return BillGroupListed.model_validate(group, from_attributes=True).model_dump()
 
@@ -96,15 +129,75 @@ def _rebuild(request: Request[Any, Any]) -> Reply:
 )
 def list_bill_groups(request: Request[None, None]) -> Reply:
     """List an account's bill groups in order of their ids."""
+    if request.principal.is_portal:
+        return _own_bill_groups(request)
     groups, after = service.list_bill_groups(request.path["account_id"], request.page.after, request.page.limit)
     return Reply(Listing(items=[BillGroupListed(**_listed(group)) for group in groups]), after=after)
+
+
+def _own_bill_groups(request: Request[None, None]) -> Reply:
+    """List those bill groups of the account whose profile a session may see (A9)."""
+    caller = request.principal
+    after = request.page.after
+    ids = sorted(group for group in caller.grants if caller.has("profile", group) and (after is None or group > after))
+    shown = ids[: request.page.limit]
+    listed = [BillGroupListed(**_listed(group)) for group in service.bill_groups_of(shown)]
+    return Reply(Listing(items=listed), after=shown[-1] if len(ids) > len(shown) else None)
+
+
+@routes.get(
+    "/v1/bill-groups/{bill_group_id}/summary",
+    may="summary.read",
+    returns={200: SummaryView},
+)
+def get_summary(request: Request[None, None]) -> Reply:
+    """Read what the first page of a bill group's portal tells."""
+    found = summary.summarise(request.path["bill_group_id"])
+    group, caller = found.bill_group, request.principal
+    grant = caller.grants.get(group.bill_group_id)
+    profile = not caller.is_portal or caller.has("profile", group.bill_group_id)
+    contacts = not caller.is_portal or caller.has("contacts", group.bill_group_id)
+    return Reply(
+        SummaryView(
+            bill_group_id=group.bill_group_id,
+            bill_group_name=group.name,
+            account_id=found.account.account_id,
+            account_name=found.account.name,
+            currency=found.account.currency,
+            cost_center_billing=found.account.cost_center_billing,
+            entity=SummaryEntityView.model_validate(found.entity, from_attributes=True),
+            permissions=sorted(grant.permissions) if grant else [],
+            read_only=grant.read_only if grant else False,
+            po_number=group.po_number if profile else None,
+            next_billing_date=group.next_billing_date if profile else None,
+            contact_role_holders=found.holders if contacts else {},
+        )
+    )
+
+
+@routes.get("/v1/bill-groups/{bill_group_id}/portal-link", may="portal_link.read", returns={200: PortalLinkView})
+def get_portal_link(request: Request[None, None]) -> Reply:
+    """Read a bill group's portal link."""
+    return Reply(PortalLinkView(url=portal_link.get_url(request.path["bill_group_id"])))
+
+
+@routes.post(
+    "/v1/bill-groups/{bill_group_id}/portal-link",
+    may="portal_link.write",
+    returns={200: PortalLinkView},
+    replay=get_portal_link,
+)
+def replace_portal_link(request: Request[None, None]) -> Reply:
+    """Make a new portal link; the old one leads nowhere from then on."""
+    return Reply(PortalLinkView(url=portal_link.replace(request.call, request.path["bill_group_id"])))
 
 
 @routes.get("/v1/bill-groups/{bill_group_id}", may="bill_groups.read", returns={200: BillGroupView}, tagged=True)
 def get_bill_group(request: Request[None, None]) -> Reply:
     """Read a bill group."""
     found = service.get_bill_group(request.path["bill_group_id"])
-    view = BillGroupView(**_listed(found.bill_group), differences=found.differences)
+    differences = {} if request.principal.is_portal else found.differences
+    view = BillGroupView(**_listed(found.bill_group), differences=differences)
     return Reply(view, version=found.bill_group.version)
 
 
@@ -131,7 +224,7 @@ def put_bill_group(request: Request[BillGroupBody, None]) -> Reply:
 
 @routes.patch(
     "/v1/bill-groups/{bill_group_id}",
-    may="bill_groups.write",
+    may="bill_groups.edit",
     body=BillGroupDetails,
     returns={200: BillGroupWritten},
     raises=("stale_version",),
@@ -139,7 +232,10 @@ def put_bill_group(request: Request[BillGroupBody, None]) -> Reply:
     replay=_rebuild,
 )
 def patch_bill_group(request: Request[BillGroupDetails, None]) -> Reply:
-    """Change the fields that are sent here; they stand until the billing system brings other values."""
+    """Change the fields that are sent here; they stand until the billing system brings other values.
+
+    A portal user changes the PO, VAT and registration numbers, the addresses, and the billing and shipping contact.
+    """
     return _written(
         service.patch_bill_group(request.call, request.path["bill_group_id"], request.body.given(), request.if_match)
     )

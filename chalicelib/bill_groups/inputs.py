@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from chalicelib import ids
 from chalicelib.fields import (
     AddressBody,
     Body,
     CalendarDate,
+    ContactId,
     Currency,
     Line,
     ShortText,
@@ -18,16 +18,6 @@ from chalicelib.fields import (
     matching,
 )
 
-ContactId = Annotated[
-    ShortText,
-    AfterValidator(
-        matching(
-            re.compile(re.escape(ids.CONTACT) + "[0-9A-HJKMNP-TV-Z]{26}"),
-            "bad_id",
-            "This is not the id of a contact. Read it from the account's contacts.",
-        )
-    ),
-]
 Quantity = Annotated[
     ShortText,
     AfterValidator(

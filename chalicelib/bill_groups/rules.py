@@ -1,11 +1,12 @@
 """Bill groups and their subscriptions: what they are."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from chalicelib.accounts.rules import Address
-from chalicelib.errors import Conflict, FieldError, Invalid
+from chalicelib.errors import Conflict, FieldError, Forbidden, Invalid
 
 SUBSCRIPTION_STATUSES = ("trial", "active", "paused", "past_due", "canceled", "ended")
 BILLING_FREQUENCIES = ("weekly", "monthly", "quarterly", "half_yearly", "yearly", "one_time")
@@ -13,6 +14,20 @@ BILLING_FREQUENCIES = ("weekly", "monthly", "quarterly", "half_yearly", "yearly"
 BILLING = "billing"
 SHIPPING = "shipping"
 CONTACT_FIELDS = {BILLING: "billing_contact_id", SHIPPING: "shipping_contact_id"}
+
+
+OPEN_TO_PORTAL = frozenset(
+    {
+        "po_number",
+        "vat_number",
+        "registration_number",
+        "billing_address",
+        "shipping_address",
+        "billing_contact_id",
+        "shipping_contact_id",
+    }
+)
+"""What a portal user may change of a bill group; the rest is what was agreed upon with the vendor."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +54,8 @@ class BillGroup:
     """Narrows the invoices to some of the role's holders (C8); empty: all of them."""
     accounts_payable_contact_ids: tuple[str, ...] = ()
     """Narrows the reminders likewise."""
+    portal_token: str | None = None
+    """What the portal link names the bill group by; no credential (A3)."""
     upstream: dict[str, Any] = field(default_factory=dict)
     version: int = 1
 
@@ -76,6 +93,17 @@ def check_subscription(subscription: Subscription) -> None:
         raise Invalid.field("end_date", "too_early", "The subscription ends before it starts. Correct either date.")
     if (subscription.unit_amount is None) != (subscription.currency is None):
         raise Invalid.field("currency", "required", "An amount and its currency go together. Send both or neither.")
+
+
+def refuse_what_is_the_vendors(actor_kind: str, names: Iterable[str]) -> None:
+    """Raise Forbidden when a portal user would change what only the vendor may."""
+    closed = sorted(set(names) - OPEN_TO_PORTAL)
+    if actor_kind == "portal_user" and closed:
+        raise Forbidden(
+            "field_is_the_vendors",
+            "Only the vendor changes this. Leave it out, or write to its billing team.",
+            fields=tuple(FieldError(name, "field_is_the_vendors", "Only the vendor changes this.") for name in closed),
+        )
 
 
 def refuse_move(group: BillGroup, given: dict[str, Any]) -> None:

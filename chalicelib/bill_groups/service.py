@@ -6,6 +6,7 @@ from typing import Any
 from chalicelib.accounts.rules import Override, differences, merge
 from chalicelib.audit import rules as audit_rules
 from chalicelib.audit import service as audit
+from chalicelib.bill_groups import portal_link
 from chalicelib.bill_groups.rules import (
     BILLING,
     CONTACT_FIELDS,
@@ -13,6 +14,7 @@ from chalicelib.bill_groups.rules import (
     check_bill_group,
     check_narrowing,
     refuse_move,
+    refuse_what_is_the_vendors,
 )
 from chalicelib.call import Call
 from chalicelib.errors import Invalid, NotFound, StaleVersion
@@ -20,7 +22,7 @@ from chalicelib.shapes import build, defaults, plain_fields
 from chalicelib.table import keys, store
 from chalicelib.table.items import BillGroupItem, ContactItem
 
-_NOT_AUDITED = frozenset({"version", "upstream"})
+_NOT_AUDITED = frozenset({"version", "upstream", "portal_token"})
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,9 @@ def put_bill_group(
 def patch_bill_group(call: Call, bill_group_id: str, given: dict[str, Any], expected_version: int | None) -> Written:
     """Change the given fields of a bill group here, which stand until the billing system brings others.
 
-    Raises NotFound, and what ``put_bill_group`` raises.
+    Raises NotFound, Forbidden to a portal user for what is the vendor's, and what ``put_bill_group`` raises.
     """
+    refuse_what_is_the_vendors(call.actor.kind, given)
     return _write(call, bill_group_id, given, expected_version, from_billing=False, must_exist=True)
 
 
@@ -95,6 +98,10 @@ def _write(
             return Written(after, False, merged.overrides, changed=False)
         transaction = store.Transaction(call)
         _check_surroundings(transaction, before, after)
+        if before is None:
+            token = portal_link.new_token()
+            after = replace(after, portal_token=token)
+            portal_link.add(transaction, token, bill_group_id, after.account_id)
         row = store.row(BillGroupItem, key, after, listed=keys.bill_group_listed(after.account_id, after.bill_group_id))
         transaction.put(row, new=before is None)
         _record(transaction, call, before, after)
@@ -194,6 +201,13 @@ def get_bill_group(bill_group_id: str) -> BillGroupRead:
         raise NotFound()
     group = store.load(BillGroup, item)
     return BillGroupRead(group, differences(group))
+
+
+def bill_groups_of(ids: list[str]) -> list[BillGroup]:
+    """Return the bill groups with these ids, in their order, as far as they exist."""
+    found = store.batch([keys.bill_group(bill_group_id) for bill_group_id in ids])
+    ordered = [keys.bill_group(bill_group_id) for bill_group_id in ids]
+    return [store.load(BillGroup, found[key]) for key in ordered if key in found]
 
 
 def list_bill_groups(account_id: str, after: str | None, limit: int) -> tuple[list[BillGroup], str | None]:

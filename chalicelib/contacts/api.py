@@ -1,17 +1,21 @@
 """Contacts over HTTP."""
 
+import json
 from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import Field
 
+from chalicelib.access import rules as permissions
+from chalicelib.access.rules import Principal
 from chalicelib.api import Listing, Query, Reply, Request, Routes, View
 from chalicelib.api.views import AddressView
-from chalicelib.bill_groups.inputs import ContactId
 from chalicelib.contacts import erasure, leaving, service
-from chalicelib.contacts.inputs import ContactBody, ErasureBody
+from chalicelib.contacts.inputs import AccessBody, ContactWrite, ErasureBody
 from chalicelib.contacts.records import ContactRead
 from chalicelib.contacts.rules import ROLES
+from chalicelib.errors import Forbidden
+from chalicelib.fields import ContactId
 
 routes = Routes("contacts")
 
@@ -21,6 +25,22 @@ class SharedRecord(View):
 
     account_id: str
     contact_id: str
+
+
+class AccessAtView(View):
+    """What a contact may do at a bill group by its own access."""
+
+    permissions: list[str]
+    starts_at: datetime = Field(description="From when it counts.")
+
+
+class AccessView(View):
+    """A contact's own access; rules of its address or domain may give more."""
+
+    contact_id: str
+    email: str
+    bill_groups: dict[str, AccessAtView]
+    version: int = Field(description="Of the contact.")
 
 
 class ContactView(View):
@@ -43,6 +63,9 @@ class ContactView(View):
     roles: list[str]
     billing_for: list[str] = Field(description="Bill groups whose billing contact this is.")
     shipping_for: list[str] = Field(description="Bill groups whose shipping contact this is.")
+    access: dict[str, AccessAtView] = Field(
+        description="Its own access by bill group. A role gives no access, and access gives no role."
+    )
     former_roles: list[str] = Field(description="Of an inactive contact: the roles it held when it was deleted.")
     created_at: datetime
     updated_at: datetime
@@ -80,21 +103,45 @@ class SuccessorQuery(Query):
     successor: ContactId | None = None
 
 
-def _fields(found: ContactRead) -> dict[str, Any]:
+def _fields(found: ContactRead, principal: Principal) -> dict[str, Any]:
     told = {name: getattr(found.contact, name) for name in ContactView.model_fields if hasattr(found.contact, name)}
     address = vars(found.contact.address) if found.contact.address else None
     roles = [role for role in ROLES if role in found.roles]
     lists = {name: list(told[name]) for name in ("billing_for", "shipping_for", "former_roles")}
-    return {**told, **lists, "address": address, "roles": roles, "differences": found.differences}
+    access = _access(found.contact.access)
+    differences = found.differences
+    if principal.is_portal:
+        # The contact is the account's; which bill groups it has to do with, is told of the granted ones only (A9).
+        differences = {}
+        access = {group: at for group, at in access.items() if group in principal.grants}
+        for name in ("billing_for", "shipping_for"):
+            lists[name] = [group for group in lists[name] if group in principal.grants]
+    return {**told, **lists, "address": address, "roles": roles, "access": access, "differences": differences}
 
 
-def _written(found: ContactRead, status: int = 200) -> Reply:
-    others = [SharedRecord(account_id=account, contact_id=contact) for account, contact in found.others]
-    return Reply(ContactWritten(**_fields(found), others=others), status=status, version=found.contact.version)
+def _access(kept: dict[str, Any]) -> dict[str, AccessAtView]:
+    return {bill_group_id: AccessAtView.model_validate_json(json.dumps(at)) for bill_group_id, at in kept.items()}
+
+
+def _written(request: Request[Any, Any], found: ContactRead, status: int = 200) -> Reply:
+    others = [] if request.principal.is_portal else list(found.others)
+    view = ContactWritten(
+        **_fields(found, request.principal),
+        others=[SharedRecord(account_id=account, contact_id=contact) for account, contact in others],
+    )
+    return Reply(view, status=status, version=found.contact.version)
 
 
 def _rebuild(request: Request[Any, Any]) -> Reply:
-    return _written(service.get_contact(request.path["account_id"], request.path["contact_id"]))
+    return _written(request, service.get_contact(request.path["account_id"], request.path["contact_id"]))
+
+
+def _wanted_access(request: Request[ContactWrite, None]) -> dict[str, list[str] | None] | None:
+    """Return the access that the body asks for. Raises Forbidden unless the caller may give access (A9)."""
+    wanted = request.body.wanted_access()
+    if wanted is not None and not permissions.permits(request.principal, "contact_access.write"):
+        raise Forbidden("access_not_yours", "You may not give or take access. Leave out access.")
+    return wanted
 
 
 @routes.get(
@@ -109,7 +156,7 @@ def list_contacts(request: Request[None, StatusQuery]) -> Reply:
     found, after = service.list_contacts(
         request.path["account_id"], request.query.status, request.page.after, request.page.limit
     )
-    return Reply(Listing(items=[ContactView(**_fields(one)) for one in found]), after=after)
+    return Reply(Listing(items=[ContactView(**_fields(one, request.principal)) for one in found]), after=after)
 
 
 @routes.get(
@@ -121,33 +168,34 @@ def list_contacts(request: Request[None, StatusQuery]) -> Reply:
 def get_contact(request: Request[None, None]) -> Reply:
     """Read a contact, active or inactive."""
     found = service.get_contact(request.path["account_id"], request.path["contact_id"])
-    return Reply(ContactView(**_fields(found)), version=found.contact.version)
+    return Reply(ContactView(**_fields(found, request.principal)), version=found.contact.version)
 
 
 @routes.post(
     "/v1/accounts/{account_id}/contacts",
     may="contacts.write",
-    body=ContactBody,
+    body=ContactWrite,
     returns={201: ContactWritten},
-    raises=("role_is_full", "email_taken", "external_id_taken"),
+    raises=("role_is_full", "email_taken", "external_id_taken", "address_denied"),
     tagged=True,
     replay=_rebuild,
 )
-def create_contact(request: Request[ContactBody, None]) -> Reply:
-    """Add a contact, with its roles. At most 5 contacts hold a role."""
+def create_contact(request: Request[ContactWrite, None]) -> Reply:
+    """Add a contact, with its roles and access. At most 5 contacts hold a role."""
     made = service.create_contact(
         request.call,
         request.path["account_id"],
         request.body.details(),
         frozenset(request.body.roles or ()),
+        _wanted_access(request),
     )
-    return _written(made, status=201)
+    return _written(request, made, status=201)
 
 
 @routes.patch(
     "/v1/accounts/{account_id}/contacts/{contact_id}",
     may="contacts.write",
-    body=ContactBody,
+    body=ContactWrite,
     returns={200: ContactWritten},
     raises=(
         "role_is_full",
@@ -155,13 +203,17 @@ def create_contact(request: Request[ContactBody, None]) -> Reply:
         "email_taken",
         "external_id_taken",
         "contact_is_inactive",
+        "address_denied",
         "stale_version",
     ),
     tagged=True,
     replay=_rebuild,
 )
-def patch_contact(request: Request[ContactBody, None]) -> Reply:
-    """Change the details that are sent, and the roles if they are sent."""
+def patch_contact(request: Request[ContactWrite, None]) -> Reply:
+    """Change the details that are sent, and roles and access if they are sent.
+
+    A new email ends the access that the old one had, but for what the same request gives.
+    """
     changed = service.patch_contact(
         request.call,
         request.path["account_id"],
@@ -169,8 +221,9 @@ def patch_contact(request: Request[ContactBody, None]) -> Reply:
         request.body.details(),
         frozenset(request.body.roles or ()) if "roles" in request.body.model_fields_set else None,
         request.if_match,
+        wanted_access=_wanted_access(request),
     )
-    return _written(changed)
+    return _written(request, changed)
 
 
 @routes.delete(
@@ -178,11 +231,14 @@ def patch_contact(request: Request[ContactBody, None]) -> Reply:
     may="contacts.write",
     query=SuccessorQuery,
     returns={204: None},
-    raises=("role_needs_holder", "role_is_full", "successor_needed", "stale_version"),
+    raises=("role_needs_holder", "role_is_full", "successor_needed", "owner_needs_successor", "stale_version"),
     versioned=True,
 )
 def delete_contact(request: Request[None, SuccessorQuery]) -> Reply:
-    """Make a contact inactive at once; a successor takes its roles and its places at bill groups."""
+    """Make a contact inactive at once; a successor takes its roles, its places at bill groups, and ownership.
+
+    Its access and the access rules of its email end; where its domain has a rule, a denial is added.
+    """
     leaving.delete_contact(
         request.call,
         request.path["account_id"],
@@ -203,7 +259,75 @@ def delete_contact(request: Request[None, SuccessorQuery]) -> Reply:
 )
 def restore_contact(request: Request[None, None]) -> Reply:
     """Bring an inactive contact back, with those of its former roles that still fit."""
-    return _written(leaving.restore_contact(request.call, request.path["account_id"], request.path["contact_id"]))
+    found = leaving.restore_contact(request.call, request.path["account_id"], request.path["contact_id"])
+    return _written(request, found)
+
+
+def _access_reply(found: ContactRead) -> Reply:
+    contact = found.contact
+    view = AccessView(
+        contact_id=contact.contact_id,
+        email=contact.email,
+        bill_groups=_access(contact.access),
+        version=contact.version,
+    )
+    return Reply(view, version=contact.version)
+
+
+@routes.get(
+    "/v1/accounts/{account_id}/contacts/{contact_id}/access",
+    may="contact_access.read",
+    returns={200: AccessView},
+    tagged=True,
+)
+def get_access(request: Request[None, None]) -> Reply:
+    """Read a contact's own access."""
+    return _access_reply(service.get_contact(request.path["account_id"], request.path["contact_id"]))
+
+
+@routes.put(
+    "/v1/accounts/{account_id}/contacts/{contact_id}/access",
+    may="contact_access.write",
+    body=AccessBody,
+    returns={200: AccessView},
+    raises=("address_denied", "contact_is_inactive", "stale_version"),
+    tagged=True,
+    versioned=True,
+    replay=get_access,
+)
+def put_access(request: Request[AccessBody, None]) -> Reply:
+    """Give a contact all the access that is sent, and take what is not."""
+    changed = service.patch_contact(
+        request.call,
+        request.path["account_id"],
+        request.path["contact_id"],
+        {},
+        None,
+        request.if_match,
+        wanted_access=request.body.wanted(),
+    )
+    return _access_reply(changed)
+
+
+@routes.delete(
+    "/v1/accounts/{account_id}/contacts/{contact_id}/access",
+    may="contact_access.write",
+    returns={204: None},
+    raises=("contact_is_inactive", "stale_version"),
+    versioned=True,
+)
+def delete_access(request: Request[None, None]) -> Reply:
+    """Take all of a contact's own access at once."""
+    service.patch_contact(
+        request.call,
+        request.path["account_id"],
+        request.path["contact_id"],
+        {},
+        None,
+        request.if_match,
+        wanted_access={},
+    )
+    return Reply(status=204)
 
 
 @routes.get("/v1/erasures/{erasure_id}", may="contacts.erase", returns={200: ErasureView})
@@ -227,7 +351,7 @@ def erase_contact(request: Request[ErasureBody, None]) -> Reply:
 
 @routes.get(
     "/v1/accounts/{account_id}/contacts/{contact_id}/shared-records",
-    may="contacts.read",
+    may="contacts.shared",
     returns={200: Listing[SharedRecord]},
 )
 def list_shared_records(request: Request[None, None]) -> Reply:

@@ -9,12 +9,15 @@ from functools import partial
 from typing import Any
 
 from chalicelib import clock, ids
+from chalicelib.access import leaving as access
+from chalicelib.accounts import owner
 from chalicelib.audit import service as audit
 from chalicelib.bill_groups import service as bill_groups
 from chalicelib.call import Call
 from chalicelib.contacts import ledger, rules
 from chalicelib.contacts.records import (
     Surroundings,
+    free_address,
     record,
     row_of,
     surroundings,
@@ -100,6 +103,7 @@ def run_erasure(call: Call, erasure_id: str) -> None:
         if contact is None:
             break
         _redact_audit(state.account_id, state.contact_id)
+        access.erase(_now(call), state.account_id, contact.email)
         erase_emails(state.account_id, state.contact_id, contact.email, clock.now())
         # Who was brought back meanwhile has roles and an address again: then it begins anew.
         if _remove(_now(call), contact):
@@ -137,7 +141,11 @@ def _withdraw(call: Call, account_id: str, contact_id: str) -> Contact | None:
     row = row_of(after)
     transaction.replace(row)
     if contact.status == ACTIVE:
-        transaction.erase(keys.contact_address(account_id, contact.email))
+        free_address(transaction, call, contact)
+    if contact_id == around.account.owner_contact_id:
+        owner.name(transaction, call, around.account_item, None)
+        logger.error("An erasure left an account without owner.", extra={"account_id": account_id})
+        metrics.add_metric(name="OwnerLeft", unit="Count", value=1)
     write_roles(transaction, around, after_roles)
     record(transaction, call, "contact.withdrawn", contact, contact, held, frozenset())
     transaction.commit()

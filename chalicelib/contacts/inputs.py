@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from chalicelib.fields import AddressBody, Body, Email, Line, LocaleTag, Phone, ShortText
+from chalicelib.access.inputs import Permissions
+from chalicelib.fields import AddressBody, Body, Email, Line, LocaleTag, Phone, ShortText, VendorId
 
 Role = Literal["invoicing", "accounts_payable"]
 
@@ -37,6 +38,46 @@ class ContactBody(ContactDetails):
     def details(self) -> dict[str, object]:
         """Return the details that were sent, without the roles."""
         return {name: value for name, value in self.given().items() if name != "roles"}
+
+
+class GivenBody(Body):
+    """What a contact may do at one bill group."""
+
+    permissions: Permissions | None = Field(default=None, description="All but `access` when null or never sent.")
+
+
+class AccessBody(Body):
+    """All bill groups that a contact may enter; what is not named here, it may not."""
+
+    bill_groups: dict[VendorId, GivenBody] = Field(
+        max_length=100, examples=[{"bg-1": {"permissions": ["invoices", "pay"]}}]
+    )
+
+    def wanted(self) -> dict[str, list[str] | None]:
+        """Return the permissions by bill group, None standing for the default."""
+        return {
+            group: list(given.permissions) if given.permissions else None for group, given in self.bill_groups.items()
+        }
+
+
+class ContactWrite(ContactBody):
+    """A contact, its roles and its access."""
+
+    access: AccessBody | None = Field(
+        default=None,
+        description="All access that it is to have; absent means unchanged, null none. Only staff, a key with the "
+        "scope access:write, and the account's owner may send it.",
+    )
+
+    def details(self) -> dict[str, object]:
+        """Return the details that were sent, without roles and access."""
+        return {name: value for name, value in super().details().items() if name != "access"}
+
+    def wanted_access(self) -> dict[str, list[str] | None] | None:
+        """Return the access that it is to have, None when that is to stay as it is."""
+        if "access" not in self.model_fields_set:
+            return None
+        return self.access.wanted() if self.access else {}
 
 
 class ErasureBody(Body):

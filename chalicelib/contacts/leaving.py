@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from chalicelib.accounts import owner
 from chalicelib.bill_groups import service as bill_groups
 from chalicelib.call import Call
 from chalicelib.contacts import emails, rules
@@ -9,6 +10,7 @@ from chalicelib.contacts.records import (
     ContactRead,
     Surroundings,
     existing,
+    free_address,
     lock_address,
     read_of,
     record,
@@ -29,7 +31,10 @@ _GROUPS_A_TRANSACTION = 30
 def delete_contact(
     call: Call, account_id: str, contact_id: str, successor_id: str | None, expected_version: int | None
 ) -> None:
-    """Make a contact inactive at once; a successor takes its roles and its places at bill groups (C4).
+    """Make a contact inactive at once; a successor takes its roles, its places at bill groups, and ownership (C4).
+
+    What its address opened ends in the same write: its access, the rules for it, its user name; where the domain has
+    a rule, the address is denied.
 
     Deleting an inactive contact again changes nothing. Raises NotFound, StaleVersion, Invalid when the successor is
     not an active contact of the account, and Conflict when a successor is needed or a role is full.
@@ -53,6 +58,10 @@ def delete_contact(
         used = sorted({*contact.billing_for, *contact.shipping_for})
         if used and successor_item is None:
             raise rules.successor_needed(contact)
+        is_owner = contact_id == around.account.owner_contact_id
+        rules.check_owner_protected(call.actor.kind, call.actor.id, contact, around.account.owner_contact_id)
+        if is_owner and successor_id is None:
+            raise rules.owner_needs_successor()
         held = around.roles.of(contact_id)
         wanted = {contact_id: frozenset[str]()}
         if successor_id:
@@ -77,7 +86,12 @@ def delete_contact(
                 transaction.check(successor_item)
         after = rules.inactive(contact, around.roles, call.now)
         transaction.replace(row_of(replace(after, version=int(item.version))))
-        transaction.erase(keys.contact_address(account_id, contact.email))
+        free_address(transaction, call, contact)
+        if is_owner:
+            owner.name(transaction, call, around.account_item, successor_id)
+        else:
+            # So that nobody makes the contact the owner while it leaves.
+            transaction.check(around.account_item)
         write_roles(transaction, around, after_roles)
         record(transaction, call, "contact.deleted", contact, after, held, frozenset())
         outbox.enqueue(transaction, call, emails.contact_removed(around.entity, around.account, contact, held))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from chalicelib.access import leaving
 from chalicelib.accounts.rules import Account, Override, differences
 from chalicelib.audit import rules as audit_rules
 from chalicelib.audit import service as audit
@@ -14,6 +15,7 @@ from chalicelib.entities.service import remembered_entity
 from chalicelib.errors import NotFound, StaleVersion
 from chalicelib.table import keys, store
 from chalicelib.table.items import (
+    AccountItem,
     ContactAddressItem,
     ContactExternalIdItem,
     ContactItem,
@@ -45,6 +47,7 @@ class ContactRead:
 class Surroundings:
     """What a write of contacts decides upon: read at once, strongly."""
 
+    account_item: AccountItem
     account: Account
     entity: Entity
     roles_item: ContactRolesItem
@@ -62,7 +65,7 @@ def surroundings(call: Call, account_id: str, *further: Key) -> Surroundings:
     account = store.load(Account, account_item)
     rules.check_self_service(call.actor.kind, cost_center_billing=account.cost_center_billing)
     entity = remembered_entity(account.entity_id, call.now)
-    return Surroundings(account, entity, roles_item, roles_of(roles_item), rest)
+    return Surroundings(account_item, account, entity, roles_item, roles_of(roles_item), rest)
 
 
 def roles_of(item: ContactRolesItem) -> Roles:
@@ -101,9 +104,19 @@ def row_of(contact: Contact) -> ContactItem:
 
 
 def lock_address(transaction: store.Transaction, contact: Contact) -> None:
-    """Take the contact's email for it alone in the account (C3)."""
+    """Take the contact's email for it alone in the account (C3), with the access that goes with it."""
     key = keys.contact_address(contact.account_id, contact.email)
-    transaction.create(ContactAddressItem(key.pk, key.sk, contact_id=contact.contact_id))
+    transaction.create(ContactAddressItem(key.pk, key.sk, contact_id=contact.contact_id, access=contact.access))
+
+
+def free_address(transaction: store.Transaction, call: Call, contact: Contact) -> None:
+    """Give the contact's email back, and end at once what it opened: access, user name, the rules for it (C4)."""
+    key = keys.contact_address(contact.account_id, contact.email)
+    address = store.get(ContactAddressItem, key)
+    if address is not None and address.user_name:
+        transaction.erase(keys.user_name(address.user_name))
+    transaction.erase(key)
+    leaving.withdraw(transaction, call, contact.account_id, contact.email)
 
 
 def lock_external_id(transaction: store.Transaction, contact: Contact) -> None:

@@ -49,6 +49,8 @@ class Contact:
     """Bill groups whose shipping contact this is."""
     former_roles: tuple[str, ...] = ()
     """What an inactive contact held when it was deleted."""
+    access: dict[str, Any] = field(default_factory=dict)
+    """Bill group id: {"permissions": […], "starts_at": ISO 8601 instant, UTC}: its own access (A9)."""
     deleted_at: datetime | None = None
     upstream: dict[str, Any] = field(default_factory=dict)
     version: int = 1
@@ -152,6 +154,38 @@ def check_self_service(actor_kind: str, *, cost_center_billing: bool) -> None:
         )
 
 
+def check_address_change(actor_kind: str, actor_id: str, contact: Contact, owner_contact_id: str | None) -> None:
+    """Raise Forbidden where a portal user would change an address that opens more than they may (C4, A9).
+
+    Access ends with the address, so nobody changes the one that they signed in with; and since the account's owner is
+    whoever has the owner's address, nobody but staff changes that.
+    """
+    if actor_kind != "portal_user":
+        return
+    if contact.email == actor_id:
+        raise Forbidden(
+            "own_address",
+            "You signed in with this address, and your access would end with it. Ask the vendor to change it.",
+        )
+    check_owner_protected(actor_kind, actor_id, contact, owner_contact_id)
+
+
+def check_owner_protected(actor_kind: str, actor_id: str, contact: Contact, owner_contact_id: str | None) -> None:
+    """Raise Forbidden when a portal user would remove the account's owner, unless they are the owner (A9)."""
+    is_owner = contact.contact_id == owner_contact_id
+    if actor_kind == "portal_user" and is_owner and contact.email != actor_id:
+        raise Forbidden("owner_is_protected", "This contact is the account's owner. Only the owner or the vendor may.")
+
+
+def owner_needs_successor() -> Conflict:
+    """Return the refusal to delete the account's owner without one who takes the place (A9)."""
+    return Conflict(
+        "owner_needs_successor",
+        "This contact is the account's owner. Name a successor, or another owner first.",
+        fields=(FieldError("successor", "required", "Name an active contact, who becomes the owner."),),
+    )
+
+
 def email_taken(other_contact_id: str) -> Conflict:
     """Return the refusal of an email that another active contact of the account has (C3)."""
     return Conflict(
@@ -189,6 +223,7 @@ def inactive(contact: Contact, roles: Roles, now: datetime) -> Contact:
         status=INACTIVE,
         billing_for=(),
         shipping_for=(),
+        access={},
         former_roles=tuple(role for role in ROLES if role in roles.of(contact.contact_id)),
         deleted_at=now,
         updated_at=now,

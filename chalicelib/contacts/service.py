@@ -7,10 +7,12 @@ from typing import Any
 from chalicelib import ids
 from chalicelib.accounts.rules import merge
 from chalicelib.call import Call
-from chalicelib.contacts import emails, rules
+from chalicelib.contacts import access, emails, rules
+from chalicelib.contacts.access import Wanted
 from chalicelib.contacts.records import (
     ContactRead,
     existing,
+    free_address,
     free_external_id,
     lock_address,
     lock_external_id,
@@ -32,8 +34,10 @@ from chalicelib.table.keys import Key
 _DEFAULTS = {**defaults(Contact), "kind": rules.PERSON, "roles": []}
 
 
-def create_contact(call: Call, account_id: str, given: dict[str, Any], roles: frozenset[str]) -> ContactRead:
-    """Add a contact to an account, with its roles (C1 to C3, C5).
+def create_contact(
+    call: Call, account_id: str, given: dict[str, Any], roles: frozenset[str], wanted: Wanted | None = None
+) -> ContactRead:
+    """Add a contact to an account, with its roles (C1 to C3, C5) and the access that it is to have (A9).
 
     Raises NotFound without the account, Invalid naming the fields at fault, Conflict when a role is full or the
     email or external id is in use.
@@ -42,8 +46,10 @@ def create_contact(call: Call, account_id: str, given: dict[str, Any], roles: fr
     def attempt() -> ContactRead:
         address_key = keys.contact_address(account_id, str(given.get("email")))
         external_key = keys.contact_external_id(account_id, str(given.get("external_id")))
-        around = surroundings(call, account_id, address_key, external_key)
-        address_item, external_item = around.rest
+        around = surroundings(
+            call, account_id, address_key, external_key, *access.needed_rows(wanted, str(given.get("email")))
+        )
+        address_item, external_item, *access_rows = around.rest
         asked = {**given, "roles": sorted(roles)}
         merged = merge(None, {}, asked, from_billing=call.is_billing_system, defaults=_DEFAULTS)
         contact = build(
@@ -60,6 +66,8 @@ def create_contact(call: Call, account_id: str, given: dict[str, Any], roles: fr
             },
         )
         rules.check_contact(contact, cell_required=around.entity.contact_cell_required)
+        if wanted:
+            contact = replace(contact, access=access.given(call, contact, wanted, access_rows))
         if address_item is not None:
             raise rules.email_taken(address_item.contact_id)
         if contact.external_id is not None and external_item is not None:
@@ -88,9 +96,12 @@ def patch_contact(
     expected_version: int | None,
     *,
     from_billing: bool = False,
+    wanted_access: Wanted | None = None,
 ) -> ContactRead:
-    """Change the given fields of an active contact, and its roles unless None (C1 to C3, C5).
+    """Change the given fields of an active contact, and its roles and access unless None (C1 to C3, C5, A9).
 
+    Access goes with the address: a new one has none but what ``wanted_access`` gives it, and the rules for the old
+    one go as they do when a contact is deleted (C4).
     ``from_billing`` says that an import brings what the billing system holds (DESIGN §5). Raises NotFound,
     StaleVersion, Invalid naming the fields at fault, and Conflict when the contact is inactive, a role is full or
     would lose its last holder, or the email or external id is in use.
@@ -114,6 +125,11 @@ def patch_contact(
         asked = given if roles is None else {**given, "roles": sorted(roles)}
         merged = merge(current, before.upstream, asked, from_billing=from_billing, defaults=_DEFAULTS)
         after = build(Contact, {**merged.values, "upstream": merged.upstream})
+        if after.email != before.email:
+            rules.check_address_change(call.actor.kind, call.actor.id, before, around.account.owner_contact_id)
+            after = replace(after, access={})
+        if wanted_access is not None:
+            after = access.changed(call, after, wanted_access)
         wanted = frozenset(merged.values["roles"])
         if after == before and wanted == held:
             return replace(read_of(before, held), changed=False)
@@ -127,8 +143,11 @@ def patch_contact(
         row = row_of(after)
         transaction.replace(row)
         if after.email != before.email:
-            transaction.erase(keys.contact_address(account_id, before.email))
+            free_address(transaction, call, before)
+            transaction.check(around.account_item)
             lock_address(transaction, after)
+        elif after.access != before.access:
+            access.write(transaction, after)
         if after.external_id != before.external_id:
             free_external_id(transaction, before)
             lock_external_id(transaction, after)

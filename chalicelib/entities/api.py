@@ -46,6 +46,7 @@ class EntityView(View):
     locale: str
     time_zone: str
     contact_cell_required: bool
+    access_delay_hours: int
     contact_mails: dict[str, bool]
     version: int
 

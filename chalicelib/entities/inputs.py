@@ -61,4 +61,7 @@ class EntityBody(Body):
     locale: LocaleTag | None = Field(default=None, description="BCP 47. Needed when the entity is created.")
     time_zone: TimeZone | None = Field(default=None, description="IANA. Needed when the entity is created.")
     contact_cell_required: bool | None = None
+    access_delay_hours: int | None = Field(
+        default=None, ge=0, le=168, description="How many hours after it was given access to a portal begins."
+    )
     contact_mails: ContactMailsBody | None = None

@@ -47,6 +47,8 @@ class Entity:
     website: str | None = None
     support_email: str | None = None
     contact_cell_required: bool = False
+    access_delay_hours: int = 0
+    """How long after it was given access begins to count (A7)."""
     contact_mails: dict[str, bool] = field(default_factory=dict)
     """Which of CONTACT_MAILS are sent; one that is not named is."""
     version: int = 1

