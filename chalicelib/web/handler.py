@@ -132,7 +132,8 @@ class PageHandler:
             principal = _principal(page, held, parameters, request)
         except Unauthenticated:
             gone = tuple(Cookie(name) for name in (cookies.SESSIONS[area],) if name in held)
-            return request, Redirect(f"/{area}?next={quote(path, safe='/')}" if method == "GET" else f"/{area}", gone)
+            way_back = f"?next={quote(path, safe='/')}" if method == "GET" else ""
+            return request, Redirect(f"/{area}/sign-in{way_back}", gone)
         actor = Actor(principal.kind, principal.id, principal.name)
         request = replace(request, principal=principal, call=replace(request.call, actor=actor))
         return request, page.view(request)

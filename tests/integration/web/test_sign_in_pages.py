@@ -51,7 +51,7 @@ def test_the_session_is_over_for_its_cookie_too(portal: Service, inbox: Inbox) -
     kept = dict(visitor.cookies)
     visitor.post("/portal/sign-out")
     visitor.cookies = kept
-    assert visitor.go("/portal/b/b1", follow=False).headers["location"] == "/portal?next=/portal/b/b1"
+    assert visitor.go("/portal/b/b1", follow=False).headers["location"] == "/portal/sign-in?next=/portal/b/b1"
     assert visitor.cookies == {}
 
 
@@ -100,6 +100,7 @@ def test_an_older_link_still_works_in_the_browser_that_asked_twice(portal: Servi
 
 def test_every_address_gets_the_same_page_and_the_same_calls(portal: Service, inbox: Inbox) -> None:
     pages = set()
+    Visitor().go("/portal")
     for email in (ADA, "eve@customer.example", "bounced@gone.example", "later@soon.example"):
         with counted() as calls:
             seen = Visitor().post("/portal/sign-in", email=email)
@@ -213,7 +214,9 @@ def test_access_that_is_removed_ends_with_the_next_page(portal: Service, inbox: 
     assert visitor.go("/portal").heading.startswith("Sign in")
 
 
-@pytest.mark.parametrize("path", ["/portal/nothing", "/portal/b/b1/x/y", "/admin/x", "/static/pages.css", "/portal/a%2Fb"])
+@pytest.mark.parametrize(
+    "path", ["/portal/nothing", "/portal/b/b1/x/y", "/admin/x", "/static/pages.css", "/portal/a%2Fb"]
+)
 def test_an_address_of_nothing_is_a_page(portal: Service, path: str) -> None:
     seen = Visitor("de").go(path)
     assert (seen.status, seen.heading) == (404, "Seite nicht gefunden")
@@ -233,7 +236,9 @@ def test_a_fault_of_ours_is_a_page_that_says_nothing_else(portal: Service, monke
 def test_every_page_has_its_headers_and_the_style_is_kept(portal: Service) -> None:
     for path in ("/portal", "/portal/nothing", "/admin/sign-in"):
         headers = Visitor().go(path).headers
-        assert headers["content-security-policy"].startswith("default-src 'none'; style-src 'self'; img-src 'self' data:")
+        assert headers["content-security-policy"].startswith(
+            "default-src 'none'; style-src 'self'; img-src 'self' data:"
+        )
         assert "form-action 'self'; frame-ancestors 'none'; base-uri 'none'" in headers["content-security-policy"]
         assert headers["cache-control"] == "no-store"
         assert headers["referrer-policy"] == "same-origin"
