@@ -13,6 +13,7 @@ from typing import Any
 
 from chalice.local import ForbiddenError, LocalGateway
 
+from chalicelib.observability import redact_text
 from infra.local import inbox
 from infra.local.processes import say
 from infra.local.sample import load
@@ -148,7 +149,8 @@ class Handler(BaseHTTPRequestHandler):
                     self.server.clock.note_write()
         self._write(response)
         if not inbox.owns(self.path) and self.headers.get("User-Agent") != load.USER_AGENT:
-            shown = self.path.partition("?")[0]
+            # A sign-in link is a secret, also in what a terminal shows.
+            shown = redact_text(self.path.partition("?")[0])
             say(f"{self.command} {shown} {response['statusCode']} {(time.monotonic() - began) * 1000:.0f} ms")
 
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the name is inherited.
