@@ -213,7 +213,7 @@ def _put(item: Item, condition: Condition) -> None:
         try:
             item.save(condition)
         except PutError as error:
-            if error.cause_response_code == "ConditionalCheckFailedException":
+            if _code(error) == "ConditionalCheckFailedException":
                 raise Contended from error
             raise
 
@@ -325,9 +325,9 @@ class Transaction:
             action()
 
     def _was_committed(self, error: TransactWriteError, order: list[Key]) -> bool:
-        if error.cause_response_code in {"TransactionConflictException", "TransactionInProgressException"}:
+        if _code(error) in {"TransactionConflictException", "TransactionInProgressException"}:
             raise Contended from error
-        if error.cause_response_code != "TransactionCanceledException":
+        if _code(error) != "TransactionCanceledException":
             return False
         failed = {key: reason for key, reason in zip(order, error.cancellation_reasons, strict=True) if reason}
         if any(reason.code == "ConditionalCheckFailed" and key in self._receipts for key, reason in failed.items()):
@@ -391,6 +391,16 @@ def _refuse_reuse(call: Call, record: IdempotencyItem) -> None:
     )
 
 
+def _code(error: PynamoDBException) -> str | None:
+    """Return DynamoDB's code for a refusal, None when nothing came back.
+
+    PynamoDB's own ``cause_response_code`` fails on a timeout, whose response is there and is None.
+    """
+    response = getattr(error.cause, "response", None) or {}
+    code: str | None = response.get("Error", {}).get("Code")
+    return code
+
+
 class _table_errors:  # noqa: N801 - it is used like a function.
     """Turn what is left after the client's bounded retries into an honest refusal."""
 
@@ -398,7 +408,7 @@ class _table_errors:  # noqa: N801 - it is used like a function.
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, PynamoDBException) and error.cause_response_code in {None, *_PASSING}:
+        if isinstance(error, PynamoDBException) and _code(error) in {None, *_PASSING}:
             raise Unavailable("The database did not answer. Nothing is known to be changed; try again.") from error
 
 
