@@ -66,6 +66,7 @@ def delete_contact(
         wanted = {contact_id: frozenset[str]()}
         if successor_id:
             wanted[successor_id] = around.roles.of(successor_id) | held
+        gains = successor_id is not None and wanted[successor_id] != around.roles.of(successor_id)
         after_roles = rules.give(around.roles, wanted)
         while len(used) > _GROUPS_A_TRANSACTION and successor_item is not None:
             # More bill groups than fit one transaction are handed over beforehand, some at a time. Each step is
@@ -80,7 +81,8 @@ def delete_contact(
         transaction = store.Transaction(call)
         if successor_item is not None:
             _hand_over(transaction, call, item, successor_item, used)
-            if used:
+            if used or gains:
+                # Whoever has seen the successor without these roles must not write over them unawares (C1).
                 transaction.replace(successor_item)
             else:
                 transaction.check(successor_item)
@@ -95,7 +97,7 @@ def delete_contact(
         write_roles(transaction, around, after_roles)
         record(transaction, call, "contact.deleted", contact, after, held, frozenset())
         outbox.enqueue(transaction, call, emails.contact_removed(around.entity, around.account, contact, held))
-        if successor_item is not None and successor_id and wanted[successor_id] != around.roles.of(successor_id):
+        if successor_item is not None and successor_id and gains:
             _tell_successor(transaction, call, around, store.load(Contact, successor_item), wanted[successor_id])
         transaction.answers(contact_id, 204)
         transaction.commit()

@@ -62,6 +62,16 @@ def test_the_last_holder_needs_a_successor_who_takes_the_roles(service: Service,
     assert service.get(address(account, bee))["roles"] == BOTH
 
 
+def test_who_saw_a_successor_before_is_out_of_date(service: Service, account: str) -> None:
+    ann, bee = service.contact(account, "Ann", "accounts_payable"), service.contact(account, "Bee", "invoicing")
+    service.contact(account, "Cid", "accounts_payable")
+    service.ask("DELETE", f"{address(account, ann)}?successor={bee['contact_id']}")
+    stale = service.ask("PATCH", address(account, bee), {"roles": ["invoicing"]}, if_match=str(bee["version"]))
+    assert code(stale) == (409, "stale_version")
+    assert service.ask("GET", address(account, bee), if_none_match='"1"').status == 200
+    assert service.get(address(account, bee))["roles"] == BOTH
+
+
 def test_a_successor_takes_the_place_in_a_full_role(service: Service, account: str) -> None:
     five = [service.contact(account, f"P{number}", "invoicing") for number in range(5)]
     new = service.contact(account, "New")
