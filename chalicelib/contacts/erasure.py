@@ -219,5 +219,5 @@ def replay_erasures(call: Call, *, confirmed: bool) -> list[str]:
             continue
         begun.append(entry.erasure_id)
         if confirmed:
-            store.deciding_again(partial(_begin, call, entry))
+            store.deciding_again(partial(_begin, _now(call), entry))
     return begun
