@@ -41,11 +41,15 @@ def proof(link: str, code: str, until: datetime, locale: str, time_zone: str) ->
 def not_yet(starts_at: datetime, locale: str, time_zone: str) -> dict[str, object]:
     """Return what the templates of ``sign_in_not_yet`` say: from when on the address may sign in (A7)."""
     zone, reader = ZoneInfo(time_zone), languages.formats(locale)
-    begins = dates.format_datetime(starts_at.astimezone(zone), "long", tzinfo=zone, locale=reader)
+    day = dates.format_date(starts_at.astimezone(zone), "long", locale=reader)
+    joined = str(dates.get_datetime_format("long", locale=reader)).replace("'", "")
+    begins = joined.replace("{1}", day).replace("{0}", _time(starts_at, locale, time_zone))
     return {"begins": begins}
 
 
 def _time(moment: datetime, locale: str, time_zone: str) -> str:
+    """Return the time of day, and the town after which its zone is named: people know that better than an offset."""
     zone, reader = ZoneInfo(time_zone), languages.formats(locale)
     time = dates.format_time(moment.astimezone(zone), "short", tzinfo=zone, locale=reader)
-    return f"{time} ({dates.get_timezone_name(moment.astimezone(zone), 'short', locale=reader)})"
+    town = dates.get_timezone_location(zone, locale=reader, return_city=True) if "/" in time_zone else time_zone
+    return f"{time} ({town})"

@@ -1,16 +1,20 @@
 """A whole sign-in through the API, and everything that may go wrong with it."""
 
+import contextlib
 import io
 import json
 from typing import Any
 
 import pytest
 
+from chalicelib.duties import jobs as duties_jobs
+from chalicelib.mail import ses
+from chalicelib.mail.rules import Outcome
 from chalicelib.observability import logger
 from chalicelib.sign_in import rules
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem, IdentityItem
-from tests.aws_calls import counted
+from tests.aws_calls import Crash, counted, failing
 from tests.integration.api.gateway import Answer, send
 from tests.integration.service import Service, code, faults, rows
 from tests.integration.sign_in.conftest import admit
@@ -34,7 +38,7 @@ def test_a_whole_sign_in_by_link(portal: Service, inbox: Inbox) -> None:
     flow = ask("Ada@Customer.EXAMPLE")
     mail = inbox.newest()
     assert (mail.to, mail.subject) == (ADA, "Sign in to Acme billing")
-    assert "until 09:10 (GMT)" in mail.text
+    assert "until 09:10 (London)" in mail.text
     assert mail.address in mail.html
     assert mail.code in mail.html
     answer = redeem(flow, link=mail.link)
@@ -273,3 +277,44 @@ def test_secrets_are_kept_nowhere(portal: Service, inbox: Inbox, monkeypatch: py
     assert item is not None
     assert item.security
     assert not [row for row in rows() if row["cls"]["S"] == "email_content"]
+
+
+def test_a_mail_that_ses_refuses_for_now_goes_later_with_new_secrets(
+    portal: Service, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = ask()
+    tried: list[ses.Envelope] = []
+
+    def refuse(envelope: ses.Envelope) -> Outcome:
+        tried.append(envelope)
+        return Outcome("refused_for_now", "Throttling")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ses, "send", refuse)
+        assert inbox.fetch() == []
+    portal.clock.move(seconds=31)
+    duties_jobs.sweep_duties({}, None)
+    mail = inbox.newest()
+    (first,) = tried
+    assert mail.link not in first.text
+    assert mail.code not in first.text
+    assert redeem(flow, link=mail.link).status == 201
+
+
+@pytest.mark.parametrize(("number", "how"), [(number, how) for number in range(12) for how in ("after", "lost")])
+def test_when_a_response_is_lost_the_link_in_the_mail_works(
+    portal: Service, inbox: Inbox, number: int, how: str
+) -> None:
+    flow = ask()
+    with contextlib.suppress(Crash), failing(number, how):
+        inbox.fetch()
+    if not inbox.mails:
+        portal.clock.move(minutes=3)
+        duties_jobs.sweep_duties({}, None)
+        inbox.fetch()
+    for mail in inbox.mails:
+        assert redeem(flow, link=mail.link).status == 201
+        break
+    else:
+        # The consumer died between its claim and SES; nobody knows, and the mail is too old to go again.
+        assert how == "after"
