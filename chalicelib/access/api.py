@@ -156,10 +156,9 @@ def get_api_key(request: Request[None, None]) -> Reply:
     replay=get_api_key,
 )
 def create_api_key(request: Request[ApiKeyBody, None]) -> Reply:
-    """Make an API key, with no more scopes than the caller has."""
-    key, token = api_keys.create(
-        request.call, request.body.name, list(request.body.scopes), grantable=request.principal.scopes
-    )
+    """Make an API key, with no more scopes than the key has that asks; an admin may give all."""
+    caller_scopes = request.principal.scopes if request.principal.kind == "api_key" else None
+    key, token = api_keys.create(request.call, request.body.name, list(request.body.scopes), grantable=caller_scopes)
     return Reply(_reply(key, token), status=201)
 
 

@@ -6,8 +6,13 @@ import pytest
 
 from app import app
 from chalicelib.api.routes import Route
+from chalicelib.call import Call
+from chalicelib.sessions.service import open_session
+from chalicelib.staff import service as staff
+from chalicelib.table import store
 from tests.aws import TABLE, client
 from tests.integration.api.gateway import send
+from tests.integration.api.test_routes import for_keys
 
 NESTED = [route for route in app.handler.all_routes() if len(route.parameters) > 1]
 ENTITY = {
@@ -22,7 +27,15 @@ SUBSCRIPTION = {"name": "Telephony", "status": "active"}
 
 # A PUT by the vendor's id makes the child where there is none, so it cannot meet another parent's.
 CREATING = {("PUT", "/v1/bill-groups/{bill_group_id}/subscriptions/{subscription_id}")}
-BODIES: dict[str, dict[str, Any]] = {"ContactBody": {"job_title": "Clerk"}, "ErasureBody": {"confirm": True}}
+BODIES: dict[str, dict[str, Any]] = {
+    "ContactWrite": {"job_title": "Clerk"},
+    "ErasureBody": {"confirm": True},
+    "AccessBody": {"bill_groups": {}},
+    "CredentialsBody": {"user_name": "ann.example"},
+    "TemporaryPasswordBody": {},
+}
+# What these need beyond their parents.
+NEEDS_USER_NAME = ("/credentials", "/password-reset")
 
 
 def make(method: str, url: str, token: str, body: Any) -> Any:
@@ -31,8 +44,18 @@ def make(method: str, url: str, token: str, body: Any) -> Any:
     return answer.json
 
 
+def admin(call: Call) -> str:
+    """Make an admin of the staff and return the token of a session of theirs."""
+    email = "kim@vendor.example"
+    staff.create(call, email, "Kim", "admin")
+    transaction = store.Transaction(call)
+    _, token = open_session(transaction, call, kind="staff", email=email, bill_groups=(), origin="link")
+    transaction.commit()
+    return token
+
+
 @pytest.fixture
-def own(token: str) -> dict[str, str]:
+def own(call: Call, token: str) -> dict[str, str]:
     """Two accounts, each with a bill group; the ids of the first one's parents and children."""
     make("PUT", "/v1/entities/acme", token, ENTITY)
     for name in ("one", "two"):
@@ -43,7 +66,11 @@ def own(token: str) -> dict[str, str]:
     make("PUT", "/v1/bill-groups/group-one/subscriptions/sub", token, SUBSCRIPTION)
     contact = make("POST", "/v1/accounts/account-one/contacts", token, PERSON)
     emails = send("GET", "/v1/accounts/account-one/emails", token=token).json["items"]
+    rule = make("POST", "/v1/bill-groups/group-one/access-rules", token, {"value": "bo@example.com"})
     return {
+        "admin": admin(call),
+        "rule_id": rule["rule_id"],
+        "staff_email": "bo@vendor.example",
         "account_id": "account-one",
         "bill_group_id": "group-one",
         "subscription_id": "sub",
@@ -54,13 +81,17 @@ def own(token: str) -> dict[str, str]:
 
 def ask(route: Route, token: str, ids: dict[str, str]) -> Any:
     body = BODIES.get(route.body.__name__, {}) if route.body else None
-    return send(route.method, route.path.format(**ids), token=token, body=body, headers={"If-Match": '"1"'})
+    asking = token if for_keys(route) else ids["admin"]
+    return send(route.method, route.path.format(**ids), token=asking, body=body, headers={"If-Match": '"1"'})
 
 
 @pytest.mark.parametrize("route", NESTED, ids=lambda route: f"{route.method} {route.path}")
 def test_a_child_under_another_parent_is_404(own: dict[str, str], token: str, route: Route) -> None:
     if (route.method, route.path) in CREATING:
         pytest.skip("makes a child of its own")
+    if route.path.endswith(NEEDS_USER_NAME) and route.method != "PUT":
+        address = f"/v1/accounts/account-one/contacts/{own['contact_id']}/credentials"
+        make("PUT", address, own["admin"], BODIES["CredentialsBody"])
     foreign = {**own, "account_id": "account-two", "bill_group_id": "group-two"}
     ask(route, token, foreign)
     before = client("dynamodb").scan(TableName=TABLE)["Items"]

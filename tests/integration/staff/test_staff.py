@@ -129,3 +129,11 @@ def test_find_knows_active_staff_only(service: Service) -> None:
     found = members.find("kim@vendor.example")
     assert found is not None
     assert found.role == "admin"
+
+
+def test_an_admin_gives_keys_any_scope_and_others_none(service: Service, admin: str) -> None:
+    made = service.ask("POST", "/api-keys", {"name": "erp", "scopes": ["contacts:erase", "keys:write"]}, admin)
+    assert (made.status, made.json["scopes"]) == (201, ["contacts:erase", "keys:write"])
+    bo = staff(service, "bo@vendor.example", "agent")
+    assert service.ask("POST", "/api-keys", {"name": "x", "scopes": ["accounts:read"]}, bo).status == 403
+    assert service.ask("GET", "/api-keys", token=bo).status == 403
