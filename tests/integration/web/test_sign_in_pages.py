@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib.config import settings
 from chalicelib.table import keys, store
 from chalicelib.table.items import FlowItem, PortalLinkItem
 from tests.aws_calls import counted
@@ -252,3 +253,18 @@ def test_every_page_has_its_headers_and_the_style_is_kept(portal: Service) -> No
         assert "immutable" in seen.headers["cache-control"]
     assert "style=" not in html
     assert "<script" not in html
+
+
+def test_a_deployment_without_a_domain_of_its_own_has_its_stage_in_every_address(
+    portal: Service, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUBLIC_URL", "https://abc.execute-api.example.com/api")
+    settings.cache_clear()
+    visitor = Visitor()
+    html = visitor.go("/portal").html
+    assert 'action="/api/portal/sign-in"' in html
+    assert 'href="/api/static/pages.' in html
+    headers = {"Origin": "https://abc.execute-api.example.com"}
+    seen = visitor.post("/portal/sign-in", follow=False, headers=headers, email=ADA)
+    assert seen.headers["location"] == "/api/portal/check"
+    assert inbox.newest().address.startswith("https://abc.execute-api.example.com/api/portal/sign-in/cl_")

@@ -55,4 +55,4 @@ def test_link_and_code_stand_alone_on_their_lines_and_in_both_forms(language: st
 def test_the_times_are_in_the_readers_words() -> None:
     assert emails.proof(LINK, "K7QM3XWP", UNTIL, "en-GB", "Europe/Berlin")["until"] == "23:40 (Berlin)"
     assert emails.proof(LINK, "K7QM3XWP", UNTIL, "en-US", "America/New_York")["until"] == "5:40\u202fPM (New York)"
-    assert emails.not_yet(UNTIL, "de", "Europe/Berlin")["begins"] == "2. März 2026 um 23:40 (Berlin)"
+    assert emails.not_yet(UNTIL, "de", "Europe/Berlin")["begins"] == "2. März 2026, 23:40 (Berlin)"
