@@ -1,6 +1,6 @@
 """Use cases of access rules: who may enter one bill group's portal (A1, A2, A7)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -8,25 +8,19 @@ from typing import Any
 
 from chalicelib import ids
 from chalicelib.access import book as books
-from chalicelib.access import grants
 from chalicelib.access.book import Book, Rule
 from chalicelib.access.domains import EMAIL, Value
-from chalicelib.access.grants import Grant
 from chalicelib.audit import service as audit
 from chalicelib.audit.rules import Change
 from chalicelib.call import Call
 from chalicelib.entities.service import remembered_entity
-from chalicelib.errors import NotFound, Unavailable
-from chalicelib.observability import logger
+from chalicelib.errors import NotFound
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccessItem, AccessPointerItem, BillGroupItem
 from chalicelib.table.keys import Key
 
-USE_NOTED_EVERY = timedelta(hours=1)
-"""The use of a rule by one person is noted at most this often."""
 _POINTERS_A_TRANSACTION = 80
 _ROWS_A_PAGE = 25
-_USES_NOTED = 20
 
 
 @dataclass(frozen=True)
@@ -258,32 +252,6 @@ def _erase_pointers(call: Call, bill_group_id: str, domain: str, stale: list[Key
 
     for start in range(0, len(stale), _POINTERS_A_TRANSACTION):
         store.deciding_again(partial(attempt, stale[start : start + _POINTERS_A_TRANSACTION]))
-
-
-def note_use(email: str, granted: Mapping[str, Grant], now: datetime) -> None:
-    """Note at the rules that let ``email`` in when it last entered, as far as nobody else writes there just now.
-
-    To be called after a session was opened, with its grants by bill group; no more than the first 20 are noted, each
-    at most once an hour. A failure is not told: nobody must be kept out for want of a note.
-    """
-    by_rules = [
-        bill_group_id
-        for bill_group_id, grant in granted.items()
-        if any(ids.is_own_id(ids.RULE, source) for source in grant.sources)
-    ][:_USES_NOTED]
-    if not by_rules:
-        return
-    domain = grants.domain_of(email)
-    not_since = keys.instant(now - USE_NOTED_EVERY)
-    try:
-        for row in store.batch([keys.access(bill_group_id, domain) for bill_group_id in by_rules]).values():
-            before = books.book_of(domain, row)
-            after = books.entered(before, email, keys.instant(now), not_since=not_since)
-            if after != before:
-                _fill(row, after)
-                store.replace(row)
-    except (store.Contended, Unavailable):
-        logger.warning("The use of an access rule could not be noted.")
 
 
 def record(

@@ -157,7 +157,7 @@ def entered(book: Book, email: str, at: str, *, not_since: str) -> Book:
     """Note that ``email`` entered at ``at``, unless it is noted to have done so after ``not_since``."""
 
     def noted(rule: Rule) -> Rule:
-        if rule.entries.get(email, "") > not_since:
+        if rule.entries.get(email, "") > not_since or (rule.starts_at or "") > at:
             return rule
         latest = sorted({**rule.entries, email: at}.items(), key=lambda entry: entry[1], reverse=True)
         return replace(rule, entries=dict(latest[:MOST_ENTRIES]))

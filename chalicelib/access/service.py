@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from chalicelib.access import api_keys, grants, rules
+from chalicelib.access import api_keys, entering, grants, rules
 from chalicelib.access.book import erased
 from chalicelib.access.grants import Contract, Grant, Refusal
 from chalicelib.access.rules import Principal
@@ -78,7 +78,7 @@ def authorise(principal: Principal, path: Mapping[str, str], now: datetime) -> P
     if not principal.is_portal:
         return principal
     pairs = _reach(principal, path)
-    granted = _granted(principal, pairs, now)
+    granted = _granted(principal, pairs, now, enters="account_id" in path or "bill_group_id" in path)
     if not granted:
         raise NotFound if "account_id" in path or "bill_group_id" in path else Unauthenticated
     return replace(principal, grants=granted)
@@ -110,14 +110,24 @@ def _refuse_ended(principal: Principal, identity: Any) -> None:
         raise Unauthenticated
 
 
-def _granted(principal: Principal, pairs: tuple[tuple[str, str], ...], now: datetime) -> dict[str, Grant]:
+def _granted(
+    principal: Principal, pairs: tuple[tuple[str, str], ...], now: datetime, *, enters: bool
+) -> dict[str, Grant]:
     if principal.previewed is not None:
         return _previewed(principal, pairs)
     identity = keys.identity(principal.id)
     found = store.batch([identity, *needed_rows(principal.id, pairs)])
     _refuse_ended(principal, found.get(identity))
     decided = {pair[0]: decide(principal.id, pair, found, now) for pair in pairs}
-    return {bill_group_id: grant for bill_group_id, grant in decided.items() if isinstance(grant, Grant)}
+    granted = {bill_group_id: grant for bill_group_id, grant in decided.items() if isinstance(grant, Grant)}
+    if enters:
+        _note_entry(principal.id, granted, found, now)
+    return granted
+
+
+def _note_entry(email: str, granted: Mapping[str, Grant], found: Mapping[Key, Any], now: datetime) -> None:
+    wanted = [keys.access(bill_group_id, grants.domain_of(email)) for bill_group_id in sorted(granted)]
+    entering.note(email, [found[key] for key in wanted if key in found], now)
 
 
 def _previewed(principal: Principal, pairs: tuple[tuple[str, str], ...]) -> dict[str, Grant]:

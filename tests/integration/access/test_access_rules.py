@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from chalicelib.access import access_rules
-from chalicelib.access.grants import Grant
 from chalicelib.entities.service import forget_entities
 from chalicelib.table import keys, store
 from tests.integration import people
@@ -128,14 +127,14 @@ def test_what_is_given_begins_after_the_entitys_delay(service: Service, account:
 
 def test_who_entered_and_when_is_told(service: Service, account: str) -> None:
     made = add(service, "example.com")
-    granted = {"b1": Grant(frozenset({"profile"}), (made["rule_id"],)), "b2": Grant(frozenset(), ("contact",))}
-    access_rules.note_use("ann@example.com", granted, service.clock.now)
+    assert (made["last_used_at"], made["entries"]) == (None, [])
+    assert may_enter(service, "ann@example.com")
     service.clock.move(minutes=30)
-    before = rows()
-    access_rules.note_use("ann@example.com", granted, service.clock.now)
-    assert rows() == before
-    access_rules.note_use("bob@example.com", granted, service.clock.now)
-    (rule,) = service.all_of(RULES)
+    assert may_enter(service, "bob@example.com")
+    before = service.all_of(RULES)
+    assert may_enter(service, "ann@example.com")
+    assert service.all_of(RULES) == before
+    (rule,) = before
     assert (rule["last_used_by"], rule["last_used_at"]) == ("bob@example.com", "2026-01-31T09:30:00Z")
     assert [entry["email"] for entry in rule["entries"]] == ["bob@example.com", "ann@example.com"]
 
