@@ -23,6 +23,8 @@ def prepare_temporary(outgoing: Outgoing, call: Call) -> Ready | Withheld:
     item = store.get(UserNameItem, keys.user_name(rules.folded(str(outgoing.context["user_name"]))))
     if item is None or item.ticket is None or item.ticket != outgoing.context["ticket"]:
         return Withheld("superseded")
+    if keys.suppression(item.email) in store.batch([keys.suppression(item.email)]):
+        return Withheld("suppressed")
     password = "-".join(
         "".join(secrets.choice(rules.TEMPORARY_ALPHABET) for _ in range(rules.TEMPORARY_GROUP))
         for _ in range(rules.TEMPORARY_GROUPS)

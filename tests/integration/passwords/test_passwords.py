@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.table import keys, store
-from chalicelib.table.items import EmailItem, UserNameItem
+from chalicelib.table.items import EmailItem, SuppressionItem, UserNameItem
 from tests.aws_calls import counted
 from tests.integration.passwords.conftest import Person
 from tests.integration.people import open_for, portal
@@ -298,3 +298,14 @@ def test_no_password_is_kept_or_shown(person: Person, capfd: pytest.CaptureFixtu
 def _emails() -> list[EmailItem]:
     found = [store.get(EmailItem, keys.email(row["email_id"]["S"])) for row in rows() if row["cls"]["S"] == "email"]
     return [item for item in found if item is not None and "password" in item.kind]
+
+
+def test_a_suppressed_address_gets_no_temporary_password(person: Person) -> None:
+    key = keys.suppression("ann@example.com")
+    store.create(
+        SuppressionItem(key.pk, key.sk, email="ann@example.com", reason="bounce", since=person.service.clock.now)
+    )
+    person.enable()
+    assert person.deliver() == []
+    assert person.service.ask("POST", "/password-resets", {"user_name": "ann.example"}).status == 202
+    assert person.deliver() == []
