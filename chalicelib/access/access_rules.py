@@ -115,6 +115,13 @@ def get(bill_group_id: str, rule_id: str) -> AccessRule:
     return told(bill_group_id, *_named(before, rule_id))
 
 
+def standing(bill_group_id: str, value: Value) -> AccessRule | None:
+    """Read the rule of an address or a domain itself, None without one."""
+    book = books.book_of(value.domain, store.get(AccessItem, keys.access(bill_group_id, value.domain)))
+    rule = book.addresses.get(value.text) if value.kind == EMAIL else book.domain_rule
+    return told(bill_group_id, value.kind, value.text, rule) if rule else None
+
+
 def _named(book: Book, rule_id: str) -> tuple[str, str | None, Rule]:
     return next(named for named in book.all() if named[2].rule_id == rule_id)
 

@@ -1,5 +1,6 @@
 """Which contact a row means: the one with its external id, else the active one with its email."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,7 +8,7 @@ from chalicelib.call import Call
 from chalicelib.contacts import rules
 from chalicelib.contacts import service as contacts
 from chalicelib.contacts.records import ContactRead
-from chalicelib.errors import Conflict
+from chalicelib.errors import Conflict, StaleVersion
 from chalicelib.table import keys, store
 
 
@@ -53,6 +54,31 @@ def find(account_id: str, external_id: str | None, email: str | None) -> str | N
         if other not in (None, external_id):
             raise rules.email_taken(contact_id)
     return contact_id
+
+
+def give_access(
+    call: Call, account_id: str, contact_id: str, bill_group_id: str, permissions: Sequence[str] | None
+) -> bool:
+    """Let a contact enter one bill group more, or with other permissions; tell whether that changed anything.
+
+    What it may enter otherwise stays. Raises what changing a contact raises.
+    """
+
+    def attempt() -> bool:
+        contact = contacts.get_contact(account_id, contact_id).contact
+        wanted: dict[str, Sequence[str] | None] = {group: at["permissions"] for group, at in contact.access.items()}
+        if bill_group_id in wanted and permissions is None:
+            return False
+        wanted[bill_group_id] = permissions
+        try:
+            changed = contacts.patch_contact(
+                call, account_id, contact_id, {}, None, contact.version, wanted_access=wanted
+            )
+        except StaleVersion:
+            raise store.Contended from None
+        return changed.changed
+
+    return store.deciding_again(attempt)
 
 
 def _refuse_deleted(account_id: str, email: str) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
+from chalicelib.access import access_rules
+from chalicelib.access.inputs import AccessRuleBody, Permissions
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.inputs import AccountBody
 from chalicelib.accounts.rules import Override
@@ -94,6 +96,20 @@ class SubscriptionRow(SubscriptionBody):
     subscription_id: VendorId
 
 
+class AccessRuleRow(AccessRuleBody):
+    """An access rule in a row."""
+
+    bill_group_id: VendorId
+
+
+class ContactAccessRow(ContactReference):
+    """The access of one contact to one bill group in a row."""
+
+    account_id: VendorId
+    bill_group_id: VendorId
+    permissions: Permissions | None = None
+
+
 def _outcome(created: bool, changed: bool, overrides: tuple[Override, ...] = ()) -> Outcome:
     notes = tuple(
         FieldError(
@@ -166,6 +182,37 @@ def _write_subscription(call: Call, row: SubscriptionRow) -> Outcome:
     return _outcome(written.created, written.changed)
 
 
+def _write_access_rule(call: Call, row: AccessRuleRow) -> Outcome:
+    try:
+        access_rules.add(call, row.bill_group_id, row.read(), row.permissions, replace_emails=row.replace_emails)
+    except NotFound:
+        raise _unknown("bill_group_id") from None
+    except Conflict as refusal:
+        if refusal.code == "access_rule_exists":
+            return _rule_that_stands(row)
+        if refusal.code == "email_under_domain":
+            return Outcome(UNCHANGED, (FieldError("value", refusal.code, refusal.message),))
+        raise
+    return Outcome(CREATED)
+
+
+def _rule_that_stands(row: AccessRuleRow) -> Outcome:
+    standing = access_rules.standing(row.bill_group_id, row.read())
+    if standing is None or row.permissions is None or set(row.permissions) == set(standing.permissions):
+        return Outcome(UNCHANGED)
+    note = FieldError("permissions", "kept", "The rule stands already, with other permissions. It stays as it is.")
+    return Outcome(UNCHANGED, (note,))
+
+
+def _write_contact_access(call: Call, row: ContactAccessRow) -> Outcome:
+    contact_id = contacts.find(row.account_id, row.external_id, row.email)
+    if contact_id is None:
+        named = "external_id" if row.external_id is not None else "email"
+        raise Invalid.field(named, "unknown_contact", "The account has no such contact. Import contacts before it.")
+    changed = contacts.give_access(call, row.account_id, contact_id, row.bill_group_id, row.permissions)
+    return Outcome(CHANGED if changed else UNCHANGED)
+
+
 def _unknown(field: str) -> Invalid:
     return Invalid.field(field, "unknown", "There is no such thing. Import it first, or correct the id.")
 
@@ -217,6 +264,22 @@ KINDS = {
             (("bill_group_id",), ("subscription_id",)),
             lambda row: (f"{row.bill_group_id} {row.subscription_id}",),
             _write_subscription,
+        ),
+        Kind(
+            "access_rules",
+            "access_rules.write",
+            AccessRuleRow,
+            (("bill_group_id",), ("value",)),
+            lambda row: (f"{row.bill_group_id} {row.value}",),
+            _write_access_rule,
+        ),
+        Kind(
+            "contact_access",
+            "contact_access.write",
+            ContactAccessRow,
+            (("account_id",), ("bill_group_id",), ("external_id", "email")),
+            lambda row: (f"{row.account_id} {row.external_id or row.email} {row.bill_group_id}",),
+            _write_contact_access,
         ),
     )
 }
