@@ -119,7 +119,7 @@ def _country(value: str) -> str:
 
 
 def _subdivision(value: str) -> str:
-    if _SUBDIVISION.fullmatch(value.upper()) is None or value[:2].upper() not in _countries():
+    if not value.isascii() or _SUBDIVISION.fullmatch(value.upper()) is None or value[:2].upper() not in _countries():
         raise PydanticCustomError("bad_subdivision", "Send the code of a subdivision (ISO 3166-2), such as US-CA.")
     return value.upper()
 

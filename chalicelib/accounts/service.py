@@ -159,19 +159,19 @@ def _by_name(name: str, after: str | None, limit: int) -> tuple[list[Account], s
     longest = max(filter(keys.is_searchable, wanted), key=len, default=None)
     if longest is None:
         raise Invalid.field("q", "too_short", "Send at least two letters of a word of the name.")
-    partition = keys.account_word(longest, "").pk
-    found: list[Account] = []
-    while True:
-        page = store.query(partition, longest, limit=limit - len(found), after=after)
-        accounts = {account.account_id: account for account in accounts_of([row.account_id for row in page.items])}
-        for row in page.items:
-            account, word = accounts.get(row.account_id), row.sk.rsplit("#", 1)[0]
-            # An account with two words that fit is met twice; it is told at the first of them only.
-            if account and found_by(account.name, wanted) and first_match(account.name, longest) == word:
-                found.append(account)
-        after = page.after
-        if after is None or len(found) >= limit:
-            return found, after
+
+    def fitting(rows: list[AccountWordItem]) -> list[Account | None]:
+        accounts = {account.account_id: account for account in accounts_of([row.account_id for row in rows])}
+        return [_fitting(accounts.get(row.account_id), row.sk.rsplit("#", 1)[0], wanted, longest) for row in rows]
+
+    return store.sift(keys.account_word(longest, "").pk, longest, fitting, limit=limit, after=after)
+
+
+def _fitting(account: Account | None, word: str, wanted: tuple[str, ...], longest: str) -> Account | None:
+    # An account with two words that fit is met twice; it is told at the first of them only.
+    if account and found_by(account.name, wanted) and first_match(account.name, longest) == word:
+        return account
+    return None
 
 
 def accounts_of(ids: list[str]) -> list[Account]:

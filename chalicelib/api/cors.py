@@ -3,7 +3,7 @@
 The API takes bearer tokens and no cookies, so credentials are never allowed.
 """
 
-ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Correlation-Id"
+ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, X-Correlation-Id"
 EXPOSED_HEADERS = "Allow, ETag, Location, Retry-After, X-Correlation-Id"
 PREFLIGHT_SECONDS = 7200
 

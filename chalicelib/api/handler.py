@@ -104,7 +104,7 @@ class Handler:
             reply = route.view(request)
         except Replayed as first:
             reply = self._again(route, request, first)
-        return _rendered(route, request, reply, message.headers.get("if-none-match"))
+        return _rendered(route, request, reply)
 
     def _again(self, route: Route, request: Request[Any, Any], first: Replayed) -> Reply:
         """Rebuild the reply to a repeated Idempotency-Key from what its effect is about (DESIGN §5)."""
@@ -235,14 +235,10 @@ def _body(route: Route, message: Message) -> tuple[Any, Any]:
     return validation.body_from(route.body, raw), content
 
 
-def _rendered(
-    route: Route, request: Request[Any, Any], reply: Reply, if_none_match: str | None
-) -> tuple[int, dict[str, str], str]:
+def _rendered(route: Route, request: Request[Any, Any], reply: Reply) -> tuple[int, dict[str, str], str]:
     headers = dict(reply.headers)
     if reply.version is not None:
         headers["ETag"] = preconditions.etag_of(reply.version)
-        if route.method == "GET" and preconditions.is_unchanged(if_none_match, reply.version):
-            return 304, headers, ""
     body = reply.body
     if body is None:
         return reply.status, headers, ""

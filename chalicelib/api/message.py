@@ -11,7 +11,7 @@ from chalicelib.api.problems import Malformed
 Event = dict[str, Any]
 
 _ONCE = (
-    "authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "x-correlation-id",
+    "authorization", "content-type", "idempotency-key", "if-match", "x-correlation-id",
 )  # fmt: skip
 
 

@@ -25,7 +25,6 @@ _SAID = {
     202: "Accepted; it happens later.",
     204: "Done; there is nothing to say.",
     302: "Elsewhere.",
-    304: "Unchanged since the version in If-None-Match.",
     400: "The request cannot be read.",
     401: "It is not known who asks.",
     403: "The caller may not do this.",
@@ -148,8 +147,6 @@ def _responses(route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
         if model is not None:
             answer["content"] = {"application/json": {"schema": schemas[(model, "serialization")]}}
         responses[str(status)] = {**answer, "headers": headers}
-    if route.method == "GET" and route.tagged:
-        responses["304"] = {"description": _SAID[304], "headers": {"ETag": {"schema": _ETAG_SCHEMA}}}
     for status in refusals_of(route):
         responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
     return responses
@@ -253,6 +250,4 @@ def _header_parameters(route: Route) -> list[dict[str, Any]]:
                 "same key takes effect once, and its answer is repeated without secrets.",
             }
         )
-    if route.method == "GET" and route.tagged:
-        found.append({"name": "If-None-Match", "in": "header", "required": False, "schema": _TEXT})
     return found

@@ -1,4 +1,4 @@
-"""The headers of a write: If-Match, If-None-Match and Idempotency-Key."""
+"""The headers of a write: If-Match and Idempotency-Key."""
 
 import hashlib
 import json
@@ -31,14 +31,6 @@ def if_match(value: str | None, *, required: bool) -> int | None:
             "Lists, * and weak tags (W/) are not possible.",
         )
     return int(match.group(1))
-
-
-def is_unchanged(if_none_match: str | None, version: int) -> bool:
-    """Tell whether If-None-Match holds the version, so that 304 is the answer. Weak comparison, as RFC 9110."""
-    if if_none_match is None:
-        return False
-    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
-    return etag_of(version) in tags or tags == ["*"]
 
 
 def idempotency_key(value: str | None) -> str | None:

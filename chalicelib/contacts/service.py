@@ -28,7 +28,7 @@ from chalicelib.errors import Conflict, NotFound
 from chalicelib.mail import outbox
 from chalicelib.shapes import build, defaults, plain_fields
 from chalicelib.table import keys, store
-from chalicelib.table.items import ContactRolesItem
+from chalicelib.table.items import ContactItem, ContactRolesItem
 from chalicelib.table.keys import Key
 
 _DEFAULTS = {**defaults(Contact), "kind": rules.PERSON, "roles": []}
@@ -184,14 +184,12 @@ def list_contacts(account_id: str, status: str, after: str | None, limit: int) -
     if roles_item is None:
         raise NotFound()
     roles = roles_of(roles_item)
-    found: list[ContactRead] = []
-    while True:
-        page = store.query(keys.account(account_id).pk, "CONTACT#", limit=limit - len(found), after=after)
-        contacts = [store.load(Contact, item) for item in page.items]
-        found += [read_of(one, roles.of(one.contact_id)) for one in contacts if status in ("all", one.status)]
-        after = page.after
-        if after is None or len(found) >= limit:
-            return found, after
+
+    def fitting(rows: list[ContactItem]) -> list[ContactRead | None]:
+        contacts = [store.load(Contact, row) for row in rows]
+        return [read_of(one, roles.of(one.contact_id)) if status in ("all", one.status) else None for one in contacts]
+
+    return store.sift(keys.account(account_id).pk, "CONTACT#", fitting, limit=limit, after=after)
 
 
 def shared_records(account_id: str, contact_id: str) -> tuple[tuple[str, str], ...]:

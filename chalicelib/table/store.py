@@ -29,6 +29,7 @@ ItemT = TypeVar("ItemT", bound=Item)
 
 IDEMPOTENCY_LIFETIME = timedelta(hours=24)
 _BATCH = 100
+_PAGES_A_SIFTING = 10
 _DECISIONS = 20
 _LONGEST_PAUSE_SECONDS = 0.3
 
@@ -126,6 +127,33 @@ def query(
     start = {"PK": {"S": pk}, "SK": {"S": after}} if after else None
     rows, last = _page(pk, condition, None, limit, start, newest_first)
     return Page([Item.from_raw_data(row) for row in rows], last["SK"]["S"] if last else None)
+
+
+def sift(
+    pk: str,
+    prefix: str,
+    fitting: Callable[[list[Any]], list[T | None]],
+    *,
+    limit: int,
+    after: str | None = None,
+) -> tuple[list[T], str | None]:
+    """Read one partition in order and return the first ``limit`` things that ``fitting`` makes of its rows.
+
+    ``fitting`` answers, for a list of rows, a thing for each, or None for a row that is left out. At most 1000 rows are
+    read in one call: where few fit, fewer are returned than were asked for, with the place to go on.
+    """
+    found: list[T] = []
+    for _ in range(_PAGES_A_SIFTING):
+        page = query(pk, prefix, limit=_BATCH, after=after)
+        for row, thing in zip(page.items, fitting(page.items), strict=True):
+            if thing is not None:
+                found.append(thing)
+            if len(found) == limit and row is not page.items[-1]:
+                return found, str(row.sk)
+        after = page.after
+        if after is None or len(found) == limit:
+            break
+    return found, after
 
 
 def query_index(

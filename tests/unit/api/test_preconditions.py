@@ -25,14 +25,6 @@ def test_if_match_can_be_required() -> None:
         preconditions.if_match(None, required=True)
 
 
-@pytest.mark.parametrize(
-    ("value", "unchanged"),
-    [(None, False), ('"3"', True), ('W/"3"', True), ('"1", "3"', True), ("*", True), ('"4"', False), ("3", False)],
-)
-def test_if_none_match(value: str | None, unchanged: bool) -> None:
-    assert preconditions.is_unchanged(value, 3) is unchanged
-
-
 @pytest.mark.parametrize("key", ["a", "550e8400-e29b-41d4-a716-446655440000", "a b", "~" * 255])
 def test_idempotency_keys(key: str) -> None:
     assert preconditions.idempotency_key(key) == key
