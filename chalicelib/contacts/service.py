@@ -157,9 +157,10 @@ def patch_contact(
             mail = emails.role_changed(around.entity, around.account, after, held, wanted)
             outbox.enqueue(transaction, call, mail)
         transaction.answers(contact_id, 200)
-        transaction.commit()
+        # Read beforehand: once the change is made, nothing may fail it any more.
         touched = any(getattr(before, name) != getattr(after, name) for name in rules.SHARED_FIELDS)
         others = _shared_records(before, before.email) if touched else ()
+        transaction.commit()
         read = read_of(replace(after, version=int(row.version)), wanted)
         return replace(read, others=others, overrides=merged.overrides)
 
