@@ -51,7 +51,7 @@ def test_writing_is_never_open_to_those_who_may_only_view() -> None:
         if not operation.endswith(".read") and operation not in OWN_AFFAIRS:
             assert needs.staff in {"agent", "admin"}
             assert needs.scope != ""
-            assert needs.portal in {None, "contacts", "access", "pay"}
+            assert needs.portal in {None, "profile", "contacts", "access", "pay"}
 
 
 def portal(kind: str, *permissions: str, read_only: bool = False) -> Principal:
