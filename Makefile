@@ -42,7 +42,7 @@ stack-test: setup  ## deploy the package onto the local engine, with IAM enforce
 
 .PHONY: test proof check format
 test: check  ## all tests, long proofs with fewer rounds
-	@$(BIN)/python -m pytest -n auto --dist loadfile -m "not stack"
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 proof: check  ## all tests in full
 	@COUNTERFOIL_PROOF=1 $(BIN)/python -m pytest -n auto --dist loadfile
