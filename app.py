@@ -16,6 +16,7 @@ from chalicelib.imports import jobs as imports_jobs
 from chalicelib.mail import api as mail_api
 from chalicelib.mail import jobs as mail_jobs
 from chalicelib.passwords import api as passwords_api
+from chalicelib.passwords import pages as passwords_pages
 from chalicelib.sessions import api as sessions_api
 from chalicelib.sign_in import api as sign_in_api
 from chalicelib.sign_in import pages as sign_in_pages
@@ -38,6 +39,7 @@ app.register(mail_api.routes)
 app.register(imports_api.routes)
 
 app.register_pages(sign_in_pages.pages)
+app.register_pages(passwords_pages.pages)
 app.register_pages(bill_groups_pages.pages)
 
 app.register_blueprint(access_jobs.jobs)

@@ -10,7 +10,8 @@ from chalicelib.accounts.rules import Account
 from chalicelib.audit import service as audit
 from chalicelib.call import Actor, Call
 from chalicelib.contacts.rules import Contact
-from chalicelib.entities.service import remembered_entity
+from chalicelib.entities.rules import Entity
+from chalicelib.entities.service import remembered_entity, remembered_sole_entity
 from chalicelib.errors import Conflict, Forbidden, Invalid, LimitReached
 from chalicelib.mail import outbox
 from chalicelib.passwords import emails, rules
@@ -131,6 +132,11 @@ def _admitted(item: UserNameItem, now: datetime) -> tuple[Pair, ...]:
         return ()
     found = store.batch(access.needed_rows(item.email, pairs))
     return tuple(pair for pair in pairs if isinstance(access.decide(item.email, pair, found, now), Grant))
+
+
+def brand(now: datetime) -> Entity | None:
+    """Return the issuing entity whose brand the pages wear: the only one, if there is but one."""
+    return remembered_sole_entity(now)
 
 
 def change_password(call: Call, user_name: str, current: str, new: str) -> None:
