@@ -5,6 +5,7 @@ and asserts what came of it. The journey must fail when a policy lacks a grant.
 """
 
 import json
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from chalicelib.table.items import DutyItem
 from infra.package import Package
 from infra.stack import Cloud, Stack, eventually
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 SENDER_DOMAIN = "billing.example.com"
 CONTACT = "zoe@example.org"
@@ -167,6 +168,37 @@ def a_file_is_imported(stack: Stack) -> None:
     assert stack.invoke("ImportFile", asked)["counts"]["accounts"]["unchanged"] == 1
 
 
+def somebody_signs_in_by_mail(stack: Stack) -> None:
+    group = {"account_id": "acme", "entity_id": "northwind", "name": "Head office"}
+    assert stack.call("PUT", "/v1/bill-groups/acme-hq", group).status == 201
+    rule = stack.call("POST", "/v1/bill-groups/acme-hq/access-rules", {"value": "example.net"})
+    assert rule.status == 201, rule.text
+    flow = {}
+    for address in ("ida@example.net", "stranger@elsewhere.example"):
+        asked = stack.call("POST", "/v1/sign-in", {"email": address}, key="")
+        assert asked.status == 202, asked.text
+        flow[address] = asked.json["flow"]
+    assert eventually(lambda: stack.mails_to("ida@example.net") or stack.refused_mails()), "no mail was sent"
+    assert not stack.refused_mails(), stack.refused_mails()
+    (mail,) = stack.mails_to("ida@example.net")
+    link = re.search(r"cl_[A-Za-z0-9_-]+", mail["Content"]["Simple"]["Body"]["Text"]["Data"])
+    assert link, mail
+    proof = {"flow": flow["ida@example.net"], "link": link.group()}
+    opened = stack.call("POST", "/v1/sessions", proof, key="")
+    assert opened.status == 201, opened.text
+    assert stack.call("POST", "/v1/sessions", proof, key="").status == 409
+    token = opened.json["token"]
+    me = stack.call("GET", "/v1/me", key=token).json
+    assert me["kind"] == "portal_user"
+    assert stack.call("GET", "/v1/bill-groups/acme-hq", key=token).status == 200
+    assert stack.call("GET", "/v1/accounts/blume", key=token).status == 404
+    # Access that is taken away ends with the next request.
+    path = f"/v1/bill-groups/acme-hq/access-rules/{rule.json['rule_id']}"
+    assert stack.call("DELETE", path).status == 204
+    assert stack.call("GET", "/v1/bill-groups/acme-hq", key=token).status == 404
+    assert stack.mails_to("stranger@elsewhere.example") == []
+
+
 JOURNEY: tuple[Callable[[Stack], None], ...] = (
     the_api_answers,
     a_key_is_made_in_the_console,
@@ -176,6 +208,7 @@ JOURNEY: tuple[Callable[[Stack], None], ...] = (
     an_overdue_duty_is_swept_to_its_queue,
     a_contact_is_erased_for_good,
     a_file_is_imported,
+    somebody_signs_in_by_mail,
 )
 
 
