@@ -149,7 +149,8 @@ def _is_of_word(character: str) -> bool:
 
 def fold(text: str) -> str:
     """Return ``text`` as searching compares it: compatible forms, no accents, no case."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    # Compatible forms first: the mathematical 𝐀 becomes an A that has a case.
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return unicodedata.normalize("NFKC", "".join(part for part in decomposed if not unicodedata.combining(part)))
 
 

@@ -22,11 +22,12 @@ def wanted(entity: Entity, kind: str) -> bool:
 
 
 def contact_added(entity: Entity, account: Account, contact: Contact, roles: Iterable[str]) -> Mail | None:
-    """Return the mail to a contact who was added: what they will receive, and that it gives no access.
+    """Return the mail to a contact who was added: what they will receive, and that it gives no access unless it does.
 
     None if the issuing entity does not want it, as for the other mails here.
     """
-    return _mail(CONTACT_ADDED, entity, account, contact, {"roles": _ordered(roles)})
+    about = {"roles": _ordered(roles), "has_access": bool(contact.access)}
+    return _mail(CONTACT_ADDED, entity, account, contact, about)
 
 
 def role_changed(
