@@ -1,6 +1,6 @@
-"""Which contact a row means: the one with its external id, else the active one with its email."""
+"""Which contact a row means: the one with its external id, else the one that has, or was brought with, its email."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +8,12 @@ from chalicelib.call import Call
 from chalicelib.contacts import rules
 from chalicelib.contacts import service as contacts
 from chalicelib.contacts.records import ContactRead
-from chalicelib.errors import Conflict, StaleVersion
+from chalicelib.errors import StaleVersion
 from chalicelib.table import keys, store
+from chalicelib.table.items import ContactItem
+
+_A_PAGE = 1000
+"""Contacts that one Query returns at most; DynamoDB ends it earlier at 1 MB."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +30,10 @@ def write(call: Call, account_id: str, given: dict[str, Any], roles: frozenset[s
     Raises Conflict ``contact_is_inactive`` rather than bring back a contact that was deleted here, and what adding
     and changing raise.
     """
-    external_id, email = given.get("external_id"), given.get("email")
-    contact_id = find(account_id, external_id, email)
+    contact_id = find_meant(account_id, given.get("external_id"), given.get("email"))
     if contact_id is not None:
         changed = contacts.patch_contact(call, account_id, contact_id, given, roles, None, from_billing=True)
         return Written(changed, created=False)
-    if external_id is None and email is not None:
-        _refuse_deleted(account_id, email)
     return Written(contacts.create_contact(call, account_id, given, roles or frozenset()), created=True)
 
 
@@ -54,6 +55,33 @@ def find(account_id: str, external_id: str | None, email: str | None) -> str | N
         if other not in (None, external_id):
             raise rules.email_taken(contact_id)
     return contact_id
+
+
+def find_meant(account_id: str, external_id: str | None, email: str | None) -> str | None:
+    """Return the id of the contact that the billing system means, else None; it may be inactive.
+
+    It is the one of ``find``; where nobody active has the email, the one that was brought with it, whose email was
+    changed here since (DESIGN §5), or one with it that was deleted here. A contact with another external id is
+    somebody else. Costs a Query of the account's contacts, and only where ``find`` finds none. Raises as ``find``.
+    """
+    contact_id = find(account_id, external_id, email)
+    if contact_id is not None or email is None:
+        return contact_id
+    known = [item for item in _contacts(account_id) if _was_brought_with(item, external_id, email)]
+    if not known:
+        return None
+    # Earlier rows of a dry run are not in the table that was searched.
+    read = store.batch([item.key for item in known]).values()
+    meant = [item for item in read if _was_brought_with(item, external_id, email)]
+    # An active one rather than one that was deleted, and the newest of them.
+    newest = max(meant, key=lambda item: (item.status == rules.ACTIVE, item.contact_id), default=None)
+    return str(newest.contact_id) if newest is not None else None
+
+
+def is_inactive(account_id: str, contact_id: str) -> bool:
+    """Tell whether a contact was deleted here."""
+    item = store.get(ContactItem, keys.contact(account_id, contact_id))
+    return item is None or item.status == rules.INACTIVE
 
 
 def give_access(
@@ -81,9 +109,17 @@ def give_access(
     return store.deciding_again(attempt)
 
 
-def _refuse_deleted(account_id: str, email: str) -> None:
-    # Nothing but the index names an inactive contact by its email.
-    listed = keys.contact_by_email(email, account_id, "")
-    page = store.query_index(listed.pk, listed.sk, limit=10)
-    if any(item.status == rules.INACTIVE and item.email == email for item in page.items):
-        raise Conflict("contact_is_inactive", "This contact was deleted. Restore it before changing it.")
+def _contacts(account_id: str) -> Iterator[ContactItem]:
+    after = None
+    while True:
+        page = store.query(keys.account(account_id).pk, "CONTACT#", limit=_A_PAGE, after=after)
+        yield from page.items
+        after = page.after
+        if after is None:
+            return
+
+
+def _was_brought_with(item: ContactItem, external_id: str | None, email: str) -> bool:
+    if external_id is not None and item.external_id not in (None, external_id):
+        return False
+    return item.upstream.get("email") == email or (item.status == rules.INACTIVE and item.email == email)

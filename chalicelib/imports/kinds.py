@@ -1,7 +1,7 @@
 """What can be imported: one entry a kind. Each goes through the models and use cases that the API uses."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import model_validator
@@ -137,13 +137,26 @@ def _write_account(call: Call, row: AccountRow) -> Outcome:
 
 
 def _write_bill_group(call: Call, row: BillGroupRow) -> Outcome:
-    references = ("billing_contact", "shipping_contact")
-    given = _without(row, "bill_group_id", *references)
-    for name in references:
+    references = {f"{name}_id": name for name in ("billing_contact", "shipping_contact")}
+    given = _without(row, "bill_group_id", *references.values())
+    for field, name in references.items():
         if name in row.model_fields_set:
-            given[f"{name}_id"] = _referred(row, name, getattr(row, name))
-    written = bill_groups.put_bill_group(call, row.bill_group_id, given)
-    return _outcome(written.created, written.changed, written.overrides)
+            given[field] = _referred(row, name, getattr(row, name))
+    try:
+        written = bill_groups.put_bill_group(call, row.bill_group_id, given)
+    except Invalid as refusal:
+        named = (replace(fault, field=references.get(fault.field, fault.field)) for fault in refusal.fields)
+        raise Invalid(refusal.code, refusal.message, fields=tuple(named), details=refusal.details) from None
+    group = written.bill_group
+    # Where another contact stands here, it may be because this one was deleted.
+    notes = tuple(
+        FieldError(name, "contact_is_inactive", "This contact was deleted here. Who took its place stays.")
+        for field, name in references.items()
+        if (meant := given.get(field)) not in (None, getattr(group, field))
+        and contacts.is_inactive(group.account_id, meant)
+    )
+    outcome = _outcome(written.created, written.changed, written.overrides)
+    return replace(outcome, notes=outcome.notes + notes)
 
 
 def _referred(row: BillGroupRow, name: str, reference: ContactReference | None) -> str | None:
@@ -151,7 +164,7 @@ def _referred(row: BillGroupRow, name: str, reference: ContactReference | None) 
         return None
     if row.account_id is None:
         raise Invalid.field("account_id", "required", "A contact is found within its account. Map the account too.")
-    found = contacts.find(row.account_id, reference.external_id, reference.email)
+    found = contacts.find_meant(row.account_id, reference.external_id, reference.email)
     if found is None:
         raise Invalid.field(name, "unknown_contact", "The account has no such contact. Import contacts before it.")
     return found

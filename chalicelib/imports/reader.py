@@ -1,5 +1,6 @@
 """Reading rows from a file, one at a time, each with the line at which it begins."""
 
+import codecs
 import csv
 import io
 import json
@@ -13,6 +14,17 @@ from chalicelib.imports.mapping import Plan
 from chalicelib.imports.rules import LONGEST_ROW
 
 _LONGEST_NUMBER = 40
+_UNDECODED = "\udc00"
+"""Stands for bytes that are not of the encoding. No encoding decodes to half of a character."""
+_MARK_UNDECODED = "counterfoil.mark-undecoded"
+
+
+def _mark_undecoded(error: UnicodeError) -> tuple[str, int]:
+    # It is only ever read with.
+    return _UNDECODED, cast(UnicodeDecodeError, error).end
+
+
+codecs.register_error(_MARK_UNDECODED, _mark_undecoded)
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,14 @@ class _RowTooLong(Exception):
     """One line is too long; the next one can be read."""
 
 
+class _WrongEncoding(Exception):
+    """A line is not in the encoding of the file."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(line)
+        self.line = line
+
+
 class _Lines:
     """The lines of a file, counted, as ``csv`` wants them: with their ends."""
 
@@ -51,7 +71,7 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._file.readline(LONGEST_ROW + 1)
+        line = self._read(LONGEST_ROW + 1, self.number + 1)
         if not line:
             raise StopIteration
         self.number += 1
@@ -60,7 +80,7 @@ class _Lines:
         if self.length_of_row <= LONGEST_ROW:
             return line
         quotes = line.count('"')
-        while not line.endswith(("\n", "\r")) and (line := self._file.readline(LONGEST_ROW)):
+        while not line.endswith(("\n", "\r")) and (line := self._read(LONGEST_ROW, self.number)):
             quotes += line.count('"')
         if begins_row and quotes % 2 == 0:
             raise _RowTooLong
@@ -69,6 +89,17 @@ class _Lines:
             "Perhaps a quote is missing.",
             line=self.number,
         )
+
+    def _read(self, most: int, number: int) -> str:
+        # A file is decoded in pieces of many lines: an error raised there would hide the good lines before the bad one.
+        try:
+            text = self._file.readline(most)
+        except UnicodeError:
+            # The byte order mark is missing without which nothing can be decoded.
+            raise _WrongEncoding(number) from None
+        if _UNDECODED in text:
+            raise _WrongEncoding(number)
+        return text
 
 
 def rows(file: IO[bytes], plan: Plan) -> Iterator[Row]:
@@ -79,15 +110,15 @@ def rows(file: IO[bytes], plan: Plan) -> Iterator[Row]:
     mapping = plan.mapping
     encoding = "utf-8-sig" if mapping.encoding == "utf-8" else mapping.encoding
     newline = "" if mapping.format == "csv" else "\n"
-    text = io.TextIOWrapper(cast(io.BufferedRandom, file), encoding, errors="strict", newline=newline)
+    text = io.TextIOWrapper(cast(io.BufferedRandom, file), encoding, errors=_MARK_UNDECODED, newline=newline)
     lines = _Lines(text)
     try:
         yield from (_csv_rows(lines, plan) if mapping.format == "csv" else _json_rows(lines))
-    except UnicodeError:
+    except _WrongEncoding as wrong:
         raise Unreadable(
-            f"After line {lines.number} there is something that is not {mapping.encoding}. "
+            f"Line {wrong.line} holds something that is not {mapping.encoding}. "
             "Name the file's encoding in the mapping, such as cp1252.",
-            line=lines.number,
+            line=wrong.line,
             faults=(FieldError("mapping.encoding", "bad_encoding", f"The file is not in {mapping.encoding}."),),
         ) from None
 

@@ -33,6 +33,15 @@ from chalicelib.table.keys import Key
 from chalicelib.table.rehearsal import Rehearsal, rehearsing
 
 
+class BillingCall(Call):
+    """A call of an import: whoever started it, what the file brings is what the billing system holds (DESIGN §5)."""
+
+    @property
+    def is_billing_system(self) -> bool:
+        """Tell that the billing system speaks."""
+        return True
+
+
 class LeaseLost(Exception):
     """Another run has taken the import over."""
 
@@ -208,7 +217,7 @@ class Run:
 
     def _call(self, place: str) -> Call:
         item = self._item
-        return Call(
+        return BillingCall(
             actor=Actor(**item.actor),
             now=_now(),
             correlation_id=item.correlation_id,

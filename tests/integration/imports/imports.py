@@ -52,11 +52,11 @@ def mapping(*kinds: dict[str, Any], **further: Any) -> Mapping:
     return Mapping.model_validate_json(json.dumps({"kinds": kinds, **further}))
 
 
-def prepare(content: bytes, wanted: Mapping, *, dry_run: bool = False, mail: bool = False) -> str:
+def prepare(content: bytes, wanted: Mapping, *, dry_run: bool = False, mail: bool = False, by: Call = CALL) -> str:
     """Make an import, send its file and start it; return its id."""
-    made = service.create_import(CALL, wanted, dry_run=dry_run, mail=mail)
+    made = service.create_import(by, wanted, dry_run=dry_run, mail=mail)
     client("s3").put_object(Bucket=settings().bucket_name, Key=files.source_key(made.import_id), Body=content)
-    service.start_import(CALL, made.import_id)
+    service.start_import(by, made.import_id)
     return made.import_id
 
 

@@ -151,6 +151,182 @@ class TestTwice:
         assert imported(TWO, BOTH).counts["contacts"] == counts(unchanged=2)
 
 
+def people(account_id: str, status: str = "all") -> list[tuple[str, str, str | None]]:
+    found = contacts.list_contacts(account_id, status, None, 100)[0]
+    return [(one.contact.email, one.contact.status, one.contact.external_id) for one in found]
+
+
+class TestKnownByEmail:
+    """The mapping names contacts by their email alone, which may change here."""
+
+    MAPPING = mapping(
+        ACCOUNTS,
+        {**CONTACTS, "fields": {name: how for name, how in CONTACTS["fields"].items() if name != "external_id"}},
+        {
+            "kind": "bill_groups",
+            "fields": {
+                "bill_group_id": {"template": "g-{id}"},
+                "account_id": "id",
+                "entity_id": {"constant": "acme"},
+                "name": "name",
+                "billing_contact.email": "email",
+            },
+        },
+    )
+    ONE = HEAD + "a1,Acme,,Ada,Byron,ada@a.example,\n"
+
+    def ada(self) -> str:
+        imported(self.ONE, self.MAPPING)
+        contact_id = matching.find("a1", None, "ada@a.example")
+        assert contact_id is not None
+        return contact_id
+
+    def move(self, contact_id: str, email: str) -> None:
+        contacts.patch_contact(STAFF, "a1", contact_id, {"email": email}, None, None)
+
+    def add(self, email: str) -> str:
+        given = {"first_name": "Bo", "last_name": "Li", "email": email}
+        return contacts.create_contact(STAFF, "a1", given, frozenset()).contact.contact_id
+
+    def group(self) -> Any:
+        return bill_groups.get_bill_group("g-a1").bill_group
+
+    @pytest.mark.parametrize("dry_run", [True, False])
+    def test_an_email_that_was_changed_here_stands(self, entity: None, dry_run: bool) -> None:
+        contact_id = self.ada()
+        self.move(contact_id, "augusta@a.example")
+        before = data()
+        again = imported(self.ONE, self.MAPPING, dry_run=dry_run)
+        assert (again.refusals, again.warnings) == ((), ())
+        assert again.counts["contacts"] == again.counts["bill_groups"] == counts(unchanged=1)
+        assert data() == before
+        assert people("a1") == [("augusta@a.example", "active", None)]
+        assert self.group().billing_contact_id == contact_id
+
+    @pytest.mark.parametrize("dry_run", [True, False])
+    def test_other_values_of_the_contact_are_still_taken(self, entity: None, dry_run: bool) -> None:
+        contact_id = self.ada()
+        self.move(contact_id, "augusta@a.example")
+        again = imported(changed(self.ONE, "Ada,", "Adah,"), self.MAPPING, dry_run=dry_run)
+        assert again.counts["contacts"] == counts(changed=1)
+        first = contacts.get_contact("a1", contact_id).contact.first_name
+        assert first == ("Ada" if dry_run else "Adah")
+
+    def test_a_bill_group_may_newly_name_whom_only_the_billing_system_knows_so(self, entity: None) -> None:
+        contact_id = self.ada()
+        self.move(contact_id, "augusta@a.example")
+        row = HEAD.strip() + "\nb,Other,,,,ada@a.example,\n"
+        groups = mapping(
+            {
+                "kind": "bill_groups",
+                "fields": {
+                    "bill_group_id": "id",
+                    "account_id": {"constant": "a1"},
+                    "entity_id": {"constant": "acme"},
+                    "name": "name",
+                    "billing_contact.email": "email",
+                },
+            }
+        )
+        assert imported(row, groups).refusals == ()
+        assert bill_groups.get_bill_group("b").bill_group.billing_contact_id == contact_id
+
+    def test_another_contact_that_has_the_email_now_is_meant(self, entity: None) -> None:
+        moved = self.ada()
+        self.move(moved, "augusta@a.example")
+        other = self.add("ada@a.example")
+        assert matching.find_meant("a1", None, "ada@a.example") == other
+
+    def test_the_newest_active_one_that_was_brought_with_it_is_meant(
+        self, entity: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(matching, "_A_PAGE", 1)
+        self.move(self.ada(), "one@a.example")
+        made = contacts.create_contact(
+            CALL, "a1", {"first_name": "Ada", "last_name": "B", "email": "ada@a.example"}, frozenset()
+        ).contact.contact_id
+        self.move(made, "two@a.example")
+        deleted = self.add("ada@a.example")
+        leaving.delete_contact(STAFF, "a1", deleted, None, None)
+        assert matching.find_meant("a1", None, "ada@a.example") == made
+        assert matching.find_meant("a1", None, "nobody@a.example") is None
+
+    @pytest.mark.parametrize("dry_run", [True, False])
+    def test_an_external_id_tells_who_is_somebody_else(self, entity: None, dry_run: bool) -> None:
+        """Who has none takes the one of the file; the email of who has another is free for a new contact."""
+        imported(self.ONE, self.MAPPING)
+        contact_id = matching.find("a1", None, "ada@a.example")
+        assert contact_id is not None
+        self.move(contact_id, "augusta@a.example")
+        first = imported(changed(self.ONE, "Acme,,", "Acme,p1,"), BOTH, dry_run=dry_run)
+        assert first.counts["contacts"] == counts(changed=1)
+        if dry_run:
+            return
+        assert people("a1") == [("augusta@a.example", "active", "p1")]
+        assert imported(changed(self.ONE, "Acme,,", "Acme,p2,"), BOTH).counts["contacts"] == counts(created=1)
+        assert sorted(people("a1")) == [("ada@a.example", "active", "p2"), ("augusta@a.example", "active", "p1")]
+
+    @pytest.mark.parametrize("dry_run", [True, False])
+    def test_an_email_that_an_earlier_row_takes_away_finds_nobody(self, entity: None, dry_run: bool) -> None:
+        """A dry run looks through the table and then at what earlier rows would have made of it."""
+        imported(changed(self.ONE, "Acme,,", "Acme,p1,"), BOTH)
+        contact_id = contact("a1", "p1").contact.contact_id
+        self.move(contact_id, "augusta@a.example")
+        content = HEAD + "a1,Acme,p1,Ada,Byron,new@a.example,\na1,Acme,,Eve,Fox,ada@a.example,\n"
+        found = imported(content, BOTH, dry_run=dry_run)
+        assert found.counts["contacts"] == counts(created=1, changed=1)
+
+    @pytest.mark.parametrize("dry_run", [True, False])
+    @pytest.mark.parametrize("person", ["", "p1"])
+    def test_who_took_the_place_of_a_deleted_contact_stays(self, entity: None, dry_run: bool, person: str) -> None:
+        by_email = self.MAPPING.model_dump(mode="json", exclude_unset=True)["kinds"]
+        group_fields = {**by_email[2]["fields"]}
+        if person:
+            del group_fields["billing_contact.email"]
+            group_fields["billing_contact.external_id"] = "person"
+        wanted = mapping(ACCOUNTS, CONTACTS, {**by_email[2], "fields": group_fields})
+        content = changed(self.ONE, "Acme,,", f"Acme,{person},")
+        imported(content, wanted)
+        contact_id = self.group().billing_contact_id
+        successor = self.add("bo@a.example")
+        leaving.delete_contact(STAFF, "a1", contact_id, successor, None)
+        before = data()
+        again = imported(content, wanted, dry_run=dry_run)
+        assert again.refusals == ()
+        assert data() == before
+        field = "billing_contact.external_id" if person else "billing_contact.email"
+        assert [(one.kind, one.field, one.code) for one in again.warnings] == [
+            ("contacts", "", "contact_is_inactive"),
+            ("bill_groups", field, "contact_is_inactive"),
+        ]
+        renamed = imported(changed(content, "Acme,", "Acme Ltd,"), wanted, dry_run=dry_run)
+        assert renamed.counts["bill_groups"] == counts(changed=1)
+        assert self.group().name == ("Acme" if dry_run else "Acme Ltd")
+        assert self.group().billing_contact_id == successor
+
+    def test_a_bill_group_that_newly_names_a_deleted_contact_is_refused(self, entity: None) -> None:
+        contact_id = self.ada()
+        bo = self.add("bo@a.example")
+        leaving.delete_contact(STAFF, "a1", bo, None, None)
+        found = imported(changed(self.ONE, "ada@a.example", "bo@a.example"), self.MAPPING)
+        assert told(found) == [(2, "bill_groups", "billing_contact.email", "unknown_contact")]
+        assert self.group().billing_contact_id == contact_id
+
+    def test_calls(self, entity: None) -> None:
+        """Whose email is not in use costs one Query more, of the contacts of its account."""
+        contact_id = self.ada()
+
+        def queries() -> int:
+            import_id = prepare(self.ONE.encode(), self.MAPPING)
+            with counted() as made:
+                run(import_id)
+            return made.of("dynamodb.Query")
+
+        assert queries() == 0
+        self.move(contact_id, "augusta@a.example")
+        assert queries() == 2
+
+
 class TestMails:
     def test_nobody_is_mailed_unless_asked(self, entity: None) -> None:
         imported(TWO, BOTH)
@@ -171,6 +347,26 @@ def test_whoever_started_it_acts(entity: None) -> None:
     events = [item for item in rows() if isinstance(item, AuditEventItem) and item.resource_kind == "contact"]
     assert {(item.actor_kind, item.actor_id) for item in events} == {("api_key", "key_1")}
     assert len(events) == 2
+
+
+def test_what_staff_imports_is_what_the_billing_system_holds(entity: None) -> None:
+    """So that a value that was changed here stands while the file repeats the old one, whoever started the import."""
+    run(prepare(TWO.encode(), BOTH, by=STAFF))
+    ada = contact("a1", "p1").contact
+    assert (accounts.get_account("a1").account.upstream["name"], ada.upstream["first_name"]) == ("Acme", "Ada")
+    contacts.patch_contact(STAFF, "a1", ada.contact_id, {"first_name": "Augusta"}, None, None)
+    again = run(prepare(TWO.encode(), BOTH, by=STAFF))
+    assert again.counts["accounts"] == again.counts["contacts"] == counts(unchanged=2)
+    assert contact("a1", "p1").contact.first_name == "Augusta"
+
+
+def test_rows_before_something_undecodable_are_imported(entity: None) -> None:
+    content = (TWO + "a3,Ångström,,,,,\na4,Deco,,,,,\n").encode("cp1252")
+    found = imported(content, BOTH)
+    assert (found.status, [one.line for one in found.refusals]) == ("failed", [4])
+    assert found.counts["accounts"] == found.counts["contacts"] == counts(created=2)
+    assert found.reason is not None
+    assert found.reason.startswith("Line 4 ")
 
 
 def test_bill_groups_and_subscriptions_of_json_lines(entity: None) -> None:
@@ -268,7 +464,7 @@ def test_too_many_rows_are_refused(entity: None, monkeypatch: pytest.MonkeyPatch
 
 
 def test_calls_per_row(entity: None) -> None:
-    """A new account is a read and a transaction; a new contact a read more; what is unchanged is reads only."""
+    """A new account is a read and a transaction; a new contact two reads more; what is unchanged is reads only."""
     content = HEAD + "".join(f"a{n},N{n},p{n},P,Q,p{n}@a.example,invoicing\n" for n in range(50))
 
     def calls(text: str, *kinds: dict[str, Any]) -> tuple[int, int]:
@@ -279,5 +475,5 @@ def test_calls_per_row(entity: None) -> None:
 
     assert calls(content, ACCOUNTS) == (50, 50)
     assert calls(content, ACCOUNTS) == (50, 0)
-    assert calls(content, CONTACTS) == (100, 50)
+    assert calls(content, CONTACTS) == (150, 50)
     assert calls(content, CONTACTS) == (100, 0)

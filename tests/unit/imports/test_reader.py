@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,12 +18,23 @@ LIMIT = LONGEST_ROW
 
 
 def read(content: str | bytes, **further: Any) -> list[Row]:
+    return list(reading(content, **further))
+
+
+def reading(content: str | bytes, **further: Any) -> Iterator[Row]:
     kind = {"kind": "accounts", "fields": {"account_id": "id", "name": "name"}}
     plan = plan_of(Mapping.model_validate_json(json.dumps({"kinds": [kind], **further})))
     with tempfile.TemporaryFile() as file:
         file.write(content.encode() if isinstance(content, str) else content)
         file.seek(0)
-        return list(rows(file, plan))
+        yield from rows(file, plan)
+
+
+def until_unreadable(content: bytes, **further: Any) -> tuple[list[Row], Unreadable]:
+    found: list[Row] = []
+    with pytest.raises(Unreadable) as refusal:
+        found.extend(reading(content, **further))
+    return found, refusal.value
 
 
 def good(content: str | bytes, **further: Any) -> list[tuple[int, Any, Any]]:
@@ -43,10 +55,32 @@ class TestCsv:
     def test_encodings(self, encoding: str) -> None:
         assert good("id,name\n1,Ångström\n".encode(encoding), encoding=encoding) == [(2, "1", "Ångström")]
 
-    def test_a_wrong_encoding_is_told(self) -> None:
-        with pytest.raises(Unreadable) as refusal:
-            read("id,name\n1,Ångström\n".encode("cp1252"))
-        assert refusal.value.faults[0].field == "mapping.encoding"
+    @pytest.mark.parametrize("good_rows", [0, 3, 5000])
+    def test_a_wrong_encoding_is_told_with_its_line_after_the_rows_before(self, good_rows: int) -> None:
+        content = "id,name\n" + "1,x\n" * good_rows + "2,Ångström\n" + "3,y\n" * 5
+        found, refusal = until_unreadable(content.encode("cp1252"))
+        assert len(found) == good_rows
+        assert (refusal.line, refusal.faults[0].field) == (good_rows + 2, "mapping.encoding")
+        assert refusal.message.startswith(f"Line {good_rows + 2} ")
+
+    @pytest.mark.parametrize(
+        ("content", "encoding", "line"),
+        [
+            ("id,näme\n".encode("cp1252"), "utf-8", 1),
+            ('id,name\n1,"a\nü"\n'.encode("cp1252"), "utf-8", 3),
+            (b"id,name\n1," + b"x" * 3 * LIMIT + b"\xff\n", "utf-8", 2),
+            (b"id,name\n1,\xc3", "utf-8", 2),
+            (b"id,name\n1,x\n", "utf-16", 1),
+            ("id,name\n1,x\n".encode("utf-16") + b"\x00\xd8\x0a\x00", "utf-16", 3),
+            ("id,name\n1,x\n".encode("utf-16") + b"2", "utf-16", 3),
+            ("id,name\n1,x\n2,é\n".encode("utf-16-le"), "ascii", 3),
+            (b"id,name\n1,\xfd\n", "shift_jis", 2),
+            (b"id,name\n1,\x81\n", "cp1252", 2),
+        ],
+    )
+    def test_the_line_of_a_wrong_encoding(self, content: bytes, encoding: str, line: int) -> None:
+        plain_columns = {"kinds": [{"kind": "accounts", "fields": {"account_id": {"constant": "a"}}}]}
+        assert until_unreadable(content, encoding=encoding, **plain_columns)[1].line == line
 
     def test_other_delimiters_and_old_line_ends(self) -> None:
         assert good("id;name\r1;a,b\r", delimiter=";") == [(2, "1", "a,b")]
@@ -130,6 +164,15 @@ class TestJsonLines:
         assert first.fault is not None
         assert (first.line, first.fault.code) == (1, code)
         assert (second.line, second.values) == (2, {"id": "2"})
+
+    def test_a_wrong_encoding_is_told_with_its_line(self) -> None:
+        found, refusal = until_unreadable(b'{"id": 1}\n{"id": "\xff"}\n', format="json_lines")
+        assert ([row.line for row in found], refusal.line) == ([1], 2)
+        long = b'{"id": "' + b"x" * 2 * LIMIT + b"\xff"
+        assert until_unreadable(long, format="json_lines")[1].line == 1
+
+    def test_an_escaped_half_of_a_character_is_for_the_fields_to_refuse(self) -> None:
+        assert good('{"id": "\\udc00"}\n', format="json_lines") == [(1, "\udc00", None)]
 
     def test_a_line_separator_within_a_text_ends_no_line(self) -> None:
         assert good('{"id": "a\u2028b"}\n', format="json_lines") == [(1, "a\u2028b", None)]
