@@ -8,12 +8,12 @@ from chalicelib.access.rules import PERMISSIONS
 PAGE = Path(__file__).parents[1] / "docs" / "api.md"
 HEAD = """# API
 
-Written by `python -m infra.api_docs` from the routes' own declarations; the whole truth, with bodies and errors, is served as
-OpenAPI 3.1 at `GET /v1/openapi.json`.
+Written by `python -m infra.api_docs` from the routes' own declarations; the whole truth, with bodies and errors, is
+served as OpenAPI 3.1 at `GET /v1/openapi.json`.
 
 Every request carries `Authorization: Bearer …`. Errors are `application/problem+json` with a stable `code`, and
-`errors: [{field, code, message}]` where fields are at fault. Writes take `Idempotency-Key`, unless it says otherwise; PATCH needs
-`If-Match` with the version that `ETag` told. Lists take `limit` and `cursor`.
+`errors: [{field, code, message}]` where fields are at fault. Writes take `Idempotency-Key`, unless it says otherwise;
+PATCH needs `If-Match` with the version that `ETag` told. Lists take `limit` and `cursor`.
 
 | route | what it does | API key's scope | staff | portal user's permission |
 |---|---|---|---|---|

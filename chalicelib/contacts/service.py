@@ -1,6 +1,5 @@
 """Use cases of contacts. Each write reads once, decides by the rules, and writes one transaction."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -29,7 +28,6 @@ from chalicelib.mail import outbox
 from chalicelib.shapes import build, defaults, plain_fields
 from chalicelib.table import keys, store
 from chalicelib.table.items import ContactItem, ContactRolesItem
-from chalicelib.table.keys import Key
 
 _DEFAULTS = {**defaults(Contact), "kind": rules.PERSON, "roles": []}
 
@@ -212,14 +210,3 @@ def _shared_records(contact: Contact, email: str) -> tuple[tuple[str, str], ...]
         after = page.after
         if after is None:
             return tuple(found)
-
-
-def contact_id_of(account_id: str, *, external_id: str | None, email: str | None) -> str | None:
-    """Return the id of the contact with this external id, else of the active one with this email, else None."""
-    wanted: list[tuple[Key, Callable[[Any], str]]] = []
-    if external_id is not None:
-        wanted.append((keys.contact_external_id(account_id, external_id), lambda item: str(item.contact_id)))
-    if email is not None:
-        wanted.append((keys.contact_address(account_id, email), lambda item: str(item.contact_id)))
-    found = store.batch([key for key, _ in wanted])
-    return next((contact_of(found[key]) for key, contact_of in wanted if key in found), None)
