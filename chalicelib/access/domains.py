@@ -20,7 +20,17 @@ EMAIL = "email"
 DOMAIN = "domain"
 
 # Free providers, and relays that hide an address, which the lists lack.
-_MORE_FREE = frozenset({"hey.com", "duck.com", "privaterelay.appleid.com", "pm.me", "mozmail.com", "googlemail.com"})
+_MORE_FREE = frozenset({
+    "8alias.com", "8shield.net", "addy.io", "aleeas.com", "anonaddy.com", "anonaddy.me", "au.com", "autistici.org",
+    "azet.sk", "bbox.fr", "cock.li", "countermail.com", "daum.net", "disroot.org", "dnmx.org", "docomo.ne.jp",
+    "dralias.com", "duck.com", "e.email", "email.de", "ezweb.ne.jp", "globo.com", "gmx.co.uk", "gmx.us",
+    "googlemail.com", "hey.com", "i.softbank.jp", "inbox.lv", "internet.ru", "kakao.com", "keemail.me",
+    "kolabnow.com", "mailbox.org", "mozmail.com", "murena.io", "nate.com", "neuf.fr", "online.de", "passfwd.com",
+    "passinbox.com", "passmail.com", "passmail.net", "pm.me", "privaterelay.appleid.com", "riseup.net", "sfr.fr",
+    "simplelogin.co", "simplelogin.com", "simplelogin.fr", "skiff.com", "slmail.me", "softbank.ne.jp",
+    "startmail.com", "tin.it", "tuta.com", "tuta.io", "tutamail.com", "tutanota.com", "tutanota.de", "vivaldi.net",
+    "vodafone.de", "yandex.by", "zoznam.sk",
+})  # fmt: skip
 _LIST = re.compile(r"[,;\s]")
 
 
