@@ -33,6 +33,8 @@ class Settings:
     allowed_origins: tuple[str, ...]
     log_level: str
     session_idle_minutes: int
+    staff_entity_id: str
+    """The issuing entity in whose name staff get their sign-in mails; empty: the first there is."""
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -76,6 +78,7 @@ class Settings:
             allowed_origins=listed("ALLOWED_ORIGINS"),
             log_level=source.get("LOG_LEVEL", "").strip() or "INFO",
             session_idle_minutes=whole("SESSION_IDLE_MINUTES", 60),
+            staff_entity_id=source.get("STAFF_ENTITY_ID", "").strip(),
         )
         if settings.mail_mode not in MAIL_MODES:
             faults.append(f"MAIL_MODE is {settings.mail_mode!r}, not one of {', '.join(MAIL_MODES)}")

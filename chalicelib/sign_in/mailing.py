@@ -69,7 +69,9 @@ def _sent(limit: LimitItem | None, email_id: str) -> dict[str, datetime]:
 def _brand(admission: Admission) -> Entity | None:
     if admission.group is not None:
         return entities.get_entity(admission.group.entity_id)
-    # Staff belong to no entity of the vendor's; the first one speaks to them.
+    # Staff belong to no entity of the vendor's. Unless one is named, the first speaks to them, also when it is new.
+    if settings().staff_entity_id:
+        return entities.get_entity(settings().staff_entity_id)
     listed, _ = entities.list_entities(None, 1)
     return listed[0] if listed else None
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.config import settings
 from chalicelib.duties import jobs as duties_jobs
 from chalicelib.mail import ses
 from chalicelib.mail.rules import Outcome
@@ -181,6 +182,18 @@ def test_staff_sign_in_by_the_same_flow(portal: Service, inbox: Inbox) -> None:
     ask(ADA, kind="staff")
     ask("sam@vendor.example")
     assert inbox.fetch() == []
+
+
+def test_staff_are_written_to_in_the_name_of_the_entity_that_the_deployment_names(
+    portal: Service, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = portal.get("/entities/acme")
+    newer = {name: acme[name] for name in ("colour", "sender_email", "locale", "time_zone")}
+    assert portal.ask("PUT", "/entities/aardvark", {**newer, "name": "Aardvark"}).status == 201
+    monkeypatch.setenv("STAFF_ENTITY_ID", "acme")
+    settings.cache_clear()
+    ask("sam@vendor.example", kind="staff")
+    assert acme["name"] in inbox.newest().subject
 
 
 def test_all_bill_groups_that_admit_the_address_are_in_the_session(portal: Service, inbox: Inbox) -> None:
