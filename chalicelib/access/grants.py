@@ -56,13 +56,19 @@ def decide(
     balance_open: bool,
     now: datetime,
     today: date,
+    signed_in_at: datetime | None = None,
 ) -> Grant | Refusal:
-    """Unite what several sources grant; a denial wins. ``today`` is the date in the account's time zone."""
+    """Unite what several sources grant; a denial wins. ``today`` is the date in the account's time zone.
+
+    For a session, what began after ``signed_in_at`` does not count: access that was taken away and is given anew
+    wants a new sign-in, and no old session comes alive again (C4).
+    """
     if denied:
         return Refusal("denied")
     if not sources:
         return Refusal("unknown")
-    started = [source for source in sources if source.starts_at <= now]
+    latest = now if signed_in_at is None else min(now, signed_in_at)
+    started = [source for source in sources if source.starts_at <= latest]
     if not started:
         return Refusal("not_yet", min(source.starts_at for source in sources))
     if contract.start is not None and today < contract.start:

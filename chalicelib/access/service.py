@@ -118,7 +118,7 @@ def _granted(
     identity = keys.identity(principal.id)
     found = store.batch([identity, *needed_rows(principal.id, pairs)])
     _refuse_ended(principal, found.get(identity))
-    decided = {pair[0]: decide(principal.id, pair, found, now) for pair in pairs}
+    decided = {pair[0]: decide(principal.id, pair, found, now, principal.opened_at) for pair in pairs}
     granted = {bill_group_id: grant for bill_group_id, grant in decided.items() if isinstance(grant, Grant)}
     if enters:
         _note_entry(principal.id, granted, found, now)
@@ -151,7 +151,13 @@ def needed_rows(email: str, pairs: Pairs) -> list[Key]:
     return list(dict.fromkeys(wanted))
 
 
-def decide(email: str, pair: tuple[str, str], found: Mapping[Key, Any], now: datetime) -> Grant | Refusal:
+def decide(
+    email: str,
+    pair: tuple[str, str],
+    found: Mapping[Key, Any],
+    now: datetime,
+    signed_in_at: datetime | None = None,
+) -> Grant | Refusal:
     """Decide what ``email`` may do at the bill group of ``pair``, upon the rows that ``needed_rows`` names."""
     bill_group_id, account_id = pair
     group = found.get(keys.bill_group(bill_group_id))
@@ -173,7 +179,9 @@ def decide(email: str, pair: tuple[str, str], found: Mapping[Key, Any], now: dat
         sources,
         denied=access is not None and not access.denied.keys().isdisjoint((email, erased(email))),
         contract=Contract(group.contract_start, group.contract_end),
+        # Nobody owes anything before there are invoices.
         balance_open=False,
         now=now,
+        signed_in_at=signed_in_at,
         today=now.astimezone(ZoneInfo(account.time_zone or "UTC")).date(),
     )

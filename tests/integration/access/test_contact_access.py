@@ -61,6 +61,9 @@ def test_access_is_given_while_adding_changed_and_taken(service: Service, accoun
     changed = service.patch(address(account, ann), access=groups("b1", "b2"))["access"]
     assert (changed["b1"]["starts_at"], changed["b2"]["starts_at"]) == ("2026-01-31T09:00:00Z", "2026-01-31T09:05:00Z")
     assert len(changed["b2"]["permissions"]) == 8
+    # What was given after the sign-in counts from the next one on.
+    assert not enters(service, token, "b2")
+    token = signed_in(service, ANN)
     assert enters(service, token, "b2")
     given = service.put(f"{address(account, ann)}/access", **groups("b2"))
     assert list(given["bill_groups"]) == ["b2"]
@@ -70,6 +73,19 @@ def test_access_is_given_while_adding_changed_and_taken(service: Service, accoun
     assert service.get(address(account, ann))["access"] == {}
     fields = [change["field"] for event in service.all_of(f"{account}/audit-events") for change in event["changes"]]
     assert fields.count("access") == 4
+
+
+def test_a_session_from_before_does_not_come_alive_again(service: Service, account: str) -> None:
+    ann = service.contact(account, "Ann", access=groups("b1"))
+    token = signed_in(service, ANN)
+    assert enters(service, token)
+    service.clock.move(minutes=1)
+    assert service.ask("DELETE", address(account, ann)).status == 204
+    service.clock.move(minutes=1)
+    assert service.ask("POST", f"{address(account, ann)}/restore").status == 200
+    service.put(f"{address(account, ann)}/access", **groups("b1"))
+    assert not enters(service, token)
+    assert enters(service, signed_in(service, ANN))
 
 
 def test_what_cannot_be_given_is_refused(service: Service, account: str) -> None:
