@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-OWNER_PERMISSIONS = frozenset(
-    {"profile", "contacts", "subscriptions", "invoices", "pay", "payment_methods", "tickets", "emails", "access"}
-)
+PORTAL_PERMISSIONS = (
+    "profile", "contacts", "subscriptions", "invoices", "pay", "payment_methods", "tickets", "emails", "access",
+)  # fmt: skip
+"""What a portal user may be allowed (A9)."""
+OWNER_PERMISSIONS = frozenset(PORTAL_PERMISSIONS)
 """The account's owner has all (A9)."""
 
 

@@ -9,13 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib import ids
+from chalicelib.access.grants import PORTAL_PERMISSIONS as PORTAL_PERMISSIONS
 from chalicelib.access.grants import Grant
 from chalicelib.errors import FieldError, Invalid
 
-PORTAL_PERMISSIONS = (
-    "profile", "contacts", "subscriptions", "invoices", "pay", "payment_methods", "tickets", "emails", "access",
-)  # fmt: skip
-"""What a portal user may be allowed (A9)."""
 DEFAULT_PERMISSIONS = frozenset(PORTAL_PERMISSIONS) - {"access"}
 """What an access rule allows unless it says otherwise (A1)."""
 STAFF_ROLES = ("viewer", "agent", "admin")
@@ -180,7 +177,10 @@ def key_id_of(token: str) -> str | None:
 
 
 def hash_of(token: str) -> str:
-    """Return the SHA-256 of a token, in hex. It is random, so it needs neither salt nor stretching."""
+    """Return the SHA-256, in hex, of a random secret, or of what only names something.
+
+    A secret of 256 random bits needs neither salt nor stretching.
+    """
     return hashlib.sha256(token.encode()).hexdigest()
 
 

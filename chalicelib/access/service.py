@@ -32,11 +32,12 @@ def authenticate(token: str, now: datetime) -> Principal:
     """
     if _SESSION_TOKEN.fullmatch(token) is None:
         return api_keys.authenticate(token, now)
-    item = store.get(SessionItem, keys.session(rules.hash_of(token)))
+    token_hash = rules.hash_of(token)
+    item = store.get(SessionItem, keys.session(token_hash))
     if item is None or item.ends_at <= now or item.last_seen_at + _idle() <= now:
         raise Unauthenticated
     _note_seen(item, now)
-    return replace(principal_of(item), session_hash=rules.hash_of(token))
+    return replace(principal_of(item), session_hash=token_hash)
 
 
 def principal_of(item: SessionItem) -> Principal:

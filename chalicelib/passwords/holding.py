@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.access import service as access
 from chalicelib.access.grants import Grant
+from chalicelib.access.rules import hash_of
 from chalicelib.accounts.rules import Account
 from chalicelib.audit import service as audit
 from chalicelib.call import Actor, Call
@@ -77,7 +78,7 @@ def sign_in(call: Call, user_name: str, password: str, client: str | None) -> Op
 
 def _tries(user_name: str) -> Key:
     # By its hash: whatever was typed is the name of a row then, however long or odd.
-    return keys.limit("password", rules.hash_of(rules.folded(user_name)))
+    return keys.limit("password", hash_of(rules.folded(user_name)))
 
 
 def _proved(call: Call, user_name: str, password: str) -> UserNameItem:
@@ -173,7 +174,7 @@ def reset_password(call: Call, token: str, new: str) -> None:
     Raises Conflict for a link that is too old, was used, or was followed by another change; Invalid as
     ``change_password`` does.
     """
-    own = keys.password_reset(rules.hash_of(token))
+    own = keys.password_reset(hash_of(token))
 
     def attempt() -> None:
         link = store.get(PasswordResetItem, own)

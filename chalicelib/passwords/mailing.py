@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from babel import dates
 
+from chalicelib.access.rules import hash_of
 from chalicelib.accounts.rules import Account
 from chalicelib.call import Call
 from chalicelib.contacts.rules import ACTIVE, Contact
@@ -43,7 +44,7 @@ def prepare_temporary(outgoing: Outgoing, call: Call) -> Ready | Withheld:
 def prepare_reset(outgoing: Outgoing, call: Call) -> Ready | Withheld:
     """Decide whether a link to reset a password goes, and make it; whoever asked learns nothing of it."""
     user_name = str(outgoing.context["asked_for"])
-    own, sent = keys.user_name(user_name), keys.limit("password_mail", rules.hash_of(user_name))
+    own, sent = keys.user_name(user_name), keys.limit("password_mail", hash_of(user_name))
     found = store.batch([own, sent])
     item, limit = found.get(own), found.get(sent)
     if item is None:
@@ -71,7 +72,7 @@ def prepare_reset(outgoing: Outgoing, call: Call) -> Ready | Withheld:
         counting.instants = [keys.instant(instant) for instant in (*earlier, call.now)]
         counting.expires_at = int((call.now + rules.FAILURES_COUNT_FOR).timestamp())
         transaction.put(counting, new=limit is None)
-        key = keys.password_reset(rules.hash_of(token))
+        key = keys.password_reset(hash_of(token))
         transaction.create(
             PasswordResetItem(
                 key.pk,

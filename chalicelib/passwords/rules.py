@@ -1,6 +1,5 @@
 """User names, passwords and how often one may try, over plain values (A6)."""
 
-import hashlib
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -88,11 +87,6 @@ def state_of(
     if has_temporary and temporary_until is not None and now < temporary_until:
         return "temporary"
     return "lapsed"
-
-
-def hash_of(secret: str) -> str:
-    """Return the SHA-256 of a random secret, or of what only names something, in hex."""
-    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def counted(instants: Sequence[str], now: datetime) -> list[datetime]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 
+from chalicelib.access.rules import hash_of
 from chalicelib.call import Call
 from chalicelib.config import settings
 from chalicelib.entities import service as entities
@@ -95,7 +96,7 @@ def _composed(
     def write(transaction: store.Transaction) -> None:
         count(transaction)
         if is_open:
-            hashes = Proof(rules.hash_of(link), rules.code_hash(code, flow_hash, settings().signing_key), until)
+            hashes = Proof(hash_of(link), rules.code_hash(code, flow_hash, settings().signing_key), until)
             proof = {**asdict(hashes), "until": keys.instant(until)}
             flow.proofs = [*flow.proofs, proof][-rules.PROOFS_KEPT :]
             flow.bill_groups = [list(pair) for pair in admission.pairs]

@@ -72,11 +72,6 @@ class Flow:
     used_at: datetime | None = None
 
 
-def hash_of(secret: str) -> str:
-    """Return the SHA-256 of a secret of 256 bits, in hex; so random, it needs neither salt nor stretching."""
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
 def code_hash(code: str, flow_hash: str, key: str) -> str:
     """Return the hash of a code, bound to its flow. A code is short, so its hash needs the deployment's key."""
     return hmac.new(key.encode(), f"sign-in code:{flow_hash}:{code}".encode(), hashlib.sha256).hexdigest()

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import NoReturn
 
 from chalicelib import ids
-from chalicelib.access.rules import Principal
+from chalicelib.access.rules import Principal, hash_of
 from chalicelib.call import Call
 from chalicelib.config import settings
 from chalicelib.entities import service as entities
@@ -99,7 +99,7 @@ def _ask(
             retry_after=int((free_at - call.now).total_seconds()) + 1,
         )
     link = found.get(portal_key) if portal_key else None
-    flow_hash = rules.hash_of(secret)
+    flow_hash = hash_of(secret)
     key = keys.flow(flow_hash)
     ends_at = call.now + rules.FLOW_LIFETIME
     transaction = store.Transaction(call)
@@ -141,7 +141,7 @@ def by_link(call: Call, flows: Iterable[str], link: str, client: str | None = No
     ``flows`` are the secrets of the flows that a browser or client holds. Raises Conflict: ``opened_elsewhere``
     when none of them asked for this link, ``link_used``, ``sign_in_expired``.
     """
-    link_hash = rules.hash_of(link)
+    link_hash = hash_of(link)
 
     def choose(found: list[tuple[FlowItem, Flow]]) -> tuple[FlowItem, Flow]:
         judged = {rules.judge_link(flow, link_hash, call.now): (item, flow) for item, flow in found}
@@ -265,7 +265,7 @@ def _read(flows: Iterable[str]) -> list[tuple[FlowItem, Flow]]:
     secrets_held = [secret for secret in flows if rules.SECRET.fullmatch(secret)][: rules.FLOWS_HELD]
     if not secrets_held:
         return []
-    items: list[FlowItem] = list(store.batch([keys.flow(rules.hash_of(secret)) for secret in secrets_held]).values())
+    items: list[FlowItem] = list(store.batch([keys.flow(hash_of(secret)) for secret in secrets_held]).values())
     return [(item, store.load(Flow, item)) for item in items]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.access.rules import hash_of
 from chalicelib.call import Actor, Call
 from chalicelib.config import settings
 from chalicelib.errors import CounterfoilError
@@ -38,9 +39,9 @@ def table(engine_environment: dict[str, str]) -> Iterator[None]:
 def flow_of(number: int) -> str:
     """Make a flow with a link and a code, and return its secret."""
     secret = rules.FLOW_PREFIX + f"{number:043d}"
-    hashed = rules.hash_of(secret)
+    hashed = hash_of(secret)
     proof = {
-        "link": rules.hash_of(LINK),
+        "link": hash_of(LINK),
         "code": rules.code_hash("BCDFGHJK", hashed, settings().signing_key),
         "until": keys.instant(NOW + timedelta(minutes=10)),
     }
