@@ -24,6 +24,9 @@ class Settings:
     bulk_mail_queue_url: str
     imports_queue_url: str
     erasures_queue_url: str
+    documents_queue_url: str
+    deliveries_queue_url: str
+    coverage_queue_url: str
     mail_mode: str
     mail_redirect_to: str
     mail_allowlist: tuple[str, ...]
@@ -69,6 +72,9 @@ class Settings:
             bulk_mail_queue_url=required("BULK_MAIL_QUEUE_URL"),
             imports_queue_url=required("IMPORTS_QUEUE_URL"),
             erasures_queue_url=required("ERASURES_QUEUE_URL"),
+            documents_queue_url=required("DOCUMENTS_QUEUE_URL"),
+            deliveries_queue_url=required("DELIVERIES_QUEUE_URL"),
+            coverage_queue_url=required("COVERAGE_QUEUE_URL"),
             mail_mode=source.get("MAIL_MODE", "").strip() or "capture",
             mail_redirect_to=source.get("MAIL_REDIRECT_TO", "").strip(),
             mail_allowlist=tuple(part.lower() for part in listed("MAIL_ALLOWLIST")),

@@ -13,13 +13,16 @@ _RANDOM_BYTES = 10
 API_KEY = "key_"
 AUDIT_EVENT = "aud_"
 CONTACT = "con_"
+DELIVERY = "del_"
 DUTY = "dut_"
 EMAIL = "eml_"
 ERASURE = "era_"
 FLOW = "flo_"
 IMPORT = "imp_"
+PAYMENT = "pay_"
 RULE = "rul_"
 SESSION = "ses_"
+STATEMENT = "sta_"
 
 
 def new_id(prefix: str, now: datetime) -> str:

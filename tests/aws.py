@@ -22,7 +22,7 @@ from infra.local.template import Template
 REGION = "eu-central-1"
 TABLE = "counterfoil-test"
 BUCKET = "counterfoil-test"
-QUEUES = ("URGENT_MAIL", "BULK_MAIL", "IMPORTS", "ERASURES")
+QUEUES = ("URGENT_MAIL", "BULK_MAIL", "IMPORTS", "ERASURES", "DOCUMENTS", "DELIVERIES", "COVERAGE")
 _TABLE_PROPERTIES = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
 
 

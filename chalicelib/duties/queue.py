@@ -67,6 +67,9 @@ def url(kind: str) -> str:
         "bulk_mail": of.bulk_mail_queue_url,
         "import": of.imports_queue_url,
         "erase": of.erasures_queue_url,
+        "document": of.documents_queue_url,
+        "delivery": of.deliveries_queue_url,
+        "coverage": of.coverage_queue_url,
     }[kind]
 
 

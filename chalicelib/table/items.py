@@ -149,6 +149,13 @@ class EntityItem(Item, discriminator="entity"):
     contact_cell_required = BooleanAttribute(default=False)
     access_delay_hours = NumberAttribute(default=0)
     contact_mails: Any = JSONAttribute(default=dict)
+    logo: Any = JSONAttribute(null=True)
+    """Of the picture in the bucket: {"key", "sha256", "media_type", "width", "height"}."""
+    invoice_mail: Any = JSONAttribute(null=True)
+    """How far the entity's invoice mail has gone live (R9)."""
+    reminder_mail: Any = JSONAttribute(null=True)
+    live_from = DateAttribute(null=True)
+    invoice_addressing = UnicodeAttribute(default="together")
 
 
 class AccountItem(Item, discriminator="account"):
@@ -199,6 +206,143 @@ class BillGroupItem(Item, discriminator="bill_group"):
     upstream: Any = JSONAttribute(default=dict)
 
 
+class InvoiceItem(Item, discriminator="invoice"):
+    """The head of an invoice or credit note. Amounts are minor units of its currency."""
+
+    invoice_id = UnicodeAttribute()
+    kind = UnicodeAttribute()
+    number = UnicodeAttribute()
+    entity_id = UnicodeAttribute()
+    account_id = UnicodeAttribute()
+    bill_group_id = UnicodeAttribute()
+    currency = UnicodeAttribute()
+    issue_date = DateAttribute()
+    due_date = DateAttribute(null=True)
+    po_number = UnicodeAttribute(null=True)
+    net_total = NumberAttribute()
+    tax_total = NumberAttribute()
+    total = NumberAttribute()
+    paid = NumberAttribute(default=0)
+    credited = NumberAttribute(default=0)
+    status = UnicodeAttribute()
+    dispute: Any = JSONAttribute(null=True)
+    content_hash = UnicodeAttribute()
+    content_parts = NumberAttribute()
+    pdf_expected = UnicodeAttribute(default="made")
+    """``made`` here, or ``supplied`` by the billing system."""
+    pdf: Any = JSONAttribute(null=True)
+    delivery_wanted = BooleanAttribute(default=False)
+    recorded_at = InstantAttribute()
+    settled_on = DateAttribute(null=True)
+
+
+class InvoiceContentItem(Item, discriminator="invoice_content"):
+    """A part of what an invoice says, compressed; it never changes."""
+
+    content = BinaryAttribute(legacy_encoding=False)
+
+
+class InvoicePointerItem(Item, discriminator="invoice_pointer"):
+    """Leads to an invoice: from its number, its PO number, as an open one, or as a disputed one."""
+
+    invoice_id = UnicodeAttribute()
+    bill_group_id = UnicodeAttribute(null=True)
+
+
+class SettlementItem(Item, discriminator="settlement"):
+    """What a payment or a credit note has settled of an invoice, in minor units."""
+
+    invoice_id = UnicodeAttribute()
+    source_kind = UnicodeAttribute()
+    source_id = UnicodeAttribute()
+    amount = NumberAttribute()
+    settled_on = DateAttribute()
+
+
+class AccountBalanceItem(Item, discriminator="account_balance"):
+    """What an account owes an issuing entity in a currency, and what it has paid and not yet allocated."""
+
+    account_id = UnicodeAttribute()
+    entity_id = UnicodeAttribute()
+    currency = UnicodeAttribute()
+    open_invoices = NumberAttribute(default=0)
+    open_balance = NumberAttribute(default=0)
+    unallocated = NumberAttribute(default=0)
+    """Of payments and credit notes."""
+
+
+class BillGroupBalanceItem(Item, discriminator="bill_group_balance"):
+    """What is owed for a bill group, by currency."""
+
+    bill_group_id = UnicodeAttribute()
+    open_invoices = NumberAttribute(default=0)
+    open_balances: Any = JSONAttribute(default=dict)
+
+
+class PaymentItem(Item, discriminator="payment"):
+    """A payment, and how it is spread over invoices. Amounts are minor units."""
+
+    payment_id = UnicodeAttribute()
+    account_id = UnicodeAttribute()
+    entity_id = UnicodeAttribute()
+    currency = UnicodeAttribute()
+    amount = NumberAttribute()
+    received_on = DateAttribute()
+    method = UnicodeAttribute(null=True)
+    reference = UnicodeAttribute(null=True)
+    note = UnicodeAttribute(null=True)
+    status = UnicodeAttribute()
+    allocations: Any = JSONAttribute(default=dict)
+    """Invoice id: amount."""
+    content_hash = UnicodeAttribute()
+    reversal: Any = JSONAttribute(null=True)
+    recorded_at = InstantAttribute()
+
+
+class DeliveryItem(Item, discriminator="delivery"):
+    """One invoice mailed to the invoicing contacts, or planned to be. Where its mails stand is read from them."""
+
+    delivery_id = UnicodeAttribute()
+    invoice_id = UnicodeAttribute()
+    reason = UnicodeAttribute()
+    """``issued``, or ``sent_again``."""
+    outcome = UnicodeAttribute()
+    """``mailed``, ``waiting`` in a bundle, ``shadow``, or why nobody was mailed."""
+    at = InstantAttribute()
+    requested_by: Any = JSONAttribute(null=True)
+    recipients: Any = JSONAttribute(default=list)
+    """Of each: {"email", "contact_id", "email_id", "cc"}."""
+
+
+class BundleItem(Item, discriminator="bundle"):
+    """Invoices that wait to go to a contact in one mail."""
+
+    account_id = UnicodeAttribute()
+    entity_id = UnicodeAttribute()
+    contact_id = UnicodeAttribute()
+    invoices: Any = JSONAttribute(default=list)
+    """Pairs of invoice id and delivery id."""
+    due = InstantAttribute()
+
+
+class StatementItem(Item, discriminator="statement"):
+    """A statement of account that was asked for: its figures, its PDF, and whom it was mailed to."""
+
+    statement_id = UnicodeAttribute()
+    account_id = UnicodeAttribute()
+    entity_id = UnicodeAttribute()
+    currency = UnicodeAttribute()
+    as_of = DateAttribute()
+    content = BinaryAttribute(legacy_encoding=False)
+    pdf: Any = JSONAttribute(null=True)
+    send_to: Any = JSONAttribute(default=list)
+    email_ids: Any = JSONAttribute(default=list)
+    bill_group_ids: Any = JSONAttribute(null=True)
+    """Those that a portal user may see; null for all of the account."""
+    requested_by: Any = JSONAttribute()
+    created_at = InstantAttribute()
+
+
 class SubscriptionItem(Item, discriminator="subscription"):
     """A subscription of a bill group."""
 
@@ -240,6 +384,9 @@ class ContactItem(Item, discriminator="contact"):
     former_roles: Any = JSONAttribute(default=list)
     access: Any = JSONAttribute(default=dict)
     """What the row of its address holds too, by which a sign-in finds it."""
+    preferences: Any = JSONAttribute(default=dict)
+    """Category: on or off, for those that were chosen (C7)."""
+    delivery_style: Any = JSONAttribute(default=dict)
     created_at = InstantAttribute()
     updated_at = InstantAttribute()
     deleted_at = InstantAttribute(null=True)
@@ -478,6 +625,15 @@ class SuppressionItem(Item, discriminator="suppression"):
     email = UnicodeAttribute()
     reason = UnicodeAttribute()
     since = InstantAttribute()
+    email_id = UnicodeAttribute(null=True)
+    """The mail whose bounce or complaint it was."""
+    detail = UnicodeAttribute(null=True)
+
+
+class MailHealthItem(Item, discriminator="mail_health"):
+    """One shard of how many mails of a day were sent, delivered, bounced and complained of."""
+
+    counts: Any = JSONAttribute(default=dict)
 
 
 class ApiKeyItem(Item, discriminator="api_key"):

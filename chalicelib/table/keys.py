@@ -16,6 +16,19 @@ external id (C1)       ACCOUNT#<account>                EXTERNAL#<external id>
 erasure (C4)           ERASURE#<erasure>                ERASURE
 bill group             BILLGROUP#<bill group>           BILLGROUP               ACCOUNT#<account>#BILLGROUPS / <id>
 subscription           BILLGROUP#<bill group>           SUBSCRIPTION#<id>
+invoice, credit note   INVOICE#<invoice>                INVOICE                 BILLGROUP#<id>#INVOICES / <day>#<id>
+content of an invoice  INVOICE#<invoice>                CONTENT#<part>
+settlement of it       INVOICE#<invoice>                SETTLEMENT#<payment or credit note>
+delivery of it         INVOICE#<invoice>                DELIVERY#<delivery>
+invoice number (I1)    NUMBER#<entity>#<folded number>  NUMBER
+invoice of a PO        PO#<folded PO number>            <invoice>
+disputed invoice       DISPUTED#<entity>                <invoice>
+open invoice           ACCOUNT#<account>                OPEN#<entity>#<currency>#<due date>#<invoice>
+balance of an account  ACCOUNT#<account>                BALANCE#<entity>#<currency>
+balance of bill group  BILLGROUP#<bill group>           BALANCE
+payment                ACCOUNT#<account>                PAYMENT#<payment>
+invoices held back     ACCOUNT#<account>                BUNDLE#<entity>#<contact>
+statement              STATEMENT#<statement>            STATEMENT
 audit event            <owner: ACCOUNT#…, ENTITY#…>     AUDIT#<audit event>     CHANGES#<UTC day> / <audit event>
 email (outbox)         EMAIL#<email>                    EMAIL                   ACCOUNT#<account>#EMAILS / <email>
 content of an email    EMAIL#<email>                    CONTENT
@@ -33,23 +46,37 @@ link to reset it       PASSWORDRESET#<hash of the link> PASSWORDRESET
 staff member           STAFF#<email>                    STAFF                   STAFF / <email>
 staff who are admins   STAFFADMINS                      STAFFADMINS
 limit                  LIMIT#<kind>#<whom>              LIMIT
-suppressed address     SUPPRESSED#<email>               SUPPRESSED
+suppressed address     SUPPRESSED#<email>               SUPPRESSED              SUPPRESSIONS / <email>
+mail health of a day   MAILHEALTH#<entity>              <day>#<shard>
 API key                APIKEY#<key id>                  APIKEY                  APIKEYS / <name>#<key id>
 names of API keys      APIKEYNAME#<name>                APIKEYNAME
 import                 IMPORT#<import>                  IMPORT                  IMPORTS / <import>
 =====================  ===============================  ======================  =====================================
 
+An invoice stands in GSI2 as well: INVOICES#<entity>#<open|settled|void> / <due or issue date>#<invoice>.
+
 Access patterns: a thing by its id (GetItem, BatchGetItem); an account's contacts, its audit events, a bill
 group's subscriptions (Query of a partition by prefix); entities, accounts, an account's bill groups and
 emails, contacts by email, changes by day, API keys, imports (Query of GSI1, then BatchGetItem); accounts by
-word prefix (Query of a WORD# partition); duties that are due (Query of a WORK# partition up to an instant).
+word prefix (Query of a WORD# partition); duties that are due (Query of a WORK# partition up to an instant);
+a bill group's invoices by day (Query of GSI1); the invoices of an entity by standing and date (Query of GSI2); an
+account's open invoices, balances and payments (Query of its partition by prefix); an invoice by its number, invoices
+by PO number, disputed ones (GetItem, Query of their pointers); mail health (Query of a MAILHEALTH# partition).
 """
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 WORD_PARTITION_LETTERS = 2
-DUTY_SHARDS = {"urgent_mail": 2, "bulk_mail": 4, "import": 1, "erase": 1}
+DUTY_SHARDS = {
+    "urgent_mail": 2,
+    "bulk_mail": 4,
+    "import": 1,
+    "erase": 1,
+    "document": 2,
+    "delivery": 2,
+    "coverage": 1,
+}
 
 
 @dataclass(frozen=True, order=True)
@@ -135,6 +162,85 @@ def bill_group_listed(account_id: str, bill_group_id: str) -> Key:
 def subscription(bill_group_id: str, subscription_id: str) -> Key:
     """Return the key of a subscription."""
     return Key(f"BILLGROUP#{bill_group_id}", f"SUBSCRIPTION#{subscription_id}")
+
+
+def invoice(invoice_id: str) -> Key:
+    """Return the key of an invoice or credit note."""
+    return Key(f"INVOICE#{invoice_id}", "INVOICE")
+
+
+def invoice_listed(bill_group_id: str, issue_date: date, invoice_id: str) -> Key:
+    """Return the index key under which a bill group's invoices are listed, by the day of issue."""
+    return Key(f"BILLGROUP#{bill_group_id}#INVOICES", f"{issue_date.isoformat()}#{invoice_id}")
+
+
+def invoice_standing(entity_id: str, standing: str, day: date, invoice_id: str) -> Key:
+    """Return the key in the second index under which an entity's invoices are listed by standing.
+
+    ``standing`` is ``open``, ``settled`` or ``void``; ``day`` the due date, or the day of issue where none is due.
+    """
+    return Key(f"INVOICES#{entity_id}#{standing}", f"{day.isoformat()}#{invoice_id}")
+
+
+def invoice_content(invoice_id: str, part: int) -> Key:
+    """Return the key of one part of an invoice's content."""
+    return Key(f"INVOICE#{invoice_id}", f"CONTENT#{part}")
+
+
+def settlement(invoice_id: str, source_id: str) -> Key:
+    """Return the key of what a payment or a credit note has settled of an invoice."""
+    return Key(f"INVOICE#{invoice_id}", f"SETTLEMENT#{source_id}")
+
+
+def delivery(invoice_id: str, delivery_id: str) -> Key:
+    """Return the key of a delivery of an invoice."""
+    return Key(f"INVOICE#{invoice_id}", f"DELIVERY#{delivery_id}")
+
+
+def invoice_number(entity_id: str, folded: str) -> Key:
+    """Return the key whose existence says that an entity has used an invoice number (I1)."""
+    return Key(f"NUMBER#{entity_id}#{folded}", "NUMBER")
+
+
+def invoice_by_po(folded: str, invoice_id: str) -> Key:
+    """Return the key by which an invoice is found by its PO number."""
+    return Key(f"PO#{folded}", invoice_id)
+
+
+def disputed_invoice(entity_id: str, invoice_id: str) -> Key:
+    """Return the key by which an entity's disputed invoices are found."""
+    return Key(f"DISPUTED#{entity_id}", invoice_id)
+
+
+def open_invoice(account_id: str, entity_id: str, currency: str, due: date | None, invoice_id: str) -> Key:
+    """Return the key of the row that exists while an invoice is open or part paid; without a due date it is last."""
+    day = due.isoformat() if due else "9999-12-31"
+    return Key(f"ACCOUNT#{account_id}", f"OPEN#{entity_id}#{currency}#{day}#{invoice_id}")
+
+
+def account_balance(account_id: str, entity_id: str, currency: str) -> Key:
+    """Return the key of what an account owes an issuing entity in a currency."""
+    return Key(f"ACCOUNT#{account_id}", f"BALANCE#{entity_id}#{currency}")
+
+
+def bill_group_balance(bill_group_id: str) -> Key:
+    """Return the key of what is owed for a bill group (A3)."""
+    return Key(f"BILLGROUP#{bill_group_id}", "BALANCE")
+
+
+def payment(account_id: str, payment_id: str) -> Key:
+    """Return the key of a payment."""
+    return Key(f"ACCOUNT#{account_id}", f"PAYMENT#{payment_id}")
+
+
+def bundle(account_id: str, entity_id: str, contact_id: str) -> Key:
+    """Return the key of the invoices that wait to go to a contact in one mail (C7)."""
+    return Key(f"ACCOUNT#{account_id}", f"BUNDLE#{entity_id}#{contact_id}")
+
+
+def statement(statement_id: str) -> Key:
+    """Return the key of a statement of account that was asked for."""
+    return Key(f"STATEMENT#{statement_id}", "STATEMENT")
 
 
 def account_audit_event(account_id: str, audit_event_id: str) -> Key:
@@ -266,6 +372,16 @@ def limit(kind: str, whom: str) -> Key:
 def suppression(email: str) -> Key:
     """Return the key whose existence says that an address gets no mail (I6)."""
     return Key(f"SUPPRESSED#{email}", "SUPPRESSED")
+
+
+def suppression_listed(email: str) -> Key:
+    """Return the index key under which suppressed addresses are listed."""
+    return Key("SUPPRESSIONS", email)
+
+
+def mail_health(entity_id: str, day: date, shard: int) -> Key:
+    """Return the key of one shard of the counts of an entity's mails of a UTC day."""
+    return Key(f"MAILHEALTH#{entity_id}", f"{day.isoformat()}#{shard}")
 
 
 def api_key(key_id: str) -> Key:

@@ -10,6 +10,9 @@ NEEDED = {
     "BULK_MAIL_QUEUE_URL": "https://sqs/bulk",
     "IMPORTS_QUEUE_URL": "https://sqs/imports",
     "ERASURES_QUEUE_URL": "https://sqs/erasures",
+    "DOCUMENTS_QUEUE_URL": "https://sqs/documents",
+    "DELIVERIES_QUEUE_URL": "https://sqs/deliveries",
+    "COVERAGE_QUEUE_URL": "https://sqs/coverage",
     "PUBLIC_URL": "https://api.example.com/",
     "SIGNING_KEY": "0123456789abcdef0123456789abcdef",
 }

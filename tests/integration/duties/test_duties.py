@@ -201,6 +201,9 @@ def test_the_queues_are_those_of_the_settings(aws: None) -> None:
         of.bulk_mail_queue_url,
         of.imports_queue_url,
         of.erasures_queue_url,
+        of.documents_queue_url,
+        of.deliveries_queue_url,
+        of.coverage_queue_url,
     ]
 
 

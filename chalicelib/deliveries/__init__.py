@@ -1,0 +1,1 @@
+"""Deliveries: invoices mailed to the invoicing contacts."""

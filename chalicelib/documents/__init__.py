@@ -1,0 +1,1 @@
+"""PDF documents: how they are set, and where they are kept."""

@@ -1,0 +1,1 @@
+"""Invoices and credit notes: issued once, and what is open of them."""

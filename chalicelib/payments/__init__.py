@@ -1,0 +1,1 @@
+"""Payments, and what they and credit notes settle of invoices."""
