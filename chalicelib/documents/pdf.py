@@ -1,0 +1,92 @@
+"""Setting a document: a template of typst and its data become a PDF that people, readers and archives can use.
+
+The PDF is tagged (PDF/UA-1) and fit for archives (PDF/A-3a). The same input gives the same bytes. All text is data
+and never markup: whatever it holds, it is printed and not interpreted.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+import typst
+from babel import Locale
+
+from chalicelib.documents import fonts
+from chalicelib.mail import languages
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file embedded in a PDF, and how it relates to what the pages say."""
+
+    name: str
+    media_type: str
+    content: bytes
+    relationship: Literal["source", "data", "alternative", "supplement"]
+    description: str
+
+
+def render(
+    template: str,
+    data: Mapping[str, Any],
+    *,
+    language: str,
+    at: datetime,
+    attachments: Sequence[Attachment] = (),
+    images: Mapping[str, bytes] | None = None,
+) -> bytes:
+    """Return ``template`` as PDF for readers of ``language`` (BCP 47).
+
+    ``data`` is what the template asks for, of plain JSON values, among them ``title``. ``images`` are PNG, JPEG or SVG
+    files by the name that the template knows them by. ``at`` is what the PDF tells as the time of its making.
+    Raises typst.TypstError when the template and its data do not fit.
+    """
+    reader = languages.formats(language)
+    pictures = dict(images or {})
+    told = {
+        "data": data,
+        "language": reader.language,
+        "region": reader.territory,
+        "direction": reader.text_direction,
+        "fonts": fonts.families(_tag(reader)),
+        "images": sorted(pictures),
+        "attachments": [
+            {
+                "path": f"/attachments/{number}",
+                "name": one.name,
+                "media_type": one.media_type,
+                "relationship": one.relationship,
+                "description": one.description,
+            }
+            for number, one in enumerate(attachments)
+        ],
+    }
+    # What typst may read is this folder and nothing else.
+    with TemporaryDirectory(prefix="document-") as folder:
+        root = Path(folder)
+        for source in TEMPLATES.glob("*.typ"):
+            (root / source.name).write_bytes(source.read_bytes())
+        (root / "told.json").write_text(json.dumps(told), encoding="utf-8")
+        _write(root / "images", pictures)
+        _write(root / "attachments", {str(number): one.content for number, one in enumerate(attachments)})
+        # A compiler can work for one thread at a time, and is cheap: each document has its own.
+        compiler = typst.Compiler(str(root / f"{template}.typ"), root=folder, font_paths=fonts.collection())
+        made = compiler.compile(format="pdf", pdf_standards=["a-3a", "ua-1"], timestamp=int(at.timestamp()))
+    assert isinstance(made, bytes)
+    return made
+
+
+def _tag(reader: Locale) -> str:
+    return "-".join(part for part in (reader.language, reader.script or reader.territory) if part)
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
