@@ -145,6 +145,7 @@ def needed_rows(email: str, pairs: Pairs) -> list[Key]:
     for bill_group_id, account_id in pairs:
         wanted += [
             keys.bill_group(bill_group_id),
+            keys.bill_group_balance(bill_group_id),
             keys.access(bill_group_id, domain),
             keys.account(account_id),
             keys.contact_address(account_id, email),
@@ -165,6 +166,7 @@ def decide(
     account = found.get(keys.account(account_id))
     access = found.get(keys.access(bill_group_id, grants.domain_of(email)))
     contact = found.get(keys.contact_address(account_id, email))
+    balance = found.get(keys.bill_group_balance(bill_group_id))
     if group is None or account is None:
         return Refusal("unknown")
     sources = grants.sources_of(
@@ -180,8 +182,7 @@ def decide(
         sources,
         denied=access is not None and not access.denied.keys().isdisjoint((email, erased(email))),
         contract=Contract(group.contract_start, group.contract_end),
-        # Nobody owes anything before there are invoices.
-        balance_open=False,
+        balance_open=balance is not None and balance.open_invoices > 0,
         now=now,
         signed_in_at=signed_in_at,
         today=now.astimezone(ZoneInfo(account.time_zone or "UTC")).date(),

@@ -103,6 +103,10 @@ class SummaryView(View):
     po_number: str | None = Field(description="Null also without the permission profile.")
     next_billing_date: date | None = Field(description="Null also without the permission profile.")
     contact_role_holders: dict[str, int] = Field(description="Empty without the permission contacts.")
+    open_balances: dict[str, int] | None = Field(
+        description="What is owed, in minor units by currency. Null without the permission invoices."
+    )
+    open_invoices: int | None = Field(description="How many invoices are open. Null without the permission invoices.")
 
 
 def _listed(group: BillGroup) -> dict[str, Any]:
@@ -157,6 +161,7 @@ def get_summary(request: Request[None, None]) -> Reply:
     grant = caller.grants.get(group.bill_group_id)
     profile = not caller.is_portal or caller.has("profile", group.bill_group_id)
     contacts = not caller.is_portal or caller.has("contacts", group.bill_group_id)
+    invoices = not caller.is_portal or caller.has("invoices", group.bill_group_id)
     return Reply(
         SummaryView(
             bill_group_id=group.bill_group_id,
@@ -171,6 +176,8 @@ def get_summary(request: Request[None, None]) -> Reply:
             po_number=group.po_number if profile else None,
             next_billing_date=group.next_billing_date if profile else None,
             contact_role_holders=found.holders if contacts else {},
+            open_balances=dict(found.open_balances) if invoices else None,
+            open_invoices=found.open_invoices if invoices else None,
         )
     )
 

@@ -1,4 +1,4 @@
-"""What the portal shows of a bill group first: the facts of its billing, and whether somebody gets its mails (C2)."""
+"""What the portal shows of a bill group first: the facts of its billing, what is owed, and who gets its mails (C2)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Summary:
     """A bill group with its account and its issuing entity.
 
     ``holders`` counts those who hold each contact role of the account, ``recipients`` those of them who get this bill
-    group's mails (C8).
+    group's mails (C8). ``open_balances`` is what is owed for it, in minor units by currency.
     """
 
     bill_group: BillGroup
@@ -24,6 +24,8 @@ class Summary:
     entity: Entity
     holders: Mapping[str, int]
     recipients: Mapping[str, int]
+    open_balances: Mapping[str, int]
+    open_invoices: int
 
 
 def summarise(bill_group_id: str) -> Summary:
@@ -32,9 +34,14 @@ def summarise(bill_group_id: str) -> Summary:
     if item is None:
         raise NotFound
     group = store.load(BillGroup, item)
-    wanted = (keys.account(group.account_id), keys.entity(group.entity_id), keys.contact_roles(group.account_id))
+    wanted = (
+        keys.account(group.account_id),
+        keys.entity(group.entity_id),
+        keys.contact_roles(group.account_id),
+        keys.bill_group_balance(bill_group_id),
+    )
     found = store.batch(wanted)
-    account, entity, roles = (found.get(key) for key in wanted)
+    account, entity, roles, balance = (found.get(key) for key in wanted)
     if account is None or entity is None:
         raise NotFound
     holders = {
@@ -47,4 +54,6 @@ def summarise(bill_group_id: str) -> Summary:
         entity=store.load(Entity, entity),
         holders={role: len(ids) for role, ids in holders.items()},
         recipients={role: len(recipients(narrowed[role], ids)) for role, ids in holders.items()},
+        open_balances={code: owed for code, owed in sorted(balance.open_balances.items()) if owed} if balance else {},
+        open_invoices=int(balance.open_invoices) if balance else 0,
     )

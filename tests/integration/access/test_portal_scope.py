@@ -6,7 +6,8 @@ import pytest
 
 from chalicelib.mail import outbox
 from chalicelib.mail.outbox import Mail
-from chalicelib.table import store
+from chalicelib.table import keys, store
+from chalicelib.table.items import BillGroupBalanceItem
 from tests.integration import people
 from tests.integration.service import Service, code
 
@@ -133,3 +134,32 @@ def test_after_the_contract_nobody_enters(service: Service, account: str) -> Non
     service.bill_group("b1", account, contract_end="2026-01-30")
     assert service.ask("GET", "/bill-groups/b1/summary", token=token).status == 404
     assert service.ask("GET", "/bill-groups/b2/summary", token=token).status == 200
+
+
+def owe(bill_group_id: str, **open_balances: int) -> None:
+    """Write what is owed for a bill group as it is stored."""
+    key = keys.bill_group_balance(bill_group_id)
+    row = BillGroupBalanceItem(key.pk, key.sk, bill_group_id=bill_group_id)
+    row.open_invoices, row.open_balances = len([owed for owed in open_balances.values() if owed]), open_balances
+    row.save()
+
+
+def test_after_the_contract_it_stays_open_for_reading_while_a_balance_is(service: Service, account: str) -> None:
+    token = portal(service, "profile", "invoices")
+    owe("b1", EUR=100, JPY=0)
+    service.bill_group("b1", account, contract_end="2026-01-30")
+    seen = service.ask("GET", "/bill-groups/b1/summary", token=token).json
+    assert (seen["read_only"], seen["open_balances"], seen["open_invoices"]) == (True, {"EUR": 100}, 1)
+    refused = service.ask("PATCH", "/bill-groups/b1", {"po_number": "9"}, token, if_match="2")
+    assert code(refused) == (403, "forbidden")
+    assert service.ask("PATCH", "/bill-groups/b2", {"po_number": "9"}, token, if_match="1").status == 200
+    owe("b1", EUR=0)
+    assert service.ask("GET", "/bill-groups/b1/summary", token=token).status == 404
+
+
+def test_what_is_owed_is_told_to_those_who_may_see_invoices(service: Service, account: str) -> None:
+    owe("b1", EUR=100)
+    told = service.ask("GET", "/bill-groups/b1/summary", token=portal(service, "profile")).json
+    assert (told["open_balances"], told["open_invoices"]) == (None, None)
+    told = service.ask("GET", "/bill-groups/b2/summary", token=portal(service, "invoices")).json
+    assert (told["open_balances"], told["open_invoices"]) == ({}, 0)
