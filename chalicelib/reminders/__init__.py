@@ -1,0 +1,1 @@
+"""Payment reminders: the right person, the right morning, once."""
