@@ -16,11 +16,32 @@ MAILBOX = "mailbox"
 ACTIVE = "active"
 INACTIVE = "inactive"
 
+INVOICES, REMINDERS = "invoices", "reminders"
+CATEGORIES = (INVOICES, REMINDERS, "general", "support", "product")
+"""Of the mails that a contact chooses to get (C7)."""
+CATEGORY_OF_ROLE = {INVOICING: INVOICES, ACCOUNTS_PAYABLE: REMINDERS}
+"""What whoever holds the role gets without choosing."""
+
+TOGETHER, ONE_PER_MAIL = "together", "one_per_mail"
+SMALLEST_SIZE_LIMIT_KIB = 100
+LARGEST_SIZE_LIMIT_KIB = 25 * 1024
+
 PERSONAL_FIELDS = frozenset(
     {"first_name", "last_name", "display_name", "email", "cell", "company", "address", "job_title", "locale"}
 )
 SHARED_FIELDS = frozenset({"first_name", "last_name", "display_name", "email", "cell", "locale"})
 """What is one across the accounts that have a contact with the same email (C6)."""
+
+
+@dataclass(frozen=True)
+class DeliveryStyle:
+    """How a contact wants its invoices (C7): one per mail, or those of a while TOGETHER in one."""
+
+    grouping: str = ONE_PER_MAIL
+    pdf_only: bool = False
+    """Whether nothing but PDFs may be attached, as mailboxes that are read by a machine ask for."""
+    size_limit_kib: int | None = None
+    """The most that all attachments of a mail may come to, in KiB; None: what mail takes at all."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +72,9 @@ class Contact:
     """What an inactive contact held when it was deleted."""
     access: dict[str, Any] = field(default_factory=dict)
     """Bill group id: {"permissions": […], "starts_at": ISO 8601 instant, UTC}: its own access (A9)."""
+    preferences: dict[str, bool] = field(default_factory=dict)
+    """Category: on or off, for those that were chosen; what a role brings is not kept here (``wants``)."""
+    delivery_style: DeliveryStyle = DeliveryStyle()
     deleted_at: datetime | None = None
     upstream: dict[str, Any] = field(default_factory=dict)
     version: int = 1
@@ -116,6 +140,12 @@ def fitting(roles: Roles, contact_id: str, wished: tuple[str, ...]) -> frozenset
     return frozenset(
         role for role in wished if role in ROLES and len(roles.holders(role) - {contact_id}) < MOST_HOLDERS
     )
+
+
+def wants(contact: Contact, roles: frozenset[str], category: str) -> bool:
+    """Tell whether a contact that holds ``roles`` gets the mails of a category: by its role, or because it chose to."""
+    by_role = any(CATEGORY_OF_ROLE[role] == category for role in roles)
+    return by_role or contact.preferences.get(category, False)
 
 
 def check_contact(contact: Contact, *, cell_required: bool) -> None:

@@ -1,5 +1,9 @@
 """Issuing entities over HTTP."""
 
+from datetime import date
+
+from pydantic import Field
+
 from chalicelib.api import Listing, Reply, Request, Routes, View
 from chalicelib.api.views import AddressView
 from chalicelib.entities import service
@@ -27,6 +31,13 @@ class BankDetailsView(View):
     routing_number: str | None
 
 
+class RolloutView(View):
+    """How far one sort of mail has gone live: `off`, `shadow`, `pilot` (to the named accounts) or `live`."""
+
+    mode: str
+    pilot_account_ids: list[str]
+
+
 class EntityView(View):
     """An issuing entity: a legal entity or brand of the vendor."""
 
@@ -48,6 +59,10 @@ class EntityView(View):
     contact_cell_required: bool
     access_delay_hours: int
     contact_mails: dict[str, bool]
+    invoice_mail: RolloutView
+    reminder_mail: RolloutView
+    live_from: date | None = Field(description="Invoices dated before this day are never mailed.")
+    invoice_addressing: str = Field(description="`together`, or `each` contact in a mail of their own.")
     version: int
 
 

@@ -1,11 +1,15 @@
 """What callers send of issuing entities."""
 
+from typing import Literal
+
 from pydantic import Field
 
+from chalicelib.entities.rules import MOST_PILOT_ACCOUNTS
 from chalicelib.fields import (
     AddressBody,
     Bic,
     Body,
+    CalendarDate,
     Colour,
     Email,
     Iban,
@@ -14,6 +18,7 @@ from chalicelib.fields import (
     LocaleTag,
     ShortText,
     TimeZone,
+    VendorId,
 )
 
 
@@ -43,6 +48,21 @@ class ContactMailsBody(Body):
     contact_removed: bool = True
 
 
+class RolloutBody(Body):
+    """How far one sort of mail has gone live."""
+
+    mode: Literal["off", "shadow", "pilot", "live"] = Field(
+        description="`off`: nothing happens. `shadow`: what would be mailed is planned and can be read, nothing is "
+        "sent. `pilot`: mails go to the named accounts, the rest is as in `shadow`. `live`: mails go to all."
+    )
+    pilot_account_ids: list[VendorId] = Field(
+        default=[],
+        max_length=MOST_PILOT_ACCOUNTS,
+        description="To whom mails go in a pilot.",
+        examples=[["customer-1"]],
+    )
+
+
 class EntityBody(Body):
     """An issuing entity. Absent means unchanged, null clears."""
 
@@ -65,3 +85,14 @@ class EntityBody(Body):
         default=None, ge=0, le=168, description="How many hours after it was given access to a portal begins."
     )
     contact_mails: ContactMailsBody | None = None
+    invoice_mail: RolloutBody | None = Field(default=None, description="Of invoices and statements. Off at first.")
+    reminder_mail: RolloutBody | None = Field(default=None, description="Of reminders. Off at first.")
+    live_from: CalendarDate | None = Field(
+        default=None,
+        description="Invoices dated before this day are never mailed. Needed before any mail is `pilot` or `live`.",
+    )
+    invoice_addressing: Literal["together", "each"] | None = Field(
+        default=None,
+        description="Whether an invoice goes to all its contacts together, in one mail, which is so at first, or to "
+        "each in a mail of their own.",
+    )

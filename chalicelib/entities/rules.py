@@ -1,10 +1,18 @@
 """Issuing entities: what they are."""
 
 from dataclasses import dataclass, field
+from datetime import date
 
 from chalicelib.accounts.rules import Address
+from chalicelib.errors import FieldError, Invalid
 
 CONTACT_MAILS = ("contact_added", "role_changed", "contact_removed")
+
+OFF, SHADOW, PILOT, LIVE = "off", "shadow", "pilot", "live"
+ROLLOUT_MODES = (OFF, SHADOW, PILOT, LIVE)
+MOST_PILOT_ACCOUNTS = 200
+
+TOGETHER, EACH = "together", "each"
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,24 @@ class BankDetails:
     bic: str | None = None
     account_number: str | None = None
     routing_number: str | None = None
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """How far one sort of an issuing entity's mail has gone live (R9)."""
+
+    mode: str = OFF
+    pilot_account_ids: tuple[str, ...] = ()
+    """To whom it goes while it is ``pilot``."""
+
+    def for_account(self, account_id: str) -> str:
+        """Return what becomes of the mail to an account: it is sent (LIVE), planned but not sent (SHADOW), or OFF.
+
+        During a pilot, what the other accounts would get is planned, so that it can be looked at beforehand.
+        """
+        if self.mode == PILOT:
+            return LIVE if account_id in self.pilot_account_ids else SHADOW
+        return self.mode
 
 
 @dataclass(frozen=True)
@@ -51,4 +77,35 @@ class Entity:
     """How long after it was given access begins to count (A7)."""
     contact_mails: dict[str, bool] = field(default_factory=dict)
     """Which of CONTACT_MAILS are sent; one that is not named is."""
+    invoice_mail: Rollout = Rollout()
+    reminder_mail: Rollout = Rollout()
+    live_from: date | None = None
+    """Invoices dated before this day are never delivered, and reminded only when staff release them (R9)."""
+    invoice_addressing: str = TOGETHER
+    """Whether an invoice goes to its contacts TOGETHER, in one mail, or to EACH in one of their own (I3)."""
     version: int = 1
+
+
+def check_entity(entity: Entity) -> None:
+    """Raise Invalid where going live would mail more than was meant (R9).
+
+    A pilot names its accounts, and nothing goes live before it is said from which invoices on, so that an import of
+    history can neither be delivered nor reminded.
+    """
+    faults = []
+    for name, rollout in (("invoice_mail", entity.invoice_mail), ("reminder_mail", entity.reminder_mail)):
+        if rollout.mode == PILOT and not rollout.pilot_account_ids:
+            faults.append(
+                FieldError(f"{name}.pilot_account_ids", "required", "A pilot is of named accounts. Send their ids.")
+            )
+    sending = PILOT, LIVE
+    if entity.live_from is None and (entity.invoice_mail.mode in sending or entity.reminder_mail.mode in sending):
+        faults.append(
+            FieldError(
+                "live_from",
+                "required",
+                "Send the day from which invoices are mailed; those dated before it never are.",
+            )
+        )
+    if faults:
+        raise Invalid("invalid_body", "The mail of this entity cannot go live like this.", fields=tuple(faults))

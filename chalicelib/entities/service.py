@@ -8,7 +8,7 @@ from chalicelib.accounts.rules import merge
 from chalicelib.audit import rules as audit_rules
 from chalicelib.audit import service as audit
 from chalicelib.call import Call
-from chalicelib.entities.rules import Entity
+from chalicelib.entities.rules import Entity, check_entity
 from chalicelib.errors import NotFound, StaleVersion
 from chalicelib.shapes import build, plain_fields
 from chalicelib.table import keys, store
@@ -32,7 +32,8 @@ class Written:
 def put_entity(call: Call, entity_id: str, given: dict[str, Any], expected_version: int | None = None) -> Written:
     """Create an issuing entity or change the fields that are given.
 
-    Raises Invalid when a field that is needed is missing, StaleVersion when ``expected_version`` is not the newest.
+    Raises Invalid when a field that is needed is missing or mail would go live unsafely (R9), StaleVersion when
+    ``expected_version`` is not the newest.
     """
 
     def attempt() -> Written:
@@ -42,6 +43,7 @@ def put_entity(call: Call, entity_id: str, given: dict[str, Any], expected_versi
             raise StaleVersion(before.version if before else 0)
         values = merge(plain_fields(before) if before else None, {}, given, from_billing=False).values
         after = build(Entity, {**values, "entity_id": entity_id})
+        check_entity(after)
         if after == before:
             return Written(after, created=False, changed=False)
         transaction = store.Transaction(call)

@@ -400,6 +400,8 @@ class ContactRolesItem(Item, discriminator="contact_roles"):
     invoicing = UnicodeSetAttribute(null=True)
     accounts_payable = UnicodeSetAttribute(null=True)
     both_held = BooleanAttribute(default=False)
+    copies: Any = JSONAttribute(default=dict)
+    """Category: ids of the contacts that may have chosen it (C7); each contact's own row tells whether it has."""
 
 
 class ContactAddressItem(Item, discriminator="contact_address"):

@@ -69,3 +69,38 @@ def test_listed_in_order_each_once(service: Service, limit: int) -> None:
     for entity_id in ("c", "b", "a"):
         service.entity(entity_id)
     assert [one["entity_id"] for one in service.all_of("/entities", limit)] == ["a", "acme", "b", "c"]
+
+
+def test_mail_is_off_until_it_goes_live(service: Service) -> None:
+    found = service.get("/entities/acme")
+    off = {"mode": "off", "pilot_account_ids": []}
+    assert (found["invoice_mail"], found["reminder_mail"], found["live_from"]) == (off, off, None)
+    assert found["invoice_addressing"] == "together"
+
+
+def test_how_far_mail_has_gone_live_is_kept(service: Service) -> None:
+    given = {
+        "invoice_mail": {"mode": "pilot", "pilot_account_ids": ["a1", "a2"]},
+        "reminder_mail": {"mode": "shadow", "pilot_account_ids": []},
+        "live_from": "2026-02-01",
+        "invoice_addressing": "each",
+    }
+    service.put("/entities/acme", **given)
+    found = service.get("/entities/acme")
+    assert {name: found[name] for name in given} == given
+    service.put("/entities/acme", invoice_mail=None, reminder_mail=None, live_from=None, invoice_addressing=None)
+    found = service.get("/entities/acme")
+    assert (found["invoice_mail"]["mode"], found["live_from"], found["invoice_addressing"]) == ("off", None, "together")
+
+
+@pytest.mark.parametrize("mail", ["invoice_mail", "reminder_mail"])
+def test_nothing_goes_live_before_it_is_said_from_when_on(service: Service, mail: str) -> None:
+    before = rows()
+    assert faults(service.ask("PUT", "/entities/acme", {mail: {"mode": "live"}})) == [("live_from", "required")]
+    pilot = {mail: {"mode": "pilot"}, "live_from": "2026-02-01"}
+    assert faults(service.ask("PUT", "/entities/acme", pilot)) == [(f"{mail}.pilot_account_ids", "required")]
+    assert faults(service.ask("PUT", "/entities/acme", {mail: {"mode": "on"}})) == [(f"{mail}.mode", "unknown_value")]
+    assert rows() == before
+    assert service.ask("PUT", "/entities/acme", {mail: {"mode": "live"}, "live_from": "2026-02-01"}).status == 200
+    # What was live cannot lose its first day either.
+    assert faults(service.ask("PUT", "/entities/acme", {"live_from": None})) == [("live_from", "required")]

@@ -1,0 +1,76 @@
+"""Who gets the invoices and the reminders of a bill group (C7, C8): the role's holders, and who asked for copies."""
+
+from dataclasses import dataclass
+
+from chalicelib.accounts.rules import Account
+from chalicelib.bill_groups import rules as bill_groups
+from chalicelib.bill_groups.rules import BillGroup
+from chalicelib.contacts.records import roles_of
+from chalicelib.contacts.rules import ACCOUNTS_PAYABLE, ACTIVE, CATEGORY_OF_ROLE, INVOICING, Contact, DeliveryStyle
+from chalicelib.table import keys, store
+from chalicelib.table.items import ContactRolesItem
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """A contact that gets a mail.
+
+    Whoever only asked for a copy can be rid of it by one click. So a copy is a mail of its own, with that contact's
+    own link (``unsubscribing.headers``), and never one among several recipients.
+    """
+
+    contact_id: str
+    email: str
+    name: str
+    locale: str | None
+    """None: the account's."""
+    style: DeliveryStyle
+    copy: bool
+    """Whether the contact does not hold the role, and chose to get the mail all the same."""
+    suppressed: bool
+    """Whether its address gets no mail until a person clears it (I6)."""
+
+
+def invoicing(account: Account, group: BillGroup | None, roles: ContactRolesItem | None = None) -> list[Recipient]:
+    """Return who gets the invoices of a bill group: the role's holders (C8), then the copies, each in order of ids.
+
+    Without ``group``, nothing is narrowed. At most three reads; two if the row at ``keys.contact_roles`` was read.
+    """
+    return _recipients(INVOICING, account, group.invoicing_contact_ids if group else (), roles)
+
+
+def accounts_payable(
+    account: Account, group: BillGroup | None, roles: ContactRolesItem | None = None
+) -> list[Recipient]:
+    """Return who gets the reminders of a bill group, likewise."""
+    return _recipients(ACCOUNTS_PAYABLE, account, group.accounts_payable_contact_ids if group else (), roles)
+
+
+def _recipients(
+    role: str, account: Account, narrowed_to: tuple[str, ...], roles: ContactRolesItem | None
+) -> list[Recipient]:
+    roles = roles or store.get(ContactRolesItem, keys.contact_roles(account.account_id))
+    if roles is None:
+        return []
+    category = CATEGORY_OF_ROLE[role]
+    holders = roles_of(roles).holders(role)
+    chosen = bill_groups.recipients(narrowed_to, holders)
+    # Whom the bill group leaves out, although it holds the role, has not asked for a copy of what it is spared.
+    copies = sorted(set(roles.copies.get(category, ())) - holders)
+    rows = store.batch([keys.contact(account.account_id, contact_id) for contact_id in (*chosen, *copies)])
+    found = {row.contact_id: store.load(Contact, row) for row in rows.values() if row.status == ACTIVE}
+    contacts = [found[one] for one in chosen if one in found]
+    contacts += [found[one] for one in copies if one in found and found[one].preferences.get(category)]
+    suppressed = store.batch([keys.suppression(contact.email) for contact in contacts])
+    return [
+        Recipient(
+            contact_id=contact.contact_id,
+            email=contact.email,
+            name=contact.name,
+            locale=contact.locale,
+            style=contact.delivery_style,
+            copy=contact.contact_id not in holders,
+            suppressed=keys.suppression(contact.email) in suppressed,
+        )
+        for contact in contacts
+    ]
