@@ -14,6 +14,7 @@ from moto import mock_aws
 
 from chalicelib import clock
 from chalicelib.config import settings
+from chalicelib.documents import files
 from chalicelib.duties import queue
 from chalicelib.mail import ses
 from chalicelib.table.items import forget_connection
@@ -67,6 +68,7 @@ def forget() -> None:
 
 def _forget_all_but_connection() -> None:
     settings.cache_clear()
+    files.client.cache_clear()
     queue.client.cache_clear()
     ses.client.cache_clear()
     clock.set_source(None)
