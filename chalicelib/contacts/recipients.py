@@ -1,34 +1,12 @@
 """Who gets the invoices and the reminders of a bill group (C7, C8): the role's holders, and who asked for copies."""
 
-from dataclasses import dataclass
-
 from chalicelib.accounts.rules import Account
 from chalicelib.bill_groups import rules as bill_groups
 from chalicelib.bill_groups.rules import BillGroup
 from chalicelib.contacts.records import roles_of
-from chalicelib.contacts.rules import ACCOUNTS_PAYABLE, ACTIVE, CATEGORY_OF_ROLE, INVOICING, Contact, DeliveryStyle
+from chalicelib.contacts.rules import ACCOUNTS_PAYABLE, ACTIVE, CATEGORY_OF_ROLE, INVOICING, Contact, Recipient
 from chalicelib.table import keys, store
 from chalicelib.table.items import ContactRolesItem
-
-
-@dataclass(frozen=True)
-class Recipient:
-    """A contact that gets a mail.
-
-    Whoever only asked for a copy can be rid of it by one click. So a copy is a mail of its own, with that contact's
-    own link (``unsubscribing.headers``), and never one among several recipients.
-    """
-
-    contact_id: str
-    email: str
-    name: str
-    locale: str | None
-    """None: the account's."""
-    style: DeliveryStyle
-    copy: bool
-    """Whether the contact does not hold the role, and chose to get the mail all the same."""
-    suppressed: bool
-    """Whether its address gets no mail until a person clears it (I6)."""
 
 
 def invoicing(account: Account, group: BillGroup | None, roles: ContactRolesItem | None = None) -> list[Recipient]:

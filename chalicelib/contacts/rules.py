@@ -86,6 +86,26 @@ class Contact:
 
 
 @dataclass(frozen=True)
+class Recipient:
+    """A contact that gets a mail.
+
+    Whoever only asked for a copy can be rid of it by one click. So a copy is a mail of its own, with that contact's
+    own link (``unsubscribing.headers``), and never one among several recipients.
+    """
+
+    contact_id: str
+    email: str
+    name: str
+    locale: str | None
+    """None: the account's."""
+    style: DeliveryStyle
+    copy: bool
+    """Whether the contact does not hold the role, and chose to get the mail all the same."""
+    suppressed: bool
+    """Whether its address gets no mail until a person clears it (I6)."""
+
+
+@dataclass(frozen=True)
 class Roles:
     """Who holds an account's contact roles, and whether both were ever held at once (the latch of C2)."""
 
