@@ -186,6 +186,8 @@ class Invoice:
     pdf: StoredPdf | None = None
     delivery_wanted: bool = False
     settled_on: date | None = None
+    applications: dict[str, int] = field(default_factory=dict)
+    """Of a credit note: the amounts that were applied, by the id of the invoice."""
     version: int = 1
 
     @property

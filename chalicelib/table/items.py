@@ -234,6 +234,8 @@ class InvoiceItem(Item, discriminator="invoice"):
     delivery_wanted = BooleanAttribute(default=False)
     recorded_at = InstantAttribute()
     settled_on = DateAttribute(null=True)
+    applications: Any = JSONAttribute(default=dict)
+    """Of a credit note: amounts by invoice id."""
 
 
 class InvoiceContentItem(Item, discriminator="invoice_content"):
