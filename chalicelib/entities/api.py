@@ -38,6 +38,15 @@ class RolloutView(View):
     pilot_account_ids: list[str]
 
 
+class LogoView(View):
+    """The logo as it is kept. Sizes are in pixels."""
+
+    sha256: str
+    media_type: str
+    width: int
+    height: int
+
+
 class EntityView(View):
     """An issuing entity: a legal entity or brand of the vendor."""
 
@@ -49,6 +58,7 @@ class EntityView(View):
     tax_numbers: list[TaxNumberView]
     registration_number: str | None
     bank_details: BankDetailsView | None
+    logo: LogoView | None = Field(description="It is sent to an address of its own.")
     sender_name: str | None
     sender_email: str
     reply_to: str | None

@@ -36,6 +36,17 @@ class BankDetails:
 
 
 @dataclass(frozen=True)
+class Logo:
+    """The logo as it is kept in the bucket, under a key that names its content. Sizes are in pixels."""
+
+    key: str
+    sha256: str
+    media_type: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
 class Rollout:
     """How far one sort of an issuing entity's mail has gone live (R9)."""
 
@@ -68,6 +79,7 @@ class Entity:
     tax_numbers: tuple[TaxNumber, ...] = ()
     registration_number: str | None = None
     bank_details: BankDetails | None = None
+    logo: Logo | None = None
     sender_name: str | None = None
     reply_to: str | None = None
     website: str | None = None

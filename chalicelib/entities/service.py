@@ -29,16 +29,25 @@ class Written:
     """False when everything was so already, and nothing was written."""
 
 
-def put_entity(call: Call, entity_id: str, given: dict[str, Any], expected_version: int | None = None) -> Written:
-    """Create an issuing entity or change the fields that are given.
+def put_entity(
+    call: Call,
+    entity_id: str,
+    given: dict[str, Any],
+    expected_version: int | None = None,
+    *,
+    may_create: bool = True,
+) -> Written:
+    """Create an issuing entity, where that may be, or change the fields that are given.
 
-    Raises Invalid when a field that is needed is missing or mail would go live unsafely (R9), StaleVersion when
-    ``expected_version`` is not the newest.
+    Raises NotFound when there is none and it may not be created, Invalid when a field that is needed is missing or
+    mail would go live unsafely (R9), StaleVersion when ``expected_version`` is not the newest.
     """
 
     def attempt() -> Written:
         (item,) = store.gather(call, keys.entity(entity_id))
         before = store.load(Entity, item) if item else None
+        if before is None and not may_create:
+            raise NotFound()
         if expected_version is not None and (before is None or before.version != expected_version):
             raise StaleVersion(before.version if before else 0)
         values = merge(plain_fields(before) if before else None, {}, given, from_billing=False).values

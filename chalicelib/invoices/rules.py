@@ -3,11 +3,13 @@
 Amounts are integers of minor units, quantities and rates decimals as text.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 from chalicelib.accounts.rules import Address, PaymentTerms
 from chalicelib.entities.rules import BankDetails, TaxNumber
+from chalicelib.errors import Conflict
 
 INVOICE, CREDIT_NOTE = "invoice", "credit_note"
 
@@ -15,8 +17,10 @@ OPEN, PART_PAID, PAID, VOID, UNCOLLECTIBLE = "open", "part_paid", "paid", "void"
 STATUSES = (OPEN, PART_PAID, PAID, VOID, UNCOLLECTIBLE)
 """Of a credit note, ``open`` and ``part_paid`` tell what is left to apply, ``paid`` that nothing is."""
 
-STANDING = {OPEN: "open", PART_PAID: "open", PAID: "settled", VOID: "void", UNCOLLECTIBLE: "void"}
-"""Under what each status is listed in the second index."""
+UNSETTLED = frozenset({OPEN, PART_PAID})
+"""Of these statuses something is open."""
+DUE_SOON_DAYS = 7
+DISPUTE_REASONS = ("amount", "quantity", "quality", "not_ordered", "not_received", "duplicate", "tax", "other")
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class Seller:
     email: str | None = None
     website: str | None = None
     logo: str | None = None
-    """The SHA-256 of the logo; its key in the bucket is made of it."""
+    """The key of the logo in the bucket. It names the content and is never given to another."""
 
 
 @dataclass(frozen=True)
@@ -148,17 +152,24 @@ class StoredPdf:
 
 @dataclass(frozen=True)
 class Dispute:
-    """Why an invoice is disputed, by whom and since when (UTC)."""
+    """What is disputed of an invoice, why, by whom and since when (UTC).
+
+    ``lines`` are numbers from 1 on, ``amount`` is in minor units; neither: the whole invoice. ``owner`` is the email
+    of the member of staff who looks after it.
+    """
 
     reason: str
     since: datetime
     by: str
-    details: dict[str, str] = field(default_factory=dict)
+    note: str | None = None
+    lines: tuple[int, ...] = ()
+    amount: int | None = None
+    owner: str | None = None
 
 
 @dataclass(frozen=True)
 class Invoice:
-    """The head of an invoice or credit note, and what has become of it."""
+    """The head of an invoice or credit note, and what has become of it. Amounts are never below zero."""
 
     invoice_id: str
     kind: str
@@ -174,10 +185,14 @@ class Invoice:
     content_hash: str
     content_parts: int
     recorded_at: datetime
+    time_zone: str = "UTC"
+    """The account's at issue, whose date tells whether the invoice is overdue."""
     due_date: date | None = None
     po_number: str | None = None
+    prepaid: int = 0
+    """What was paid before the invoice was issued; it is part of ``paid``."""
     paid: int = 0
-    """By payments; of a credit note, always 0. What was prepaid counts from the beginning."""
+    """By payments, and what was prepaid; of a credit note, always 0."""
     credited: int = 0
     """By credit notes; of a credit note: what of it was applied."""
     status: str = OPEN
@@ -186,11 +201,77 @@ class Invoice:
     pdf: StoredPdf | None = None
     delivery_wanted: bool = False
     settled_on: date | None = None
-    applications: dict[str, int] = field(default_factory=dict)
-    """Of a credit note: the amounts that were applied, by the id of the invoice."""
     version: int = 1
 
     @property
     def balance(self) -> int:
         """Return what is still open in minor units: to be paid, or of a credit note, to be applied."""
-        return self.total - self.paid - self.credited if STANDING[self.status] == "open" else 0
+        return self.total - self.paid - self.credited if self.status in UNSETTLED else 0
+
+    @property
+    def is_credit_note(self) -> bool:
+        """Tell whether this is a credit note, whose balance is owed to the account."""
+        return self.kind == CREDIT_NOTE
+
+    @property
+    def settled(self) -> int:
+        """Return what payments and credit notes have settled since the issue, in minor units."""
+        return self.paid - self.prepaid + self.credited
+
+
+def with_amounts(invoice: Invoice, *, paid: int | None = None, credited: int | None = None, on: date) -> Invoice:
+    """Return the invoice with what is paid and credited of it now, and the status that follows; None: as it was.
+
+    ``on`` is the day of the payment or credit note, which counts as the day of settlement if nothing is left open.
+    What is void or uncollectible stays so. Raises ValueError for more than the total, or less than was prepaid.
+    """
+    after = replace(
+        invoice,
+        paid=invoice.paid if paid is None else paid,
+        credited=invoice.credited if credited is None else credited,
+    )
+    if not (after.prepaid <= after.paid and 0 <= after.credited and after.paid + after.credited <= after.total):
+        raise ValueError(f"{invoice.invoice_id} cannot have {after.paid} paid and {after.credited} credited.")
+    if invoice.status not in (*UNSETTLED, PAID):
+        return after
+    return with_status_of_amounts(after, on)
+
+
+def with_status_of_amounts(invoice: Invoice, on: date) -> Invoice:
+    """Return the invoice with the status that its amounts mean; ``on`` is the day of settlement if it is now settled.
+
+    A day of settlement that is noted already stands.
+    """
+    done = invoice.paid + invoice.credited
+    if done >= invoice.total:
+        return replace(invoice, status=PAID, settled_on=invoice.settled_on or on)
+    return replace(invoice, status=PART_PAID if done else OPEN, settled_on=None)
+
+
+def refuse_settlement(invoice: Invoice) -> None:
+    """Raise Conflict when nothing can be paid or credited of an invoice any more."""
+    if invoice.status not in UNSETTLED:
+        raise Conflict(
+            f"invoice_is_{invoice.status}",
+            f"{invoice.number} is {invoice.status}: there is nothing left to settle of it.",
+            details={"invoice_id": invoice.invoice_id, "status": invoice.status},
+        )
+
+
+def local_date(invoice: Invoice, now: datetime) -> date:
+    """Return the date at ``now`` (aware) that counts for an invoice."""
+    return now.astimezone(ZoneInfo(invoice.time_zone)).date()
+
+
+def days_overdue(invoice: Invoice, today: date) -> int:
+    """Return for how many days an open invoice is overdue, 0 when it is not; the day on which it is due is not."""
+    if invoice.due_date is None or invoice.is_credit_note or not invoice.balance:
+        return 0
+    return max(0, (today - invoice.due_date).days)
+
+
+def is_due_soon(invoice: Invoice, today: date) -> bool:
+    """Tell whether an open invoice falls due today or within DUE_SOON_DAYS."""
+    if invoice.due_date is None or invoice.is_credit_note or not invoice.balance:
+        return False
+    return 0 <= (invoice.due_date - today).days <= DUE_SOON_DAYS
