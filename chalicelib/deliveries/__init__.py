@@ -1,1 +1,1 @@
-"""Deliveries: invoices mailed to the invoicing contacts."""
+"""Deliveries: an invoice mailed to those who are to have it."""
