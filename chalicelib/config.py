@@ -27,6 +27,8 @@ class Settings:
     documents_queue_url: str
     deliveries_queue_url: str
     coverage_queue_url: str
+    planning_queue_url: str
+    reminders_queue_url: str
     mail_mode: str
     mail_redirect_to: str
     mail_allowlist: tuple[str, ...]
@@ -75,6 +77,8 @@ class Settings:
             documents_queue_url=required("DOCUMENTS_QUEUE_URL"),
             deliveries_queue_url=required("DELIVERIES_QUEUE_URL"),
             coverage_queue_url=required("COVERAGE_QUEUE_URL"),
+            planning_queue_url=required("PLANNING_QUEUE_URL"),
+            reminders_queue_url=required("REMINDERS_QUEUE_URL"),
             mail_mode=source.get("MAIL_MODE", "").strip() or "capture",
             mail_redirect_to=source.get("MAIL_REDIRECT_TO", "").strip(),
             mail_allowlist=tuple(part.lower() for part in listed("MAIL_ALLOWLIST")),

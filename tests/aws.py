@@ -23,7 +23,17 @@ from infra.local.template import Template
 REGION = "eu-central-1"
 TABLE = "counterfoil-test"
 BUCKET = "counterfoil-test"
-QUEUES = ("URGENT_MAIL", "BULK_MAIL", "IMPORTS", "ERASURES", "DOCUMENTS", "DELIVERIES", "COVERAGE")
+QUEUES = (
+    "URGENT_MAIL",
+    "BULK_MAIL",
+    "IMPORTS",
+    "ERASURES",
+    "DOCUMENTS",
+    "DELIVERIES",
+    "COVERAGE",
+    "PLANNING",
+    "REMINDERS",
+)
 _TABLE_PROPERTIES = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
 
 

@@ -70,6 +70,9 @@ def url(kind: str) -> str:
         "document": of.documents_queue_url,
         "delivery": of.deliveries_queue_url,
         "coverage": of.coverage_queue_url,
+        "planning": of.planning_queue_url,
+        "replanning": of.planning_queue_url,
+        "reminder": of.reminders_queue_url,
     }[kind]
 
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-KINDS = ("urgent_mail", "bulk_mail", "import", "erase", "document", "delivery", "coverage")
+KINDS = ("urgent_mail", "bulk_mail", "import", "erase", "document", "delivery", "coverage", "planning", "replanning")
 
 GRACE = timedelta(minutes=2)
 """How long after its message was sent a duty is left alone: whoever has the message is at work on it."""

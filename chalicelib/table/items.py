@@ -222,6 +222,8 @@ class InvoiceItem(Item, discriminator="invoice"):
     net_total = NumberAttribute()
     tax_total = NumberAttribute()
     total = NumberAttribute()
+    time_zone = UnicodeAttribute(default="UTC")
+    prepaid = NumberAttribute(default=0)
     paid = NumberAttribute(default=0)
     credited = NumberAttribute(default=0)
     status = UnicodeAttribute()
@@ -343,6 +345,133 @@ class StatementItem(Item, discriminator="statement"):
     """Those that a portal user may see; null for all of the account."""
     requested_by: Any = JSONAttribute()
     created_at = InstantAttribute()
+
+
+class ReminderPolicyItem(Item, discriminator="reminder_policy"):
+    """The reminder policy of an entity, or what an account or bill group has otherwise (R1)."""
+
+    policy: Any = JSONAttribute(default=dict)
+
+
+class RemindersItem(Item, discriminator="reminders"):
+    """Where the reminders of an invoice stand."""
+
+    invoice_id = UnicodeAttribute()
+    due_since = DateAttribute(null=True)
+    """When the due date that the invoice has now was recorded."""
+    next_on = DateAttribute(null=True)
+    pause: Any = JSONAttribute(null=True)
+    promise: Any = JSONAttribute(null=True)
+    auto_pay_failure: Any = JSONAttribute(null=True)
+    reasons: Any = JSONAttribute(default=list)
+    """Why it was not reminded of: {"code", "since", "last_on"}, the newest last."""
+
+
+class ReminderStepItem(Item, discriminator="reminder_step"):
+    """One step of an invoice's reminders: sent, shadow, superseded or skipped (R5)."""
+
+    invoice_id = UnicodeAttribute()
+    due_date = DateAttribute()
+    step = UnicodeAttribute()
+    outcome = UnicodeAttribute()
+    digest_id = UnicodeAttribute(null=True)
+    on = DateAttribute()
+    at = InstantAttribute()
+
+
+class ReminderPlanItem(Item, discriminator="reminder_plan"):
+    """Says on which local day an invoice is to be looked at next. It is a hint: the decision is made afresh."""
+
+    invoice_id = UnicodeAttribute()
+    account_id = UnicodeAttribute()
+    entity_id = UnicodeAttribute()
+    on = DateAttribute()
+    step = UnicodeAttribute(null=True)
+
+
+class ReminderDueItem(Item, discriminator="reminder_due"):
+    """An account some of whose invoices are to be looked at from an instant on."""
+
+    account_id = UnicodeAttribute()
+    entity_id = UnicodeAttribute()
+    due = InstantAttribute()
+
+
+class DigestItem(Item, discriminator="digest"):
+    """The reminders of one account, entity, currency and run, frozen when it was put (R3, R5)."""
+
+    digest_id = UnicodeAttribute()
+    account_id = UnicodeAttribute()
+    entity_id = UnicodeAttribute()
+    currency = UnicodeAttribute()
+    on = DateAttribute()
+    at = InstantAttribute()
+    status = UnicodeAttribute()
+    """``claiming``, then ``mailed`` or ``shadow``; ``empty`` if every invoice dropped out."""
+    tone = UnicodeAttribute()
+    template = UnicodeAttribute(null=True)
+    invoices: Any = JSONAttribute(default=list)
+    recipients: Any = JSONAttribute(default=list)
+    email_ids: Any = JSONAttribute(default=list)
+
+
+class AccountRemindersItem(Item, discriminator="account_reminders"):
+    """What holds for all reminders of an account."""
+
+    account_id = UnicodeAttribute()
+    pause: Any = JSONAttribute(null=True)
+    last_reminded_on = DateAttribute(null=True)
+    released: Any = JSONAttribute(default=dict)
+    """Issuing entity: the day on which staff released the invoices from before it went live (R9)."""
+
+
+class BillGroupRemindersItem(Item, discriminator="bill_group_reminders"):
+    """What holds for all reminders of a bill group."""
+
+    bill_group_id = UnicodeAttribute()
+    pause: Any = JSONAttribute(null=True)
+
+
+class ReplyLinkItem(Item, discriminator="reply_link"):
+    """A link in one contact's copy of a reminder, by which they reply without signing in (R6)."""
+
+    email_id = UnicodeAttribute()
+    account_id = UnicodeAttribute()
+    entity_id = UnicodeAttribute()
+    contact_id = UnicodeAttribute()
+    digest: Any = JSONAttribute()
+    """The key of the digest."""
+    until = InstantAttribute()
+    used: Any = JSONAttribute(default=list)
+
+
+class ReminderRunItem(Item, discriminator="reminder_run"):
+    """A run of an entity that is larger than its limit, and waits for a yes (R9)."""
+
+    entity_id = UnicodeAttribute()
+    started = InstantAttribute()
+    accounts = NumberAttribute()
+    limit = NumberAttribute()
+    status = UnicodeAttribute()
+    decided_by: Any = JSONAttribute(null=True)
+
+
+class ReleaseItem(Item, discriminator="release"):
+    """How an entity's invoices from before it went live are released, some accounts a day (R9)."""
+
+    entity_id = UnicodeAttribute()
+    accounts_a_day = NumberAttribute()
+    on = DateAttribute(null=True)
+    released_today = NumberAttribute(default=0)
+    cursor = UnicodeAttribute(null=True)
+    finished = BooleanAttribute(default=False)
+
+
+class PaymentsAsOfItem(Item, discriminator="payments_as_of"):
+    """Up to when the billing system has reported an entity's payments (R2)."""
+
+    entity_id = UnicodeAttribute()
+    as_of = InstantAttribute()
 
 
 class SubscriptionItem(Item, discriminator="subscription"):

@@ -29,6 +29,19 @@ balance of bill group  BILLGROUP#<bill group>           BALANCE
 payment                ACCOUNT#<account>                PAYMENT#<payment>
 invoices held back     ACCOUNT#<account>                BUNDLE#<entity>#<contact>
 statement              STATEMENT#<statement>            STATEMENT
+reminder policy        <ENTITY#…, ACCOUNT#…, BILLGROUP#…>  POLICY
+reminders of invoice   INVOICE#<invoice>                REMINDERS
+step of a reminder     INVOICE#<invoice>                REMINDER#<due date>#<step>
+reminder to come       ACCOUNT#<account>                REMIND#<entity>#<day>#<invoice>
+account to remind      WORK#reminder#<shard>            <instant>#<account>#<entity>
+digest (R3)            ACCOUNT#<account>                DIGEST#<day>#<entity>#<currency>
+reminders of account   ACCOUNT#<account>                REMINDERS
+reminders of group     BILLGROUP#<bill group>           REMINDERS
+link to reply (R6)     REPLY#<hash of the link>         REPLY
+promised invoice       PROMISED#<entity>                <day>#<invoice>
+run that waits (R9)    RUN#<entity>                     <instant>
+release of old ones    ENTITY#<entity>                  RELEASE
+payments reported      ENTITY#<entity>                  PAYMENTSASOF
 audit event            <owner: ACCOUNT#…, ENTITY#…>     AUDIT#<audit event>     CHANGES#<UTC day> / <audit event>
 email (outbox)         EMAIL#<email>                    EMAIL                   ACCOUNT#<account>#EMAILS / <email>
 content of an email    EMAIL#<email>                    CONTENT
@@ -53,13 +66,14 @@ names of API keys      APIKEYNAME#<name>                APIKEYNAME
 import                 IMPORT#<import>                  IMPORT                  IMPORTS / <import>
 =====================  ===============================  ======================  =====================================
 
-An invoice stands in GSI2 as well: INVOICES#<entity>#<open|settled|void> / <due or issue date>#<invoice>.
+An invoice stands in GSI2 as well: INVOICES#<entity>#<status> / <due date, once settled: day of issue>#<invoice>; a
+credit note under CREDITNOTES# likewise. The pointer of an open invoice is also that of a credit note with a balance.
 
 Access patterns: a thing by its id (GetItem, BatchGetItem); an account's contacts, its audit events, a bill
 group's subscriptions (Query of a partition by prefix); entities, accounts, an account's bill groups and
 emails, contacts by email, changes by day, API keys, imports (Query of GSI1, then BatchGetItem); accounts by
 word prefix (Query of a WORD# partition); duties that are due (Query of a WORK# partition up to an instant);
-a bill group's invoices by day (Query of GSI1); the invoices of an entity by standing and date (Query of GSI2); an
+a bill group's invoices by day (Query of GSI1); the invoices of an entity by status and date (Query of GSI2); an
 account's open invoices, balances and payments (Query of its partition by prefix); an invoice by its number, invoices
 by PO number, disputed ones (GetItem, Query of their pointers); mail health (Query of a MAILHEALTH# partition).
 """
@@ -68,6 +82,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 WORD_PARTITION_LETTERS = 2
+NO_DAY = "9999-12-31"
+"""Stands for a due date that there is none of, so that it sorts last."""
 DUTY_SHARDS = {
     "urgent_mail": 2,
     "bulk_mail": 4,
@@ -76,6 +92,9 @@ DUTY_SHARDS = {
     "document": 2,
     "delivery": 2,
     "coverage": 1,
+    "planning": 4,
+    "replanning": 1,
+    "reminder": 8,
 }
 
 
@@ -174,12 +193,13 @@ def invoice_listed(bill_group_id: str, issue_date: date, invoice_id: str) -> Key
     return Key(f"BILLGROUP#{bill_group_id}#INVOICES", f"{issue_date.isoformat()}#{invoice_id}")
 
 
-def invoice_standing(entity_id: str, standing: str, day: date, invoice_id: str) -> Key:
-    """Return the key in the second index under which an entity's invoices are listed by standing.
+def invoice_of_status(entity_id: str, kind: str, status: str, day: date | None, invoice_id: str) -> Key:
+    """Return the key in the second index under which an entity's invoices, or credit notes, of a status are listed.
 
-    ``standing`` is ``open``, ``settled`` or ``void``; ``day`` the due date, or the day of issue where none is due.
+    ``day`` is the due date while something is open, else the day of issue; None, which sorts last: there is none.
     """
-    return Key(f"INVOICES#{entity_id}#{standing}", f"{day.isoformat()}#{invoice_id}")
+    partition = "CREDITNOTES" if kind == "credit_note" else "INVOICES"
+    return Key(f"{partition}#{entity_id}#{status}", f"{day.isoformat() if day else NO_DAY}#{invoice_id}")
 
 
 def invoice_content(invoice_id: str, part: int) -> Key:
@@ -214,7 +234,7 @@ def disputed_invoice(entity_id: str, invoice_id: str) -> Key:
 
 def open_invoice(account_id: str, entity_id: str, currency: str, due: date | None, invoice_id: str) -> Key:
     """Return the key of the row that exists while an invoice is open or part paid; without a due date it is last."""
-    day = due.isoformat() if due else "9999-12-31"
+    day = due.isoformat() if due else NO_DAY
     return Key(f"ACCOUNT#{account_id}", f"OPEN#{entity_id}#{currency}#{day}#{invoice_id}")
 
 
@@ -241,6 +261,72 @@ def bundle(account_id: str, entity_id: str, contact_id: str) -> Key:
 def statement(statement_id: str) -> Key:
     """Return the key of a statement of account that was asked for."""
     return Key(f"STATEMENT#{statement_id}", "STATEMENT")
+
+
+def reminder_policy(owner_pk: str) -> Key:
+    """Return the key of the reminder policy of an entity, account or bill group, whose partition is given (R1)."""
+    return Key(owner_pk, "POLICY")
+
+
+def reminders(invoice_id: str) -> Key:
+    """Return the key of where the reminders of an invoice stand."""
+    return Key(f"INVOICE#{invoice_id}", "REMINDERS")
+
+
+def reminder_step(invoice_id: str, due: date, step: str) -> Key:
+    """Return the key of one step of an invoice's reminders, which is taken at most once (R5)."""
+    return Key(f"INVOICE#{invoice_id}", f"REMINDER#{due.isoformat()}#{step}")
+
+
+def reminder_to_come(account_id: str, entity_id: str, day: date, invoice_id: str) -> Key:
+    """Return the key that says on which local day an invoice is to be looked at next."""
+    return Key(f"ACCOUNT#{account_id}", f"REMIND#{entity_id}#{day.isoformat()}#{invoice_id}")
+
+
+def account_to_remind(account_id: str, entity_id: str, due: datetime) -> Key:
+    """Return the key by which the hourly run finds an account some of whose invoices are to be looked at."""
+    shard = sum(account_id.encode()) % DUTY_SHARDS["reminder"]
+    return Key(duty_partition("reminder", shard), f"{instant(due)}#{account_id}#{entity_id}")
+
+
+def digest(account_id: str, day: date, entity_id: str, currency: str) -> Key:
+    """Return the key of the digest of one run, which is put once (R3, R5)."""
+    return Key(f"ACCOUNT#{account_id}", f"DIGEST#{day.isoformat()}#{entity_id}#{currency}")
+
+
+def account_reminders(account_id: str) -> Key:
+    """Return the key of what holds for all reminders of an account."""
+    return Key(f"ACCOUNT#{account_id}", "REMINDERS")
+
+
+def bill_group_reminders(bill_group_id: str) -> Key:
+    """Return the key of what holds for all reminders of a bill group."""
+    return Key(f"BILLGROUP#{bill_group_id}", "REMINDERS")
+
+
+def reply_link(link_hash: str) -> Key:
+    """Return the key of a link by which a reminder is replied to (R6)."""
+    return Key(f"REPLY#{link_hash}", "REPLY")
+
+
+def promised_invoice(entity_id: str, day: date, invoice_id: str) -> Key:
+    """Return the key by which an invoice is found whose payment is promised for ``day``."""
+    return Key(f"PROMISED#{entity_id}", f"{day.isoformat()}#{invoice_id}")
+
+
+def reminder_run(entity_id: str, started: datetime) -> Key:
+    """Return the key of a run that is larger than its limit and waits for staff (R9)."""
+    return Key(f"RUN#{entity_id}", instant(started))
+
+
+def release(entity_id: str) -> Key:
+    """Return the key of how an entity's old invoices are released (R9)."""
+    return Key(f"ENTITY#{entity_id}", "RELEASE")
+
+
+def payments_as_of(entity_id: str) -> Key:
+    """Return the key of up to when the billing system has reported an entity's payments (R2)."""
+    return Key(f"ENTITY#{entity_id}", "PAYMENTSASOF")
 
 
 def account_audit_event(account_id: str, audit_event_id: str) -> Key:

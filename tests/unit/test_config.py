@@ -13,6 +13,8 @@ NEEDED = {
     "DOCUMENTS_QUEUE_URL": "https://sqs/documents",
     "DELIVERIES_QUEUE_URL": "https://sqs/deliveries",
     "COVERAGE_QUEUE_URL": "https://sqs/coverage",
+    "PLANNING_QUEUE_URL": "https://sqs/planning",
+    "REMINDERS_QUEUE_URL": "https://sqs/reminders",
     "PUBLIC_URL": "https://api.example.com/",
     "SIGNING_KEY": "0123456789abcdef0123456789abcdef",
 }

@@ -204,6 +204,8 @@ def test_the_queues_are_those_of_the_settings(aws: None) -> None:
         of.documents_queue_url,
         of.deliveries_queue_url,
         of.coverage_queue_url,
+        of.planning_queue_url,
+        of.planning_queue_url,
     ]
 
 

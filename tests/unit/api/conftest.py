@@ -15,6 +15,8 @@ ENVIRONMENT = {
     "DOCUMENTS_QUEUE_URL": "https://sqs/documents",
     "DELIVERIES_QUEUE_URL": "https://sqs/deliveries",
     "COVERAGE_QUEUE_URL": "https://sqs/coverage",
+    "PLANNING_QUEUE_URL": "https://sqs/planning",
+    "REMINDERS_QUEUE_URL": "https://sqs/reminders",
     "PUBLIC_URL": "https://api.example.com",
     "SIGNING_KEY": "0123456789abcdef0123456789abcdef",
     "ALLOWED_ORIGINS": "https://portal.example.com, https://other.example.com",
