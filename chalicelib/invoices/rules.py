@@ -3,13 +3,13 @@
 Amounts are integers of minor units, quantities and rates decimals as text.
 """
 
-from dataclasses import dataclass, replace
+import unicodedata
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from chalicelib.accounts.rules import Address, PaymentTerms
 from chalicelib.entities.rules import BankDetails, TaxNumber
-from chalicelib.errors import Conflict
 
 INVOICE, CREDIT_NOTE = "invoice", "credit_note"
 
@@ -17,6 +17,8 @@ OPEN, PART_PAID, PAID, VOID, UNCOLLECTIBLE = "open", "part_paid", "paid", "void"
 STATUSES = (OPEN, PART_PAID, PAID, VOID, UNCOLLECTIBLE)
 """Of a credit note, ``open`` and ``part_paid`` tell what is left to apply, ``paid`` that nothing is."""
 
+STANDING = {OPEN: "open", PART_PAID: "open", PAID: "settled", VOID: "void", UNCOLLECTIBLE: "void"}
+"""What each status means for what is owed."""
 UNSETTLED = frozenset({OPEN, PART_PAID})
 """Of these statuses something is open."""
 DUE_SOON_DAYS = 7
@@ -201,6 +203,8 @@ class Invoice:
     pdf: StoredPdf | None = None
     delivery_wanted: bool = False
     settled_on: date | None = None
+    applications: dict[str, int] = field(default_factory=dict)
+    """Of a credit note: the amounts that were applied, by the id of the invoice."""
     version: int = 1
 
     @property
@@ -219,43 +223,12 @@ class Invoice:
         return self.paid - self.prepaid + self.credited
 
 
-def with_amounts(invoice: Invoice, *, paid: int | None = None, credited: int | None = None, on: date) -> Invoice:
-    """Return the invoice with what is paid and credited of it now, and the status that follows; None: as it was.
-
-    ``on`` is the day of the payment or credit note, which counts as the day of settlement if nothing is left open.
-    What is void or uncollectible stays so. Raises ValueError for more than the total, or less than was prepaid.
-    """
-    after = replace(
-        invoice,
-        paid=invoice.paid if paid is None else paid,
-        credited=invoice.credited if credited is None else credited,
-    )
-    if not (after.prepaid <= after.paid and 0 <= after.credited and after.paid + after.credited <= after.total):
-        raise ValueError(f"{invoice.invoice_id} cannot have {after.paid} paid and {after.credited} credited.")
-    if invoice.status not in (*UNSETTLED, PAID):
-        return after
-    return with_status_of_amounts(after, on)
-
-
-def with_status_of_amounts(invoice: Invoice, on: date) -> Invoice:
-    """Return the invoice with the status that its amounts mean; ``on`` is the day of settlement if it is now settled.
-
-    A day of settlement that is noted already stands.
-    """
+def status_of(invoice: Invoice) -> str:
+    """Return the status of an invoice or credit note that is neither void nor uncollectible, from what is settled."""
     done = invoice.paid + invoice.credited
     if done >= invoice.total:
-        return replace(invoice, status=PAID, settled_on=invoice.settled_on or on)
-    return replace(invoice, status=PART_PAID if done else OPEN, settled_on=None)
-
-
-def refuse_settlement(invoice: Invoice) -> None:
-    """Raise Conflict when nothing can be paid or credited of an invoice any more."""
-    if invoice.status not in UNSETTLED:
-        raise Conflict(
-            f"invoice_is_{invoice.status}",
-            f"{invoice.number} is {invoice.status}: there is nothing left to settle of it.",
-            details={"invoice_id": invoice.invoice_id, "status": invoice.status},
-        )
+        return PAID
+    return PART_PAID if done else OPEN
 
 
 def local_date(invoice: Invoice, now: datetime) -> date:
@@ -275,3 +248,9 @@ def is_due_soon(invoice: Invoice, today: date) -> bool:
     if invoice.due_date is None or invoice.is_credit_note or not invoice.balance:
         return False
     return 0 <= (invoice.due_date - today).days <= DUE_SOON_DAYS
+
+
+def folded(text: str) -> str:
+    """Return a number or PO number as it is compared: compatible forms, no case, white space as single spaces."""
+    compatible = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return " ".join(compatible.split())

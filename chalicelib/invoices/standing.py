@@ -1,0 +1,189 @@
+"""Where an invoice stands: its head, the pointers that lead to it, and the balances that it counts in.
+
+Whoever changes a head (issue, payment, credit note, void, PDF …) gathers ``keys_needed`` along with the heads, lets
+the rules make ``after`` of ``before``, and hands both to ``write``, once for a transaction::
+
+    found = store.batch([*heads, *standing.keys_needed(account_id, entity_id, currency, bill_group_ids)])
+    before = store.load(Invoice, found[keys.invoice(invoice_id)])
+    after = …
+    transaction = store.Transaction(call)
+    standing.write(transaction, found, [(before, after)])
+
+So pointers and balances cannot differ from what the heads say. Rows of a transaction: 2 an invoice (head, pointer of
+the open one; 3 when the due date moves, 3 when a dispute begins or ends), 1 a bill group, 1 an account and currency.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from chalicelib.audit.rules import plain
+from chalicelib.invoices.rules import UNSETTLED, Invoice, folded
+from chalicelib.table import keys, store
+from chalicelib.table.items import AccountBalanceItem, BillGroupBalanceItem, InvoiceItem, InvoicePointerItem
+from chalicelib.table.keys import Key
+
+
+@dataclass(frozen=True)
+class Unallocated:
+    """By how much the payments of an account to an entity that are not allocated grow, in minor units.
+
+    What credit notes have left follows from their heads and is not to be told here.
+    """
+
+    account_id: str
+    entity_id: str
+    currency: str
+    difference: int
+
+
+@dataclass
+class _Difference:
+    invoices: int = 0
+    balance: int = 0
+    unallocated: int = 0
+
+
+def keys_needed(account_id: str, entity_id: str, currency: str, bill_group_ids: Iterable[str] = ()) -> tuple[Key, ...]:
+    """Return the keys of the balances that ``write`` needs to find: of the account and of the bill groups."""
+    groups = dict.fromkeys(bill_group_ids)
+    return (keys.account_balance(account_id, entity_id, currency), *map(keys.bill_group_balance, groups))
+
+
+def keys_needed_by(invoice: Invoice) -> tuple[Key, ...]:
+    """Return the keys of the balances that ``write`` needs to find for one invoice."""
+    return keys_needed(invoice.account_id, invoice.entity_id, invoice.currency, (invoice.bill_group_id,))
+
+
+def write(
+    transaction: store.Transaction,
+    found: Mapping[Key, Any],
+    changes: Sequence[tuple[Invoice | None, Invoice]],
+    unallocated: Sequence[Unallocated] = (),
+) -> tuple[Invoice, ...]:
+    """Add to ``transaction`` all rows that follow from heads becoming others; return the heads with their new versions.
+
+    ``found`` holds the balances that ``keys_needed`` names, as far as they exist; those that do not change need not be
+    in it. ``changes`` are pairs of an invoice as it was read (None: it is being issued) and as it is to be. To be
+    called once for a transaction, since the rows of the balances are shared.
+    """
+    accounts: dict[tuple[str, str, str], _Difference] = defaultdict(_Difference)
+    groups: dict[tuple[str, str], _Difference] = defaultdict(_Difference)
+    written = []
+    for before, after in changes:
+        _check(before, after)
+        written.append(_write_head(transaction, before, after))
+        _write_pointers(transaction, before, after)
+        for invoice, sign in ((before, -1), (after, 1)):
+            if invoice is None or invoice.status not in UNSETTLED:
+                continue
+            account = accounts[invoice.account_id, invoice.entity_id, invoice.currency]
+            if invoice.is_credit_note:
+                account.unallocated += sign * invoice.balance
+                continue
+            for difference in (account, groups[invoice.bill_group_id, invoice.currency]):
+                difference.invoices += sign
+                difference.balance += sign * invoice.balance
+    for credit in unallocated:
+        accounts[credit.account_id, credit.entity_id, credit.currency].unallocated += credit.difference
+    _write_accounts(transaction, found, accounts)
+    _write_groups(transaction, found, groups)
+    return tuple(written)
+
+
+def _check(before: Invoice | None, after: Invoice) -> None:
+    fixed = ("invoice_id", "kind", "number", "entity_id", "account_id", "bill_group_id", "currency", "issue_date",
+             "total", "po_number", "prepaid", "version")  # fmt: skip
+    if before is not None and any(getattr(before, name) != getattr(after, name) for name in fixed):
+        raise ValueError(f"What {after.invoice_id} says never changes.")
+    if after.balance < 0:
+        raise ValueError(f"{after.invoice_id} would have a balance below zero.")
+
+
+def row_of(invoice: Invoice) -> InvoiceItem:
+    """Return the row of a head, with the keys under which it is listed."""
+    listed = keys.invoice_listed(invoice.bill_group_id, invoice.issue_date, invoice.invoice_id)
+    row = store.row(InvoiceItem, keys.invoice(invoice.invoice_id), invoice, listed=listed)
+    row.dispute = plain(invoice.dispute)
+    day = invoice.due_date if invoice.status in UNSETTLED else invoice.issue_date
+    by_status = keys.invoice_of_status(invoice.entity_id, invoice.kind, invoice.status, day, invoice.invoice_id)
+    row.gsi2_pk, row.gsi2_sk = by_status.pk, by_status.sk
+    return row
+
+
+def _write_head(transaction: store.Transaction, before: Invoice | None, after: Invoice) -> Invoice:
+    row = row_of(after)
+    transaction.put(row, new=before is None)
+    return replace(after, version=int(row.version))
+
+
+def _write_pointers(transaction: store.Transaction, before: Invoice | None, after: Invoice) -> None:
+    old, new = (_pointers(before) if before else {}), _pointers(after)
+    for key in sorted(old.keys() - new.keys()):
+        transaction.erase(key)
+    for key in sorted(new.keys() - old.keys()):
+        pointer = InvoicePointerItem(key.pk, key.sk, invoice_id=after.invoice_id, bill_group_id=after.bill_group_id)
+        # The head's condition protects the pointers, but for the number, for which invoices compete (I1).
+        if key == _number(after):
+            transaction.create(pointer)
+        else:
+            transaction.overwrite(pointer)
+
+
+def _pointers(invoice: Invoice) -> dict[Key, None]:
+    wanted = [_number(invoice)]
+    if invoice.po_number is not None:
+        wanted.append(keys.invoice_by_po(folded(invoice.po_number), invoice.invoice_id))
+    if invoice.status in UNSETTLED:
+        wanted.append(
+            keys.open_invoice(
+                invoice.account_id, invoice.entity_id, invoice.currency, invoice.due_date, invoice.invoice_id
+            )
+        )
+    if invoice.dispute is not None:
+        wanted.append(keys.disputed_invoice(invoice.entity_id, invoice.invoice_id))
+    return dict.fromkeys(wanted)
+
+
+def _number(invoice: Invoice) -> Key:
+    return keys.invoice_number(invoice.entity_id, folded(invoice.number))
+
+
+def _write_accounts(
+    transaction: store.Transaction, found: Mapping[Key, Any], differences: Mapping[tuple[str, str, str], _Difference]
+) -> None:
+    for (account_id, entity_id, currency), difference in differences.items():
+        if difference == _Difference():
+            continue
+        key = keys.account_balance(account_id, entity_id, currency)
+        kept = found.get(key)
+        row = kept or AccountBalanceItem(
+            key.pk, key.sk, account_id=account_id, entity_id=entity_id, currency=currency,
+            open_invoices=0, open_balance=0, unallocated=0,
+        )  # fmt: skip
+        row.open_invoices += difference.invoices
+        row.open_balance += difference.balance
+        row.unallocated += difference.unallocated
+        transaction.put(row, new=kept is None)
+
+
+def _write_groups(
+    transaction: store.Transaction, found: Mapping[Key, Any], differences: Mapping[tuple[str, str], _Difference]
+) -> None:
+    by_group: dict[str, dict[str, _Difference]] = defaultdict(dict)
+    for (bill_group_id, currency), difference in differences.items():
+        if difference != _Difference():
+            by_group[bill_group_id][currency] = difference
+    for bill_group_id, of_currencies in by_group.items():
+        key = keys.bill_group_balance(bill_group_id)
+        kept = found.get(key)
+        row = kept or BillGroupBalanceItem(
+            key.pk, key.sk, bill_group_id=bill_group_id, open_invoices=0, open_balances={}
+        )
+        balances = dict(row.open_balances)
+        for currency, difference in of_currencies.items():
+            row.open_invoices += difference.invoices
+            balances[currency] = balances.get(currency, 0) + difference.balance
+        row.open_balances = {currency: amount for currency, amount in sorted(balances.items()) if amount}
+        transaction.put(row, new=kept is None)
