@@ -1,4 +1,5 @@
-"""Builds what is deployed: ``deployment.zip`` and ``sam.json``, by ``chalice package`` from tracked files.
+"""Builds what is deployed: ``deployment.zip`` and ``sam.json``, by ``chalice package`` from tracked files, and
+``documents-layer.zip``, which make_documents alone has besides.
 
 ``python -m infra.package [folder]`` writes into ``build`` unless told otherwise, and fails rather than leave
 a package there that Lambda would refuse.
@@ -18,12 +19,14 @@ from typing import Any
 
 import yaml
 
+from infra import layer
+
 ROOT = Path(__file__).resolve().parent.parent
 # What the functions run, and what describes them. Nothing else of the checkout can reach the package.
 SOURCES = ("app.py", "chalicelib", "requirements.txt", ".chalice/config.json", "infra/policies")
 CHALICE_STAGE = "deployed"
 MEANT_RUNTIME = "python3.13"
-# Lambda's own limits: 50 MB zipped when uploaded directly, 250 MB unzipped; some room is left.
+# Lambda's own limits: 50 MB zipped when uploaded directly, 250 MB unzipped, layers included; some room is left.
 ZIPPED_LIMIT = 50_000_000
 UNZIPPED_LIMIT = 240_000_000
 # CloudFormation's own limit for a template in a bucket is 1 MB, before and after SAM has expanded it.
@@ -45,13 +48,19 @@ class Package:
     archive: Path
     runtime: str
     unzipped: int
+    layer: Path
+    layer_unzipped: int
 
     @classmethod
     def at(cls, folder: Path) -> "Package":
         """Return the package that was built in ``folder``. Raises PackageError when it could not be deployed."""
         template, archive = folder / "sam.json", folder / "deployment.zip"
         runtime = _runtime_of(json.loads(template.read_text()))
-        return cls(template, archive, runtime, check_archive(archive))
+        layer_archive = folder / layer.ARCHIVE
+        unzipped = check_archive(archive)
+        # Without dependencies there is no layer.
+        layer_unzipped = check_layer(layer_archive, unzipped) if layer_archive.exists() else 0
+        return cls(template, archive, runtime, unzipped, layer_archive, layer_unzipped)
 
     @property
     def zipped(self) -> int:
@@ -62,8 +71,8 @@ class Package:
 def build(out: Path, root: Path = ROOT, *, dependencies: bool = True) -> Package:
     """Package the service of the checkout ``root`` into the folder ``out``, which is made or overwritten.
 
-    Without ``dependencies`` the template is whole and the archive holds our own code only: good for looking at,
-    quick, and without a network. Raises PackageError when the result could not be deployed.
+    Without ``dependencies`` the template is whole, the archive holds our own code only, and there is no layer:
+    good for looking at, quick, and without a network. Raises PackageError when the result could not be deployed.
     """
     source = out / "source"
     _copy_sources(root, source)
@@ -72,7 +81,7 @@ def build(out: Path, root: Path = ROOT, *, dependencies: bool = True) -> Package
     merge = source / "resources.json"
     # By way of JSON: read as YAML, Chalice would write YAML, with anchors that CloudFormation refuses.
     merge.write_text(json.dumps(yaml.safe_load((root / "infra/resources.yaml").read_text())))
-    for stale in ("sam.json", "deployment.zip"):
+    for stale in ("sam.json", "deployment.zip", layer.ARCHIVE):
         (out / stale).unlink(missing_ok=True)
     packed_before = set(source.glob(".chalice/deployments/*.zip"))
     if "Reusing existing" not in _run_chalice(source, merge, out):
@@ -85,6 +94,11 @@ def build(out: Path, root: Path = ROOT, *, dependencies: bool = True) -> Package
     if len(written) > TEMPLATE_LIMIT:
         raise PackageError(f"The template has {len(written)} characters, of at most {TEMPLATE_LIMIT}.")
     template_path.write_text(written)
+    if dependencies:
+        try:
+            layer.build(root, out)
+        except layer.LayerError as error:
+            raise PackageError(str(error)) from error
     return Package.at(out)
 
 
@@ -92,7 +106,8 @@ def finish(template: dict[str, Any]) -> None:
     """Mend in place what a merge cannot say. Raises PackageError when a resource has no type.
 
     The integrations name APIHandler by its name rather than refer to it, so that APIHandler may refer to the
-    API for PUBLIC_URL; and the binary types of the definition are told to SAM as well.
+    API for PUBLIC_URL; the binary types of the definition are told to SAM as well; and layers are for the runtime
+    that the functions have.
     """
     untyped = [name for name, resource in template["Resources"].items() if "Type" not in resource]
     if untyped:
@@ -108,33 +123,62 @@ def finish(template: dict[str, Any]) -> None:
             uri["Fn::Sub"] = uri["Fn::Sub"].replace(_HANDLER_BY_REFERENCE, _HANDLER_BY_NAME)
     if _HANDLER_BY_REFERENCE in json.dumps(definition):
         raise PackageError("The definition of the API still refers to APIHandler, which refers to the API.")
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::LayerVersion":
+            resource["Properties"]["CompatibleRuntimes"] = [_runtime_of(template)]
 
 
 def check_archive(archive: Path) -> int:
     """Return the unzipped size in bytes. Raises PackageError when Lambda could not run the archive."""
-    faults: list[str] = []
-    with zipfile.ZipFile(archive) as opened:
-        unzipped = sum(entry.file_size for entry in opened.infolist())
-        for name in opened.namelist():
-            if name.endswith(".dist-info/WHEEL"):
-                tags = [
-                    line.partition(b":")[2].strip().decode()
-                    for line in opened.read(name).splitlines()
-                    if line.startswith(b"Tag:")
-                ]
-                faults.extend(
-                    f"{name.split('/')[0]} was compiled on this machine ({tag}) and may not run on Lambda"
-                    for tag in tags
-                    if tag.rpartition("-")[2].startswith("linux_")
-                )
+    unzipped, faults = _examined(archive)
     zipped = archive.stat().st_size
     if zipped > ZIPPED_LIMIT:
         faults.append(f"the archive has {zipped} bytes, of at most {ZIPPED_LIMIT}")
     if unzipped > UNZIPPED_LIMIT:
         faults.append(f"the archive has {unzipped} bytes unzipped, of at most {UNZIPPED_LIMIT}")
+    _refuse(faults)
+    return unzipped
+
+
+def check_layer(archive: Path, functions: int) -> int:
+    """Return the unzipped size of a layer in bytes. Raises PackageError when Lambda could not run it.
+
+    ``functions`` is the unzipped size of the functions' own archive: Lambda limits the sum.
+    """
+    unzipped, faults = _examined(archive)
+    if functions + unzipped > UNZIPPED_LIMIT:
+        faults.append(
+            f"a function with the layer has {functions} + {unzipped} bytes unzipped, of at most {UNZIPPED_LIMIT}"
+        )
+    _refuse(faults)
+    return unzipped
+
+
+def _examined(archive: Path) -> tuple[int, list[str]]:
+    """Return the unzipped size of an archive in bytes, and what in it was compiled on this machine."""
+    with zipfile.ZipFile(archive) as opened:
+        wheels = {
+            name: [
+                line.partition(b":")[2].strip().decode()
+                for line in opened.read(name).splitlines()
+                if line.startswith(b"Tag:")
+            ]
+            for name in opened.namelist()
+            if name.endswith(".dist-info/WHEEL")
+        }
+        unzipped = sum(entry.file_size for entry in opened.infolist())
+    faults = [
+        f"{name.split('/')[-2]} was compiled on this machine ({tag}) and may not run on Lambda"
+        for name, tags in wheels.items()
+        for tag in tags
+        if tag.rpartition("-")[2].startswith("linux_")
+    ]
+    return unzipped, faults
+
+
+def _refuse(faults: list[str]) -> None:
     if faults:
         raise PackageError("This package cannot be deployed: " + "; ".join(faults) + ".")
-    return unzipped
 
 
 def _integrations(definition: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -218,6 +262,9 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     print(f"{package.archive}: {package.zipped / 1e6:.1f} MB, {package.unzipped / 1e6:.1f} MB unzipped.")
+    print(
+        f"{package.layer}: {package.layer.stat().st_size / 1e6:.1f} MB, {package.layer_unzipped / 1e6:.1f} MB unzipped."
+    )
     print(f"{package.template}: runtime {package.runtime}.")
     if package.runtime != MEANT_RUNTIME:
         print(

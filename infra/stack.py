@@ -188,15 +188,18 @@ class Cloud:
             ses.create_email_identity(EmailIdentity=domain)
 
     def upload(self, package: Package) -> dict[str, Any]:
-        """Upload the archive, and return the template with every function's code at its new place."""
+        """Upload the archives, and return the template with functions and layers at their new places."""
         s3 = self.client("s3")
         with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
             s3.create_bucket(Bucket=_ARTIFACTS)
-        s3.upload_file(str(package.archive), _ARTIFACTS, package.archive.name)
+        for archive in (package.archive, package.layer):
+            s3.upload_file(str(archive), _ARTIFACTS, archive.name)
         template: dict[str, Any] = json.loads(package.template.read_text())
         for resource in template["Resources"].values():
             if resource["Type"] == "AWS::Serverless::Function":
                 resource["Properties"]["CodeUri"] = f"s3://{_ARTIFACTS}/{package.archive.name}"
+            elif resource["Type"] == "AWS::Serverless::LayerVersion":
+                resource["Properties"]["ContentUri"] = f"s3://{_ARTIFACTS}/{package.layer.name}"
         return template
 
     def deploy(self, name: str, template: dict[str, Any]) -> Stack:

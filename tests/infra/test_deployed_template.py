@@ -9,6 +9,7 @@ import pytest
 import samtranslator.translator.transform as sam
 
 from chalicelib.config import ConfigurationError, Settings
+from infra.layer import ARCHIVE
 from infra.package import CHALICE_STAGE, ROOT
 
 FUNCTION = "AWS::Serverless::Function"
@@ -95,7 +96,24 @@ def test_every_queue_gives_up_into_a_dead_letter_queue_that_keeps(template: dict
         assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": [name.removesuffix("Queue") + "DeadLetterQueue", "Arn"]}
         assert redrive["maxReceiveCount"] == 5
     assert all(queues[name]["MessageRetentionPeriod"] == 14 * 24 * 3600 for name in dead)
-    assert len(queues) - len(dead) == 4
+    fed = {name.removesuffix("DeadLetterQueue") for name in dead}
+    # What the function that hears SES could not record goes there by itself.
+    assert fed == {name.removesuffix("Queue") for name in queues.keys() - dead} | {"MailFeedback"}
+
+
+def test_every_dead_letter_queue_has_an_alarm_that_tells_of_one_message(template: dict[str, Any]) -> None:
+    alarms = _of_type(template, "AWS::CloudWatch::Alarm")
+    watched = []
+    for alarm in alarms.values():
+        (dimension,) = alarm["Dimensions"]
+        assert dimension["Name"] == "QueueName"
+        watched.append(dimension["Value"]["Fn::GetAtt"])
+        assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
+        assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmsTopic"}]
+    dead = {name for name in _of_type(template, QUEUE) if name.endswith("DeadLetterQueue")}
+    assert sorted(watched) == sorted([name, "QueueName"] for name in dead)
+    assert len({alarm["AlarmDescription"] for alarm in alarms.values()}) == len(dead)
 
 
 def test_every_queue_wakes_a_function_that_reports_partial_failures_and_has_time(
@@ -160,7 +178,8 @@ def test_the_table_is_safe_from_us(template: dict[str, Any]) -> None:
 @pytest.fixture(scope="module")
 def translated(template: dict[str, Any]) -> dict[str, Any]:
     """The template as CloudFormation sees it."""
-    copy = json.loads(json.dumps(template).replace('"./deployment.zip"', '"s3://bucket/deployment.zip"'))
+    uploaded = json.dumps(template).replace('"./deployment.zip"', '"s3://bucket/deployment.zip"')
+    copy = json.loads(uploaded.replace(f'"./{ARCHIVE}"', f'"s3://bucket/{ARCHIVE}"'))
 
     class NoManagedPolicies:
         def load(self) -> dict[str, str]:
@@ -176,9 +195,11 @@ def test_sam_understands_the_template_and_makes_one_stage(translated: dict[str, 
     stages = _of_type(translated, "AWS::ApiGateway::Stage")
     assert [stage["StageName"] for stage in stages.values()] == ["api"]
     mappings = _of_type(translated, "AWS::Lambda::EventSourceMapping").values()
-    assert len(mappings) == 4
+    queues = {name for name in _of_type(translated, QUEUE) if not name.endswith("DeadLetterQueue")}
+    assert {mapping["EventSourceArn"]["Fn::GetAtt"][0] for mapping in mappings} == queues
     assert len(_of_type(translated, "AWS::Scheduler::Schedule")) == 1
-    assert len(_of_type(translated, "AWS::SNS::Subscription")) == 1
+    subscribed = {one["Protocol"] for one in _of_type(translated, "AWS::SNS::Subscription").values()}
+    assert subscribed == {"lambda", "email"}
 
 
 def _references(value: Any) -> Iterator[str]:

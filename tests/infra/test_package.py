@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from infra import package
+from infra import layer, package
 
 
-def _archive(folder: Path, files: dict[str, str]) -> Path:
-    path = folder / "deployment.zip"
+def _archive(folder: Path, files: dict[str, str], name: str = "deployment.zip") -> Path:
+    path = folder / name
     with zipfile.ZipFile(path, "w") as archive:
         for name, text in files.items():
             archive.writestr(name, text)
@@ -39,6 +39,23 @@ def test_an_archive_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(package, limit, 10)
     with pytest.raises(package.PackageError, match="of at most 10"):
         package.check_archive(_archive(tmp_path, {"app.py": "x" * 100}))
+
+
+def test_a_layer_is_refused_that_makes_a_function_too_large_or_was_compiled_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"python/typst/typst.so": "x" * 60, "python/typst-1.dist-info/WHEEL": "Tag: cp39-abi3-manylinux2014_x86_64"}
+    archive = _archive(tmp_path, files, layer.ARCHIVE)
+    size = package.check_layer(archive, 100)
+    monkeypatch.setattr(package, "UNZIPPED_LIMIT", size + 100)
+    # A layer goes by way of a bucket, where the limit of a direct upload does not hold.
+    monkeypatch.setattr(package, "ZIPPED_LIMIT", 1)
+    assert package.check_layer(archive, 100) == size
+    with pytest.raises(package.PackageError, match="a function with the layer has"):
+        package.check_layer(archive, 101)
+    compiled = _archive(tmp_path, {"python/segno-1.dist-info/WHEEL": "Tag: py3-none-linux_x86_64"}, layer.ARCHIVE)
+    with pytest.raises(package.PackageError, match=r"segno-1\.dist-info was compiled on this machine"):
+        package.check_layer(compiled, 0)
 
 
 def test_additions_to_a_function_that_does_not_exist_are_refused() -> None:
