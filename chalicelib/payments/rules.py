@@ -1,0 +1,251 @@
+"""Payments and credit notes, and how they are spread over invoices. Amounts are integers of minor units.
+
+What is spread is conserved: of a payment, what is allocated and what is not make up its amount; of an invoice, what is
+paid, what is credited and what is open make up its total; and nothing is ever below zero.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+
+from chalicelib.errors import Conflict, FieldError, Invalid
+from chalicelib.invoices.rules import CREDIT_NOTE, PAID, UNCOLLECTIBLE, VOID, Invoice, status_of
+
+RECEIVED, REVERSED = "received", "reversed"
+PAYMENT = "payment"
+"""The kind of what settles an invoice; the other is a credit note."""
+
+_GIVEN_UP = frozenset({VOID, UNCOLLECTIBLE})
+
+MOST_INVOICES_A_WRITE = 20
+"""Over how many invoices one write spreads: up to four rows each and its own fit a transaction of 100 rows."""
+MOST_INVOICES = 200
+"""Over how many invoices a payment or credit note is spread in all, so that it stays a small row."""
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """How much of a payment or a credit note goes to an invoice."""
+
+    invoice_id: str
+    amount: int
+
+
+@dataclass(frozen=True)
+class Reversal:
+    """Why a payment was reversed, when (UTC) and by whom."""
+
+    reason: str
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True)
+class Payment:
+    """A payment of an account to an issuing entity; ``allocations`` are amounts by invoice id."""
+
+    payment_id: str
+    account_id: str
+    entity_id: str
+    currency: str
+    amount: int
+    received_on: date
+    content_hash: str
+    recorded_at: datetime
+    method: str | None = None
+    reference: str | None = None
+    note: str | None = None
+    status: str = RECEIVED
+    allocations: dict[str, int] = field(default_factory=dict)
+    reversal: Reversal | None = None
+    version: int = 1
+
+    @property
+    def unallocated(self) -> int:
+        """Return what no invoice was settled with; nothing of a payment that was reversed."""
+        return self.amount - sum(self.allocations.values()) if self.status == RECEIVED else 0
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """What a payment or a credit note has settled of an invoice, and on which day."""
+
+    invoice_id: str
+    source_kind: str
+    source_id: str
+    amount: int
+    settled_on: date
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a payment or a credit note has to spread, and over whose invoices it may be."""
+
+    kind: str
+    id: str
+    account_id: str
+    entity_id: str
+    currency: str
+    free: int
+    spread: Mapping[str, int]
+    day: date
+    """The day that counts for the invoice as the one on which it was settled."""
+
+
+def source_of_payment(payment: Payment) -> Source:
+    """Return what a payment has to spread. Raises Conflict when it was reversed."""
+    if payment.status == REVERSED:
+        raise Conflict("payment_reversed", "This payment was reversed. Record the money as another payment.")
+    return Source(
+        kind=PAYMENT,
+        id=payment.payment_id,
+        account_id=payment.account_id,
+        entity_id=payment.entity_id,
+        currency=payment.currency,
+        free=payment.unallocated,
+        spread=payment.allocations,
+        day=payment.received_on,
+    )
+
+
+def source_of_credit_note(credit_note: Invoice, today: date) -> Source:
+    """Return what a credit note has to spread. Raises Conflict when it is an invoice, or void."""
+    if not credit_note.is_credit_note:
+        raise Conflict("not_a_credit_note", "This is an invoice. Only a credit note can be applied to invoices.")
+    if credit_note.status in _GIVEN_UP:
+        raise Conflict("credit_note_not_open", f"This credit note is {credit_note.status}; nothing can be applied.")
+    return Source(
+        kind=CREDIT_NOTE,
+        id=credit_note.invoice_id,
+        account_id=credit_note.account_id,
+        entity_id=credit_note.entity_id,
+        currency=credit_note.currency,
+        free=credit_note.balance,
+        spread=credit_note.applications,
+        day=today,
+    )
+
+
+def spread(
+    source: Source, wanted: Sequence[Allocation], invoices: Mapping[str, Invoice], name: str
+) -> dict[str, Invoice]:
+    """Return the invoices as they are once ``wanted`` of ``source`` went to them, by id.
+
+    ``name`` is the field in which the caller sent the list. Raises Invalid that names every fault: an invoice that is
+    not there, is another account's, entity's or currency's, or not open; more than its balance; more than is free.
+    """
+    faults: list[FieldError] = []
+    taken: set[str] = set()
+    for number, one in enumerate(wanted):
+        fault = _fault(source, one, invoices.get(one.invoice_id), repeated=one.invoice_id in taken)
+        taken.add(one.invoice_id)
+        if fault is not None:
+            faults.append(FieldError(f"{name}[{number}].{fault[0]}", fault[1], fault[2]))
+    faults += _faults_of_all(source, wanted, taken, name)
+    if faults:
+        raise Invalid("invalid", "This cannot be spread over invoices as asked.", fields=tuple(faults))
+    return {one.invoice_id: settled(invoices[one.invoice_id], source, one.amount) for one in wanted}
+
+
+def _fault(source: Source, one: Allocation, invoice: Invoice | None, *, repeated: bool) -> tuple[str, str, str] | None:
+    if repeated:
+        return "invoice_id", "repeated", "This invoice stands in the list already. Send one amount for it."
+    if invoice is None or invoice.account_id != source.account_id:
+        return "invoice_id", "unknown_invoice", "The account has no such invoice. Correct the id."
+    if invoice.is_credit_note:
+        return "invoice_id", "not_an_invoice", "This is a credit note. Name an invoice."
+    if invoice.entity_id != source.entity_id:
+        return "invoice_id", "other_entity", f"This invoice is of another issuing entity: {invoice.entity_id}."
+    if invoice.currency != source.currency:
+        return "invoice_id", "other_currency", f"This invoice is in {invoice.currency}, not in {source.currency}."
+    if invoice.status in _GIVEN_UP:
+        return "invoice_id", "invoice_not_open", f"This invoice is {invoice.status}. Nothing is owed for it."
+    if one.amount > invoice.balance:
+        message = f"This invoice has {invoice.balance} minor units open. Send at most that; the rest stays unallocated."
+        return "amount", "more_than_balance", message
+    return None
+
+
+def _faults_of_all(source: Source, wanted: Sequence[Allocation], ids: set[str], name: str) -> list[FieldError]:
+    total = sum(one.amount for one in wanted)
+    if total > source.free:
+        message = f"These come to {total} minor units, and {source.free} are left. Lower the amounts."
+        return [FieldError(name, "more_than_is_left", message)]
+    if len(wanted) > MOST_INVOICES_A_WRITE:
+        message = f"One write spreads over at most {MOST_INVOICES_A_WRITE} invoices. Send the others in a further one."
+        return [FieldError(name, "too_many_invoices", message)]
+    if len(ids | source.spread.keys()) > MOST_INVOICES:
+        return [
+            FieldError(name, "too_many_invoices", f"It can be spread over at most {MOST_INVOICES} invoices in all.")
+        ]
+    return []
+
+
+def settled(invoice: Invoice, source: Source, amount: int) -> Invoice:
+    """Return an open invoice once ``amount`` of ``source`` went to it; when nothing is left, it is paid on that day."""
+    changed = _plus(invoice, source.kind, amount)
+    changed = replace(changed, status=status_of(changed))
+    return replace(changed, settled_on=source.day if changed.status == PAID else None)
+
+
+def released(invoice: Invoice, kind: str, amount: int) -> Invoice:
+    """Return an invoice once ``amount`` that a source of ``kind`` had settled is taken back: it opens again.
+
+    An invoice that was meanwhile found uncollectible stays so.
+    """
+    changed = _plus(invoice, kind, -amount)
+    if invoice.status in _GIVEN_UP:
+        return changed
+    changed = replace(changed, status=status_of(changed))
+    return replace(changed, settled_on=invoice.settled_on if changed.status == PAID else None)
+
+
+def _plus(invoice: Invoice, kind: str, amount: int) -> Invoice:
+    if kind == CREDIT_NOTE:
+        return replace(invoice, credited=invoice.credited + amount)
+    return replace(invoice, paid=invoice.paid + amount)
+
+
+def allocated(payment: Payment, wanted: Sequence[Allocation]) -> Payment:
+    """Return a payment once ``wanted``, which ``spread`` has checked, was allocated."""
+    return replace(payment, allocations=_added(payment.allocations, wanted))
+
+
+def applied(credit_note: Invoice, wanted: Sequence[Allocation], today: date) -> Invoice:
+    """Return a credit note once ``wanted``, which ``spread`` has checked, was applied."""
+    total = sum(one.amount for one in wanted)
+    changed = replace(
+        credit_note,
+        credited=credit_note.credited + total,
+        applications=_added(credit_note.applications, wanted),
+    )
+    changed = replace(changed, status=status_of(changed))
+    return replace(changed, settled_on=today if changed.status == PAID else None)
+
+
+def _added(before: Mapping[str, int], wanted: Sequence[Allocation]) -> dict[str, int]:
+    after = dict(before)
+    for one in wanted:
+        after[one.invoice_id] = after.get(one.invoice_id, 0) + one.amount
+    return after
+
+
+def deallocated(payment: Payment, invoice_ids: Sequence[str]) -> Payment:
+    """Return a payment once it was taken back from invoices."""
+    kept = {invoice_id: amount for invoice_id, amount in payment.allocations.items() if invoice_id not in invoice_ids}
+    return replace(payment, allocations=kept)
+
+
+def withdrawn(credit_note: Invoice, invoice_ids: Sequence[str]) -> Invoice:
+    """Return a credit note once it was taken back from invoices."""
+    kept = {name: amount for name, amount in credit_note.applications.items() if name not in invoice_ids}
+    freed = sum(credit_note.applications.values()) - sum(kept.values())
+    changed = replace(credit_note, credited=credit_note.credited - freed, applications=kept)
+    if credit_note.status in _GIVEN_UP:
+        return changed
+    return replace(changed, status=status_of(changed), settled_on=None)
+
+
+def reversed_(payment: Payment, reversal: Reversal) -> Payment:
+    """Return a payment that was taken back from all invoices as reversed."""
+    return replace(payment, status=REVERSED, reversal=reversal)
