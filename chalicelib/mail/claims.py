@@ -28,14 +28,27 @@ class Outgoing:
     account_id: str | None
     locale: str
     context: Mapping[str, Any]
+    cc: tuple[str, ...] = ()
+    bill_group_id: str | None = None
+    contact_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file that goes with a mail. ``name`` is as its reader is to see it, with its ending."""
+
+    name: str
+    media_type: str
+    content: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Ready:
     """The mail goes. ``write`` adds to the claim's transaction what the claim must leave behind.
 
-    ``context`` is added to the email's own for its templates, and kept nowhere. What is None stays as the outbox has
-    it; ``template`` names other templates than those of the email's kind.
+    ``context`` is added to the email's own for its templates, and kept nowhere; nor are ``attachments``, of which the
+    history tells the names and sizes. ``headers`` are added to the mail's own (``List-Unsubscribe`` and the like). What
+    is None stays as the outbox has it; ``template`` names other templates than those of the email's kind.
     """
 
     context: Mapping[str, Any] = field(default_factory=dict)
@@ -44,6 +57,9 @@ class Ready:
     entity_id: str | None = None
     locale: str | None = None
     to: tuple[str, ...] | None = None
+    cc: tuple[str, ...] | None = None
+    attachments: tuple[Attachment, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from chalicelib.sign_in import mailing as sign_in
 
 jobs = Blueprint(__name__)
 
-# Which capability prepares a mail of its own when it is claimed. Such mails are urgent.
+# Which capability prepares a mail of its own when it is claimed.
 PREPARE: dict[str, Prepare] = {
     "sign_in": sign_in.prepare,
     "temporary_password": passwords.prepare_temporary,
@@ -35,7 +35,7 @@ def deliver_urgent_mail(event: SQSEvent) -> dict[str, Any]:
 @job("deliver_bulk_mail")
 def deliver_bulk_mail(event: SQSEvent) -> dict[str, Any]:
     """Send all other mails."""
-    return consumer.consume(event, service.deliver)
+    return consumer.consume(event, lambda message: service.deliver(message, PREPARE))
 
 
 @jobs.lambda_function(name="record_mail_feedback")

@@ -31,6 +31,8 @@ TRANSIENT = "transient"
 REJECTED = "rejected"
 EXPIRED = "expired"
 NOT_ALLOWED = "not_on_allowlist"
+TOO_LARGE = "too_large"
+SUPPRESSED = "suppressed"
 
 MOST_EVENTS = 40
 _FIRST_PAUSE = timedelta(seconds=30)

@@ -123,9 +123,7 @@ class _Claim:
             self._prepared = self._prepare[item.kind](_outgoing(item), Call(MAILER, now, message.correlation_id))
         prepared = self._prepared
         if isinstance(prepared, Withheld):
-            _finish(item, rules.withhold(state, prepared.reason), message)
-            logger.info("A mail is withheld.", extra={"reason": prepared.reason})
-            metrics.add_metric(name="MailWithheld", unit="Count", value=1)
+            self._withhold(item, state, prepared.reason)
             return None
         return self._sealed(item, state, prepared, now, ours)
 
@@ -140,12 +138,18 @@ class _Claim:
             metrics.add_metric(name="MailExpired", unit="Count", value=1)
         return decision.action == "send"
 
+    def _withhold(self, item: EmailItem, state: rules.State, reason: str) -> None:
+        _finish(item, rules.withhold(state, reason), self.message)
+        logger.info("A mail is withheld.", extra={"reason": reason})
+        metrics.add_metric(name="MailWithheld", unit="Count", value=1)
+
     def _sealed(
         self, item: EmailItem, state: rules.State, prepared: Ready, now: datetime, ours: bool
     ) -> _Claimed | None:
         item.entity_id = prepared.entity_id or item.entity_id
         item.locale = prepared.locale or item.locale
         item.to = list(prepared.to or item.to)
+        item.cc = list(item.cc if prepared.cc is None else prepared.cc)
         entity_item = store.get(EntityItem, keys.entity(item.entity_id))
         if entity_item is None:
             raise LookupError("The issuing entity of an email is not here.")
@@ -171,15 +175,27 @@ class _Claim:
             subject=rendered.subject,
             text=rendered.text,
             html=rendered.html,
-            headers={"X-Original-To": ", ".join(recipients.meant_for)} if recipients.meant_for else {},
+            headers={**prepared.headers, **_meant_for(recipients)},
+            attachments=prepared.attachments,
         )
         # What SES would refuse to take as a request is found before the claim, so that it never looks like a lost
         # mail.
-        ses.request_for(envelope)
+        try:
+            ses.request_for(envelope)
+        except ses.TooLarge:
+            self._withhold(item, state, rules.TOO_LARGE)
+            return None
         if not ours:
             write(item, rules.claim(state, now, self.claim_id))
             _commit(item, self.message, rendered=rendered, more=prepared.write)
         return _Claimed(item, envelope)
+
+
+def _meant_for(recipients: rules.Recipients) -> dict[str, str]:
+    """Return the header that says whom a mail was meant for that others get, as far as a header can hold it."""
+    if not recipients.meant_for:
+        return {}
+    return {"X-Original-To": ", ".join(recipients.meant_for)[: ses.LONGEST_HEADER]}
 
 
 def _outgoing(item: EmailItem) -> Outgoing:
@@ -191,6 +207,9 @@ def _outgoing(item: EmailItem) -> Outgoing:
         account_id=item.account_id,
         locale=item.locale,
         context=item.context,
+        cc=tuple(item.cc),
+        bill_group_id=item.bill_group_id,
+        contact_id=item.contact_id,
     )
 
 

@@ -4,7 +4,8 @@ SES has no token against sending twice, so the client never repeats a request by
 what it proves: that the mail was not taken (for now, or at all), or nothing (I4).
 """
 
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.header import Header
 from email.utils import quote
@@ -25,14 +26,24 @@ from botocore.exceptions import (
 )
 
 from chalicelib.config import settings
+from chalicelib.mail.claims import Attachment
 from chalicelib.mail.rules import Outcome
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 10
 
 _UTF8 = "UTF-8"
-_LONGEST_HEADER = 860
+LONGEST_HEADER = 860
+"""Characters of a header's value."""
+LARGEST_REQUEST = 40_000_000
+"""Bytes of a mail with its attachments, as they are encoded for their way: SES takes 40 MB."""
+MOST_RECIPIENTS = 50
 _LONGEST_SENDER_NAME = 64
+_LONGEST_FILE_NAME = 120
+# What one or the other system has a use of its own for.
+_NOT_IN_FILE_NAMES = frozenset('/\\:*?"<>|')
+# What a mail costs beside its texts and attachments: its headers and the boundaries between its parts.
+_ROOM_FOR_HEADERS = 100_000
 
 # The connection was never there, so the mail cannot have been taken.
 _NEVER_LEFT = (ConnectTimeoutError, EndpointConnectionError, NoCredentialsError, ProxyConnectionError, SSLError)
@@ -41,6 +52,10 @@ _RATE_LIMITS = frozenset({"LimitExceededException", "Throttling", "ThrottlingExc
 # not verified, sending that is paused, a missing permission), and the mail waits for that.
 _FAULTS_OF_THE_MAIL = frozenset({"BadRequestException", "InvalidParameterValue", "ValidationException"})
 _NOBODY_KNOWS = frozenset({504})
+
+
+class TooLarge(ValueError):
+    """The mail with its attachments is larger than what SES takes."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +73,7 @@ class Envelope:
     cc: tuple[str, ...] = ()
     reply_to: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    attachments: Sequence[Attachment] = ()
 
 
 @cache
@@ -88,7 +104,13 @@ def send(envelope: Envelope) -> Outcome:
 
 
 def request_for(envelope: Envelope) -> dict[str, Any]:
-    """Return the arguments of SES's SendEmail. Raises ValueError for a line break in a header or an address."""
+    """Return the arguments of SES's SendEmail.
+
+    Raises ValueError for a line break in a header or an address and for a header that is too long, TooLarge for a
+    mail that SES would not take.
+    """
+    if _size(envelope) > LARGEST_REQUEST:
+        raise TooLarge("A mail with its attachments may have 40 MB.")
     destination: dict[str, Any] = {"ToAddresses": [_line(address) for address in envelope.to]}
     if envelope.cc:
         destination["CcAddresses"] = [_line(address) for address in envelope.cc]
@@ -108,9 +130,8 @@ def request_for(envelope: Envelope) -> dict[str, Any]:
                     "Text": {"Data": envelope.text, "Charset": _UTF8},
                     "Html": {"Data": envelope.html, "Charset": _UTF8},
                 },
-                "Headers": [
-                    {"Name": _line(name), "Value": _line(value)[:_LONGEST_HEADER]} for name, value in headers.items()
-                ],
+                "Headers": [{"Name": _line(name), "Value": _value(value)} for name, value in headers.items()],
+                **_attached(envelope.attachments),
             }
         },
         "EmailTags": [
@@ -132,6 +153,50 @@ def mailbox(name: str, address: str) -> str:
         return address
     shown = f'"{quote(name)}"' if name.isascii() else Header(name, "utf-8").encode(linesep="")
     return f"{shown} <{address}>"
+
+
+def file_name(name: str) -> str:
+    """Return the name of an attachment as every mail program can show and save it; its ending stays."""
+    shown = "".join(
+        "-" if character in _NOT_IN_FILE_NAMES else character
+        for character in " ".join(name.split())
+        if unicodedata.category(character)[0] != "C"
+    ).strip(". ")
+    stem, dot, ending = shown.rpartition(".")
+    if len(shown) <= _LONGEST_FILE_NAME or not dot or len(ending) > 10:
+        return shown[:_LONGEST_FILE_NAME] or "attachment"
+    return f"{stem[: _LONGEST_FILE_NAME - len(ending) - 1].rstrip()}.{ending}"
+
+
+def _attached(attachments: Sequence[Attachment]) -> dict[str, Any]:
+    if not attachments:
+        return {}
+    return {
+        "Attachments": [
+            {
+                "FileName": file_name(one.name),
+                "ContentType": _line(one.media_type),
+                "ContentDisposition": "ATTACHMENT",
+                "ContentTransferEncoding": "BASE64",
+                "RawContent": one.content,
+            }
+            for one in attachments
+        ]
+    }
+
+
+def _size(envelope: Envelope) -> int:
+    # Base64 makes four bytes of three, and a line break of every 76 characters; texts may be encoded so too.
+    sizes = [len(one.content) for one in envelope.attachments]
+    sizes += [len(envelope.text.encode()), len(envelope.html.encode())]
+    return _ROOM_FOR_HEADERS + sum(4 * ((size + 2) // 3) * 78 // 76 for size in sizes)
+
+
+def _value(text: str) -> str:
+    # Half an address is worse than none.
+    if len(text) > LONGEST_HEADER:
+        raise ValueError("A header is too long.")
+    return _line(text)
 
 
 def _line(text: str) -> str:

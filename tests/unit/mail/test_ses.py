@@ -1,5 +1,6 @@
 """What SES is asked, and what its answers and silences prove."""
 
+from dataclasses import replace
 from email import message_from_string
 from email.header import decode_header, make_header
 from email.utils import parseaddr
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from chalicelib.config import Settings
 from chalicelib.mail import ses
+from chalicelib.mail.claims import Attachment
 from chalicelib.mail.ses import Envelope
 
 ENVELOPE = Envelope(
@@ -85,6 +87,56 @@ def test_every_sender_name_survives_as_a_header(name: str) -> None:
 def test_a_line_break_is_refused_everywhere(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="line break"):
         ses.request_for(Envelope(**{**vars(ENVELOPE), **change}))
+
+
+def test_attachments_go_with_the_mail_as_they_are() -> None:
+    files = (Attachment("Invoice 1.pdf", "application/pdf", b"%PDF"), Attachment("請求書.xml", "text/xml", b"<a/>"))
+    simple = ses.request_for(replace(ENVELOPE, attachments=files))["Content"]["Simple"]
+    assert [one["RawContent"] for one in simple["Attachments"]] == [b"%PDF", b"<a/>"]
+    assert simple["Attachments"][0] == {
+        "FileName": "Invoice 1.pdf",
+        "ContentType": "application/pdf",
+        "ContentDisposition": "ATTACHMENT",
+        "ContentTransferEncoding": "BASE64",
+        "RawContent": b"%PDF",
+    }
+    assert simple["Attachments"][1]["FileName"] == "請求書.xml"
+    assert "Attachments" not in ses.request_for(ENVELOPE)["Content"]["Simple"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ('2026/001: "a".pdf', "2026-001- -a-.pdf"),
+        ("a\r\nBcc: b@c.example.pdf", "a Bcc- b@c.example.pdf"),
+        ("exe.\u202efdp.pdf", "exe.fdp.pdf"),
+        ("../../etc/passwd", "-..-etc-passwd"),
+        ("x" * 300 + ".pdf", "x" * 116 + ".pdf"),
+        ("x" * 300, "x" * 120),
+        ("\x00\u200b", "attachment"),
+        (" . ", "attachment"),
+        ("\ud800.pdf", "pdf"),
+    ],
+)
+def test_a_file_name_deceives_nobody_and_can_be_saved(name: str, expected: str) -> None:
+    assert ses.file_name(name) == expected
+
+
+def test_what_is_larger_than_ses_takes_is_found_before_it_is_sent() -> None:
+    fitting = Attachment("a.pdf", "application/pdf", bytes(29_000_000))
+    assert ses.request_for(replace(ENVELOPE, attachments=(fitting,)))
+    with pytest.raises(ses.TooLarge):
+        ses.request_for(replace(ENVELOPE, attachments=(fitting, fitting)))
+    with pytest.raises(ses.TooLarge):
+        ses.request_for(replace(ENVELOPE, attachments=(replace(fitting, content=bytes(30_000_000)),)))
+
+
+def test_a_header_is_whole_or_refused() -> None:
+    address = "<https://a.example/" + "x" * 840 + ">"
+    simple = ses.request_for(replace(ENVELOPE, headers={"List-Unsubscribe": address}))["Content"]["Simple"]
+    assert {"Name": "List-Unsubscribe", "Value": address} in simple["Headers"]
+    with pytest.raises(ValueError, match="too long"):
+        ses.request_for(replace(ENVELOPE, headers={"List-Unsubscribe": address + "x"}))
 
 
 def answer(code: str, status: int, message: str = "") -> ClientError:
