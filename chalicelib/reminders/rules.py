@@ -21,13 +21,15 @@ class Calendar:
     """The days on which an account is not reminded. ``weekend`` holds weekdays, Monday being 0."""
 
     weekend: frozenset[int] = frozenset()
+    worked: frozenset[date] = frozenset()
+    """Days of a weekend on which a country works all the same, in exchange for another."""
     holidays: frozenset[date] = frozenset()
     closing_days: frozenset[date] = frozenset()
     quiet_spells: tuple[Spell, ...] = ()
 
     def closed(self, day: date) -> str | None:
         """Return why nobody is reminded on ``day``, None if it is free."""
-        if day.weekday() in self.weekend:
+        if day.weekday() in self.weekend and day not in self.worked:
             return "weekend"
         if day in self.holidays:
             return "holiday"

@@ -1,0 +1,251 @@
+"""The decision upon one invoice: what R1–R9 promise, and a reason for everything else."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chalicelib.reminders.policy import DEFAULT_STEPS, TONES, Policy, Spell, Step, check_policy, planned_steps
+from chalicelib.reminders.rules import REASONS, Calendar, Decision, Pause, Subject, after_credit, decide
+
+ROUNDS = 2000 if os.environ.get("COUNTERFOIL_PROOF") else 150
+DUE = date(2026, 3, 10)
+WEEKEND = Calendar(weekend=frozenset({5, 6}))
+FREE = Calendar()
+OPEN = Subject("i", "invoice", "open", 100, DUE, date(2026, 2, 1), date(2026, 2, 1), mode="live")
+NO_GAP = Policy(minimum_gap_days=0)
+DAYS = 730
+
+
+def sent(decision: Decision) -> str | None:
+    return decision.step.name if decision.step else None
+
+
+def code(decision: Decision) -> str | None:
+    return decision.reason.code if decision.reason else None
+
+
+def live(
+    subject: Subject, policy: Policy, calendar: Calendar, first: date, days: int, *, only_when_planned: bool = False
+) -> Iterator[tuple[date, Decision]]:
+    """Decide day by day, or only on the days that the decision before has named, and remember what was done."""
+    wanted: date | None = first
+    for number in range(days):
+        today = first + timedelta(days=number)
+        if only_when_planned and (wanted is None or today < wanted):
+            continue
+        decision = decide(subject, policy, calendar, today)
+        wanted = decision.next_on
+        spent = {step.name for step in decision.superseded}
+        if decision.step is not None:
+            spent.add(decision.step.name)
+            subject = replace(subject, last_reminded_on=today)
+        subject = replace(subject, spent=subject.spent | spent)
+        yield today, decision
+
+
+class TestReasons:
+    @pytest.mark.parametrize(
+        ("change", "why"),
+        [
+            ({"kind": "credit_note"}, "credit_note"),
+            ({"status": "paid", "balance": 0}, "paid"),
+            ({"status": "void", "balance": 0}, "void"),
+            ({"status": "uncollectible", "balance": 0}, "uncollectible"),
+            ({"balance": 0}, "nothing_open"),
+            ({"due_date": None}, "no_due_date"),
+            ({"disputed": True}, "disputed"),
+            ({"auto_pay": True}, "auto_pay"),
+            ({"mode": "off"}, "reminders_off"),
+            ({"mode": "pilot"}, "not_in_pilot"),
+            ({"live_from": date(2026, 2, 2)}, "before_live"),
+            ({"pauses": (Pause("account", None),)}, "paused_account"),
+            ({"pauses": (Pause("bill_group", None),)}, "paused_bill_group"),
+            ({"pauses": (Pause("invoice", None),)}, "paused_invoice"),
+        ],
+    )
+    def test_what_only_an_event_changes_names_no_day(self, change: dict[str, object], why: str) -> None:
+        decision = decide(replace(OPEN, **change), Policy(), WEEKEND, date(2026, 3, 11))
+        assert (sent(decision), code(decision), decision.next_on) == (None, why, None)
+
+    @pytest.mark.parametrize(
+        ("change", "why"),
+        [
+            ({"deliveries_failed": True}, "deliveries_failed"),
+            ({"contacts": 0, "reachable_contacts": 0}, "no_contact"),
+            ({"reachable_contacts": 0}, "all_suppressed"),
+            ({"payments_current": False}, "payments_not_current"),
+            ({"last_reminded_on": date(2026, 3, 10)}, "too_soon"),
+            ({"pauses": (Pause("invoice", date(2026, 3, 11)),)}, "paused_invoice"),
+        ],
+    )
+    def test_what_passes_is_looked_at_again(self, change: dict[str, object], why: str) -> None:
+        decision = decide(replace(OPEN, **change), Policy(), WEEKEND, date(2026, 3, 11))
+        assert (sent(decision), code(decision), decision.next_on) == (None, why, date(2026, 3, 12))
+
+    def test_a_failed_automatic_payment_is_reminded_of(self) -> None:
+        failed = replace(OPEN, auto_pay=True, auto_pay_failed=True)
+        assert sent(decide(failed, Policy(), WEEKEND, date(2026, 3, 11))) == "+1"
+
+    def test_every_reason_is_a_sentence(self) -> None:
+        assert all(reason.code == name and reason.text.endswith(".") for name, reason in REASONS.items())
+
+    def test_before_its_first_step_it_waits_for_it(self) -> None:
+        decision = decide(OPEN, Policy(), WEEKEND, date(2026, 2, 10))
+        assert (code(decision), decision.next_on) == ("not_yet", date(2026, 3, 9))
+
+    def test_a_shadow_is_decided_like_the_rest_and_says_so(self) -> None:
+        decision = decide(replace(OPEN, mode="shadow"), Policy(), WEEKEND, date(2026, 3, 11))
+        assert sent(decision) == "+1"
+        assert decision.shadow
+
+
+class TestSteps:
+    def test_a_weekend_moves_a_step_and_does_not_spend_it(self) -> None:
+        sendings = {day: sent(done) for day, done in live(OPEN, Policy(), WEEKEND, date(2026, 3, 1), 60) if done.step}
+        assert sendings == {
+            date(2026, 3, 9): "-3",
+            date(2026, 3, 11): "+1",
+            date(2026, 3, 17): "+7",
+            date(2026, 3, 24): "+14",
+            date(2026, 4, 9): "+30",
+        }
+
+    def test_after_an_outage_the_newest_step_goes_once(self) -> None:
+        late = decide(replace(OPEN, spent=frozenset({"-3"})), Policy(), FREE, date(2026, 3, 25))
+        assert (sent(late), [step.name for step in late.superseded]) == ("+14", ["+1", "+7"])
+
+    def test_steps_from_before_the_invoice_was_recorded_are_superseded(self) -> None:
+        late = decide(replace(OPEN, recorded_on=date(2026, 3, 20)), Policy(), FREE, date(2026, 3, 20))
+        assert (code(late), [step.name for step in late.superseded]) == ("not_yet", ["-3", "+1", "+7"])
+        assert late.next_on == date(2026, 3, 24)
+
+    def test_repetitions_follow_the_last_step_and_end(self) -> None:
+        policy = Policy(repeat_every_days=10, repeat_at_most=2)
+        names = [sent(done) for _, done in live(OPEN, policy, WEEKEND, date(2026, 3, 1), DAYS) if done.step]
+        assert names == ["-3", "+1", "+7", "+14", "+30", "+30.1", "+30.2"]
+
+    def test_after_a_pause_the_newest_step_goes(self) -> None:
+        paused = replace(OPEN, pauses=(Pause("invoice", date(2026, 3, 19)),), spent=frozenset({"-3", "+1"}))
+        sendings = {day: sent(done) for day, done in live(paused, Policy(), FREE, date(2026, 3, 12), 10) if done.step}
+        assert sendings == {date(2026, 3, 20): "+7"}
+
+    def test_released_invoices_begin_with_the_mildest_overdue_step(self) -> None:
+        old = replace(OPEN, live_from=date(2026, 6, 1), released_on=date(2026, 6, 8), mode="live")
+        sendings = {day: sent(done) for day, done in live(old, Policy(), FREE, date(2026, 6, 8), 60) if done.step}
+        assert sendings == {
+            date(2026, 6, 8): "+1",
+            date(2026, 6, 14): "+7",
+            date(2026, 6, 21): "+14",
+            date(2026, 7, 7): "+30",
+        }
+
+    def test_credit_covers_what_is_due_first(self) -> None:
+        balances = [("b", date(2026, 2, 1), 50), ("a", date(2026, 1, 1), 70), ("c", None, 10)]
+        assert after_credit(balances, 100) == {"a": 0, "b": 20, "c": 10}
+        assert after_credit(balances, -5) == {"a": 70, "b": 50, "c": 10}
+
+
+DATES = st.dates(date(2026, 1, 1), date(2027, 12, 31))
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    offsets = sorted(draw(st.sets(st.integers(-30, 120), min_size=1, max_size=8)))
+    tones = sorted(draw(st.lists(st.integers(0, 3), min_size=len(offsets), max_size=len(offsets))))
+    repeats = draw(st.none() | st.tuples(st.integers(1, 40), st.integers(1, 6)))
+    spells = draw(st.lists(st.tuples(DATES, st.integers(0, 20)), max_size=3))
+    return Policy(
+        steps=tuple(Step(offset, TONES[tone]) for offset, tone in zip(offsets, tones, strict=True)),
+        repeat_every_days=repeats[0] if repeats else None,
+        repeat_at_most=repeats[1] if repeats else 0,
+        closing_days=tuple(draw(st.lists(DATES, max_size=10))),
+        quiet_spells=tuple(Spell(first, first + timedelta(days=length)) for first, length in spells),
+        minimum_gap_days=draw(st.integers(0, 10)),
+    )
+
+
+@st.composite
+def calendars(draw: st.DrawFn, policy: Policy) -> Calendar:
+    return Calendar(
+        weekend=draw(st.sampled_from([frozenset(), frozenset({5, 6}), frozenset({4, 5}), frozenset({4})])),
+        holidays=frozenset(draw(st.lists(DATES, max_size=30))),
+        closing_days=frozenset(policy.closing_days),
+        quiet_spells=policy.quiet_spells,
+    )
+
+
+@st.composite
+def subjects(draw: st.DrawFn) -> Subject:
+    recorded = draw(DATES)
+    due = draw(st.dates(date(2026, 1, 1), date(2027, 6, 30)))
+    pauses = draw(st.lists(st.tuples(st.sampled_from(["invoice", "bill_group", "account"]), DATES), max_size=2))
+    released = draw(st.none() | DATES)
+    return replace(
+        OPEN,
+        due_date=due,
+        recorded_on=recorded,
+        issue_date=min(recorded, due),
+        pauses=tuple(Pause(level, until) for level, until in pauses),
+        live_from=draw(st.none() | DATES) if released is not None else None,
+        released_on=released,
+    )
+
+
+class TestWhateverHappens:
+    @settings(max_examples=ROUNDS, deadline=None)
+    @given(st.data())
+    def test_each_step_goes_at_most_once_and_only_when_it_may(self, data: st.DataObject) -> None:
+        policy = data.draw(policies())
+        check_policy(policy)
+        calendar = data.draw(calendars(policy))
+        subject = data.draw(subjects())
+        done: list[str] = []
+        before: date | None = None
+        for today, decision in live(subject, policy, calendar, date(2026, 1, 1), DAYS):
+            done += [step.name for step in decision.superseded]
+            assert (decision.step is None) != (decision.reason is None)
+            assert decision.next_on is None or decision.next_on > today
+            if decision.step is None:
+                continue
+            done.append(decision.step.name)
+            assert calendar.closed(today) is None
+            assert decision.step.on <= today
+            assert subject.due_date is not None
+            assert today >= subject.due_date + timedelta(days=decision.step.offset)
+            assert all(pause.until is not None and pause.until < today for pause in subject.pauses)
+            assert before is None or (today - before).days >= policy.minimum_gap_days
+            before = today
+        assert len(done) == len(set(done))
+
+    @settings(max_examples=ROUNDS, deadline=None)
+    @given(st.data())
+    def test_looking_only_on_the_days_that_were_named_loses_nothing(self, data: st.DataObject) -> None:
+        policy = data.draw(policies())
+        calendar = data.draw(calendars(policy))
+        subject = data.draw(subjects())
+        daily = [
+            (day, sent(done)) for day, done in live(subject, policy, calendar, date(2026, 1, 1), DAYS) if done.step
+        ]
+        planned = [
+            (day, sent(done))
+            for day, done in live(subject, policy, calendar, date(2026, 1, 1), DAYS, only_when_planned=True)
+            if done.step
+        ]
+        assert planned == daily
+
+    @settings(max_examples=ROUNDS, deadline=None)
+    @given(policies(), DATES)
+    def test_names_of_steps_are_unique_and_in_order_of_days(self, policy: Policy, anchor: date) -> None:
+        steps = planned_steps(policy, anchor)
+        assert len({step.name for step in steps}) == len(steps)
+        assert [step.on for step in steps] == sorted(step.on for step in steps)
+
+
+def test_the_default_policy_is_that_of_the_rules() -> None:
+    check_policy(Policy())
+    assert [step.offset for step in DEFAULT_STEPS] == [-3, 1, 7, 14, 30]
