@@ -303,6 +303,12 @@ class PaymentItem(Item, discriminator="payment"):
     recorded_at = InstantAttribute()
 
 
+class UnallocatedPaymentItem(Item, discriminator="unallocated_payment"):
+    """Leads to a payment of which something is not allocated."""
+
+    payment_id = UnicodeAttribute()
+
+
 class DeliveryItem(Item, discriminator="delivery"):
     """One invoice mailed to the invoicing contacts, or planned to be. Where its mails stand is read from them."""
 

@@ -18,7 +18,7 @@ bill group             BILLGROUP#<bill group>           BILLGROUP               
 subscription           BILLGROUP#<bill group>           SUBSCRIPTION#<id>
 invoice, credit note   INVOICE#<invoice>                INVOICE                 BILLGROUP#<id>#INVOICES / <day>#<id>
 content of an invoice  INVOICE#<invoice>                CONTENT#<part>
-settlement of it       INVOICE#<invoice>                SETTLEMENT#<payment or credit note>
+settlement of it       INVOICE#<invoice>                SETTLEMENT#<payment|credit_note>#<its id>
 delivery of it         INVOICE#<invoice>                DELIVERY#<delivery>
 invoice number (I1)    NUMBER#<entity>#<folded number>  NUMBER
 invoice of a PO        PO#<folded PO number>            <invoice>
@@ -26,7 +26,8 @@ disputed invoice       DISPUTED#<entity>                <invoice>
 open invoice           ACCOUNT#<account>                OPEN#<entity>#<currency>#<due date>#<invoice>
 balance of an account  ACCOUNT#<account>                BALANCE#<entity>#<currency>
 balance of bill group  BILLGROUP#<bill group>           BALANCE
-payment                ACCOUNT#<account>                PAYMENT#<payment>
+payment                ACCOUNT#<account>                PAYMENT#<payment>       ACCOUNT#<account>#PAYMENTS / <day>#<id>
+not all allocated      ACCOUNT#<account>                UNALLOCATED#<entity>#<currency>#<payment>
 invoices held back     ACCOUNT#<account>                BUNDLE#<entity>#<contact>
 statement              STATEMENT#<statement>            STATEMENT
 reminder policy        <ENTITY#…, ACCOUNT#…, BILLGROUP#…>  POLICY
@@ -74,7 +75,8 @@ group's subscriptions (Query of a partition by prefix); entities, accounts, an a
 emails, contacts by email, changes by day, API keys, imports (Query of GSI1, then BatchGetItem); accounts by
 word prefix (Query of a WORD# partition); duties that are due (Query of a WORK# partition up to an instant);
 a bill group's invoices by day (Query of GSI1); the invoices of an entity by status and date (Query of GSI2); an
-account's open invoices, balances and payments (Query of its partition by prefix); an invoice by its number, invoices
+account's open invoices, balances and payments that are not all allocated (Query of its partition by prefix), its
+payments by day (Query of GSI1); an invoice by its number, invoices
 by PO number, disputed ones (GetItem, Query of their pointers); mail health (Query of a MAILHEALTH# partition).
 """
 
@@ -207,9 +209,14 @@ def invoice_content(invoice_id: str, part: int) -> Key:
     return Key(f"INVOICE#{invoice_id}", f"CONTENT#{part}")
 
 
-def settlement(invoice_id: str, source_id: str) -> Key:
-    """Return the key of what a payment or a credit note has settled of an invoice."""
-    return Key(f"INVOICE#{invoice_id}", f"SETTLEMENT#{source_id}")
+def settlement(invoice_id: str, source_kind: str, source_id: str) -> Key:
+    """Return the key of what a ``payment`` or a ``credit_note`` has settled of an invoice."""
+    return Key(f"INVOICE#{invoice_id}", f"SETTLEMENT#{source_kind}#{source_id}")
+
+
+def settlements(invoice_id: str) -> Key:
+    """Return the partition of the settlements of an invoice, and how their sort keys begin."""
+    return Key(f"INVOICE#{invoice_id}", "SETTLEMENT#")
 
 
 def delivery(invoice_id: str, delivery_id: str) -> Key:
@@ -238,6 +245,11 @@ def open_invoice(account_id: str, entity_id: str, currency: str, due: date | Non
     return Key(f"ACCOUNT#{account_id}", f"OPEN#{entity_id}#{currency}#{day}#{invoice_id}")
 
 
+def open_invoices(account_id: str) -> Key:
+    """Return the partition of the pointers to an account's open invoices, and how their sort keys begin."""
+    return Key(f"ACCOUNT#{account_id}", "OPEN#")
+
+
 def account_balance(account_id: str, entity_id: str, currency: str) -> Key:
     """Return the key of what an account owes an issuing entity in a currency."""
     return Key(f"ACCOUNT#{account_id}", f"BALANCE#{entity_id}#{currency}")
@@ -251,6 +263,21 @@ def bill_group_balance(bill_group_id: str) -> Key:
 def payment(account_id: str, payment_id: str) -> Key:
     """Return the key of a payment."""
     return Key(f"ACCOUNT#{account_id}", f"PAYMENT#{payment_id}")
+
+
+def payment_listed(account_id: str, received_on: date, payment_id: str) -> Key:
+    """Return the index key under which an account's payments are listed, by the day of receipt."""
+    return Key(f"ACCOUNT#{account_id}#PAYMENTS", f"{received_on.isoformat()}#{payment_id}")
+
+
+def unallocated_payment(account_id: str, entity_id: str, currency: str, payment_id: str) -> Key:
+    """Return the key of the row that exists while something of a payment is not allocated."""
+    return Key(f"ACCOUNT#{account_id}", f"UNALLOCATED#{entity_id}#{currency}#{payment_id}")
+
+
+def unallocated_payments(account_id: str) -> Key:
+    """Return the partition of the pointers to payments not all allocated, and how their sort keys begin."""
+    return Key(f"ACCOUNT#{account_id}", "UNALLOCATED#")
 
 
 def bundle(account_id: str, entity_id: str, contact_id: str) -> Key:
