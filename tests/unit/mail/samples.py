@@ -61,4 +61,25 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         "until": "2 March 2026 at 23:30:00 CET",
     },
     "password_changed": {**_PERSON, "user_name": "ana.garcia"},
+    "invoice": {
+        **_PERSON,
+        "cause": "role",
+        "unsubscribe": None,
+        "link": "https://billing.nordlicht.example/portal/abc",
+        "documents": [
+            {
+                "kind": "invoice",
+                "number": "2026-001",
+                "date": "2 March 2026",
+                "due_date": "1 April 2026",
+                "amount_due": "€1,234.50",
+                "total": "€1,234.50",
+                "settled": False,
+                "po_number": "PO-4711",
+                "bill_group": "Hamburg",
+                "attached": True,
+                "link": "https://billing.nordlicht.example/portal/abc",
+            }
+        ],
+    },
 }
