@@ -58,6 +58,10 @@ class Policy:
     """How many days lie at least between two days on which an account is reminded."""
     promise_limit_days: int = 14
     """How far ahead a promise to pay may lie."""
+    run_limit: int = 500
+    """A run of an entity with more accounts than that waits for staff (R9)."""
+    payments_limit_days: int = 1
+    """How many business days old what is known of an entity's payments may be, once it is reported (R2)."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,78 @@
+"""What callers send of reminder policies."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from chalicelib.fields import Body, CalendarDate, Line, ShortText
+from chalicelib.reminders import policy
+
+
+def _time_of_day(value: str) -> str:
+    hours, _, minutes = value.partition(":")
+    if not (len(hours) == len(minutes) == 2 and hours.isdigit() and minutes.isdigit() and value.isascii()):
+        raise PydanticCustomError("bad_time", "Send a time of the day as HH:MM, such as 09:00.")
+    if int(hours) > 23 or int(minutes) > 59:
+        raise PydanticCustomError("bad_time", "There is no such time of the day. Send HH:MM, such as 09:00.")
+    return value
+
+
+class StepBody(Body):
+    """A step of a reminder policy."""
+
+    offset: int = Field(
+        ge=-policy.LONGEST_OFFSET_DAYS,
+        le=policy.LONGEST_OFFSET_DAYS,
+        description="Days after the due date; before it, if negative.",
+    )
+    tone: Literal["friendly", "neutral", "firm", "final"]
+
+
+class SpellBody(Body):
+    """Days on which nobody is reminded, both ends included."""
+
+    first: CalendarDate
+    last: CalendarDate
+    reason: Line | None = None
+
+
+class StepsBody(Body):
+    """What a bill group may have of its own. Absent means unchanged, null takes it from above."""
+
+    steps: list[StepBody] | None = Field(default=None, max_length=policy.MOST_STEPS)
+    repeat_every_days: int | None = Field(default=None, ge=1, le=365, description="After the last step.")
+    repeat_at_most: int | None = Field(default=None, ge=0, le=policy.MOST_REPETITIONS)
+    promise_limit_days: int | None = Field(
+        default=None, ge=0, le=90, description="How far ahead a promise to pay may lie."
+    )
+
+
+class AccountPolicyBody(StepsBody):
+    """What an account may have of its own. Absent means unchanged, null takes it from the issuing entity."""
+
+    send_at: Annotated[ShortText, AfterValidator(_time_of_day)] | None = Field(
+        default=None, description="Local time of the account from which its reminders are sent, as HH:MM."
+    )
+    business_days_only: bool | None = Field(
+        default=None, description="Whether reminders wait for a business day of the account's country and subdivision."
+    )
+    closing_days: list[CalendarDate] | None = Field(default=None, max_length=100)
+    quiet_spells: list[SpellBody] | None = Field(default=None, max_length=20)
+    minimum_gap_days: int | None = Field(
+        default=None, ge=0, le=60, description="Days at least between two days on which an account is reminded."
+    )
+
+
+class EntityPolicyBody(AccountPolicyBody):
+    """The reminder policy of an issuing entity. Absent means unchanged, null restores the default."""
+
+    run_limit: int | None = Field(
+        default=None, ge=1, le=10_000_000, description="A run with more accounts than that waits for staff."
+    )
+    payments_limit_days: int | None = Field(
+        default=None,
+        ge=0,
+        le=30,
+        description="How many business days old what is known of payments may be, once the billing system reports it.",
+    )
