@@ -1,0 +1,184 @@
+"""What becomes of an invoice that is to be delivered: who gets it by which mails, or why nobody does (I3, R9)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from chalicelib.accounts.rules import Account
+from chalicelib.contacts.rules import TOGETHER, DeliveryStyle, Recipient
+from chalicelib.entities import rules as entities
+from chalicelib.entities.rules import Entity
+from chalicelib.errors import Conflict, FieldError, Invalid
+from chalicelib.invoices import rules as invoices
+from chalicelib.invoices.rules import Invoice
+
+ISSUED, SENT_AGAIN = "issued", "sent_again"
+"""Why an invoice is delivered: because it was issued, or because somebody asked for it."""
+
+MAILED, WAITING, SHADOW = "mailed", "waiting", "shadow"
+"""What a delivery came to: mails, only places in bundles, or a plan that is not carried out."""
+VOID, MAIL_OFF, BEFORE_LIVE_FROM, PORTAL_ONLY = "void", "mail_off", "before_live_from", "portal_only"
+NO_CONTACTS, NO_REACHABLE_CONTACTS = "no_contacts", "no_reachable_contacts"
+OUTCOMES = (
+    MAILED, WAITING, SHADOW, VOID, MAIL_OFF, BEFORE_LIVE_FROM, PORTAL_ONLY, NO_CONTACTS, NO_REACHABLE_CONTACTS,
+)  # fmt: skip
+
+PLANNED, UNREACHABLE, LEFT_OUT = "planned", "unreachable", "left_out"
+"""Of a recipient, beside MAILED and WAITING: would have got it, could not, or was in a bundle and no recipient any more
+when that was sent."""
+
+ROLE, COPY, ASKED = "role", "copy", "asked"
+"""Why a reader gets a mail: by a contact role, by a preference, or because somebody asked that they get it."""
+
+BUNDLE_WAITS = timedelta(minutes=30)
+"""How long the first invoice of a bundle waits for others. Those of one billing run come within that time."""
+MOST_IN_A_BUNDLE = 20
+MOST_RECIPIENTS = 10
+"""Whom somebody can name for one sending, ``to`` and ``cc`` each."""
+MOST_ATTACHED_BYTES = 18 * 1024 * 1024
+"""What mail programs commonly take, which is 25 MB as a mail writes it."""
+
+
+@dataclass(frozen=True)
+class PlannedMail:
+    """A mail to one recipient or several. ``attached`` tells whether the PDF is in it, for it may be too large."""
+
+    to: tuple[Recipient, ...]
+    attached: bool
+
+    @property
+    def cause(self) -> str:
+        """Return why its readers get it."""
+        return COPY if self.to[0].copy else ROLE
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a delivery comes to: the mails, who gets the invoice later with others, and whom no mail reaches."""
+
+    outcome: str
+    mails: tuple[PlannedMail, ...] = ()
+    held: tuple[Recipient, ...] = ()
+    unreachable: tuple[Recipient, ...] = ()
+
+
+@dataclass(frozen=True)
+class Part:
+    """One mail of a bundle: the places of its invoices in the bundle, and of those whose PDF is attached."""
+
+    places: tuple[int, ...]
+    attached: frozenset[int]
+
+
+def stands_against(invoice: Invoice, entity: Entity, account: Account) -> str | None:
+    """Return the outcome that keeps an issued invoice from being delivered whoever its contacts are, None if none."""
+    if invoice.status == invoices.VOID:
+        return VOID
+    if entity.invoice_mail.for_account(account.account_id) == entities.OFF:
+        return MAIL_OFF
+    if entity.live_from is not None and invoice.issue_date < entity.live_from:
+        return BEFORE_LIVE_FROM
+    if account.payment_terms.kind != "net":
+        return PORTAL_ONLY
+    return None
+
+
+def decide(invoice: Invoice, entity: Entity, account: Account, recipients: Sequence[Recipient], size: int) -> Decision:
+    """Decide what becomes of an invoice that was issued, whose PDF has ``size`` bytes (I3, R9, C7, C8)."""
+    against = stands_against(invoice, entity, account)
+    if against is not None:
+        return Decision(against)
+    if not recipients:
+        return Decision(NO_CONTACTS)
+    unreachable = tuple(one for one in recipients if one.suppressed)
+    reached = [one for one in recipients if not one.suppressed]
+    if not reached:
+        return Decision(NO_REACHABLE_CONTACTS, unreachable=unreachable)
+    if entity.invoice_mail.for_account(account.account_id) == entities.SHADOW:
+        return Decision(SHADOW, plan(reached, entity.invoice_addressing, size), unreachable=unreachable)
+    held = tuple(one for one in reached if one.style.grouping == TOGETHER)
+    mails = plan([one for one in reached if one not in held], entity.invoice_addressing, size)
+    return Decision(MAILED if mails else WAITING, mails, held, unreachable)
+
+
+def plan(recipients: Iterable[Recipient], addressing: str, size: int) -> tuple[PlannedMail, ...]:
+    """Return the mails by which one invoice goes to ``recipients`` at once.
+
+    Whoever holds the role shares one mail, unless each is to have an own; those for whom the PDF is too large share
+    another one. A copy is a mail of its own, because it carries its reader's own way to be rid of it (C7).
+    """
+    mails: list[PlannedMail] = []
+    shared: dict[bool, list[Recipient]] = {}
+    for one in recipients:
+        attached = size <= limit(one.style)
+        if one.copy or addressing == entities.EACH:
+            mails.append(PlannedMail((one,), attached))
+        else:
+            shared.setdefault(attached, []).append(one)
+    together = [PlannedMail(tuple(to), attached) for attached, to in sorted(shared.items(), reverse=True)]
+    return (*together, *mails)
+
+
+def limit(style: DeliveryStyle) -> int:
+    """Return how many bytes of attachments a mail in this style may carry."""
+    return MOST_ATTACHED_BYTES if style.size_limit_kib is None else style.size_limit_kib * 1024
+
+
+def parts(sizes: Sequence[int], most: int) -> tuple[Part, ...]:
+    """Spread the invoices of a bundle, given by the sizes of their PDFs, over mails of at most ``most`` bytes each.
+
+    They stay in order. A PDF that is too large for a mail of its own is in none; its invoice is in one all the same.
+    """
+    found: list[Part] = []
+    places: list[int] = []
+    carried = 0
+    for place, size in enumerate(sizes):
+        weight = size if size <= most else 0
+        if places and carried + weight > most:
+            found.append(_part(places, sizes, most))
+            places, carried = [], 0
+        places.append(place)
+        carried += weight
+    if places:
+        found.append(_part(places, sizes, most))
+    return tuple(found)
+
+
+def _part(places: list[int], sizes: Sequence[int], most: int) -> Part:
+    return Part(tuple(places), frozenset(place for place in places if sizes[place] <= most))
+
+
+def check_sending(invoice: Invoice, entity: Entity) -> None:
+    """Raise Conflict where nobody can have an invoice sent.
+
+    What a person asks for goes whatever the payment terms are and however old the invoice is, but never while the
+    invoice mail of the entity has not gone live for the account (R9).
+    """
+    if invoice.status == invoices.VOID:
+        raise Conflict("invoice_is_void", "This invoice is void and is not sent any more.")
+    mode = entity.invoice_mail.for_account(invoice.account_id)
+    if mode != entities.LIVE:
+        raise Conflict(
+            "invoice_mail_not_live",
+            f"The invoice mail of {entity.name} is {entity.invoice_mail.mode}, so this account gets none. "
+            "Set invoice_mail of the issuing entity to live, or name the account in its pilot.",
+            details={"mode": entity.invoice_mail.mode},
+        )
+
+
+def refuse_suppressed(suppressed: Iterable[str]) -> None:
+    """Raise Conflict that names the addresses that get no mail, if there are any (I6)."""
+    named = sorted(suppressed)
+    if named:
+        raise Conflict(
+            "address_suppressed",
+            f"Mail to {', '.join(named)} has bounced for good or was complained of. Correct the address, or clear its "
+            "suppression once it works again.",
+            details={"addresses": named},
+        )
+
+
+def strangers(field: str, places: Iterable[int], what: str) -> Invalid:
+    """Return the refusal of those whom a caller may not name as recipients."""
+    faults = tuple(FieldError(f"{field}[{place}]", "not_a_contact", what) for place in places)
+    return Invalid("invalid_body", "Not everybody who was named can be sent the invoice.", fields=faults)
