@@ -9,6 +9,7 @@ from chalicelib.bill_groups import api as bill_groups_api
 from chalicelib.bill_groups import pages as bill_groups_pages
 from chalicelib.contacts import api as contacts_api
 from chalicelib.contacts import jobs as contacts_jobs
+from chalicelib.contacts import preferences_api
 from chalicelib.duties import jobs as duties_jobs
 from chalicelib.entities import api as entities_api
 from chalicelib.imports import api as imports_api
@@ -34,6 +35,7 @@ app.register(entities_api.routes)
 app.register(accounts_api.routes)
 app.register(bill_groups_api.routes)
 app.register(contacts_api.routes)
+app.register(preferences_api.routes)
 app.register(audit_api.routes)
 app.register(mail_api.routes)
 app.register(imports_api.routes)

@@ -146,7 +146,7 @@ def _withdraw(call: Call, account_id: str, contact_id: str) -> Contact | None:
         owner.name(transaction, call, around.account_item, None)
         logger.error("An erasure left an account without owner.", extra={"account_id": account_id})
         metrics.add_metric(name="OwnerLeft", unit="Count", value=1)
-    write_roles(transaction, around, after_roles)
+    write_roles(transaction, around, after_roles, after)
     record(transaction, call, "contact.withdrawn", contact, contact, held, frozenset())
     transaction.commit()
     _alarm_of_empty_roles(around, held, after_roles)

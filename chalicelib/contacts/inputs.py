@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from chalicelib.access.inputs import Permissions
+from chalicelib.contacts.choices import LARGEST_SIZE_LIMIT_KIB, SMALLEST_SIZE_LIMIT_KIB
 from chalicelib.fields import AddressBody, Body, Email, Line, LocaleTag, Phone, ShortText, VendorId
 
 Role = Literal["invoicing", "accounts_payable"]
@@ -78,6 +79,36 @@ class ContactWrite(ContactBody):
         if "access" not in self.model_fields_set:
             return None
         return self.access.wanted() if self.access else {}
+
+
+class DeliveryStyleBody(Body):
+    """How a contact wants its invoices; sent as a whole."""
+
+    grouping: Literal["together", "one_per_mail"] = Field(
+        default="one_per_mail",
+        description="`one_per_mail`: each invoice as soon as it is issued. `together`: those of a while in one mail.",
+    )
+    pdf_only: bool = Field(default=False, description="Attach PDF files and nothing else, as some mailboxes need.")
+    size_limit_kib: int | None = Field(
+        default=None,
+        ge=SMALLEST_SIZE_LIMIT_KIB,
+        le=LARGEST_SIZE_LIMIT_KIB,
+        description="The most that the attachments of a mail may come to, in KiB; what is larger is mailed without, "
+        "with the way to the portal. Null: no limit of its own.",
+    )
+
+
+class PreferencesBody(Body):
+    """What a contact chooses to be mailed, and how. Absent means unchanged, null brings the default back, off."""
+
+    invoices: bool | None = Field(default=None, description="Copies; who has the role `invoicing` gets them anyway.")
+    reminders: bool | None = Field(
+        default=None, description="Copies; who has the role `accounts_payable` gets them anyway."
+    )
+    general: bool | None = Field(default=None, description="News about the account and the service.")
+    support: bool | None = Field(default=None, description="News about support.")
+    product: bool | None = Field(default=None, description="News about products.")
+    delivery_style: DeliveryStyleBody | None = None
 
 
 class ErasureBody(Body):

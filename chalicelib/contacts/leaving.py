@@ -94,7 +94,7 @@ def delete_contact(
         else:
             # So that nobody makes the contact the owner while it leaves.
             transaction.check(around.account_item)
-        write_roles(transaction, around, after_roles)
+        write_roles(transaction, around, after_roles, after)
         record(transaction, call, "contact.deleted", contact, after, held, frozenset())
         outbox.enqueue(transaction, call, emails.contact_removed(around.entity, around.account, contact, held))
         if successor_item is not None and successor_id and gains:
@@ -146,7 +146,7 @@ def restore_contact(call: Call, account_id: str, contact_id: str) -> ContactRead
         row = row_of(after)
         transaction.replace(row)
         lock_address(transaction, after)
-        write_roles(transaction, around, rules.give(around.roles, {contact_id: roles}))
+        write_roles(transaction, around, rules.give(around.roles, {contact_id: roles}), after)
         record(transaction, call, "contact.restored", contact, after, frozenset(), roles)
         outbox.enqueue(transaction, call, emails.contact_added(around.entity, around.account, after, roles))
         transaction.answers(contact_id, 200)

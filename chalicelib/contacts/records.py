@@ -8,7 +8,7 @@ from chalicelib.accounts.rules import Account, Override, differences
 from chalicelib.audit import rules as audit_rules
 from chalicelib.audit import service as audit
 from chalicelib.call import Call
-from chalicelib.contacts import rules
+from chalicelib.contacts import choices, rules
 from chalicelib.contacts.rules import Contact, Roles
 from chalicelib.entities.rules import Entity
 from chalicelib.entities.service import remembered_entity
@@ -132,12 +132,17 @@ def free_external_id(transaction: store.Transaction, contact: Contact) -> None:
         transaction.erase(keys.contact_external_id(contact.account_id, contact.external_id))
 
 
-def write_roles(transaction: store.Transaction, around: Surroundings, after: Roles) -> None:
-    """Write the roles, or at least condition on them, so that C2 holds whatever is written at the same time."""
+def write_roles(transaction: store.Transaction, around: Surroundings, after: Roles, contact: Contact) -> None:
+    """Write the roles, or at least condition on them, so that C2 holds whatever is written at the same time.
+
+    Whether ``contact``, as it is written, gets copies of a role's mail is noted there too (C7).
+    """
     item = around.roles_item
-    if after == around.roles:
+    copies = choices.copied(item.copies, contact)
+    if after == around.roles and copies == item.copies:
         transaction.check(item)
         return
+    item.copies = copies
     item.invoicing = set(after.invoicing) or None
     item.accounts_payable = set(after.accounts_payable) or None
     item.both_held = after.both_held

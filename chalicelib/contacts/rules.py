@@ -23,8 +23,6 @@ CATEGORY_OF_ROLE = {INVOICING: INVOICES, ACCOUNTS_PAYABLE: REMINDERS}
 """What whoever holds the role gets without choosing."""
 
 TOGETHER, ONE_PER_MAIL = "together", "one_per_mail"
-SMALLEST_SIZE_LIMIT_KIB = 100
-LARGEST_SIZE_LIMIT_KIB = 25 * 1024
 
 PERSONAL_FIELDS = frozenset(
     {"first_name", "last_name", "display_name", "email", "cell", "company", "address", "job_title", "locale"}
@@ -162,10 +160,10 @@ def fitting(roles: Roles, contact_id: str, wished: tuple[str, ...]) -> frozenset
     )
 
 
-def wants(contact: Contact, roles: frozenset[str], category: str) -> bool:
-    """Tell whether a contact that holds ``roles`` gets the mails of a category: by its role, or because it chose to."""
-    by_role = any(CATEGORY_OF_ROLE[role] == category for role in roles)
-    return by_role or contact.preferences.get(category, False)
+def without_choices_of(contact: Contact, lost: frozenset[str]) -> Contact:
+    """Return a contact that has lost roles: it gets no copies of their mails that it asked for long before (C7)."""
+    gone = {CATEGORY_OF_ROLE[role] for role in lost}
+    return replace(contact, preferences={name: on for name, on in contact.preferences.items() if name not in gone})
 
 
 def check_contact(contact: Contact, *, cell_required: bool) -> None:
@@ -193,6 +191,12 @@ def check_contact(contact: Contact, *, cell_required: bool) -> None:
         ]
     if faults:
         raise Invalid("invalid_body", "The contact cannot be kept as sent.", fields=tuple(faults))
+
+
+def check_active(contact: Contact) -> None:
+    """Raise Conflict when the contact was deleted."""
+    if contact.status != ACTIVE:
+        raise Conflict("contact_is_inactive", "This contact was deleted. Restore it before changing it.")
 
 
 def check_self_service(actor_kind: str, *, cost_center_billing: bool) -> None:
@@ -268,13 +272,14 @@ def successor_needed(contact: Contact) -> Conflict:
 
 def inactive(contact: Contact, roles: Roles, now: datetime) -> Contact:
     """Return the contact as it is once deleted at ``now``: inactive, used nowhere, its roles remembered (C4)."""
+    held = roles.of(contact.contact_id)
     return replace(
-        contact,
+        without_choices_of(contact, held),
         status=INACTIVE,
         billing_for=(),
         shipping_for=(),
         access={},
-        former_roles=tuple(role for role in ROLES if role in roles.of(contact.contact_id)),
+        former_roles=tuple(role for role in ROLES if role in held),
         deleted_at=now,
         updated_at=now,
     )

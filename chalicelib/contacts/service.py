@@ -23,7 +23,7 @@ from chalicelib.contacts.records import (
     write_roles,
 )
 from chalicelib.contacts.rules import ACTIVE, Contact
-from chalicelib.errors import Conflict, NotFound
+from chalicelib.errors import NotFound
 from chalicelib.mail import outbox
 from chalicelib.shapes import build, defaults, plain_fields
 from chalicelib.table import keys, store
@@ -75,7 +75,7 @@ def create_contact(
         transaction.create(row_of(contact))
         lock_address(transaction, contact)
         lock_external_id(transaction, contact)
-        write_roles(transaction, around, after)
+        write_roles(transaction, around, after, contact)
         record(transaction, call, "contact.created", None, contact, frozenset(), roles)
         outbox.enqueue(transaction, call, emails.contact_added(around.entity, around.account, contact, roles))
         transaction.answers(contact.contact_id, 201)
@@ -116,8 +116,7 @@ def patch_contact(
         )
         item, address_item, external_item = around.rest
         before = existing(item, expected_version)
-        if before.status != ACTIVE:
-            raise Conflict("contact_is_inactive", "This contact was deleted. Restore it before changing it.")
+        rules.check_active(before)
         held = around.roles.of(contact_id)
         current = {**plain_fields(before), "roles": sorted(held)}
         asked = given if roles is None else {**given, "roles": sorted(roles)}
@@ -129,6 +128,7 @@ def patch_contact(
         if wanted_access is not None:
             after = access.changed(call, after, wanted_access)
         wanted = frozenset(merged.values["roles"])
+        after = rules.without_choices_of(after, held - wanted)
         if after == before and wanted == held:
             return replace(read_of(before, held), changed=False)
         after = replace(after, updated_at=call.now)
@@ -149,7 +149,7 @@ def patch_contact(
         if after.external_id != before.external_id:
             free_external_id(transaction, before)
             lock_external_id(transaction, after)
-        write_roles(transaction, around, rules.give(around.roles, {contact_id: wanted}))
+        write_roles(transaction, around, rules.give(around.roles, {contact_id: wanted}), after)
         record(transaction, call, "contact.changed", before, after, held, wanted)
         if wanted != held:
             mail = emails.role_changed(around.entity, around.account, after, held, wanted)

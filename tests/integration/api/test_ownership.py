@@ -31,6 +31,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "ContactWrite": {"job_title": "Clerk"},
     "ErasureBody": {"confirm": True},
     "AccessBody": {"bill_groups": {}},
+    "PreferencesBody": {"general": True},
     "CredentialsBody": {"user_name": "ann.example"},
     "TemporaryPasswordBody": {},
 }

@@ -27,12 +27,14 @@ BODIES: dict[str, dict[str, Any]] = {
     "NewStaffBody": {"email": "al@vendor.example", "name": "Al", "role": "viewer"},
     "AccessRuleBody": {"value": "al@example.com"},
     "AccessBody": {"bill_groups": {"group-one": {}}},
+    "PreferencesBody": {"general": True},
     "ErasureBody": {"confirm": True},
 }
 OTHERS: dict[str, dict[str, Any]] = {
     "ContactWrite": {"first_name": "Another"},
     "AccessRuleBody": {"value": "am@example.com"},
     "AccessBody": {"bill_groups": {}},
+    "PreferencesBody": {"product": True},
 }
 # A body that can say one thing only.
 ONE_BODY = {"ErasureBody"}

@@ -1,0 +1,84 @@
+"""What contacts choose to be mailed, and how, over HTTP (C7)."""
+
+from pydantic import Field
+
+from chalicelib.api import Reply, Request, Routes, View
+from chalicelib.contacts import choices, preferences, service
+from chalicelib.contacts.inputs import PreferencesBody
+from chalicelib.contacts.records import ContactRead
+from chalicelib.contacts.rules import CATEGORIES
+
+routes = Routes("contacts")
+
+
+class DeliveryStyleView(View):
+    """How a contact wants its invoices."""
+
+    grouping: str = Field(description="`one_per_mail` or `together`.")
+    pdf_only: bool
+    size_limit_kib: int | None
+
+
+class PreferencesView(View):
+    """What a contact gets by mail, and how."""
+
+    contact_id: str
+    email: str
+    invoices: bool
+    reminders: bool
+    general: bool
+    support: bool
+    product: bool
+    required: list[str] = Field(description="What its roles bring, which is on while it holds them.")
+    delivery_style: DeliveryStyleView
+    version: int = Field(description="Of the contact.")
+
+
+def _reply(found: ContactRead) -> Reply:
+    contact = found.contact
+    view = PreferencesView(
+        contact_id=contact.contact_id,
+        email=contact.email,
+        **{category: choices.wants(contact, found.roles, category) for category in CATEGORIES},
+        required=list(choices.required(found.roles)),
+        delivery_style=DeliveryStyleView.model_validate(contact.delivery_style, from_attributes=True),
+        version=contact.version,
+    )
+    return Reply(view, version=contact.version)
+
+
+@routes.get(
+    "/v1/accounts/{account_id}/contacts/{contact_id}/preferences",
+    may="contacts.read",
+    returns={200: PreferencesView},
+    tagged=True,
+)
+def get_preferences(request: Request[None, None]) -> Reply:
+    """Read what a contact gets by mail, because of its roles or because it chose to, and how."""
+    return _reply(service.get_contact(request.path["account_id"], request.path["contact_id"]))
+
+
+@routes.put(
+    "/v1/accounts/{account_id}/contacts/{contact_id}/preferences",
+    may="contacts.write",
+    body=PreferencesBody,
+    returns={200: PreferencesView},
+    raises=("role_mail_stays", "copies_are_full", "contact_is_inactive", "stale_version"),
+    tagged=True,
+    versioned=True,
+    replay=get_preferences,
+)
+def put_preferences(request: Request[PreferencesBody, None]) -> Reply:
+    """Choose what a contact gets by mail, and how; null brings the default back.
+
+    Without the role `invoicing`, `invoices` brings copies, likewise `reminders`. What a role brings cannot be switched
+    off while it is held, and is forgotten with the role.
+    """
+    chosen = preferences.put_preferences(
+        request.call,
+        request.path["account_id"],
+        request.path["contact_id"],
+        request.body.given(),
+        request.if_match,
+    )
+    return _reply(chosen)
