@@ -9,7 +9,9 @@ from chalicelib.bill_groups import api as bill_groups_api
 from chalicelib.bill_groups import pages as bill_groups_pages
 from chalicelib.contacts import api as contacts_api
 from chalicelib.contacts import jobs as contacts_jobs
+from chalicelib.contacts import pages as contacts_pages
 from chalicelib.contacts import preferences_api
+from chalicelib.documents import jobs as documents_jobs
 from chalicelib.duties import jobs as duties_jobs
 from chalicelib.entities import api as entities_api
 from chalicelib.imports import api as imports_api
@@ -18,11 +20,13 @@ from chalicelib.mail import api as mail_api
 from chalicelib.mail import jobs as mail_jobs
 from chalicelib.passwords import api as passwords_api
 from chalicelib.passwords import pages as passwords_pages
+from chalicelib.payments import api as payments_api
 from chalicelib.sessions import api as sessions_api
 from chalicelib.sign_in import api as sign_in_api
 from chalicelib.sign_in import pages as sign_in_pages
 from chalicelib.staff import api as staff_api
 from chalicelib.staff import jobs as staff_jobs
+from chalicelib.statements import api as statements_api
 
 app = CounterfoilApp("counterfoil")
 
@@ -36,6 +40,8 @@ app.register(accounts_api.routes)
 app.register(bill_groups_api.routes)
 app.register(contacts_api.routes)
 app.register(preferences_api.routes)
+app.register(payments_api.routes)
+app.register(statements_api.routes)
 app.register(audit_api.routes)
 app.register(mail_api.routes)
 app.register(imports_api.routes)
@@ -43,9 +49,11 @@ app.register(imports_api.routes)
 app.register_pages(sign_in_pages.pages)
 app.register_pages(passwords_pages.pages)
 app.register_pages(bill_groups_pages.pages)
+app.register_pages(contacts_pages.pages)
 
 app.register_blueprint(access_jobs.jobs)
 app.register_blueprint(contacts_jobs.jobs)
+app.register_blueprint(documents_jobs.jobs)
 app.register_blueprint(duties_jobs.jobs)
 app.register_blueprint(imports_jobs.jobs)
 app.register_blueprint(mail_jobs.jobs)

@@ -20,6 +20,36 @@ print(*sorted(sys.modules))
 """
 
 
+_SET_A_DOCUMENT = """
+import sys
+from datetime import date
+sys.path[:0] = sys.argv[2:]
+from chalicelib.entities.rules import BankDetails
+from chalicelib.invoices.document import render_invoice
+from chalicelib.invoices.rules import Buyer, Content, Line, Seller
+bank = BankDetails(account_holder="Nordwind GmbH", iban="DE89370400440532013000")
+seller = Seller("northwind", "Nordwind", "Nordwind GmbH", "#1a2b3c", bank_details=bank)
+buyer = Buyer("acme", "株式会社みどり野 · בית מלאכה · مؤسسة النخلة", "hq", "Ελαιώνας")
+lines = (Line("Work", 1000),)
+content = Content(
+    "inv-1", "invoice", "1", date(2026, 11, 23), "EUR", "de", "Europe/Berlin", seller, buyer, lines, (), 1000, 0, 1000
+)
+print(render_invoice(content)[:5].decode())
+"""
+
+# What only the layer of documents holds: no function may need it to start, and those without the layer never get it.
+_IN_THE_LAYER = {"typst", "segno"}
+
+
+def _layered(template: dict[str, Any]) -> set[str]:
+    """Return the handlers of the functions that carry the layer."""
+    return {
+        resource["Properties"]["Handler"]
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::Serverless::Function" and "Layers" in resource["Properties"]
+    }
+
+
 def _handlers(template: dict[str, Any]) -> dict[str, str]:
     return {
         name: resource["Properties"]["Handler"]
@@ -28,9 +58,9 @@ def _handlers(template: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _import(handler: str, *options: str, path: Path) -> set[str]:
+def _import(handler: str, *options: str, path: tuple[Path, ...], script: str = _LOAD) -> set[str]:
     done = subprocess.run(
-        [sys.executable, "-I", *options, "-c", _LOAD, handler, str(path)],
+        [sys.executable, "-I", *options, "-c", script, handler, *map(str, path)],
         env={"AWS_DEFAULT_REGION": "eu-central-1"},
         capture_output=True,
         text=True,
@@ -42,7 +72,8 @@ def _import(handler: str, *options: str, path: Path) -> set[str]:
 
 def test_every_handler_is_importable_alone_and_jobs_without_the_api(template: dict[str, Any]) -> None:
     for name, handler in _handlers(template).items():
-        modules = _import(handler, path=ROOT)
+        modules = _import(handler, path=(ROOT,))
+        assert not modules & _IN_THE_LAYER, f"{handler} imports {modules & _IN_THE_LAYER} to start"
         if name != "APIHandler":
             assert handler.startswith("chalicelib."), handler
             assert "chalicelib.api" not in modules, f"{handler} imports the API"
@@ -51,9 +82,19 @@ def test_every_handler_is_importable_alone_and_jobs_without_the_api(template: di
 
 @pytest.mark.stack
 def test_the_package_holds_all_that_its_handlers_import(packaged: Package, tmp_path: Path) -> None:
-
-    with zipfile.ZipFile(packaged.archive) as archive:
-        archive.extractall(tmp_path)
+    template = json.loads(packaged.template.read_text())
+    package, layer = (_extracted(archive, tmp_path) for archive in (packaged.archive, packaged.layer))
     # -S: nothing of this environment but the standard library can help.
-    for handler in _handlers(json.loads(packaged.template.read_text())).values():
-        _import(handler, "-S", path=tmp_path)
+    for handler in _handlers(template).values():
+        _import(handler, "-S", path=(package,))
+    # Lambda puts the layer behind the package. The engine does so too, but its Python knows this environment as well.
+    for handler in _layered(template):
+        told = _import(handler, "-S", path=(package, layer / "python"), script=_SET_A_DOCUMENT)
+        assert told == {"%PDF-"}
+
+
+def _extracted(archive: Path, folder: Path) -> Path:
+    target = folder / archive.stem
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(target)
+    return target
