@@ -10,7 +10,8 @@ from chalicelib.errors import Conflict, FieldError
 MOST_COPIES = 30
 """Of each category in an account: contacts who get a role's mail because they chose to.
 
-Each copy is a mail of its own, and all mails of a delivery are written in one transaction, of at most 100 rows."""
+Each copy is a mail of its own, and all mails of a delivery are written in one transaction, of at most 100 rows.
+"""
 SMALLEST_SIZE_LIMIT_KIB = 100
 LARGEST_SIZE_LIMIT_KIB = 25 * 1024
 
