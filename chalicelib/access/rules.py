@@ -60,6 +60,14 @@ PERMISSIONS: dict[str, Needs] = {
     "contacts.write":       Needs("contacts:write",    "agent",  "contacts"),
     "contacts.shared":      Needs("contacts:read",     "viewer", None, reads=True),
     "contacts.erase":       Needs("contacts:erase",    "admin",  None),
+    "invoices.read":        Needs("invoices:read",     "viewer", "invoices", reads=True),
+    "invoices.list":        Needs("invoices:read",     "viewer", None, reads=True),
+    "invoices.write":       Needs("invoices:write",    "agent",  None),
+    "disputes.raise":       Needs("invoices:write",    "agent",  "invoices"),
+    "disputes.resolve":     Needs("invoices:write",    "agent",  None),
+    "payments.read":        Needs("invoices:read",     "viewer", None, reads=True),
+    "payments.write":       Needs("payments:write",    "agent",  None),
+    "statements.read":      Needs("invoices:read",     "viewer", "invoices", reads=True),
     "emails.read":          Needs("emails:read",       "viewer", "emails", reads=True),
     "audit.read":           Needs("audit:read",        "viewer", None, reads=True),
     "changes.read":         Needs("changes:read",      "viewer", None, reads=True),
@@ -105,6 +113,8 @@ class Principal:
     session_hash: str | None = None
     bill_groups: tuple[tuple[str, str], ...] = ()
     grants: Mapping[str, Grant] = field(default_factory=dict)
+    named: tuple[tuple[str, str], ...] = ()
+    """Bill group and account of the invoice that the request's path names, as they were read along with the session."""
     opened_at: datetime | None = None
     previewed: Mapping[str, Any] | None = None
     """What a preview shows: the permissions that staff chose, and who they are (A10)."""

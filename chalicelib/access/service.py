@@ -1,9 +1,17 @@
-"""Who calls, and what may they do: one read recognises them, one more reads what they are granted (A8)."""
+"""Who calls, and what may they do: one read recognises them, one more reads what they are granted (A8).
+
+A path that names an invoice names neither account nor bill group. So the first read of a session reads the head of the
+invoice along with it (``named_by``), and the second what is granted at that invoice's bill group, and at no other: to
+a portal user an invoice of a bill group that is not granted is as absent as one that never was (A9, A12). ``api`` and
+``web`` do so for every path with the parameter ``invoice_id``; a view that is reached needs no further check. Its
+portal user has ``principal.grants`` of exactly one bill group, the invoice's.
+"""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,24 +28,39 @@ from chalicelib.table.keys import Key
 
 _SESSION_TOKEN = re.compile(r"cs_[A-Za-z0-9_-]{43}")
 _SEEN_EVERY = timedelta(minutes=1)
+NO_PATH: Mapping[str, str] = MappingProxyType({})
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+_NAMED: dict[str, Callable[[str], Key]] = {"invoice_id": keys.invoice}
+"""Path parameters that stand for something of one bill group, and the row that says of which."""
+_PLACES = frozenset({"account_id", "bill_group_id", *_NAMED})
+"""Path parameters that say where the caller wants to be."""
 
 Pairs = Iterable[tuple[str, str]]
 
 
-def authenticate(token: str, now: datetime) -> Principal:
+def authenticate(token: str, now: datetime, path: Mapping[str, str] = NO_PATH) -> Principal:
     """Return who sent ``token``, an API key or a session's; one read, after which a session has no grants yet.
 
+    The invoice that ``path`` names, if it does, is looked up in that same read, for ``authorise`` to go by.
     Raises Unauthenticated, which does not say what was wrong.
     """
     if _SESSION_TOKEN.fullmatch(token) is None:
         return api_keys.authenticate(token, now)
     token_hash = rules.hash_of(token)
-    item = store.get(SessionItem, keys.session(token_hash))
+    key, named = keys.session(token_hash), named_by(path)
+    found = store.batch([key, *named])
+    item = found.get(key)
     if item is None or item.ends_at <= now or item.last_seen_at + _idle() <= now:
         raise Unauthenticated
     _note_seen(item, now)
-    return replace(principal_of(item), session_hash=token_hash)
+    places = tuple((found[one].bill_group_id, found[one].account_id) for one in named if one in found)
+    return replace(principal_of(item), session_hash=token_hash, named=places)
+
+
+def named_by(path: Mapping[str, str]) -> tuple[Key, ...]:
+    """Return the keys of the rows that tell whose the things are that a path names by ids of their own."""
+    return tuple(key_of(path[name]) for name, key_of in _NAMED.items() if name in path)
 
 
 def principal_of(item: SessionItem) -> Principal:
@@ -69,7 +92,7 @@ def _note_seen(item: SessionItem, now: datetime) -> None:
 
 
 def authorise(principal: Principal, path: Mapping[str, str], now: datetime) -> Principal:
-    """Return ``principal`` with what it may do at the account or bill group that ``path`` names; one read.
+    """Return ``principal`` with what it may do at the account, bill group or invoice that ``path`` names; one read.
 
     Raises Unauthenticated when the session or all its access has ended, NotFound when what the path names is not
     among what the session was opened for, or no longer granted (A12).
@@ -79,9 +102,10 @@ def authorise(principal: Principal, path: Mapping[str, str], now: datetime) -> P
     if not principal.is_portal:
         return principal
     pairs = _reach(principal, path)
-    granted = _granted(principal, pairs, now, enters="account_id" in path or "bill_group_id" in path)
+    placed = not _PLACES.isdisjoint(path)
+    granted = _granted(principal, pairs, now, enters=placed)
     if not granted:
-        raise NotFound if "account_id" in path or "bill_group_id" in path else Unauthenticated
+        raise NotFound if placed else Unauthenticated
     return replace(principal, grants=granted)
 
 
@@ -90,8 +114,10 @@ def _reach(principal: Principal, path: Mapping[str, str]) -> tuple[tuple[str, st
     pairs = tuple(
         pair for pair in principal.bill_groups if account_id in (None, pair[1]) and bill_group_id in (None, pair[0])
     )
+    if not _NAMED.keys().isdisjoint(path):
+        pairs = tuple(pair for pair in pairs if pair in principal.named)
     if not pairs:
-        raise NotFound if account_id or bill_group_id else Unauthenticated
+        raise Unauthenticated if _PLACES.isdisjoint(path) else NotFound
     return pairs
 
 

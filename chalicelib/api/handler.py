@@ -134,10 +134,11 @@ def _principal(route: Route, message: Message) -> Principal:
     if scheme.lower() != "bearer":
         raise Unauthenticated
     now = _now()
-    caller = access.authenticate(token.strip(), now)
+    named = paths.well_formed(message.path_parameters, route.parameters)
+    caller = access.authenticate(token.strip(), now, named)
     observability.logger.thread_safe_append_keys(principal=caller.session_id or caller.id)
-    named = paths.read(message.path_parameters, route.parameters) if caller.session_id else {}
-    principal = access.authorise(caller, named, now)
+    asked = paths.read(message.path_parameters, route.parameters) if caller.session_id else {}
+    principal = access.authorise(caller, asked, now)
     if not permissions.permits(principal, route.may):
         raise Forbidden("forbidden", _why_not(principal, route.may))
     return principal

@@ -14,6 +14,9 @@ SHAPES = {
     "account_id": _VENDOR_ID,
     "bill_group_id": _VENDOR_ID,
     "subscription_id": _VENDOR_ID,
+    "invoice_id": _VENDOR_ID,
+    "settled_invoice_id": _VENDOR_ID,
+    "payment_id": _VENDOR_ID,
     "contact_id": ids.CONTACT + _ULID,
     "email_id": ids.EMAIL + _ULID,
     "erasure_id": ids.ERASURE + _ULID,
@@ -43,4 +46,15 @@ def read(raw: dict[str, str] | None, names: tuple[str, ...]) -> dict[str, str]:
         if not re.fullmatch(SHAPES[name], value):
             raise NotFound
         values[name] = value
+    return values
+
+
+def well_formed(raw: dict[str, str] | None, names: tuple[str, ...]) -> dict[str, str]:
+    """Return the decoded values of those path parameters that have the right shape; for whom nothing is refused yet."""
+    values: dict[str, str] = {}
+    for name in names:
+        try:
+            values.update(read(raw, (name,)))
+        except NotFound:
+            continue
     return values

@@ -22,6 +22,8 @@ STANDING = {OPEN: "open", PART_PAID: "open", PAID: "settled", VOID: "void", UNCO
 UNSETTLED = frozenset({OPEN, PART_PAID})
 """Of these statuses something is open."""
 DUE_SOON_DAYS = 7
+LARGEST_AMOUNT = 10**15
+"""In minor units: exact in every program that reads JSON."""
 DISPUTE_REASONS = ("amount", "quantity", "quality", "not_ordered", "not_received", "duplicate", "tax", "other")
 
 
@@ -203,6 +205,9 @@ class Invoice:
     pdf: StoredPdf | None = None
     delivery_wanted: bool = False
     settled_on: date | None = None
+    line_count: int = 0
+    upstream: dict[str, str | None] = field(default_factory=dict)
+    """The due date that the billing system last brought; while it repeats that, one that was changed here stands."""
     applications: dict[str, int] = field(default_factory=dict)
     """Of a credit note: the amounts that were applied, by the id of the invoice."""
     version: int = 1

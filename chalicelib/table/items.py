@@ -236,6 +236,8 @@ class InvoiceItem(Item, discriminator="invoice"):
     delivery_wanted = BooleanAttribute(default=False)
     recorded_at = InstantAttribute()
     settled_on = DateAttribute(null=True)
+    line_count = NumberAttribute(default=0)
+    upstream: Any = JSONAttribute(default=dict)
     applications: Any = JSONAttribute(default=dict)
     """Of a credit note: amounts by invoice id."""
 
@@ -320,8 +322,9 @@ class DeliveryItem(Item, discriminator="delivery"):
     """``mailed``, ``waiting`` in a bundle, ``shadow``, or why nobody was mailed."""
     at = InstantAttribute()
     requested_by: Any = JSONAttribute(null=True)
+    """Of whoever asked for it: {"kind", "name"}; the name of a portal user stands in the audit event alone."""
     recipients: Any = JSONAttribute(default=list)
-    """Of each: {"email", "contact_id", "email_id", "cc"}."""
+    """Of each: {"contact_id", "state", "email_id", "copy"}. Addresses stand in the emails, which an erasure finds."""
 
 
 class BundleItem(Item, discriminator="bundle"):
@@ -331,7 +334,7 @@ class BundleItem(Item, discriminator="bundle"):
     entity_id = UnicodeAttribute()
     contact_id = UnicodeAttribute()
     invoices: Any = JSONAttribute(default=list)
-    """Pairs of invoice id and delivery id."""
+    """Of each: {"invoice_id", "delivery_id", "bill_group_id"}."""
     due = InstantAttribute()
 
 
@@ -625,6 +628,18 @@ class EmailItem(Item, discriminator="email"):
     sent_at = InstantAttribute(null=True)
     message_id = UnicodeAttribute(null=True)
     events: Any = JSONAttribute(default=list)
+    recipients: Any = JSONAttribute(default=list)
+    """What was reported of each recipient: {"email", "kinds": {kind: [instant, detail]}}."""
+    withheld: Any = JSONAttribute(default=dict)
+    """Address: why it does not get the mail, although it was meant to."""
+    redirected_to = UnicodeAttribute(null=True)
+    recipient_count = NumberAttribute(default=0)
+    attachments: Any = JSONAttribute(default=list)
+    """Of each: {"name", "media_type", "size"}."""
+    resent_from = UnicodeAttribute(null=True)
+    """The email that this one repeats."""
+    resent_at: Any = JSONAttribute(default=list)
+    """The instants at which it was asked to be sent again."""
     correlation_id = UnicodeAttribute()
 
 
@@ -770,9 +785,23 @@ class SuppressionItem(Item, discriminator="suppression"):
 
 
 class MailHealthItem(Item, discriminator="mail_health"):
-    """One shard of how many mails of a day were sent, delivered, bounced and complained of."""
+    """One shard of what became of an entity's mails of a UTC day. All but ``mails`` count recipients."""
 
-    counts: Any = JSONAttribute(default=dict)
+    mails = NumberAttribute(default=0)
+    sent = NumberAttribute(default=0)
+    delivered = NumberAttribute(default=0)
+    bounced = NumberAttribute(default=0)
+    bounced_for_now = NumberAttribute(default=0)
+    complained = NumberAttribute(default=0)
+    rejected = NumberAttribute(default=0)
+
+
+class SendingPaceItem(Item, discriminator="sending_pace"):
+    """When the next bulk mail may be handed to SES (I7), and how many turns were given so far."""
+
+    next_at = NumberAttribute(null=True)
+    """Milliseconds since the epoch."""
+    given = NumberAttribute(default=0)
 
 
 class ApiKeyItem(Item, discriminator="api_key"):

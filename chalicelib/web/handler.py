@@ -111,7 +111,7 @@ class PageHandler:
             raise MethodNotAllowed(message.method, ", ".join(sorted({page.method for page, _ in found})))
         page, parameters = of_method[0]
         form: dict[str, str] = {}
-        if method == "POST":
+        if method == "POST" and not page.from_anywhere:
             forms.check_origin(message.headers, settings().public_url)
             form = forms.read(message.raw_body)
         now = clock.now()
@@ -150,7 +150,7 @@ def _principal(
     try:
         if not token:
             raise Unauthenticated
-        caller = access.authenticate(token, request.call.now)
+        caller = access.authenticate(token, request.call.now, parameters)
         if caller.kind not in _KIND_OF_AREA[page.area]:
             raise Unauthenticated
         principal = access.authorise(caller, parameters, request.call.now)
