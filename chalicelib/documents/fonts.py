@@ -1,45 +1,91 @@
 """The fonts of documents: they come as packages, are loaded once, and only the glyphs used are embedded."""
 
+import struct
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
 import typst
 
-_PACKAGES = (
-    "fontpkg_ibm_plex_sans",
-    "fontpkg_ibm_plex_sans_arabic",
-    "fontpkg_noto_sans",
-    "justmytype_intl_rtl",
-    "noto_cjk_sans_otc",
-)
-_LATIN = ("IBM Plex Sans",)
-_OTHERS = ("Noto Sans", "IBM Plex Sans Arabic", "Noto Sans Arabic", "Noto Sans Hebrew")
-# One collection holds the forms of Chinese characters of five places; the reader's come first.
-_CHINESE = {
-    "ja": "Noto Sans CJK JP",
-    "ko": "Noto Sans CJK KR",
-    "zh-Hant": "Noto Sans CJK TC",
-    "zh-HK": "Noto Sans CJK HK",
+_PACKAGES = {
+    "IBM Plex Sans": "fontpkg_ibm_plex_sans",
+    "Noto Sans": "fontpkg_noto_sans",
+    "IBM Plex Sans Arabic": "fontpkg_ibm_plex_sans_arabic",
+    "Noto Sans Arabic": "justmytype_intl_rtl",
+    "Noto Sans Hebrew": "justmytype_intl_rtl",
+    "Noto Sans CJK SC": "noto_cjk_sans_otc",
 }
-_SIMPLIFIED = "Noto Sans CJK SC"
-
-
-@cache
-def folders() -> tuple[Path, ...]:
-    """Return the folders that the packages keep their fonts in."""
-    return tuple(Path(str(files(package))) for package in _PACKAGES)
+# One collection holds the forms that Chinese characters have in five places.
+_CHINESE = {"ja": "JP", "ko": "KR", "zh-Hant": "TC", "zh-TW": "TC", "zh-HK": "HK"}
+_UNICODE_TABLES = {(0, 3), (0, 4), (3, 1), (3, 10)}
 
 
 @cache
 def collection() -> typst.Fonts:
     """Return all fonts. No font of the system is among them, so that every machine sets a document alike."""
-    return typst.Fonts(
-        include_system_fonts=False, include_embedded_fonts=False, font_paths=[str(folder) for folder in folders()]
-    )
+    folders = sorted({str(_folder(package)) for package in _PACKAGES.values()})
+    return typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=list(folders))
 
 
-def families(language: str) -> list[str]:
-    """Return the families in the order in which a document in ``language`` (BCP 47) looks for a character."""
-    chinese = _CHINESE.get(language) or _CHINESE.get(language.partition("-")[0], _SIMPLIFIED)
-    return [*_LATIN, *_OTHERS, chinese]
+def families(locale: str) -> list[str]:
+    """Return the families in the order in which a document for ``locale`` (BCP 47) looks for a character."""
+    parts = locale.replace("_", "-").split("-")
+    tags = [f"{parts[0]}-{part}" for part in parts[1:]] + [parts[0]]
+    forms = next((_CHINESE[tag] for tag in tags if tag in _CHINESE), "SC")
+    return [*list(_PACKAGES)[:-1], f"Noto Sans CJK {forms}"]
+
+
+def has(characters: str) -> bool:
+    """Tell whether one family has glyphs for all the characters, so that they can be set together."""
+    codes = frozenset(map(ord, characters))
+    return any(codes <= _covered(family) for family in _PACKAGES)
+
+
+@cache
+def _covered(family: str) -> frozenset[int]:
+    # A family is upright fonts of several weights, which all have the same characters.
+    path = next(info.path for info in collection().fonts() if info.family == family and info.style == "normal")
+    return frozenset(_code_points(Path(str(path))))
+
+
+def _folder(package: str) -> Path:
+    return Path(str(files(package)))
+
+
+def _code_points(path: Path) -> Iterator[int]:
+    """Read the character map of a TrueType or OpenType font, or of the first of a collection."""
+    font = path.read_bytes()
+    start = struct.unpack_from(">I", font, 12)[0] if font[:4] == b"ttcf" else 0
+    for record in range(struct.unpack_from(">H", font, start + 4)[0]):
+        tag, _, table, _ = struct.unpack_from(">4sIII", font, start + 12 + 16 * record)
+        if tag == b"cmap":
+            break
+    else:
+        raise ValueError(f"{path.name} has no character map.")
+    for record in range(struct.unpack_from(">H", font, table + 2)[0]):
+        *kind, offset = struct.unpack_from(">HHI", font, table + 4 + 8 * record)
+        if tuple(kind) in _UNICODE_TABLES:
+            yield from _mapped(font, table + offset)
+
+
+def _mapped(font: bytes, at: int) -> Iterator[int]:
+    form = struct.unpack_from(">H", font, at)[0]
+    if form == 12:
+        for group in range(struct.unpack_from(">I", font, at + 12)[0]):
+            first, last, _ = struct.unpack_from(">III", font, at + 16 + 12 * group)
+            yield from range(first, last + 1)
+    elif form == 4:
+        count = struct.unpack_from(">H", font, at + 6)[0] // 2
+        lasts = struct.unpack_from(f">{count}H", font, at + 14)
+        firsts, deltas, offsets = (
+            struct.unpack_from(f">{count}H", font, at + 16 + 2 * count * part) for part in (1, 2, 3)
+        )
+        for number, (first, last) in enumerate(zip(firsts, lasts, strict=True)):
+            for code in range(first, last + 1):
+                glyph = code + deltas[number]
+                if offsets[number]:
+                    place = at + 16 + 6 * count + 2 * number + offsets[number] + 2 * (code - first)
+                    glyph = struct.unpack_from(">H", font, place)[0]
+                if glyph % 0x10000:
+                    yield code

@@ -13,9 +13,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import typst
-from babel import Locale
 
-from chalicelib.documents import fonts
+from chalicelib.documents import fonts, texts
 from chalicelib.mail import languages
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -50,15 +49,15 @@ def render(
     reader = languages.formats(language)
     pictures = dict(images or {})
     told = {
-        "data": data,
+        "data": texts.printable(data),
         "language": reader.language,
         "region": reader.territory,
         "direction": reader.text_direction,
-        "fonts": fonts.families(_tag(reader)),
+        "fonts": fonts.families(language),
         "images": sorted(pictures),
         "attachments": [
             {
-                "path": f"/attachments/{number}",
+                "path": f"attachments/{number}",
                 "name": one.name,
                 "media_type": one.media_type,
                 "relationship": one.relationship,
@@ -80,10 +79,6 @@ def render(
         made = compiler.compile(format="pdf", pdf_standards=["a-3a", "ua-1"], timestamp=int(at.timestamp()))
     assert isinstance(made, bytes)
     return made
-
-
-def _tag(reader: Locale) -> str:
-    return "-".join(part for part in (reader.language, reader.script or reader.territory) if part)
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -1,0 +1,160 @@
+"""What documents have in common, laid out for the templates: who writes to whom, what is to be paid and how."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from chalicelib.accounts.rules import Address
+from chalicelib.documents import payment_codes, payment_slip, texts
+from chalicelib.documents.words import Reader
+from chalicelib.entities.rules import BankDetails, TaxNumber
+from chalicelib.mail import colours
+from chalicelib.mail.message import address_lines
+
+LONGEST_NUMBER = 80
+_LONGEST_NAME = 300
+_LONGEST_RUNNING_NAME = 60
+# Where paper is cut to Letter rather than A4.
+_LETTER_COUNTRIES = frozenset({"CA", "CL", "CO", "CR", "GT", "MX", "PA", "PH", "PR", "SV", "US", "VE"})
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something named, as a date or a number."""
+
+    label: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Sender:
+    """The issuing entity. ``colour`` is #rrggbb."""
+
+    name: str
+    legal_name: str
+    colour: str
+    address: Address | None = None
+    tax_numbers: Sequence[TaxNumber] = ()
+    registration_number: str | None = None
+    email: str | None = None
+    website: str | None = None
+    bank_details: BankDetails | None = None
+
+
+@dataclass(frozen=True)
+class Addressee:
+    """The customer: the account, and who of it is written to."""
+
+    name: str
+    company: str | None = None
+    attention: str | None = None
+    address: Address | None = None
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What every document says. ``kind`` and ``number`` make up its heading, ``title`` is its name as a file."""
+
+    sender: Sender
+    addressee: Addressee
+    kind: str
+    title: str
+    highlights: Sequence[Fact]
+    facts: Sequence[Fact]
+    number: str = ""
+
+
+def lay_out(letter: Letter, words: Reader) -> dict[str, Any]:
+    """Return the letter as the templates are told of it."""
+    sender = letter.sender
+    country = sender.address.country if sender.address else None
+    running_name = texts.one_line(sender.name, _LONGEST_RUNNING_NAME)
+    return {
+        "title": letter.title,
+        "author": running_name,
+        "paper": "us-letter" if country in _LETTER_COUNTRIES else "a4",
+        "colours": {
+            "accent": colours.readable_on_white(sender.colour),
+            "brand": sender.colour,
+            "tint": colours.palette(sender.colour).tint,
+        },
+        "sender": {
+            "name": texts.one_line(sender.name, _LONGEST_NAME),
+            "lines": _sender_lines(sender, words),
+            "return_address": _return_address(sender, words),
+            "logo_alternative": words.say("Logo of %(name)s", name=running_name),
+        },
+        "addressee": {"label": words.say("Bill to"), "lines": _addressee_lines(letter.addressee, words)},
+        "kind": letter.kind,
+        "number": letter.number,
+        "highlights": [asdict(fact) for fact in letter.highlights],
+        "facts": [asdict(fact) for fact in letter.facts],
+        "page": words.say("Page %(page)s of %(pages)s", page="{page}", pages="{pages}"),
+        "running": f"{running_name} · {letter.title}",
+    }
+
+
+def lay_out_payment(
+    bank: BankDetails | None,
+    transfer: payment_codes.Transfer | None,
+    reference: str,
+    portal_url: str | None,
+    words: Reader,
+) -> tuple[dict[str, Any] | None, dict[str, bytes]]:
+    """Return how to pay, as the templates are told of it, with the pictures that it names; None if no way is known."""
+    if bank is None and portal_url is None:
+        return None, {}
+    images: dict[str, bytes] = {}
+    told: dict[str, Any] = {
+        "heading": words.say("How to pay"),
+        "transfer": words.say("By bank transfer"),
+        "facts": [asdict(fact) for fact in _bank_facts(bank, reference, words)] if bank else [],
+        "code": None,
+        "slip": None,
+        "link": {"label": words.say("Online, in the customer portal"), "url": portal_url} if portal_url else None,
+    }
+    if transfer and (payload := payment_codes.epc(transfer)):
+        images["code"] = payment_codes.picture(payload)
+        amount = words.money(transfer.amount, transfer.currency)
+        told["code"] = {
+            "caption": words.say("Scan with your banking app"),
+            "alternative": words.say("Payment code (EPC QR) for a bank transfer of %(amount)s", amount=amount),
+        }
+    elif transfer and (bill := payment_codes.swiss(transfer)):
+        images["slip"] = payment_codes.picture(bill.payload)
+        told["slip"] = payment_slip.lay_out(bill, words.formats.language)
+    return told, images
+
+
+def _bank_facts(bank: BankDetails, reference: str, words: Reader) -> list[Fact]:
+    named = (
+        ("Account holder", bank.account_holder),
+        ("Bank", bank.bank_name),
+        ("IBAN", payment_codes.grouped(bank.iban).replace(" ", "\u00a0") if bank.iban else None),
+        ("BIC", bank.bic),
+        ("Account number", bank.account_number),
+        ("Routing number", bank.routing_number),
+        ("Reference", reference),
+    )
+    return [Fact(words.say(label), texts.one_line(value, _LONGEST_NAME)) for label, value in named if value]
+
+
+def _sender_lines(sender: Sender, words: Reader) -> list[str]:
+    legal = [sender.legal_name]
+    address = address_lines(sender.address, words.formats) if sender.address else []
+    numbers = [f"{one.kind} {one.number}" for one in sender.tax_numbers]
+    if sender.registration_number:
+        numbers.append(f"{words.say('Registration number')} {sender.registration_number}")
+    reached = [one for one in (sender.email, sender.website) if one]
+    return [texts.one_line(line, _LONGEST_NAME) for line in (*legal, *address, *reached, *numbers)]
+
+
+def _return_address(sender: Sender, words: Reader) -> str:
+    address = address_lines(sender.address, words.formats) if sender.address else []
+    return texts.one_line(" · ".join((sender.legal_name, *address)), 110)
+
+
+def _addressee_lines(addressee: Addressee, words: Reader) -> list[str]:
+    names = dict.fromkeys(name for name in (addressee.company or addressee.name, addressee.attention) if name)
+    address = address_lines(addressee.address, words.formats) if addressee.address else []
+    return [texts.one_line(line, _LONGEST_NAME) for line in (*names, *address)]

@@ -1,0 +1,54 @@
+"""The Swiss payment slip: the words that the guidelines prescribe, and what fills it."""
+
+from typing import Any
+
+from chalicelib.documents.payment_codes import SwissBill
+
+# Style Guide QR-bill, section 3.4. Other languages are not provided for: there the slip is in English.
+_WORDS = {
+    "en": (
+        "Payment part", "Receipt", "Account / Payable to", "Reference", "Additional information", "Payable by",
+        "Payable by (name/address)", "Currency", "Amount", "Acceptance point", "Separate before paying in",
+    ),
+    "de": (
+        "Zahlteil", "Empfangsschein", "Konto / Zahlbar an", "Referenz", "Zusätzliche Informationen", "Zahlbar durch",
+        "Zahlbar durch (Name/Adresse)", "Währung", "Betrag", "Annahmestelle", "Vor der Einzahlung abzutrennen",
+    ),
+    "fr": (
+        "Section paiement", "Récépissé", "Compte / Payable à", "Référence", "Informations supplémentaires",
+        "Payable par", "Payable par (nom/adresse)", "Monnaie", "Montant", "Point de dépôt",
+        "A détacher avant le versement",
+    ),
+    "it": (
+        "Sezione pagamento", "Ricevuta", "Conto / Pagabile a", "Riferimento", "Informazioni supplementari",
+        "Pagabile da", "Pagabile da (nome/indirizzo)", "Valuta", "Importo", "Punto di accettazione",
+        "Da staccare prima del versamento",
+    ),
+}  # fmt: skip
+_NAMES = (
+    "payment_part", "receipt", "account", "reference", "information", "payable_by", "payable_by_blank", "currency",
+    "amount", "acceptance", "separate",
+)  # fmt: skip
+_CODE = {
+    "en": "Swiss QR code for the payment of {}",
+    "de": "Swiss QR Code zur Zahlung von {}",
+    "fr": "Swiss QR Code pour le paiement de {}",
+    "it": "Swiss QR Code per il pagamento di {}",
+}
+
+
+def lay_out(bill: SwissBill, language: str) -> dict[str, Any]:
+    """Return the slip as the templates are told of it, in ``language`` where there is a Swiss one."""
+    own = language if language in _WORDS else "en"
+    return {
+        "language": own,
+        "words": dict(zip(_NAMES, _WORDS[own], strict=True)),
+        "alternative": _CODE[own].format(f"CHF {bill.amount}"),
+        "creditor": list(bill.creditor),
+        "debtor": list(bill.debtor),
+        "iban": bill.iban,
+        "reference_number": bill.reference,
+        "reason": bill.reason,
+        "currency_code": bill.currency,
+        "amount_written": bill.amount,
+    }

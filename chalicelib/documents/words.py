@@ -1,0 +1,138 @@
+"""What documents say in the reader's language, and how the reader writes dates, numbers and money."""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from babel import Locale, dates, numbers, units
+from babel.support import NullTranslations
+
+from chalicelib import money
+from chalicelib.mail import languages
+
+CATALOGUES = Path(__file__).parent / "locales"
+
+_MINUS = "\u2212"
+_CODE_BEFORE_NUMBER = re.compile(r"(?<=[A-Z]{3})(?=[\d\u2212])")
+# Codes of UN/ECE Recommendation 20 that invoices use, as CLDR names the unit. None is a piece, which needs no name.
+_UNITS = {
+    "C62": None,
+    "H87": None,
+    "EA": None,
+    "SEC": "duration-second",
+    "MIN": "duration-minute",
+    "HUR": "duration-hour",
+    "DAY": "duration-day",
+    "WEE": "duration-week",
+    "MON": "duration-month",
+    "ANN": "duration-year",
+    "GRM": "mass-gram",
+    "KGM": "mass-kilogram",
+    "TNE": "mass-tonne",
+    "MTR": "length-meter",
+    "KMT": "length-kilometer",
+    "MTK": "area-square-meter",
+    "LTR": "volume-liter",
+    "KWH": "energy-kilowatt-hour",
+    "AD": "digital-byte",
+    "2P": "digital-kilobyte",
+    "4L": "digital-megabyte",
+    "E34": "digital-gigabyte",
+    "E35": "digital-terabyte",
+}
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A reader: their language, and their way of writing."""
+
+    formats: Locale
+    translations: NullTranslations
+
+    def say(self, text: str, **values: object) -> str:
+        """Return ``text`` in the reader's language, with ``%(name)s`` filled in from ``values``."""
+        said = self.translations.ugettext(text)
+        return said % values if values else said
+
+    def count(self, one: str, many: str, number: int) -> str:
+        """Return the form of a text that fits ``number``, which fills ``%(number)s``."""
+        return self.translations.ungettext(one, many, number) % {"number": number}
+
+    def money(self, minor_units: int, currency: str) -> str:
+        """Return an amount with its currency."""
+        written = money.written(minor_units, currency, self.formats).replace("-", _MINUS)
+        # CLDR parts a code from the number, which Babel leaves undone.
+        return _CODE_BEFORE_NUMBER.sub("\u00a0", written)
+
+    def amount(self, minor_units: int, currency: str) -> str:
+        """Return an amount for a column that names its currency."""
+        places = money.digits(currency)
+        return self._decimal(money.amount(minor_units, currency), places, places)
+
+    def price(self, value: str, currency: str) -> str:
+        """Return a price, which may be finer than minor units, for a column that names its currency."""
+        decimal = Decimal(value)
+        return self._decimal(decimal, money.digits(currency), _places(decimal))
+
+    def quantity(self, value: str, unit: str) -> str:
+        """Return a quantity with its unit, a code of UN/ECE Recommendation 20; an unknown one is printed as it is."""
+        decimal = Decimal(value)
+        written = self._decimal(decimal, 0, _places(decimal))
+        name = _UNITS.get(unit, unit)
+        if name is None:
+            return written
+        if unit not in _UNITS:
+            return f"{written} {name}"
+        # The number counts for the form of the name ("1 day", "2 days"), and is written as everywhere here.
+        plain = abs(int(decimal)) if decimal == int(decimal) else abs(float(decimal))
+        length: Literal["short", "long"] = "long" if name.startswith("duration") else "short"
+        pattern = units.format_unit(plain, name, length=length, locale=self.formats)
+        shown = numbers.format_decimal(plain, locale=self.formats)
+        return pattern.replace(shown, written, 1) if shown in pattern else f"{written} {pattern}"
+
+    def percent(self, rate: str) -> str:
+        """Return a rate in percent."""
+        decimal = Decimal(rate)
+        pattern = numbers.parse_pattern(self.formats.percent_formats[None].pattern)
+        pattern.frac_prec = (0, _places(decimal))
+        return str(pattern.apply(decimal / 100, self.formats)).replace("-", _MINUS)
+
+    def day(self, value: date) -> str:
+        """Return a date, written out."""
+        return dates.format_date(value, "long", locale=self.formats)
+
+    def short_day(self, value: date) -> str:
+        """Return a date for a column."""
+        return dates.format_date(value, "medium", locale=self.formats)
+
+    def days(self, first: date | None, last: date | None) -> str:
+        """Return a period of which at least one end is known."""
+        if first is None or last is None or first == last:
+            known = first or last
+            return self.short_day(known) if known else ""
+        return str(dates.format_interval(first, last, "yMMMd", locale=self.formats))
+
+    def _decimal(self, value: Decimal, least: int, most: int) -> str:
+        pattern = numbers.parse_pattern(self.formats.decimal_formats[None].pattern)
+        pattern.frac_prec = (least, max(least, most))
+        return str(pattern.apply(value, self.formats)).replace("-", _MINUS)
+
+
+def reader(locale: str) -> Reader:
+    """Return the reader of ``locale`` (BCP 47); English if documents are not written in their language."""
+    formats = languages.formats(locale)
+    return Reader(formats, _catalogue(formats.language))
+
+
+@cache
+def _catalogue(language: str) -> NullTranslations:
+    return languages.read(CATALOGUES / language / "documents.po", language)
+
+
+def _places(value: Decimal) -> int:
+    exponent = value.normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0

@@ -1,0 +1,107 @@
+"""The lines of an invoice laid out for the template: columns, rows with carried totals, and the totals."""
+
+from typing import Any
+
+from chalicelib.documents import texts
+from chalicelib.documents.words import Reader
+from chalicelib.invoices.rules import CREDIT_NOTE, Content, Line, Tax, TaxTotal
+
+
+def lay_out_lines(content: Content, words: Reader) -> dict[str, Any]:
+    """Return the table of lines as the template is told of it.
+
+    A column that no line needs is left out. Each row knows the sum up to it, which a page carries forward.
+    """
+    columns = _columns(content, words)
+    rows = []
+    running = 0
+    for line in content.lines:
+        running += line.net_amount
+        rows.append(
+            {
+                "description": texts.lines(line.description) or ["…"],
+                "details": _details(line, words),
+                "cells": [cell for name, cell in _cells(line, content, words).items() if name in columns],
+                "running": words.amount(running, content.currency),
+            }
+        )
+    return {
+        "columns": [{"name": name, "label": label} for name, label in columns.items()],
+        "rows": rows,
+        "brought": words.say("Brought forward"),
+        "carried": words.say("Carried forward"),
+        "totals": _totals(content, words),
+    }
+
+
+def _columns(content: Content, words: Reader) -> dict[str, str]:
+    lines = content.lines
+    priced = any(line.unit_price is not None for line in lines)
+    counted = priced or any(line.quantity != "1" or line.unit != "C62" for line in lines)
+    labels = {"description": words.say("Description")}
+    if counted:
+        labels["quantity"] = words.say("Quantity")
+    if priced:
+        labels["price"] = words.say("Unit price")
+    if any(line.taxes for line in lines):
+        labels["tax"] = words.say("Tax")
+    labels["amount"] = words.say("Amount in %(currency)s", currency=content.currency)
+    return labels
+
+
+def _cells(line: Line, content: Content, words: Reader) -> dict[str, str]:
+    return {
+        "quantity": words.quantity(line.quantity, texts.one_line(line.unit, 12)),
+        "price": words.price(line.unit_price, content.currency) if line.unit_price is not None else "",
+        "tax": ", ".join(_tax_of_line(tax, content, words) for tax in line.taxes),
+        "amount": words.amount(line.net_amount, content.currency),
+    }
+
+
+def _details(line: Line, words: Reader) -> list[str]:
+    told = texts.lines(line.details) if line.details else []
+    if line.period_start or line.period_end:
+        told.append(words.days(line.period_start, line.period_end))
+    if line.product_code:
+        told.append(texts.one_line(line.product_code))
+    return told
+
+
+def _tax_of_line(tax: Tax, content: Content, words: Reader) -> str:
+    """Return the rate, and the name too where the invoice has taxes of several names."""
+    if len({total.name for total in content.tax_totals}) > 1:
+        return _named(tax, words)
+    return words.percent(tax.rate)
+
+
+def _named(tax: Tax | TaxTotal, words: Reader) -> str:
+    name = texts.one_line(tax.name, 60)
+    return name if "%" in name else f"{name} {words.percent(tax.rate)}"
+
+
+def _totals(content: Content, words: Reader) -> list[dict[str, Any]]:
+    """Return the totals: each tax with what it was reckoned on, so that they are the tax summary too."""
+    currency = content.currency
+
+    def row(label: str, amount: int, base: str = "", weight: str = "plain") -> dict[str, str]:
+        return {"label": label, "base": base, "amount": words.amount(amount, currency), "weight": weight}
+
+    rows = [row(words.say("Net total"), content.net_total)]
+    for total in content.tax_totals:
+        base = words.say("on %(amount)s", amount=words.amount(total.taxable_amount, currency))
+        rows.append(row(_named(total, words), total.amount, base))
+    if len(content.tax_totals) > 1:
+        rows.append(row(words.say("Tax total"), content.tax_total))
+    if content.kind == CREDIT_NOTE:
+        return [
+            *rows,
+            {
+                **row(words.say("Amount credited"), content.total, weight="strong"),
+                "amount": words.money(content.total, currency),
+            },
+        ]
+    if content.prepaid:
+        rows.append(row(words.say("Total"), content.total))
+        rows.append(row(words.say("Already paid"), -content.prepaid))
+    due = {**row(words.say("Amount due"), 0, weight="strong"), "amount": words.money(content.amount_due, currency)}
+    return [*rows, due]
