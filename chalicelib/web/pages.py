@@ -67,6 +67,8 @@ class Declared:
     pattern: str
     view: View
     may: str | None
+    from_anywhere: bool = False
+    """Whether a POST that no page of ours has sent is taken; its form is not read."""
 
     def match(self, path: str) -> dict[str, str] | None:
         """Return the parameters if ``path`` is this page's, None otherwise."""
@@ -90,18 +92,28 @@ class Pages:
 
     def get(self, pattern: str, *, may: str | None = None, public: bool = False) -> Callable[[View], View]:
         """Declare what is shown at an address; HEAD comes with it."""
-        return self._declare("GET", pattern, may, public)
+        return self._declare("GET", pattern, may, public, from_anywhere=False)
 
-    def post(self, pattern: str, *, may: str | None = None, public: bool = False) -> Callable[[View], View]:
-        """Declare what a form does that is sent to an address."""
-        return self._declare("POST", pattern, may, public)
+    def post(
+        self, pattern: str, *, may: str | None = None, public: bool = False, from_anywhere: bool = False
+    ) -> Callable[[View], View]:
+        """Declare what a form does that is sent to an address.
 
-    def _declare(self, method: str, pattern: str, may: str | None, public: bool) -> Callable[[View], View]:
+        ``from_anywhere`` is for addresses that mail programs and the like post to, which send no ``Origin``: such an
+        address is itself the credential, is public, and gets an empty form.
+        """
+        return self._declare("POST", pattern, may, public, from_anywhere)
+
+    def _declare(
+        self, method: str, pattern: str, may: str | None, public: bool, from_anywhere: bool
+    ) -> Callable[[View], View]:
         if (may is None) != public:
             raise ValueError(f"{method} {pattern}: say who may: may='an.operation', or public=True.")
+        if from_anywhere and not public:
+            raise ValueError(f"{method} {pattern}: what needs a session is taken from our own pages only.")
 
         def declare(view: View) -> View:
-            self.declared.append(Declared(method, pattern, view, may))
+            self.declared.append(Declared(method, pattern, view, may, from_anywhere))
             return view
 
         return declare
