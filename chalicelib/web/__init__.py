@@ -14,7 +14,8 @@ A capability's ``pages.py`` parses, calls its own service and names a template::
 and ``app.py`` adds ``pages`` with ``register_pages``. A page says who may see it: ``may`` an operation of
 ``access/rules.py``, for whoever is signed in to the page's area (``/portal``, ``/admin``), or ``public=True``. Who is
 not signed in is led to the sign-in and back. Every form is sent by POST to a page of its own address; what comes from
-another site is refused, but where a page is declared ``from_anywhere``. A refusal that a view does not catch becomes a page too.
+another site is refused, but where a page is declared ``from_anywhere``. A refusal that a view does not catch becomes
+a page too.
 
 Pages work without JavaScript. Their addresses in templates go through ``address(…)``, which knows the stage.
 """
