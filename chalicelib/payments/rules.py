@@ -4,9 +4,12 @@ What is spread is conserved: of a payment, what is allocated and what is not mak
 paid, what is credited and what is open make up its total; and nothing is ever below zero.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from typing import Any
 
 from chalicelib.errors import Conflict, FieldError, Invalid
 from chalicelib.invoices.rules import CREDIT_NOTE, PAID, UNCOLLECTIBLE, VOID, Invoice, status_of
@@ -15,6 +18,8 @@ RECEIVED, REVERSED = "received", "reversed"
 PAYMENT = "payment"
 """The kind of what settles an invoice; the other is a credit note."""
 
+_EARLIEST_ZONE = timedelta(hours=14)
+"""How far the clocks of the earliest time zone are ahead of UTC."""
 _GIVEN_UP = frozenset({VOID, UNCOLLECTIBLE})
 
 MOST_INVOICES_A_WRITE = 20
@@ -92,6 +97,20 @@ class Source:
     """The day that counts for the invoice as the one on which it was settled."""
 
 
+def check_received(received_on: date, now: datetime) -> None:
+    """Raise Invalid when a payment would be received on a day that has begun nowhere yet; ``now`` is aware UTC."""
+    if received_on > (now + _EARLIEST_ZONE).date():
+        raise Invalid.field("received_on", "in_the_future", "This day is yet to come. Send the day of receipt.")
+
+
+def content_hash(given: Mapping[str, Any]) -> str:
+    """Return what tells whether a payment is sent again with the same content: absent, null and empty are one."""
+    said = {name: value for name, value in given.items() if value not in (None, [])}
+    if "allocations" in said:
+        said["allocations"] = sorted((one["invoice_id"], one["amount"]) for one in said["allocations"])
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+
 def source_of_payment(payment: Payment) -> Source:
     """Return what a payment has to spread. Raises Conflict when it was reversed."""
     if payment.status == REVERSED:
@@ -140,7 +159,7 @@ def spread(
         fault = _fault(source, one, invoices.get(one.invoice_id), repeated=one.invoice_id in taken)
         taken.add(one.invoice_id)
         if fault is not None:
-            faults.append(FieldError(f"{name}[{number}].{fault[0]}", fault[1], fault[2]))
+            faults.append(FieldError(f"{name}.{number}.{fault[0]}", fault[1], fault[2]))
     faults += _faults_of_all(source, wanted, taken, name)
     if faults:
         raise Invalid("invalid", "This cannot be spread over invoices as asked.", fields=tuple(faults))
@@ -249,3 +268,17 @@ def withdrawn(credit_note: Invoice, invoice_ids: Sequence[str]) -> Invoice:
 def reversed_(payment: Payment, reversal: Reversal) -> Payment:
     """Return a payment that was taken back from all invoices as reversed."""
     return replace(payment, status=REVERSED, reversal=reversal)
+
+
+def check_payable(invoice: Invoice, currency: str) -> None:
+    """Check that a payment can be recorded for one invoice. Raises Conflict, or Invalid naming the currency."""
+    if invoice.is_credit_note:
+        raise Conflict("not_an_invoice", "This is a credit note. A payment settles invoices.")
+    if not invoice.balance:
+        raise Conflict(
+            "nothing_is_open",
+            f"This invoice is {invoice.status}; nothing is open. Record the payment at its account, where it stays "
+            "unallocated.",
+        )
+    if currency != invoice.currency:
+        raise Invalid.field("currency", "other_currency", f"This invoice is in {invoice.currency}.")

@@ -72,7 +72,7 @@ def test_a_part_leaves_the_rest_open_and_all_of_it_pays_on_the_day_the_money_cam
 
 def test_what_was_prepaid_counts_and_is_never_taken_back() -> None:
     before = invoice(total=100, paid=30, status=PART_PAID)
-    assert faults(payment(), ("i1", 71), i1=before) == [("allocations[0].amount", "more_than_balance")]
+    assert faults(payment(), ("i1", 71), i1=before) == [("allocations.0.amount", "more_than_balance")]
     (paid,) = spread(payment(), ("i1", 70), i1=before).values()
     assert rules.released(paid, rules.PAYMENT, 70) == before
 
@@ -80,16 +80,16 @@ def test_what_was_prepaid_counts_and_is_never_taken_back() -> None:
 @pytest.mark.parametrize(
     ("wanted", "other", "fault"),
     [
-        ([("i2", 1)], {}, ("allocations[0].invoice_id", "unknown_invoice")),
-        ([("i1", 1)], {"account_id": "a2"}, ("allocations[0].invoice_id", "unknown_invoice")),
-        ([("i1", 1)], {"kind": CREDIT_NOTE}, ("allocations[0].invoice_id", "not_an_invoice")),
-        ([("i1", 1)], {"entity_id": "other"}, ("allocations[0].invoice_id", "other_entity")),
-        ([("i1", 1)], {"currency": "USD"}, ("allocations[0].invoice_id", "other_currency")),
-        ([("i1", 1)], {"status": VOID}, ("allocations[0].invoice_id", "invoice_not_open")),
-        ([("i1", 1)], {"status": UNCOLLECTIBLE}, ("allocations[0].invoice_id", "invoice_not_open")),
-        ([("i1", 1)], {"status": PAID, "paid": 100}, ("allocations[0].amount", "more_than_balance")),
-        ([("i1", 51)], {"total": 50}, ("allocations[0].amount", "more_than_balance")),
-        ([("i1", 1), ("i1", 1)], {}, ("allocations[1].invoice_id", "repeated")),
+        ([("i2", 1)], {}, ("allocations.0.invoice_id", "unknown_invoice")),
+        ([("i1", 1)], {"account_id": "a2"}, ("allocations.0.invoice_id", "unknown_invoice")),
+        ([("i1", 1)], {"kind": CREDIT_NOTE}, ("allocations.0.invoice_id", "not_an_invoice")),
+        ([("i1", 1)], {"entity_id": "other"}, ("allocations.0.invoice_id", "other_entity")),
+        ([("i1", 1)], {"currency": "USD"}, ("allocations.0.invoice_id", "other_currency")),
+        ([("i1", 1)], {"status": VOID}, ("allocations.0.invoice_id", "invoice_not_open")),
+        ([("i1", 1)], {"status": UNCOLLECTIBLE}, ("allocations.0.invoice_id", "invoice_not_open")),
+        ([("i1", 1)], {"status": PAID, "paid": 100}, ("allocations.0.amount", "more_than_balance")),
+        ([("i1", 51)], {"total": 50}, ("allocations.0.amount", "more_than_balance")),
+        ([("i1", 1), ("i1", 1)], {}, ("allocations.1.invoice_id", "repeated")),
         ([("i1", 101)], {"total": 200}, ("allocations", "more_than_is_left")),
     ],
 )
@@ -102,8 +102,8 @@ def test_what_may_not_be_settled_is_refused_by_field(
 def test_every_fault_is_named_at_once() -> None:
     found = faults(payment(10), ("i1", 101), ("i9", 5), i1=invoice())
     assert found == [
-        ("allocations[0].amount", "more_than_balance"),
-        ("allocations[1].invoice_id", "unknown_invoice"),
+        ("allocations.0.amount", "more_than_balance"),
+        ("allocations.1.invoice_id", "unknown_invoice"),
         ("allocations", "more_than_is_left"),
     ]
 

@@ -1,0 +1,266 @@
+"""HTTP of payments, and of how credit notes are applied."""
+
+from datetime import date, datetime
+from typing import Any
+
+from pydantic import Field
+
+from chalicelib.api import Listing, Query, Reply, Request, Routes, View
+from chalicelib.invoices.rules import Invoice
+from chalicelib.payments import credit_notes, reading, service
+from chalicelib.payments.inputs import AllocationsBody, ApplicationsBody, PaymentBody, PaymentDetails, ReversalBody
+from chalicelib.payments.rules import Payment
+
+routes = Routes("payments")
+
+
+class AllocationView(View):
+    """How much went to an invoice."""
+
+    invoice_id: str
+    amount: int
+
+
+class ReversalView(View):
+    """Why a payment was reversed."""
+
+    reason: str
+    at: datetime
+    by: str
+
+
+class PaymentView(View):
+    """A payment. Amounts are in minor units."""
+
+    payment_id: str
+    account_id: str
+    entity_id: str
+    currency: str
+    amount: int
+    received_on: date
+    method: str | None
+    reference: str | None
+    note: str | None
+    status: str = Field(description="received or reversed.")
+    allocations: list[AllocationView]
+    unallocated: int = Field(description="What no invoice was settled with; 0 once it is reversed.")
+    reversal: ReversalView | None
+    recorded_at: datetime
+    version: int
+
+
+class SettlementView(View):
+    """What a payment or a credit note has settled of an invoice."""
+
+    kind: str = Field(description="payment or credit_note.")
+    id: str = Field(description="The payment's id, or the credit note's.")
+    amount: int = Field(description="Of this invoice, in minor units of its currency.")
+    settled_on: date
+    method: str | None = Field(description="Of a payment.")
+    reference: str | None = Field(description="Of a payment.")
+
+
+class ApplicationsView(View):
+    """A credit note, and how it is spread over invoices. Amounts are in minor units."""
+
+    invoice_id: str
+    currency: str
+    total: int
+    balance: int = Field(description="What is left to apply.")
+    status: str
+    applications: list[AllocationView]
+    version: int
+
+
+class PaymentsQuery(Query):
+    """Which payments are listed."""
+
+    unallocated: bool = Field(default=False, description="True: only those not all allocated, in order of their ids.")
+
+
+def _view(payment: Payment) -> PaymentView:
+    fields = {name: getattr(payment, name) for name in PaymentView.model_fields if name != "allocations"}
+    reversal = payment.reversal
+    fields["reversal"] = ReversalView.model_validate(reversal, from_attributes=True) if reversal else None
+    return PaymentView(**fields, allocations=_spread(payment.allocations))
+
+
+def _spread(amounts: dict[str, int]) -> list[AllocationView]:
+    return [AllocationView(invoice_id=invoice_id, amount=amount) for invoice_id, amount in sorted(amounts.items())]
+
+
+@routes.get(
+    "/v1/accounts/{account_id}/payments",
+    may="payments.read",
+    query=PaymentsQuery,
+    returns={200: Listing[PaymentView]},
+    paged=True,
+)
+def list_payments(request: Request[None, PaymentsQuery]) -> Reply:
+    """List an account's payments, the latest received first."""
+    found, after = reading.list_payments(
+        request.path["account_id"],
+        request.page.after,
+        request.page.limit,
+        unallocated=request.query.unallocated,
+    )
+    return Reply(Listing(items=[_view(payment) for payment in found]), after=after)
+
+
+@routes.get(
+    "/v1/accounts/{account_id}/payments/{payment_id}",
+    may="payments.read",
+    returns={200: PaymentView},
+    tagged=True,
+)
+def get_payment(request: Request[None, None]) -> Reply:
+    """Read a payment."""
+    return _answer(reading.get_payment(request.path["account_id"], request.path["payment_id"]))
+
+
+@routes.put(
+    "/v1/accounts/{account_id}/payments/{payment_id}",
+    may="payments.write",
+    body=PaymentBody,
+    returns={200: PaymentView, 201: PaymentView},
+    raises=("payment_exists",),
+    tagged=True,
+    replay=get_payment,
+)
+def put_payment(request: Request[PaymentBody, None]) -> Reply:
+    """Record a payment and spread it over invoices; what is left stays unallocated.
+
+    The same payment with the same content changes nothing; other content is refused. Invoices are of the account, and
+    of the payment's issuing entity and currency.
+    """
+    written = service.put_payment(
+        request.call, request.path["account_id"], request.path["payment_id"], request.body.given()
+    )
+    return _answer(written.payment, 201 if written.created else 200)
+
+
+@routes.post(
+    "/v1/accounts/{account_id}/payments/{payment_id}/allocations",
+    may="payments.write",
+    body=AllocationsBody,
+    returns={200: PaymentView},
+    raises=("payment_reversed",),
+    tagged=True,
+    replay=get_payment,
+)
+def allocate(request: Request[AllocationsBody, None]) -> Reply:
+    """Spread more of a payment over invoices; an amount is added to what the invoice has of it already."""
+    given = request.body.given()["allocations"]
+    return _answer(service.allocate(request.call, request.path["account_id"], request.path["payment_id"], given))
+
+
+@routes.delete(
+    "/v1/accounts/{account_id}/payments/{payment_id}/allocations/{settled_invoice_id}",
+    may="payments.write",
+    returns={204: None},
+)
+def deallocate(request: Request[None, None]) -> Reply:
+    """Take a payment back from an invoice, which opens again; the amount is unallocated from then on."""
+    path = request.path
+    service.deallocate(request.call, path["account_id"], path["payment_id"], path["settled_invoice_id"])
+    return Reply(status=204)
+
+
+@routes.post(
+    "/v1/accounts/{account_id}/payments/{payment_id}/reversal",
+    may="payments.write",
+    body=ReversalBody,
+    returns={200: PaymentView},
+    tagged=True,
+    replay=get_payment,
+)
+def reverse(request: Request[ReversalBody, None]) -> Reply:
+    """Reverse a payment, as when a direct debit is returned: its invoices open again. Once is enough."""
+    return _answer(
+        service.reverse(request.call, request.path["account_id"], request.path["payment_id"], request.body.reason)
+    )
+
+
+def _rebuild(request: Request[Any, Any]) -> Reply:
+    """Answer a repeated payment of an invoice."""
+    return _answer(reading.payment_of_invoice(request.path["invoice_id"], request.path["payment_id"]))
+
+
+@routes.post(
+    "/v1/invoices/{invoice_id}/payments",
+    may="payments.write",
+    body=PaymentDetails,
+    returns={201: PaymentView},
+    raises=("not_an_invoice", "nothing_is_open"),
+    tagged=True,
+    replay=_rebuild,
+)
+def pay_invoice(request: Request[PaymentDetails, None]) -> Reply:
+    """Record a payment of one invoice, under an id of ours; what exceeds its balance stays unallocated."""
+    written = service.pay_invoice(request.call, request.path["invoice_id"], request.body.given())
+    return _answer(written.payment, 201)
+
+
+@routes.get(
+    "/v1/invoices/{invoice_id}/payments",
+    may="invoices.read",
+    returns={200: Listing[SettlementView]},
+    paged=True,
+)
+def list_settlements(request: Request[None, None]) -> Reply:
+    """List what has settled an invoice: credit notes, then payments."""
+    found, after = reading.list_settlements(request.path["invoice_id"], request.page.after, request.page.limit)
+    return Reply(Listing(items=[_settled(one) for one in found]), after=after)
+
+
+def _settled(one: reading.Settled) -> SettlementView:
+    return SettlementView(
+        kind=one.settlement.source_kind,
+        id=one.settlement.source_id,
+        amount=one.settlement.amount,
+        settled_on=one.settlement.settled_on,
+        method=one.payment.method if one.payment else None,
+        reference=one.payment.reference if one.payment else None,
+    )
+
+
+def _applications(request: Request[Any, Any]) -> Reply:
+    """Answer a repeated application of a credit note."""
+    return _credit_note(credit_notes.get(request.path["invoice_id"]))
+
+
+@routes.post(
+    "/v1/invoices/{invoice_id}/applications",
+    may="payments.write",
+    body=ApplicationsBody,
+    returns={200: ApplicationsView},
+    raises=("not_a_credit_note", "credit_note_not_open"),
+    tagged=True,
+    replay=_applications,
+)
+def apply(request: Request[ApplicationsBody, None]) -> Reply:
+    """Apply a credit note to invoices; an amount is added to what the invoice has of it already."""
+    given = request.body.given()["applications"]
+    return _credit_note(credit_notes.apply(request.call, request.path["invoice_id"], given))
+
+
+@routes.delete(
+    "/v1/invoices/{invoice_id}/applications/{settled_invoice_id}",
+    may="payments.write",
+    returns={204: None},
+    raises=("not_a_credit_note", "credit_note_not_open"),
+)
+def withdraw(request: Request[None, None]) -> Reply:
+    """Take a credit note back from an invoice, which opens again."""
+    credit_notes.withdraw(request.call, request.path["invoice_id"], request.path["settled_invoice_id"])
+    return Reply(status=204)
+
+
+def _credit_note(credit_note: Invoice) -> Reply:
+    fields = {name: getattr(credit_note, name) for name in ApplicationsView.model_fields if name != "applications"}
+    view = ApplicationsView(**fields, applications=_spread(credit_note.applications))
+    return Reply(view, version=credit_note.version)
+
+
+def _answer(payment: Payment, status: int = 200) -> Reply:
+    return Reply(_view(payment), status=status, version=payment.version)

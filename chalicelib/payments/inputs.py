@@ -1,0 +1,68 @@
+"""What callers send of payments, and of how credit notes are applied."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from chalicelib.fields import Body, CalendarDate, Currency, Line, ShortText, VendorId
+from chalicelib.invoices.rules import LARGEST_AMOUNT
+from chalicelib.payments.rules import MOST_INVOICES_A_WRITE
+
+Amount = Annotated[int, Field(ge=1, le=LARGEST_AMOUNT, description="In minor units of the currency.")]
+
+
+class AllocationBody(Body):
+    """How much goes to an invoice."""
+
+    invoice_id: VendorId
+    amount: Amount
+
+
+Allocations = Annotated[
+    list[AllocationBody],
+    Field(
+        min_length=1,
+        max_length=100,
+        description=f"At most {MOST_INVOICES_A_WRITE} invoices in one write, each once.",
+    ),
+]
+
+
+class PaymentDetails(Body):
+    """What is told of any payment."""
+
+    amount: Amount
+    currency: Currency
+    received_on: CalendarDate = Field(description="The local day of receipt. It counts as paid on that day.")
+    method: ShortText | None = Field(default=None, description="Such as bank_transfer, card or check.")
+    reference: Line | None = Field(default=None, description="What the payer wrote, or the bank's reference.")
+    note: Line | None = Field(default=None, description="For staff.")
+
+
+class PaymentBody(PaymentDetails):
+    """A payment, and how it is spread over invoices."""
+
+    entity_id: VendorId | None = Field(default=None, description="Absent: the account's default issuing entity.")
+    allocations: list[AllocationBody] = Field(
+        default=[],
+        max_length=100,
+        description=f"At most {MOST_INVOICES_A_WRITE} invoices in one write; what is left stays unallocated.",
+    )
+
+
+class AllocationsBody(Body):
+    """How more of a payment is spread over invoices."""
+
+    allocations: Allocations
+
+
+class ApplicationsBody(Body):
+    """How a credit note is spread over invoices."""
+
+    applications: Allocations
+
+
+class ReversalBody(Body):
+    """Why a payment is reversed."""
+
+    reason: Line = Field(description="Such as: direct debit returned.")

@@ -1,0 +1,106 @@
+"""What an account owes now, read from what is open: the figures behind a statement of account."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from chalicelib.errors import NotFound
+from chalicelib.invoices.rules import UNSETTLED, Invoice
+from chalicelib.payments import reading as payments
+from chalicelib.payments.rules import Payment
+from chalicelib.statements.rules import OpenItem, OpenPayment, Section, sections
+from chalicelib.table import keys, store
+from chalicelib.table.items import AccountItem
+
+_PAGE = 1000
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What an account owes as of a local date, by issuing entity and currency.
+
+    ``complete`` is False where only some bill groups are told of: payments that are not allocated are the account's,
+    and left out then (A9).
+    """
+
+    account_id: str
+    account_name: str
+    as_of: date
+    sections: tuple[Section, ...]
+    complete: bool
+
+
+def read_statement(
+    account_id: str,
+    now: datetime,
+    *,
+    bill_group_ids: Collection[str] | None = None,
+    entity_id: str | None = None,
+    currency: str | None = None,
+) -> Statement:
+    """Read what an account owes today, where it is; of some bill groups, an entity or a currency, or of all.
+
+    Reads: the account, its open items (one for the pointers, one for each 100 of the invoices), and as much for the
+    payments that are not all allocated. Raises NotFound without the account.
+    """
+    account = store.get(AccountItem, keys.account(account_id))
+    if account is None:
+        raise NotFound
+    today = now.astimezone(ZoneInfo(account.time_zone or "UTC")).date()
+    items = [_item(invoice) for invoice in _open_invoices(account_id, bill_group_ids)]
+    paid = [_paid(one) for one in payments.unallocated_payments(account_id)] if bill_group_ids is None else []
+    found = sections(items, paid, today)
+    wanted = tuple(one for one in found if entity_id in (None, one.entity_id) and currency in (None, one.currency))
+    return Statement(account_id, account.name, today, wanted, bill_group_ids is None)
+
+
+def _open_invoices(account_id: str, bill_group_ids: Collection[str] | None) -> list[Invoice]:
+    place = keys.open_invoices(account_id)
+    pointers: list[Any] = []
+    after: str | None = None
+    while True:
+        page = store.query(place.pk, place.sk, limit=_PAGE, after=after)
+        pointers += page.items
+        after = page.after
+        if after is None:
+            break
+    wanted = {
+        pointer.invoice_id: keys.invoice(pointer.invoice_id)
+        for pointer in pointers
+        if bill_group_ids is None or pointer.bill_group_id in bill_group_ids
+    }
+    found = store.batch(list(wanted.values()))
+    heads = [store.load(Invoice, found[key]) for key in wanted.values() if key in found]
+    # What was settled between the two reads is not open any more.
+    return [head for head in heads if head.status in UNSETTLED]
+
+
+def _item(invoice: Invoice) -> OpenItem:
+    return OpenItem(
+        invoice_id=invoice.invoice_id,
+        kind=invoice.kind,
+        number=invoice.number,
+        entity_id=invoice.entity_id,
+        bill_group_id=invoice.bill_group_id,
+        currency=invoice.currency,
+        issue_date=invoice.issue_date,
+        total=invoice.total,
+        balance=invoice.balance,
+        due_date=invoice.due_date,
+        po_number=invoice.po_number,
+        disputed=invoice.dispute is not None,
+    )
+
+
+def _paid(payment: Payment) -> OpenPayment:
+    return OpenPayment(
+        payment_id=payment.payment_id,
+        entity_id=payment.entity_id,
+        currency=payment.currency,
+        received_on=payment.received_on,
+        amount=payment.amount,
+        unallocated=payment.unallocated,
+        reference=payment.reference,
+    )
