@@ -158,7 +158,7 @@ def _seller(entity: Entity) -> Seller:
         bank_details=entity.bank_details,
         email=entity.support_email or entity.reply_to or entity.sender_email,
         website=entity.website,
-        logo=entity.logo.sha256 if entity.logo else None,
+        logo=entity.logo.key if entity.logo else None,
     )
 
 
