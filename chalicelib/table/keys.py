@@ -62,6 +62,7 @@ staff who are admins   STAFFADMINS                      STAFFADMINS
 limit                  LIMIT#<kind>#<whom>              LIMIT
 suppressed address     SUPPRESSED#<email>               SUPPRESSED              SUPPRESSIONS / <email>
 mail health of a day   MAILHEALTH#<entity>              <day>#<shard>
+pace of bulk mail (I7) SENDINGPACE                      SENDINGPACE
 API key                APIKEY#<key id>                  APIKEY                  APIKEYS / <name>#<key id>
 names of API keys      APIKEYNAME#<name>                APIKEYNAME
 import                 IMPORT#<import>                  IMPORT                  IMPORTS / <import>
@@ -267,7 +268,12 @@ def payment(account_id: str, payment_id: str) -> Key:
 
 def payment_listed(account_id: str, received_on: date, payment_id: str) -> Key:
     """Return the index key under which an account's payments are listed, by the day of receipt."""
-    return Key(f"ACCOUNT#{account_id}#PAYMENTS", f"{received_on.isoformat()}#{payment_id}")
+    return Key(payments_listed(account_id).pk, f"{received_on.isoformat()}#{payment_id}")
+
+
+def payments_listed(account_id: str) -> Key:
+    """Return the partition in the index that lists an account's payments."""
+    return Key(f"ACCOUNT#{account_id}#PAYMENTS", "")
 
 
 def unallocated_payment(account_id: str, entity_id: str, currency: str, payment_id: str) -> Key:
@@ -495,6 +501,11 @@ def suppression_listed(email: str) -> Key:
 def mail_health(entity_id: str, day: date, shard: int) -> Key:
     """Return the key of one shard of the counts of an entity's mails of a UTC day."""
     return Key(f"MAILHEALTH#{entity_id}", f"{day.isoformat()}#{shard}")
+
+
+def sending_pace() -> Key:
+    """Return the key of the row that paces bulk mail (I7)."""
+    return Key("SENDINGPACE", "SENDINGPACE")
 
 
 def api_key(key_id: str) -> Key:
