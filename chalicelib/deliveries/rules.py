@@ -1,8 +1,8 @@
 """What becomes of an invoice that is to be delivered: who gets it by which mails, or why nobody does (I3, R9)."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from chalicelib.accounts.rules import Account
 from chalicelib.contacts.rules import TOGETHER, DeliveryStyle, Recipient
@@ -37,6 +37,31 @@ MOST_RECIPIENTS = 10
 """Whom somebody can name for one sending, ``to`` and ``cc`` each."""
 MOST_ATTACHED_BYTES = 18 * 1024 * 1024
 """What mail programs commonly take, which is 25 MB as a mail writes it."""
+
+
+@dataclass(frozen=True)
+class DeliveredTo:
+    """A contact that an invoice was to go to, what came of it, and by which email."""
+
+    contact_id: str
+    state: str
+    """MAILED, WAITING, PLANNED, UNREACHABLE or LEFT_OUT."""
+    email_id: str | None = None
+    copy: bool = False
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What a delivery of an invoice came to. ``at`` is UTC."""
+
+    delivery_id: str
+    invoice_id: str
+    reason: str
+    outcome: str
+    at: datetime
+    recipients: tuple[DeliveredTo, ...] = ()
+    requested_by: Mapping[str, str] | None = None
+    """Of whoever asked for it: kind and, but for a portal user, name."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +171,34 @@ def parts(sizes: Sequence[int], most: int) -> tuple[Part, ...]:
 
 def _part(places: list[int], sizes: Sequence[int], most: int) -> Part:
     return Part(tuple(places), frozenset(place for place in places if sizes[place] <= most))
+
+
+def recipients_of(decision: Decision, email_ids: Sequence[str | None]) -> tuple[DeliveredTo, ...]:
+    """Return what comes of each recipient, given the emails by which the planned mails go; none: it is but a plan."""
+    found = []
+    for mail, email_id in zip(decision.mails, email_ids, strict=True):
+        state = MAILED if email_id else PLANNED
+        found += [DeliveredTo(one.contact_id, state, email_id, one.copy) for one in mail.to]
+    found += [DeliveredTo(one.contact_id, WAITING, copy=one.copy) for one in decision.held]
+    found += [DeliveredTo(one.contact_id, UNREACHABLE, copy=one.copy) for one in decision.unreachable]
+    return tuple(found)
+
+
+def after_waiting(delivery: Delivery, contact_id: str, email_id: str | None) -> Delivery:
+    """Return a delivery once the bundle in which it waited for a contact went by an email, or left it out (None)."""
+    settled = tuple(
+        replace(one, state=MAILED if email_id else LEFT_OUT, email_id=email_id)
+        if (one.contact_id, one.state) == (contact_id, WAITING)
+        else one
+        for one in delivery.recipients
+    )
+    mailed = any(one.state == MAILED for one in settled)
+    return replace(delivery, outcome=MAILED if mailed else delivery.outcome, recipients=settled)
+
+
+def reaches_nobody(delivery: Delivery) -> bool:
+    """Tell whether nobody has got the invoice by a delivery, nor is to get it."""
+    return not any(one.state in {MAILED, WAITING} for one in delivery.recipients)
 
 
 def check_sending(invoice: Invoice, entity: Entity) -> None:

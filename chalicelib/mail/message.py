@@ -28,7 +28,7 @@ from chalicelib.mail import colours, languages
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-_LONGEST_VALUE = 200
+_LONGEST_VALUE = 250
 _LONGEST_SUBJECT = 180
 _ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 # Countries that write the postal code behind the town.
@@ -68,7 +68,7 @@ def render(kind: str, locale: str, context: Mapping[str, Any], entity: Entity, a
 
 
 def clean(value: Any) -> Any:
-    """Return a JSON value whose every text is one line of at most 200 characters, without invisible controls.
+    """Return a JSON value whose every text is one line of at most 250 characters, without invisible controls.
 
     What has nothing to be seen becomes an ellipsis.
     """

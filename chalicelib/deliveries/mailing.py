@@ -1,0 +1,91 @@
+"""What a mail with invoices says and carries, looked up when it is claimed; and whether it may still go."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from babel import dates
+
+from chalicelib import money
+from chalicelib.accounts.rules import Account
+from chalicelib.bill_groups import portal_link
+from chalicelib.call import Call
+from chalicelib.contacts import unsubscribing
+from chalicelib.contacts.rules import ACTIVE, INVOICES, Contact
+from chalicelib.deliveries import rules
+from chalicelib.documents import files
+from chalicelib.entities.rules import LIVE
+from chalicelib.entities.service import remembered_entity
+from chalicelib.invoices import pdfs
+from chalicelib.invoices.rules import PAID, VOID, Invoice
+from chalicelib.mail import languages
+from chalicelib.mail.claims import Attachment, Outgoing, Ready, Withheld
+from chalicelib.table import keys, store
+from chalicelib.table.keys import Key
+
+
+def prepare(outgoing: Outgoing, call: Call) -> Ready | Withheld:
+    """Make the mail of invoices ready: one read, and one of each PDF that is attached.
+
+    It is withheld when none of its invoices may go any more, none of its contacts is left, or the entity's invoice
+    mail is not live for the account any more. Raises LookupError when a PDF is not in the bucket as it was kept.
+    """
+    context, account_id = outgoing.context, str(outgoing.account_id)
+    wanted = [keys.invoice(one["invoice_id"]) for one in context["invoices"]]
+    account_key = keys.account(account_id)
+    contact_keys = [keys.contact(account_id, contact_id) for contact_id in context["contact_ids"]]
+    group_keys = [keys.bill_group(group_id) for group_id in context["bill_group_ids"]]
+    found = store.batch([account_key, *wanted, *contact_keys, *group_keys])
+    entity = remembered_entity(outgoing.entity_id, call.now)
+    if entity.invoice_mail.for_account(account_id) != LIVE:
+        return Withheld("invoice_mail_not_live")
+    contacts = [store.load(Contact, found[key]) for key in contact_keys if key in found]
+    contacts = [contact for contact in contacts if contact.status == ACTIVE]
+    if not contacts:
+        return Withheld("no_contacts")
+    attached = {one["invoice_id"]: one["attached"] for one in context["invoices"]}
+    invoices = [store.load(Invoice, found[key]) for key in wanted if key in found]
+    invoices = [invoice for invoice in invoices if invoice.status != VOID and invoice.pdf is not None]
+    if not invoices:
+        return Withheld("void")
+    unsubscribe = None
+    if context["cause"] == rules.COPY:
+        unsubscribe = unsubscribing.address(account_id, contacts[0].contact_id, contacts[0].email, INVOICES)
+    account = store.load(Account, found[account_key])
+    return Ready(
+        context={
+            "account_name": account.name,
+            "contact_name": contacts[0].name if len(contacts) == 1 and not outgoing.cc else "",
+            "unsubscribe": unsubscribe,
+            "documents": [_told(one, attached[one.invoice_id], found, outgoing.locale) for one in invoices],
+        },
+        to=tuple(contact.email for contact in contacts),
+        attachments=tuple(_attachment(one) for one in invoices if attached[one.invoice_id]),
+        headers=unsubscribing.headers(unsubscribe, entity, INVOICES) if unsubscribe else {},
+    )
+
+
+def _told(invoice: Invoice, attached: bool, found: Mapping[Key, Any], locale: str) -> dict[str, Any]:
+    reader = languages.formats(locale)
+    group = found.get(keys.bill_group(invoice.bill_group_id))
+    owed = invoice.balance if not invoice.is_credit_note else 0
+    return {
+        "kind": invoice.kind,
+        "number": invoice.number,
+        "date": dates.format_date(invoice.issue_date, "long", locale=reader),
+        "due_date": dates.format_date(invoice.due_date, "long", locale=reader) if invoice.due_date else None,
+        "amount_due": money.written(owed, invoice.currency, reader) if owed else None,
+        "total": money.written(invoice.total, invoice.currency, reader),
+        "settled": invoice.status == PAID and not invoice.is_credit_note,
+        "po_number": invoice.po_number,
+        "bill_group": group.name if group else None,
+        "attached": attached,
+        "link": portal_link.url_of(group.portal_token) if group and group.portal_token else None,
+    }
+
+
+def _attachment(invoice: Invoice) -> Attachment:
+    stored = pdfs.kept(invoice)
+    content = files.read(stored.key)
+    if content is None or files.sha256(content) != stored.sha256:
+        raise LookupError(f"The PDF of {invoice.invoice_id} is not in the bucket as it was kept.")
+    return Attachment(pdfs.file_name(invoice), files.PDF, content)
