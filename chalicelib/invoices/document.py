@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, time
 from typing import Any
 
-from chalicelib.documents import letter, payment_codes, pdf, texts
+from chalicelib.documents import letter, payment_codes, pdf, texts, xmp
 from chalicelib.documents.letter import LONGEST_NUMBER, Addressee, Fact, Letter, Sender
 from chalicelib.documents.words import Reader, reader
 from chalicelib.invoices.document_lines import lay_out_lines
@@ -13,16 +13,16 @@ from chalicelib.invoices.rules import CREDIT_NOTE, Content
 def render_invoice(content: Content, *, logo: bytes | None = None, e_invoice: bytes | None = None) -> bytes:
     """Return the invoice or credit note as PDF, the same bytes for the same content.
 
-    ``logo`` is the issuing entity's as PNG or JPEG, ``e_invoice`` the XML that is embedded.
+    ``logo`` is the issuing entity's as PNG or JPEG, ``e_invoice`` the XML that is embedded and marked.
     Raises typst.TypstError when it cannot be set, which no content should bring about.
     """
     attachments = []
     if e_invoice is not None:
-        attachments.append(pdf.Attachment("factur-x.xml", "text/xml", e_invoice, "alternative", "Factur-X / ZUGFeRD"))
+        attachments.append(pdf.Attachment(xmp.FILE_NAME, "text/xml", e_invoice, "alternative", "Factur-X / ZUGFeRD"))
     data, images = lay_out(content)
     if logo is not None:
         images["logo"] = logo
-    return pdf.render(
+    made = pdf.render(
         "invoice",
         data,
         language=content.locale,
@@ -31,6 +31,7 @@ def render_invoice(content: Content, *, logo: bytes | None = None, e_invoice: by
         attachments=attachments,
         images=images,
     )
+    return made if e_invoice is None else xmp.with_factur_x(made)
 
 
 def lay_out(content: Content) -> tuple[dict[str, Any], dict[str, bytes]]:

@@ -17,10 +17,6 @@ from chalicelib.invoices.cii import Document, Position, Vat
 from chalicelib.invoices.codes import COUNTRIES, CURRENCIES, UNITS, codes
 from chalicelib.invoices.rules import CREDIT_NOTE, Content, Line, Seller, Tax
 
-MEDIA_TYPE = "text/xml"
-RELATIONSHIP = "alternative"
-DESCRIPTION = "Factur-X/ZUGFeRD invoice (EN 16931)"
-
 _STANDARD, _ZERO, _EXEMPT, _REVERSE, _WITHIN_EU, _EXPORT, _OUTSIDE = "S", "Z", "E", "AE", "K", "G", "O"
 _CANARIES, _CEUTA = "L", "M"
 _CATEGORIES = {_STANDARD, _ZERO, _EXEMPT, _REVERSE, _WITHIN_EU, _EXPORT, _OUTSIDE, _CANARIES, _CEUTA}
