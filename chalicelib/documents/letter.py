@@ -1,5 +1,6 @@
 """What documents have in common, laid out for the templates: who writes to whom, what is to be paid and how."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,6 +17,7 @@ _LONGEST_NAME = 300
 _LONGEST_RUNNING_NAME = 60
 # Where paper is cut to Letter rather than A4.
 _LETTER_COUNTRIES = frozenset({"CA", "CL", "CO", "CR", "GT", "MX", "PA", "PH", "PR", "SV", "US", "VE"})
+_LARGE_TO_SMALL = frozenset({"CN", "JP", "KR", "TW"})
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def _bank_facts(bank: BankDetails, reference: str, words: Reader) -> list[Fact]:
     named = (
         ("Account holder", bank.account_holder),
         ("Bank", bank.bank_name),
-        ("IBAN", payment_codes.grouped(bank.iban).replace(" ", "\u00a0") if bank.iban else None),
+        ("IBAN", payment_codes.grouped(bank.iban) if bank.iban else None),
         ("BIC", bank.bic),
         ("Account number", bank.account_number),
         ("Routing number", bank.routing_number),
@@ -141,7 +143,7 @@ def _bank_facts(bank: BankDetails, reference: str, words: Reader) -> list[Fact]:
 
 def _sender_lines(sender: Sender, words: Reader) -> list[str]:
     legal = [sender.legal_name]
-    address = address_lines(sender.address, words.formats) if sender.address else []
+    address = _postal(sender.address, words)
     numbers = [f"{one.kind} {one.number}" for one in sender.tax_numbers]
     if sender.registration_number:
         numbers.append(f"{words.say('Registration number')} {sender.registration_number}")
@@ -150,11 +152,25 @@ def _sender_lines(sender: Sender, words: Reader) -> list[str]:
 
 
 def _return_address(sender: Sender, words: Reader) -> str:
-    address = address_lines(sender.address, words.formats) if sender.address else []
-    return texts.one_line(" · ".join((sender.legal_name, *address)), 110)
+    """Return the sender in one line, for the window of an envelope; letters of double width count twice."""
+    line = texts.one_line(" · ".join((sender.legal_name, *_postal(sender.address, words, country=False))))
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in line)
+    return texts.one_line(line, 96 - min(wide, 48))
 
 
 def _addressee_lines(addressee: Addressee, words: Reader) -> list[str]:
     names = dict.fromkeys(name for name in (addressee.company or addressee.name, addressee.attention) if name)
-    address = address_lines(addressee.address, words.formats) if addressee.address else []
-    return [texts.one_line(line, _LONGEST_NAME) for line in (*names, *address)]
+    return [texts.one_line(line, _LONGEST_NAME) for line in (*names, *_postal(addressee.address, words))]
+
+
+def _postal(address: Address | None, words: Reader, *, country: bool = True) -> list[str]:
+    """Return the lines of an address; those of East Asia go from the large to the small if written in its letters."""
+    if address is None:
+        return []
+    if address.country not in _LARGE_TO_SMALL or (address.line1 or "").isascii():
+        lines = address_lines(address, words.formats)
+        return lines if country or not address.country else lines[:-1]
+    place = "".join(part for part in (address.region, address.city, address.line1) if part)
+    code = f"〒{address.postal_code}" if address.country == "JP" and address.postal_code else address.postal_code
+    name = words.formats.territories.get(address.country, address.country) if country else None
+    return [line for line in (code, place, address.line2, name) if line]

@@ -16,8 +16,8 @@ BREAK = "\u200b"
 """Where a line may be broken; the templates print nothing for it."""
 
 _JOINERS = "\u200c\u200d"
-# Marks that words of ours contain: money in right-to-left languages, and names that stand in our sentences.
-_DIRECTIONS = "\u200e\u200f\u061c\u2068\u2069"
+# Marks that words of ours contain: money and numbers in right-to-left languages.
+_DIRECTIONS = "\u200e\u200f\u061c\u2066\u2069"
 _LINE_END = re.compile("\r\n|[\n\r\u0085\u2028\u2029]")
 _MOST_MARKS = 4
 _LONGEST_WORD = 28

@@ -6,7 +6,6 @@ from datetime import date
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 from babel import Locale, dates, numbers, units
 from babel.support import NullTranslations
@@ -64,9 +63,10 @@ class Reader:
 
     def money(self, minor_units: int, currency: str) -> str:
         """Return an amount with its currency."""
-        written = money.written(minor_units, currency, self.formats).replace("-", _MINUS)
+        written = money.written(minor_units, currency, self.formats).replace("\uffe5", "\u00a5")
         # CLDR parts a code from the number, which Babel leaves undone.
-        return _CODE_BEFORE_NUMBER.sub("\u00a0", written)
+        parted = _CODE_BEFORE_NUMBER.sub("\u00a0", written.replace("-", _MINUS))
+        return parted.replace(_MINUS, f"\u200e{_MINUS}") if self._leftward else parted
 
     def amount(self, minor_units: int, currency: str) -> str:
         """Return an amount for a column that names its currency."""
@@ -89,8 +89,10 @@ class Reader:
             return f"{written} {name}"
         # The number counts for the form of the name ("1 day", "2 days"), and is written as everywhere here.
         plain = abs(int(decimal)) if decimal == int(decimal) else abs(float(decimal))
-        length: Literal["short", "long"] = "long" if name.startswith("duration") else "short"
-        pattern = units.format_unit(plain, name, length=length, locale=self.formats)
+        # Babel answers with the name of the unit where CLDR has no long form.
+        long = units.format_unit(plain, name, length="long", locale=self.formats)
+        short = units.format_unit(plain, name, length="short", locale=self.formats)
+        pattern = long if name.startswith("duration") and name not in long else short
         shown = numbers.format_decimal(plain, locale=self.formats)
         return pattern.replace(shown, written, 1) if shown in pattern else f"{written} {pattern}"
 
@@ -99,7 +101,7 @@ class Reader:
         decimal = Decimal(rate)
         pattern = numbers.parse_pattern(self.formats.percent_formats[None].pattern)
         pattern.frac_prec = (0, _places(decimal))
-        return str(pattern.apply(decimal / 100, self.formats)).replace("-", _MINUS)
+        return self._whole(str(pattern.apply(decimal / 100, self.formats)))
 
     def day(self, value: date) -> str:
         """Return a date, written out."""
@@ -119,7 +121,16 @@ class Reader:
     def _decimal(self, value: Decimal, least: int, most: int) -> str:
         pattern = numbers.parse_pattern(self.formats.decimal_formats[None].pattern)
         pattern.frac_prec = (least, max(least, most))
-        return str(pattern.apply(value, self.formats)).replace("-", _MINUS)
+        return self._whole(str(pattern.apply(value, self.formats)))
+
+    @property
+    def _leftward(self) -> bool:
+        return self.formats.text_direction == "rtl"
+
+    def _whole(self, number: str) -> str:
+        """Return a written number that no text around it can turn."""
+        written = number.replace("-", _MINUS)
+        return f"\u2066{written}\u2069" if self._leftward else written
 
 
 def reader(locale: str) -> Reader:

@@ -1,5 +1,6 @@
 """The lines of an invoice laid out for the template: columns, rows with carried totals, and the totals."""
 
+from string import ascii_uppercase
 from typing import Any
 
 from chalicelib.documents import texts
@@ -53,7 +54,7 @@ def _cells(line: Line, content: Content, words: Reader) -> dict[str, str]:
     return {
         "quantity": words.quantity(line.quantity, texts.one_line(line.unit, 12)),
         "price": words.price(line.unit_price, content.currency) if line.unit_price is not None else "",
-        "tax": ", ".join(_tax_of_line(tax, content, words) for tax in line.taxes),
+        "tax": " ".join(_tax_of_line(tax, content, words) for tax in line.taxes),
         "amount": words.amount(line.net_amount, content.currency),
     }
 
@@ -68,40 +69,43 @@ def _details(line: Line, words: Reader) -> list[str]:
 
 
 def _tax_of_line(tax: Tax, content: Content, words: Reader) -> str:
-    """Return the rate, and the name too where the invoice has taxes of several names."""
-    if len({total.name for total in content.tax_totals}) > 1:
-        return _named(tax, words)
-    return words.percent(tax.rate)
+    """Return the rate; or the letter of the tax among the totals, where the invoice has taxes of several names."""
+    letters = _letters(content)
+    return letters.get((tax.name, tax.rate, tax.category), "") if letters else words.percent(tax.rate)
 
 
-def _named(tax: Tax | TaxTotal, words: Reader) -> str:
+def _letters(content: Content) -> dict[tuple[str, str, str | None], str]:
+    if len({total.name for total in content.tax_totals}) < 2 or len(content.tax_totals) > len(ascii_uppercase):
+        return {}
+    totals = zip(ascii_uppercase, content.tax_totals, strict=False)
+    return {(total.name, total.rate, total.category): letter for letter, total in totals}
+
+
+def _named(tax: TaxTotal, words: Reader) -> str:
     name = texts.one_line(tax.name, 60)
     return name if "%" in name else f"{name} {words.percent(tax.rate)}"
 
 
-def _totals(content: Content, words: Reader) -> list[dict[str, Any]]:
+def _totals(content: Content, words: Reader) -> list[dict[str, str]]:
     """Return the totals: each tax with what it was reckoned on, so that they are the tax summary too."""
     currency = content.currency
 
-    def row(label: str, amount: int, base: str = "", weight: str = "plain") -> dict[str, str]:
-        return {"label": label, "base": base, "amount": words.amount(amount, currency), "weight": weight}
+    def row(label: str, amount: int, base: str = "") -> dict[str, str]:
+        return {"label": label, "base": base, "amount": words.amount(amount, currency), "weight": "plain"}
 
     rows = [row(words.say("Net total"), content.net_total)]
+    letters = _letters(content)
     for total in content.tax_totals:
         base = words.say("on %(amount)s", amount=words.amount(total.taxable_amount, currency))
-        rows.append(row(_named(total, words), total.amount, base))
+        letter = letters.get((total.name, total.rate, total.category))
+        label = _named(total, words)
+        rows.append(row(f"{letter}  {label}" if letter else label, total.amount, base))
     if len(content.tax_totals) > 1:
         rows.append(row(words.say("Tax total"), content.tax_total))
+    label, last = words.say("Amount due"), content.amount_due
     if content.kind == CREDIT_NOTE:
-        return [
-            *rows,
-            {
-                **row(words.say("Amount credited"), content.total, weight="strong"),
-                "amount": words.money(content.total, currency),
-            },
-        ]
-    if content.prepaid:
+        label, last = words.say("Amount credited"), content.total
+    elif content.prepaid:
         rows.append(row(words.say("Total"), content.total))
         rows.append(row(words.say("Already paid"), -content.prepaid))
-    due = {**row(words.say("Amount due"), 0, weight="strong"), "amount": words.money(content.amount_due, currency)}
-    return [*rows, due]
+    return [*rows, {"label": label, "base": "", "amount": words.money(last, currency), "weight": "strong"}]
