@@ -1,12 +1,19 @@
 """The queue of deliveries, and the console function that sends an invoice again."""
 
+import json
 from typing import Any
 
 from chalice.app import Blueprint, SQSEvent
 
-from chalicelib.deliveries import service
+from chalicelib import clock
+from chalicelib.call import Actor, Call
+from chalicelib.deliveries import sending, service
+from chalicelib.deliveries.inputs import ConsoleSendBody
+from chalicelib.deliveries.sending import Plan
 from chalicelib.duties import consumer
-from chalicelib.observability import job
+from chalicelib.errors import CounterfoilError
+from chalicelib.observability import job, new_correlation_id
+from chalicelib.validation import body_from
 
 jobs = Blueprint(__name__)
 
@@ -16,3 +23,44 @@ jobs = Blueprint(__name__)
 def run_deliveries(event: SQSEvent) -> dict[str, Any]:
     """Deliver invoices that were issued, and send bundles that have waited long enough."""
     return consumer.consume(event, service.run)
+
+
+@jobs.lambda_function(name="resend_invoice")
+@job("resend_invoice")
+def resend_invoice(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Send an invoice again: ``{"invoice_id": "…", "confirm": true}``.
+
+    Without ``confirm`` it says whom it would go to. ``"to": ["con_…"]`` names contacts of the account instead of all
+    invoicing contacts, ``"cc": ["…@…"]`` further addresses for this once.
+    """
+    call = Call(Actor("console", "resend_invoice", "console"), clock.now(), new_correlation_id())
+    try:
+        body = body_from(ConsoleSendBody, json.dumps(event).encode())
+        asked = body.asked()
+        if not body.confirm:
+            would_send = _shown(sending.plan(call, body.invoice_id, asked))
+            return {"dry_run": True, "would_send": would_send, "next": 'Add "confirm": true to send it.'}
+        delivery = sending.send(call, body.invoice_id, asked)
+    except CounterfoilError as refusal:
+        return {
+            "refused": {"code": refusal.code, "message": refusal.message},
+            "errors": [{"field": fault.field, "message": fault.message} for fault in refusal.fields],
+        }
+    return {
+        "sent": {
+            "delivery_id": delivery.delivery_id,
+            "email_ids": sorted({one.email_id for one in delivery.recipients if one.email_id}),
+        }
+    }
+
+
+def _shown(plan: Plan) -> dict[str, Any]:
+    return {
+        "invoice_id": plan.invoice.invoice_id,
+        "number": plan.invoice.number,
+        "mails": [
+            {"to": [one.email for one in mail.to], "pdf_attached": mail.attached} for mail in plan.decision.mails
+        ],
+        "cc": list(plan.cc),
+        "suppressed": [one.email for one in plan.decision.unreachable],
+    }

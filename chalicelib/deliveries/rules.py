@@ -8,7 +8,7 @@ from chalicelib.accounts.rules import Account
 from chalicelib.contacts.rules import TOGETHER, DeliveryStyle, Recipient
 from chalicelib.entities import rules as entities
 from chalicelib.entities.rules import Entity
-from chalicelib.errors import Conflict, FieldError, Invalid
+from chalicelib.errors import Conflict, FieldError, Invalid, LimitReached
 from chalicelib.invoices import rules as invoices
 from chalicelib.invoices.rules import Invoice
 
@@ -35,8 +35,22 @@ BUNDLE_WAITS = timedelta(minutes=30)
 MOST_IN_A_BUNDLE = 20
 MOST_RECIPIENTS = 10
 """Whom somebody can name for one sending, ``to`` and ``cc`` each."""
+SENDINGS_OF_PORTAL_USERS = 20
+"""How many invoices the portal users of an account can have sent within SENDINGS_COUNT_FOR."""
+SENDINGS_COUNT_FOR = timedelta(hours=1)
 MOST_ATTACHED_BYTES = 18 * 1024 * 1024
 """What mail programs commonly take, which is 25 MB as a mail writes it."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Whom somebody wants an invoice sent to: contacts of the account, and addresses in Cc, for this once.
+
+    ``to`` None: all invoicing contacts of its bill group. Addresses are normalised.
+    """
+
+    to: tuple[str, ...] | None = None
+    cc: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -235,3 +249,15 @@ def strangers(field: str, places: Iterable[int], what: str) -> Invalid:
     """Return the refusal of those whom a caller may not name as recipients."""
     faults = tuple(FieldError(f"{field}[{place}]", "not_a_contact", what) for place in places)
     return Invalid("invalid_body", "Not everybody who was named can be sent the invoice.", fields=faults)
+
+
+def check_limit(instants: Sequence[datetime], now: datetime) -> None:
+    """Raise LimitReached when portal users of an account have asked for too many sendings lately."""
+    recent = sorted(instant for instant in instants if now - instant < SENDINGS_COUNT_FOR)
+    if len(recent) >= SENDINGS_OF_PORTAL_USERS:
+        wait = recent[-SENDINGS_OF_PORTAL_USERS] + SENDINGS_COUNT_FOR - now
+        raise LimitReached(
+            "too_many_sendings",
+            f"{SENDINGS_OF_PORTAL_USERS} invoices an hour can be sent again from the portal. Try again later.",
+            retry_after=max(1, int(wait.total_seconds())),
+        )
