@@ -16,7 +16,7 @@ from chalicelib import clock
 from chalicelib.config import settings
 from chalicelib.documents import files
 from chalicelib.duties import queue
-from chalicelib.mail import ses
+from chalicelib.mail import pacing, ses
 from chalicelib.table.items import forget_connection
 from infra.local.template import Template
 
@@ -64,6 +64,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         for name in QUEUES:
             created = client("sqs").create_queue(QueueName=name.lower())
             monkeypatch.setenv(f"{name}_QUEUE_URL", created["QueueUrl"])
+        # The engine in process does not know SES's limits; these let tests wait for nothing.
+        monkeypatch.setattr(ses, "limits", lambda: ses.Limits(a_second=1_000_000.0, a_day=None, sent=0))
         # The connection to the table may stay: it belongs to this table's name, and making one is slow.
         _forget_all_but_connection()
         yield
@@ -81,6 +83,7 @@ def _forget_all_but_connection() -> None:
     files.client.cache_clear()
     queue.client.cache_clear()
     ses.client.cache_clear()
+    pacing.forget()
     clock.set_source(None)
 
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem
@@ -34,16 +35,27 @@ def _erase(email_id: str, contact_id: str, email: str, now: datetime) -> None:
     store.remove(keys.email_content(email_id))
     # A mail to this contact alone may have gone to an address that it had before.
     erased = {email, *item.to} if item.contact_id == contact_id else {email}
-    changed = bool(item.context or item.subject or erased & {*item.to, *item.cc})
+    known = item.serialize()
     item.to = [address for address in item.to if address not in erased]
     item.cc = [address for address in item.cc if address not in erased]
     item.context, item.subject = {}, None
-    changed = changed or any(event["detail"] or event["recipients"] for event in item.events)
-    item.events = [{**event, "detail": "", "recipients": []} for event in item.events]
+    item.events = [_without(event, erased) for event in item.events]
+    # What was reported still counts; of whom, is forgotten.
+    item.recipients = [{**one, "email": ""} if one["email"] in erased else one for one in item.recipients]
+    for one in item.recipients:
+        if not one["email"]:
+            one["kinds"] = {kind: [at, ""] for kind, (at, _) in one["kinds"].items()}
+    item.withheld = {address: why for address, why in item.withheld.items() if address not in erased}
     if item.status in _UNFINISHED and item.not_after > now:
         # Whatever becomes of an attempt under way, there is no other: nothing is left that could be rendered.
-        item.not_after, changed = now, True
+        item.not_after = now
     if item.status == "queued":
-        item.status, item.reason, changed = "failed", "erased", True
-    if changed:
+        item.status, item.reason = "failed", "erased"
+    if item.serialize() != known:
         store.replace(item)
+
+
+def _without(event: dict[str, Any], erased: set[str]) -> dict[str, Any]:
+    """Return a report of SES that tells nothing of those who were erased."""
+    left = [address for address in event["recipients"] if address not in erased]
+    return event if left == list(event["recipients"]) else {**event, "recipients": left, "detail": ""}

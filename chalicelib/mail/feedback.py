@@ -1,19 +1,30 @@
-"""What SES reports about mails (Send, Delivery, Bounce, …), read from SNS and noted on the email."""
+"""What SES reports about mails (Send, Delivery, Bounce, …), read from SNS and noted on the email.
+
+One transaction notes it: on the email, in the counts of mail health, and, for a permanent bounce or a complaint, on the
+addresses that get no more mail (I6).
+"""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime
+from email.utils import parseaddr
+from functools import partial
 from typing import Any
 
-from chalicelib import ids
-from chalicelib.mail import rules
+from chalicelib import clock, ids
+from chalicelib.call import Actor, Call
+from chalicelib.mail import health, reports, rules, suppressions
 from chalicelib.mail.rules import Event
 from chalicelib.observability import logger, metrics
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem
 
+FEEDBACK = Actor("system", "mail_feedback", "Mail feedback")
+
 _LONGEST_DETAIL = 300
+_RECIPIENTS_AT_ONCE = 30
+"""Whom one transaction may suppress: each takes two rows of the hundred that it can hold."""
 
 # SES's event type: our word, the object in the notification, its list of recipients, what is worth keeping of it.
 _TYPES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
@@ -46,7 +57,10 @@ def parse(message: str) -> Report | None:
         word, part, listed, details = _TYPES[kind]
         about = body.get(part) or {}
         if word == "bounce":
-            word = "permanent_bounce" if about.get("bounceType") == "Permanent" else "transient_bounce"
+            word = reports.PERMANENT_BOUNCE if about.get("bounceType") == "Permanent" else "transient_bounce"
+        if about.get("complaintFeedbackType") == "not-spam":
+            # Somebody took the mail out of the folder for spam: the opposite of a complaint.
+            return None
         return Report(
             email_id,
             Event(
@@ -67,7 +81,9 @@ def _instant(text: str) -> str:
 
 
 def _addresses(listed: Any) -> list[str]:
-    return [str(one.get("emailAddress", "")) if isinstance(one, Mapping) else str(one) for one in listed or []]
+    """Return addresses as we write them: without names, in lower case."""
+    named = [str(one.get("emailAddress", "")) if isinstance(one, Mapping) else str(one) for one in listed or []]
+    return [(parseaddr(one)[1] or one).strip().lower() for one in named]
 
 
 def record(message: str) -> None:
@@ -77,7 +93,16 @@ def record(message: str) -> None:
         logger.info("A notification about a mail was ignored.")
         return
     logger.append_keys(email_id=report.email_id)
-    store.deciding_again(lambda: _note(report))
+    for part in _parts(report):
+        store.deciding_again(partial(_note, part))
+
+
+def _parts(report: Report) -> Iterator[Report]:
+    """Divide a report about more recipients than one transaction can suppress."""
+    recipients = report.event.recipients
+    for start in range(0, max(len(recipients), 1), _RECIPIENTS_AT_ONCE):
+        some = recipients[start : start + _RECIPIENTS_AT_ONCE]
+        yield Report(report.email_id, replace(report.event, recipients=some))
 
 
 def _note(report: Report) -> None:
@@ -85,22 +110,42 @@ def _note(report: Report) -> None:
     if item is None:
         logger.info("A notification about an email that is not here was ignored.")
         return
-    state = store.load(rules.State, item)
-    # Of a mail whose recipients were erased, no report brings them back.
-    event = report.event if item.to or item.cc else replace(report.event, detail="", recipients=())
-    after = rules.report(state, event)
-    if after == state:
+    before = store.load(rules.State, item)
+    known = {*item.to, *item.cc} | ({before.redirected_to} if before.redirected_to else set())
+    event = reports.narrowed(report.event, known, before.recipient_count)
+    after = rules.report(before, event)
+    if after == before:
         return
     write(item, after)
-    store.replace(item)
-    if after.status != state.status:
-        logger.info("The status of an email has changed.", extra={"status": after.status, "email_kind": item.kind})
-    if after.status != state.status and after.status in {rules.BOUNCED, rules.COMPLAINED, rules.FAILED}:
-        metrics.add_metric(name=f"Mail{after.status.capitalize()}", unit="Count", value=1)
+    counted = health.difference(before, after)
+    causes = suppressions.causes(item.email_id, before, after, event)
+    fresh: list[str] = []
+    if counted or causes:
+        call = Call(FEEDBACK, clock.now(), item.correlation_id)
+        transaction = store.Transaction(call)
+        transaction.replace(item)
+        health.add(transaction, item, counted)
+        fresh = suppressions.add(transaction, call, causes)
+        transaction.commit()
+    else:
+        store.replace(item)
+    _tell(item.kind, before.status, after.status, len(fresh))
+
+
+def _tell(kind: str, before: str, after: str, suppressed: int) -> None:
+    if after != before:
+        logger.info("The status of an email has changed.", extra={"status": after, "email_kind": kind})
+        if after in {rules.BOUNCED, rules.COMPLAINED, rules.FAILED}:
+            metrics.add_metric(name=f"Mail{after.capitalize()}", unit="Count", value=1)
+    if suppressed:
+        logger.warning("Addresses get no more mail until a person clears them.", extra={"suppressed": suppressed})
+        metrics.add_metric(name="AddressesSuppressed", unit="Count", value=suppressed)
 
 
 def write(item: EmailItem, state: rules.State) -> None:
     """Set the attributes of ``item`` to ``state``."""
     for part in fields(state):
-        setattr(item, part.name, getattr(state, part.name))
-    item.events = [asdict(event) for event in state.events]
+        value = getattr(state, part.name)
+        if isinstance(value, tuple):
+            value = [asdict(one) if is_dataclass(one) and not isinstance(one, type) else one for one in value]
+        setattr(item, part.name, value)

@@ -1,22 +1,29 @@
-"""What happens to a mail, decided over plain values (I4, I6, I7).
+"""What happens to a mail, decided over plain values (I4).
 
 A mail's own statuses are ``queued``, ``sending``, ``unknown``, ``captured`` and ``failed``. What SES reports stands
-above them, and among its reports the graver one stands above the lighter (``_gravity``). A status only ever
+above them, and among its reports the graver one stands above the lighter (``reports.gravity``). A status only ever
 rises in that order, so reports lead to the same status in whatever order they come, how often they
 come, and whether they come before or after our own note that the mail was sent.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+
+from chalicelib.mail import reports
+from chalicelib.mail.recipients import Recipients
+from chalicelib.mail.recipients import RecipientStatus as RecipientStatus
+from chalicelib.mail.recipients import recipient_statuses as recipient_statuses
+from chalicelib.mail.reports import BOUNCED as BOUNCED
+from chalicelib.mail.reports import COMPLAINED as COMPLAINED
+from chalicelib.mail.reports import DELIVERED as DELIVERED
+from chalicelib.mail.reports import FAILED as FAILED
+from chalicelib.mail.reports import SENT as SENT
+from chalicelib.mail.reports import Event as Event
+from chalicelib.mail.reports import RecipientReport
 
 QUEUED = "queued"
 SENDING = "sending"
-SENT = "sent"
-DELIVERED = "delivered"
-BOUNCED = "bounced"
-COMPLAINED = "complained"
-FAILED = "failed"
 UNKNOWN = "unknown"
 CAPTURED = "captured"
 
@@ -26,28 +33,11 @@ LEASE = timedelta(minutes=2)
 SILENCE = timedelta(minutes=15)
 """How long SES may be silent about a mail of unknown fate before it is sent again."""
 
-PERMANENT = "permanent"
-TRANSIENT = "transient"
-REJECTED = "rejected"
 EXPIRED = "expired"
-NOT_ALLOWED = "not_on_allowlist"
 TOO_LARGE = "too_large"
-SUPPRESSED = "suppressed"
 
-MOST_EVENTS = 40
 _FIRST_PAUSE = timedelta(seconds=30)
 _LONGEST_PAUSE = timedelta(minutes=30)
-
-
-@dataclass(frozen=True, order=True)
-class Event:
-    """A report of SES about a mail. ``at`` is its ISO 8601 instant in UTC; ``kind`` one of ``EVENTS``."""
-
-    at: str
-    kind: str
-    message_id: str
-    detail: str = ""
-    recipients: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +56,11 @@ class State:
     sent_at: datetime | None = None
     message_id: str | None = None
     events: tuple[Event, ...] = ()
+    recipients: tuple[RecipientReport, ...] = ()
+    withheld: Mapping[str, str] = field(default_factory=dict)
+    redirected_to: str | None = None
+    recipient_count: int = 0
+    """To how many addresses the mail went, or was to go, at its last attempt."""
 
 
 @dataclass(frozen=True)
@@ -91,37 +86,6 @@ class Decision:
     until: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Recipients:
-    """Who really gets a mail under the deployment's mail mode. Nobody: it is captured, for ``reason``."""
-
-    to: tuple[str, ...]
-    cc: tuple[str, ...] = ()
-    meant_for: tuple[str, ...] = ()
-    """Whom the mail was meant for, where others get it."""
-    reason: str = ""
-
-
-# SES's word for a report: the status that it leads to, its reason, and how grave it is. A transient bounce weighs
-# less than a delivery, because automatic replies come as such; a delay only says that SES has the mail.
-_REPORTS: dict[str, tuple[str, str | None]] = {
-    "send": (SENT, None),
-    "delivery_delay": (SENT, None),
-    "transient_bounce": (BOUNCED, TRANSIENT),
-    "reject": (FAILED, REJECTED),
-    "delivery": (DELIVERED, None),
-    "permanent_bounce": (BOUNCED, PERMANENT),
-    "complaint": (COMPLAINED, None),
-}
-EVENTS = tuple(_REPORTS)
-_ORDER = list(dict.fromkeys(_REPORTS.values()))
-
-
-def _gravity(status: str, reason: str | None) -> int:
-    standing = (status, reason)
-    return _ORDER.index(standing) + 1 if standing in _ORDER else 0
-
-
 def decide(state: State, now: datetime) -> Decision:
     """Decide what whoever holds the duty of a mail is to do at ``now``."""
     if state.status == QUEUED:
@@ -139,6 +103,16 @@ def decide(state: State, now: datetime) -> Decision:
     if now < heard_by:
         return Decision("wait", heard_by)
     return Decision("expire" if now >= state.not_after else "send")
+
+
+def addressed(state: State, chosen: Recipients) -> State:
+    """Return the state once it is decided who really gets the mail at its next attempt."""
+    return replace(
+        state,
+        withheld=dict(chosen.withheld),
+        redirected_to=chosen.redirected_to,
+        recipient_count=chosen.count,
+    )
 
 
 def claim(state: State, now: datetime, claim_id: str) -> State:
@@ -204,49 +178,22 @@ def pause(refusals: int) -> timedelta:
 
 def report(state: State, event: Event) -> State:
     """Return the state after ``event``, which may come in any order, repeatedly, and before our own note."""
-    status, reason = _REPORTS[event.kind]
-    reported = _raised(state, status, reason)
-    reported = replace(reported, sent_at=_earlier(state.sent_at, datetime.fromisoformat(event.at)))
-    return replace(reported, events=_kept({*state.events, event}), lease_until=None, not_before=None)
+    reported = _raised(state, *reports.standing_of(event.kind))
+    return replace(
+        reported,
+        sent_at=_earlier(state.sent_at, datetime.fromisoformat(event.at)),
+        events=reports.kept({*state.events, event}),
+        recipients=reports.joined(state.recipients, event),
+        lease_until=None,
+        not_before=None,
+    )
 
 
 def _raised(state: State, status: str, reason: str | None) -> State:
-    if _gravity(status, reason) <= _gravity(state.status, state.reason):
+    if reports.gravity(status, reason) <= reports.gravity(state.status, state.reason):
         return state
     return replace(state, status=status, reason=reason)
 
 
-def _kept(events: Iterable[Event]) -> tuple[Event, ...]:
-    """Return the gravest events, in order of time, as many as are kept."""
-    gravest = sorted(events, key=lambda event: (-_gravity(*_REPORTS[event.kind]), event))
-    return tuple(sorted(gravest[:MOST_EVENTS]))
-
-
 def _earlier(first: datetime | None, second: datetime) -> datetime:
     return second if first is None else min(first, second)
-
-
-def recipients(
-    mode: str, to: tuple[str, ...], cc: tuple[str, ...], redirect_to: str, allowlist: tuple[str, ...]
-) -> Recipients:
-    """Decide who gets a mail under the deployment's mail mode (I7). The allowlist holds addresses and domains."""
-    if mode == "live":
-        return Recipients(to, cc)
-    if mode == "redirect":
-        return Recipients((redirect_to,), (), meant_for=(*to, *cc))
-    if mode == "allowlist":
-        allowed_to = tuple(address for address in to if _allowed(address, allowlist))
-        allowed_cc = tuple(address for address in cc if _allowed(address, allowlist))
-        if not allowed_to and not allowed_cc:
-            return Recipients((), reason=NOT_ALLOWED)
-        all_of_them = (allowed_to, allowed_cc) == (to, cc)
-        if not allowed_to:
-            allowed_to, allowed_cc = allowed_cc, ()
-        return Recipients(allowed_to, allowed_cc, meant_for=() if all_of_them else (*to, *cc))
-    return Recipients((), reason="mail_mode_capture")
-
-
-def _allowed(address: str, allowlist: tuple[str, ...]) -> bool:
-    wanted = address.lower()
-    domain = wanted.rpartition("@")[2]
-    return any(entry.lower() in {wanted, domain, f"@{domain}"} for entry in allowlist)

@@ -6,7 +6,7 @@ what it proves: that the mail was not taken (for now, or at all), or nothing (I4
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.header import Header
 from email.utils import quote
 from functools import cache
@@ -28,6 +28,7 @@ from botocore.exceptions import (
 from chalicelib.config import settings
 from chalicelib.mail.claims import Attachment
 from chalicelib.mail.rules import Outcome
+from chalicelib.observability import logger
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 10
@@ -76,6 +77,20 @@ class Envelope:
     attachments: Sequence[Attachment] = ()
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What SES allows the vendor's account, and what it has sent in the last 24 hours (recipients, as SES counts)."""
+
+    a_second: float
+    a_day: int | None
+    """None: no limit."""
+    sent: int
+
+    def after(self, more: int) -> "Limits":
+        """Return the limits once so many more were sent."""
+        return replace(self, sent=self.sent + more)
+
+
 @cache
 def client() -> Any:
     """Return the client of this process. ``client.cache_clear()`` forgets it (tests, snapshots)."""
@@ -101,6 +116,18 @@ def send(envelope: Envelope) -> Outcome:
     except BotoCoreError as error:
         return Outcome("unknown", type(error).__name__)
     return Outcome("accepted", message_id=str(answer["MessageId"]))
+
+
+def limits() -> Limits | None:
+    """Ask SES for the limits of the account; None when it does not tell."""
+    try:
+        quota = client().get_account()["SendQuota"]
+        rate, a_day, sent = (float(quota[name]) for name in ("MaxSendRate", "Max24HourSend", "SentLast24Hours"))
+    except (BotoCoreError, ClientError, KeyError) as error:
+        logger.warning("SES does not tell its limits.", extra={"cause": type(error).__name__})
+        return None
+    # -1 stands for a quota without end.
+    return Limits(rate, None if a_day < 0 else int(a_day), int(sent)) if rate > 0 else None
 
 
 def request_for(envelope: Envelope) -> dict[str, Any]:

@@ -542,6 +542,8 @@ class ContactRolesItem(Item, discriminator="contact_roles"):
     both_held = BooleanAttribute(default=False)
     copies: Any = JSONAttribute(default=dict)
     """Category: ids of the contacts that may have chosen it (C7); each contact's own row tells whether it has."""
+    unreachable: Any = JSONAttribute(default=dict)
+    """Role: who held it when it was told that it reaches nobody any more (C9)."""
 
 
 class ContactAddressItem(Item, discriminator="contact_address"):

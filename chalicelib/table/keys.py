@@ -193,7 +193,12 @@ def invoice(invoice_id: str) -> Key:
 
 def invoice_listed(bill_group_id: str, issue_date: date, invoice_id: str) -> Key:
     """Return the index key under which a bill group's invoices are listed, by the day of issue."""
-    return Key(f"BILLGROUP#{bill_group_id}#INVOICES", f"{issue_date.isoformat()}#{invoice_id}")
+    return Key(invoices_of_bill_group(bill_group_id), f"{issue_date.isoformat()}#{invoice_id}")
+
+
+def invoices_of_bill_group(bill_group_id: str) -> str:
+    """Return the partition of the first index that lists a bill group's invoices."""
+    return f"BILLGROUP#{bill_group_id}#INVOICES"
 
 
 def invoice_of_status(entity_id: str, kind: str, status: str, day: date | None, invoice_id: str) -> Key:
@@ -201,8 +206,13 @@ def invoice_of_status(entity_id: str, kind: str, status: str, day: date | None, 
 
     ``day`` is the due date while something is open, else the day of issue; None, which sorts last: there is none.
     """
-    partition = "CREDITNOTES" if kind == "credit_note" else "INVOICES"
-    return Key(f"{partition}#{entity_id}#{status}", f"{day.isoformat() if day else NO_DAY}#{invoice_id}")
+    partition = invoices_of_status(entity_id, kind, status)
+    return Key(partition, f"{day.isoformat() if day else NO_DAY}#{invoice_id}")
+
+
+def invoices_of_status(entity_id: str, kind: str, status: str) -> str:
+    """Return the partition of the second index that lists an entity's invoices, or credit notes, of a status."""
+    return f"{'CREDITNOTES' if kind == 'credit_note' else 'INVOICES'}#{entity_id}#{status}"
 
 
 def invoice_content(invoice_id: str, part: int) -> Key:

@@ -7,13 +7,14 @@ seen and explained by the rules. So conditions hold the invariants, and the rule
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from pynamodb.exceptions import PutError, PynamoDBException, TransactWriteError
 from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.call import Call
@@ -68,7 +69,7 @@ def get(cls: type[ItemT], key: Key) -> ItemT | None:
     """Read one item strongly consistently; None when there is none."""
     if rehearsal.current() is not None:
         return batch([key]).get(key)
-    with _table_errors():
+    with table_errors():
         try:
             item = cls.get(key.pk, key.sk, consistent_read=True)
         except cls.DoesNotExist:
@@ -98,7 +99,7 @@ def batch(keys: Sequence[Key]) -> dict[Key, Any]:
     if rehearsed is not None:
         kept, wanted = rehearsed.split(wanted)
         found.update(kept)
-    with _table_errors():
+    with table_errors():
         for start in range(0, len(wanted), _BATCH):
             chunk = [(key.pk, key.sk) for key in wanted[start : start + _BATCH]]
             for item in Item.batch_get(chunk, consistent_read=True):
@@ -113,14 +114,18 @@ def query(
     limit: int,
     after: str | None = None,
     until: str | None = None,
+    span: tuple[str, str] | None = None,
     newest_first: bool = False,
 ) -> Page:
     """Read a page of one partition, strongly consistently, in order of the sort key.
 
-    ``after`` is the sort key that the last page ended with; ``until`` bounds the sort key, exclusively.
+    ``after`` is the sort key that the last page ended with; ``until`` bounds the sort key, exclusively, ``span`` at
+    both ends, which are included.
     """
     condition: Condition | None = None
-    if until is not None:
+    if span is not None:
+        condition = Item.sk.between(*span)
+    elif until is not None:
         condition = Item.sk < until
     elif prefix:
         condition = Item.sk.startswith(prefix)
@@ -201,7 +206,7 @@ def _page(
     newest_first: bool,
 ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
     # The connection is asked directly: a model's query filters by class, which a keys-only index lacks.
-    with _table_errors():
+    with table_errors():
         answer = Item._get_connection().query(
             pk,
             range_key_condition=condition,
@@ -232,16 +237,16 @@ def create(item: Item) -> None:
 
 def remove(key: Key) -> None:
     """Delete the row at ``key``, whether it exists or not."""
-    with _table_errors():
+    with table_errors():
         Item(key.pk, key.sk).delete()
 
 
 def _put(item: Item, condition: Condition) -> None:
-    with _table_errors():
+    with table_errors():
         try:
             item.save(condition)
         except PutError as error:
-            if _code(error) == "ConditionalCheckFailedException":
+            if code_of(error) == "ConditionalCheckFailedException":
                 raise Contended from error
             raise
 
@@ -262,6 +267,7 @@ class Transaction:
         self._receipts: set[Key] = set()
         self._after: list[Callable[[], None]] = []
         self._answer: tuple[str, int] | None = None
+        self._amounts: dict[Key, dict[str, int]] = {}
 
     def create(self, item: Item) -> None:
         """Add an item that may not exist yet."""
@@ -311,6 +317,15 @@ class Transaction:
         """Delete an item that was read, if nobody changed it since."""
         self._writes[item.key] = ("delete", item, Item.version == item.version)
 
+    def add(self, cls: type[Item], key: Key, amounts: Mapping[str, int]) -> None:
+        """Add ``amounts``, which may be negative, to the numbers of a row, which is made where it is not there.
+
+        Nothing is read, and nobody's change is lost. Another write of the transaction must be conditional, so that a
+        repetition after a lost response does not count twice.
+        """
+        self._writes[key] = ("add", cls(key.pk, key.sk), None)
+        self._amounts[key] = dict(amounts)
+
     def answers(self, resource_id: str, status: int) -> None:
         """Say what a repetition under the same idempotency key is answered with."""
         self._answer = (resource_id, status)
@@ -335,12 +350,15 @@ class Transaction:
         self._add_idempotency_record()
         token = new_id("", self._call.now)
         order: list[Key] = []
-        with _table_errors():
+        with table_errors():
             transaction = TransactWrite(connection=Item._get_connection().connection, client_request_token=token)
             # PynamoDB sends the kinds in this order, and the cancellation reasons come back in it.
-            for wanted in ("check", "delete", "put"):
+            for wanted in ("check", "delete", "put", "add"):
                 for key, (kind, item, condition) in self._writes.items():
-                    if kind == wanted:
+                    if kind == "add" == wanted:
+                        order.append(key)
+                        transaction.update(item, _additions(item, self._amounts[key]))
+                    elif kind == wanted:
                         order.append(key)
                         _add(transaction, kind, item, condition)
             try:
@@ -353,9 +371,9 @@ class Transaction:
             action()
 
     def _was_committed(self, error: TransactWriteError, order: list[Key]) -> bool:
-        if _code(error) in {"TransactionConflictException", "TransactionInProgressException"}:
+        if code_of(error) in {"TransactionConflictException", "TransactionInProgressException"}:
             raise Contended from error
-        if _code(error) != "TransactionCanceledException":
+        if code_of(error) != "TransactionCanceledException":
             return False
         failed = {key: reason for key, reason in zip(order, error.cancellation_reasons, strict=True) if reason}
         if any(reason.code == "ConditionalCheckFailed" and key in self._receipts for key, reason in failed.items()):
@@ -394,6 +412,12 @@ def _add(transaction: TransactWrite, kind: str, item: Item, condition: Condition
         transaction.condition_check(type(item), item.pk, item.sk, condition)
 
 
+def _additions(item: Item, amounts: Mapping[str, int]) -> list[Action]:
+    # The class is set each time: the row may not be there yet.
+    named: list[Action] = [type(item).cls.set(type(item)), type(item).schema_version.set(item.schema_version)]
+    return [*named, *(getattr(type(item), name).add(amount) for name, amount in amounts.items())]
+
+
 def deciding_again(attempt: Callable[[], T]) -> T:
     """Run ``attempt`` until it is not contended, reading and deciding afresh each time.
 
@@ -419,7 +443,7 @@ def _refuse_reuse(call: Call, record: IdempotencyItem) -> None:
     )
 
 
-def _code(error: PynamoDBException) -> str | None:
+def code_of(error: PynamoDBException) -> str | None:
     """Return DynamoDB's code for a refusal, None when nothing came back.
 
     PynamoDB's own ``cause_response_code`` fails on a timeout, whose response is there and is None.
@@ -429,14 +453,14 @@ def _code(error: PynamoDBException) -> str | None:
     return code
 
 
-class _table_errors:  # noqa: N801 - it is used like a function.
+class table_errors:  # noqa: N801 - it is used like a function.
     """Turn what is left after the client's bounded retries into an honest refusal."""
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, PynamoDBException) and _code(error) in {None, *_PASSING}:
+        if isinstance(error, PynamoDBException) and code_of(error) in {None, *_PASSING}:
             raise Unavailable("The database did not answer. Nothing is known to be changed; try again.") from error
 
 

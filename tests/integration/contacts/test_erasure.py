@@ -12,7 +12,7 @@ from chalicelib.config import settings
 from chalicelib.contacts import erasure, jobs, leaving
 from chalicelib.duties import service as duties
 from chalicelib.mail import feedback
-from chalicelib.mail import service as mailer
+from chalicelib.mail import sending as mailer
 from chalicelib.table import store
 from chalicelib.table.items import DutyItem, EmailItem
 from tests.aws import BUCKET, TABLE, client

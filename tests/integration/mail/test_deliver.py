@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib.config import settings
 from chalicelib.duties import queue
-from chalicelib.mail import jobs, outbox, service, ses
+from chalicelib.mail import jobs, outbox, sending, service, ses
 from chalicelib.mail.erasure import erase_emails
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailContentItem, EntityItem
@@ -44,7 +44,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch, *answers: ClientError | None) -> lis
         return original(**request)
 
     monkeypatch.setattr(client, "send_email", send_email)
-    monkeypatch.setattr(service.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(sending.time, "sleep", lambda seconds: None)
     return asked
 
 

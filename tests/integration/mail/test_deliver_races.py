@@ -12,7 +12,7 @@ from chalicelib.config import settings
 from chalicelib.duties import queue
 from chalicelib.duties.queue import Message
 from chalicelib.entities.rules import Entity
-from chalicelib.mail import feedback, rules, service, ses
+from chalicelib.mail import feedback, rules, sending, ses
 from chalicelib.table import keys, store
 from chalicelib.table.items import EntityItem, forget_connection
 from tests.engine import engine, engine_environment
@@ -71,7 +71,7 @@ def test_of_many_consumers_with_the_same_message_one_sends(taken: list[str]) -> 
         email_id = enqueue()
         (duty,) = duties()
         message = Message("bulk_mail", email_id, duty.key, "correlation-1")
-        at_once(*[partial(service.deliver, message)] * THREADS)
+        at_once(*[partial(sending.deliver, message)] * THREADS)
         assert taken.count(email_id) == 1, f"round {number}"
         assert email(email_id).status == "sent"
         assert duties() == []
@@ -88,11 +88,11 @@ def test_reports_that_come_while_the_mail_is_sent_are_all_kept(taken: list[str])
             )
             for second, kind in enumerate(("send", "delivery_delay", "delivery", "complaint"))
         ]
-        at_once(partial(service.deliver, message), *[partial(note, report) for report in reports])
+        at_once(partial(sending.deliver, message), *[partial(note, report) for report in reports])
         found = email(email_id)
         assert found.status == "complained", f"round {number}"
         assert len(found.events) == 4
         assert taken.count(email_id) <= 1
         for left in duties():
-            service.deliver(Message("bulk_mail", email_id, left.key, "correlation-1"))
+            sending.deliver(Message("bulk_mail", email_id, left.key, "correlation-1"))
         assert duties() == []

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from chalicelib.duties.queue import Message
-from chalicelib.mail import service as mail
+from chalicelib.mail import sending as mail
 from chalicelib.mail import ses
 from chalicelib.mail.jobs import PREPARE
 from chalicelib.mail.rules import Outcome

@@ -61,6 +61,7 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         "until": "2 March 2026 at 23:30:00 CET",
     },
     "password_changed": {**_PERSON, "user_name": "ana.garcia"},
+    "role_unreachable": {**_PERSON, "roles": ["invoicing", "accounts_payable"], "for_staff": False, "addresses": []},
     "invoice": {
         **_PERSON,
         "cause": "role",
