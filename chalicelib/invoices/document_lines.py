@@ -27,7 +27,10 @@ def lay_out_lines(content: Content, words: Reader) -> dict[str, Any]:
             }
         )
     return {
-        "columns": [{"name": name, "label": label} for name, label in columns.items()],
+        "columns": [
+            {"label": label, "reads": "words" if name == "description" else "numbers"}
+            for name, label in columns.items()
+        ],
         "rows": rows,
         "brought": words.say("Brought forward"),
         "carried": words.say("Carried forward"),
