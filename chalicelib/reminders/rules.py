@@ -4,7 +4,7 @@ All dates are local dates of the account. A step is due on its offset to the due
 then on that the calendar leaves free. Nothing here reads a clock: ``today`` is an argument.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -12,6 +12,8 @@ from chalicelib.reminders.policy import PlannedStep, Policy, Spell, planned_step
 
 OFF, SHADOW, PILOT, LIVE = "off", "shadow", "pilot", "live"
 
+MOST_REASONS = 60
+"""How many reasons are kept of an invoice; the oldest are forgotten."""
 _LONGEST_SEARCH_DAYS = 400
 """How far ahead a free day is looked for; a calendar that has none for so long has none."""
 
@@ -219,6 +221,20 @@ def _too_soon(subject: Subject, policy: Policy, calendar: Calendar, today: date)
     if today >= from_day:
         return None
     return Decision(reason=REASONS["too_soon"], next_on=calendar.first_free(from_day))
+
+
+def noted(reasons: Sequence[Mapping[str, str]], reason: Reason | None, today: date) -> list[dict[str, str]]:
+    """Return the history of reasons with that of ``today``, the newest last: a reason that lasts is noted once.
+
+    That a step has not come due yet is no news.
+    """
+    kept = [dict(one) for one in reasons][-MOST_REASONS:]
+    if reason is None or reason.code == "not_yet":
+        return kept
+    day = today.isoformat()
+    if kept and kept[-1]["code"] == reason.code:
+        return [*kept[:-1], {**kept[-1], "last_on": day}]
+    return [*kept, {"code": reason.code, "since": day, "last_on": day}][-MOST_REASONS:]
 
 
 REASONS = {

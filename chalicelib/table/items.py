@@ -366,8 +366,10 @@ class RemindersItem(Item, discriminator="reminders"):
     """Where the reminders of an invoice stand."""
 
     invoice_id = UnicodeAttribute()
+    due_date = DateAttribute(null=True)
+    """The due date that was last planned for."""
     due_since = DateAttribute(null=True)
-    """When the due date that the invoice has now was recorded."""
+    """When that due date was recorded here."""
     next_on = DateAttribute(null=True)
     pause: Any = JSONAttribute(null=True)
     promise: Any = JSONAttribute(null=True)

@@ -1,0 +1,286 @@
+"""Gathering what the decision upon an account's invoices rests on (R2, R4, R9)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from chalicelib.accounts.rules import Account
+from chalicelib.bill_groups.rules import BillGroup
+from chalicelib.contacts import recipients
+from chalicelib.contacts.rules import Recipient
+from chalicelib.deliveries.rules import Delivery
+from chalicelib.entities.rules import Entity
+from chalicelib.invoices.rules import Invoice, local_date
+from chalicelib.mail.recipients import recipient_statuses
+from chalicelib.mail.service import Email
+from chalicelib.reminders import policies, rules
+from chalicelib.reminders.calendars import calendar_of, local_day
+from chalicelib.reminders.policy import Policy
+from chalicelib.reminders.rules import Calendar, Pause, Subject
+from chalicelib.table import keys, store
+from chalicelib.table.items import (
+    AccountRemindersItem,
+    ContactRolesItem,
+    DeliveryItem,
+    InvoiceItem,
+    ReminderPolicyItem,
+    RemindersItem,
+    ReminderStepItem,
+)
+from chalicelib.table.keys import Key
+
+_NOT_REACHED = frozenset({"bounced", "complained", "failed", "withheld"})
+_ROWS_A_PAGE = 200
+
+
+@dataclass(frozen=True)
+class Around:
+    """What holds for all invoices of one account and issuing entity. ``today`` is the account's date."""
+
+    account: Account
+    entity: Entity
+    today: date
+    time_zone: str
+    policy: Policy
+    """Of the entity and the account; bill groups may have other steps."""
+    policy_rows: tuple[ReminderPolicyItem | None, ReminderPolicyItem | None]
+    calendar: Calendar
+    mode: str
+    payments_current: bool
+    roles: ContactRolesItem | None
+    reminders: AccountRemindersItem | None
+
+    @property
+    def locale(self) -> str:
+        """Return the locale in which the account is written to."""
+        return self.account.locale or self.entity.locale
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one invoice that its reminders rest on, as one Query of its partition finds them."""
+
+    invoice: Invoice
+    state: RemindersItem | None
+    steps: tuple[ReminderStepItem, ...]
+    deliveries: tuple[Delivery, ...]
+
+    @property
+    def spent(self) -> frozenset[str]:
+        """Return the names of the steps that were taken for the due date that the invoice has now."""
+        return frozenset(step.step for step in self.steps if step.due_date == self.invoice.due_date)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One invoice with all that its decision rests on, and who is to get its reminders."""
+
+    rows: Rows
+    group: BillGroup
+    policy: Policy
+    subject: Subject
+    recipients: tuple[Recipient, ...]
+
+    @property
+    def invoice(self) -> Invoice:
+        """Return the head of the invoice."""
+        return self.rows.invoice
+
+
+def around(account_id: str, entity_id: str, now: datetime) -> Around | None:
+    """Read what holds for all invoices of an account and entity, in one read; None if either has gone."""
+    wanted = {
+        "account": keys.account(account_id),
+        "entity": keys.entity(entity_id),
+        "entity_policy": policies.policy_key(policies.ENTITY, entity_id),
+        "account_policy": policies.policy_key(policies.ACCOUNT, account_id),
+        "roles": keys.contact_roles(account_id),
+        "reminders": keys.account_reminders(account_id),
+        "payments": keys.payments_as_of(entity_id),
+    }
+    found = store.batch(list(wanted.values()))
+    rows = {name: found.get(key) for name, key in wanted.items()}
+    if rows["account"] is None or rows["entity"] is None:
+        return None
+    account, entity = store.load(Account, rows["account"]), store.load(Entity, rows["entity"])
+    time_zone = account.time_zone or entity.time_zone
+    today = local_day(now, time_zone)
+    policy = policies.effective(rows["entity_policy"], rows["account_policy"])
+    calendar = calendar_of(account.country, account.subdivision, policy, today)
+    as_of = rows["payments"].as_of if rows["payments"] is not None else None
+    return Around(
+        account=account,
+        entity=entity,
+        today=today,
+        time_zone=time_zone,
+        policy=policy,
+        policy_rows=(rows["entity_policy"], rows["account_policy"]),
+        calendar=calendar,
+        mode=entity.reminder_mail.for_account(account_id),
+        payments_current=_is_current(as_of, policy, calendar, today, time_zone),
+        roles=rows["roles"],
+        reminders=rows["reminders"],
+    )
+
+
+def _is_current(as_of: datetime | None, policy: Policy, calendar: Calendar, today: date, time_zone: str) -> bool:
+    """Tell whether payments are known up to the last business days that the policy asks for (R2)."""
+    if as_of is None:
+        return True
+    day = today
+    for _ in range(policy.payments_limit_days):
+        day -= timedelta(days=1)
+        while calendar.closed(day) is not None and (today - day).days < _ROWS_A_PAGE:
+            day -= timedelta(days=1)
+    return local_day(as_of, time_zone) >= day
+
+
+def rows_of(invoice_id: str) -> Rows | None:
+    """Read the rows of one invoice, one Query without what the invoice says; None if there is no such invoice."""
+    first, last = keys.delivery(invoice_id, ""), keys.reminders(invoice_id)
+    found: list[Any] = []
+    after: str | None = None
+    while True:
+        page = store.query(first.pk, span=(first.sk, last.sk), limit=_ROWS_A_PAGE, after=after)
+        found += page.items
+        after = page.after
+        if after is None:
+            break
+    head = next((row for row in found if isinstance(row, InvoiceItem)), None)
+    if head is None:
+        return None
+    return Rows(
+        invoice=store.load(Invoice, head),
+        state=next((row for row in found if isinstance(row, RemindersItem)), None),
+        steps=tuple(row for row in found if isinstance(row, ReminderStepItem)),
+        deliveries=tuple(store.load(Delivery, row) for row in found if isinstance(row, DeliveryItem)),
+    )
+
+
+def of_invoices(about: Around, invoices: Sequence[Rows], *, with_recipients: bool = True) -> list[Facts]:
+    """Gather the facts of invoices of one account and entity, in their order.
+
+    One read for bill groups, balances and the mails of deliveries; where recipients are wanted, at most two more for
+    each bill group that has its own. Without them nobody is taken to lack contacts, which planning need not know.
+    """
+    groups = {rows.invoice.bill_group_id for rows in invoices}
+    currencies = {rows.invoice.currency for rows in invoices}
+    wanted: list[Key] = []
+    for group_id in sorted(groups):
+        wanted += [
+            keys.bill_group(group_id),
+            keys.bill_group_reminders(group_id),
+            policies.policy_key(policies.BILL_GROUP, group_id),
+        ]
+    account_id, entity_id = about.account.account_id, about.entity.entity_id
+    wanted += [keys.account_balance(account_id, entity_id, currency) for currency in sorted(currencies)]
+    wanted += [keys.email(email_id) for rows in invoices for email_id in _email_ids(rows)]
+    found = store.batch(wanted)
+    left = _after_credit(about, invoices, found)
+    people: dict[tuple[str, ...], tuple[Recipient, ...]] = {}
+    gathered = []
+    for rows in invoices:
+        group = store.load(BillGroup, found[keys.bill_group(rows.invoice.bill_group_id)])
+        narrowed = group.accounts_payable_contact_ids
+        if with_recipients and narrowed not in people:
+            people[narrowed] = tuple(recipients.accounts_payable(about.account, group, about.roles))
+        who = people.get(narrowed)
+        gathered.append(
+            Facts(
+                rows=rows,
+                group=group,
+                policy=policies.effective(
+                    *about.policy_rows, found.get(policies.policy_key(policies.BILL_GROUP, group.bill_group_id))
+                ),
+                subject=_subject(about, rows, group, found, left[rows.invoice.invoice_id], who),
+                recipients=who or (),
+            )
+        )
+    return gathered
+
+
+def _after_credit(about: Around, invoices: Sequence[Rows], found: Mapping[Key, Any]) -> dict[str, int]:
+    left: dict[str, int] = {}
+    for currency in {rows.invoice.currency for rows in invoices}:
+        balance = found.get(keys.account_balance(about.account.account_id, about.entity.entity_id, currency))
+        credit = int(balance.unallocated) if balance is not None else 0
+        of_currency = [rows.invoice for rows in invoices if rows.invoice.currency == currency]
+        left |= rules.after_credit(
+            [(one.invoice_id, one.due_date, 0 if one.is_credit_note else one.balance) for one in of_currency], credit
+        )
+    return left
+
+
+def _subject(
+    about: Around,
+    rows: Rows,
+    group: BillGroup,
+    found: Mapping[Key, Any],
+    balance: int,
+    who: tuple[Recipient, ...] | None,
+) -> Subject:
+    invoice, state = rows.invoice, rows.state
+    group_row = found.get(keys.bill_group_reminders(group.bill_group_id))
+    pauses = (
+        _pause("invoice", state.pause if state else None),
+        _pause("bill_group", group_row.pause if group_row else None),
+        _pause("account", about.reminders.pause if about.reminders else None),
+    )
+    holders = [one for one in who or () if not one.copy]
+    return Subject(
+        invoice_id=invoice.invoice_id,
+        kind=invoice.kind,
+        status=invoice.status,
+        balance=balance,
+        due_date=invoice.due_date,
+        recorded_on=recorded_on(about, rows),
+        issue_date=invoice.issue_date,
+        disputed=invoice.dispute is not None,
+        auto_pay=group.auto_pay,
+        auto_pay_failed=bool(state and state.auto_pay_failure),
+        deliveries_failed=_have_failed(rows, found),
+        pauses=tuple(pause for pause in pauses if pause is not None),
+        spent=rows.spent,
+        mode=about.mode,
+        live_from=about.entity.live_from,
+        released_on=_released_on(about),
+        last_reminded_on=about.reminders.last_reminded_on if about.reminders else None,
+        contacts=1 if who is None else len(holders),
+        reachable_contacts=1 if who is None else len([one for one in holders if not one.suppressed]),
+        payments_current=about.payments_current,
+    )
+
+
+def recorded_on(about: Around, rows: Rows) -> date:
+    """Return the day on which the due date that the invoice has now was recorded here; today, if just now."""
+    state, invoice = rows.state, rows.invoice
+    if state is None:
+        return local_date(invoice, invoice.recorded_at)
+    if state.due_date != invoice.due_date or state.due_since is None:
+        return about.today
+    return state.due_since
+
+
+def _pause(level: str, pause: Mapping[str, Any] | None) -> Pause | None:
+    if pause is None:
+        return None
+    until = pause.get("until")
+    return Pause(level, date.fromisoformat(until) if until else None, pause.get("reason"))
+
+
+def _released_on(about: Around) -> date | None:
+    released = about.reminders.released if about.reminders else {}
+    day = released.get(about.entity.entity_id)
+    return date.fromisoformat(day) if day else None
+
+
+def _email_ids(rows: Rows) -> list[str]:
+    return [one.email_id for delivery in rows.deliveries for one in delivery.recipients if one.email_id]
+
+
+def _have_failed(rows: Rows, found: Mapping[Key, Any]) -> bool:
+    """Tell whether the invoice was mailed, and every mail of it has failed with every recipient (R2)."""
+    mails = [found[key] for key in map(keys.email, _email_ids(rows)) if key in found]
+    told = [one.status for mail in mails for one in recipient_statuses(store.load(Email, mail))]
+    return bool(told) and all(status in _NOT_REACHED for status in told)
