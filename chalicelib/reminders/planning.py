@@ -5,6 +5,7 @@ invoice there is at most one row in the account's partition, and for each accoun
 hourly run finds the account.
 """
 
+import secrets
 from datetime import date
 
 from chalicelib import clock
@@ -22,6 +23,7 @@ from chalicelib.table.keys import Key
 PLANNER = Actor("system", "reminders", "Reminders")
 
 SUPERSEDED = "superseded"
+_VERSIONS = 2**53
 
 
 def run(message: Message) -> None:
@@ -48,7 +50,7 @@ def plan(call: Call, invoice_id: str, duty: Key | None = None) -> date | None:
     # What an outage made old is superseded by the digest that sends the newer step, and not before.
     if decision.step is None:
         supersede(transaction, call, rows, about, decision.superseded)
-    write(transaction, about, rows, look_on, decision.reason, None)
+    write(transaction, about, rows, look_on, decision.reason)
     if duty is not None:
         transaction.erase(duty)
     transaction.commit()
@@ -61,11 +63,10 @@ def write(
     rows: Rows,
     look_on: date | None,
     reason: rules.Reason | None,
-    step: PlannedStep | None,
 ) -> None:
     """Add to ``transaction`` that an invoice is looked at next on ``look_on``, and the reason why not now.
 
-    The row of where its reminders stand carries the condition. ``step`` is the one that is expected then.
+    The row of where its reminders stand carries the condition.
     """
     invoice, state = rows.invoice, rows.state
     account_id, entity_id, invoice_id = invoice.account_id, invoice.entity_id, invoice.invoice_id
@@ -88,13 +89,20 @@ def write(
                 account_id=account_id,
                 entity_id=entity_id,
                 on=look_on,
-                step=step.name if step else None,
             )
         )
         due = sending_begins(look_on, about.policy.send_at, about.time_zone)
         of_account = keys.account_to_remind(account_id, entity_id, due)
         transaction.overwrite(
-            ReminderDueItem(of_account.pk, of_account.sk, account_id=account_id, entity_id=entity_id, due=due)
+            # The version is fresh, so that whoever is done with the account notices that more has come.
+            ReminderDueItem(
+                of_account.pk,
+                of_account.sk,
+                account_id=account_id,
+                entity_id=entity_id,
+                due=due,
+                version=secrets.randbelow(_VERSIONS),
+            )
         )
 
 
@@ -103,7 +111,7 @@ def supersede(
 ) -> None:
     """Add to ``transaction`` that ``steps`` will not be sent any more (R5)."""
     for step in steps:
-        record(transaction, call, rows, about, step, SUPERSEDED, None)
+        record(transaction, call, rows, about, step.name, SUPERSEDED, None)
 
 
 def record(
@@ -111,22 +119,22 @@ def record(
     call: Call,
     rows: Rows,
     about: Around,
-    step: PlannedStep,
+    step: str,
     outcome: str,
     digest_id: str | None,
 ) -> None:
-    """Add to ``transaction`` that a step was taken, which no other can do any more (R5)."""
+    """Add to ``transaction`` that the step of a name was taken, which nobody can do any more (R5)."""
     invoice = rows.invoice
     if invoice.due_date is None:
         raise ValueError("An invoice without a due date has no steps.")
-    key = keys.reminder_step(invoice.invoice_id, invoice.due_date, step.name)
+    key = keys.reminder_step(invoice.invoice_id, invoice.due_date, step)
     transaction.create(
         ReminderStepItem(
             key.pk,
             key.sk,
             invoice_id=invoice.invoice_id,
             due_date=invoice.due_date,
-            step=step.name,
+            step=step,
             outcome=outcome,
             digest_id=digest_id,
             on=about.today,

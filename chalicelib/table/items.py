@@ -397,7 +397,6 @@ class ReminderPlanItem(Item, discriminator="reminder_plan"):
     account_id = UnicodeAttribute()
     entity_id = UnicodeAttribute()
     on = DateAttribute()
-    step = UnicodeAttribute(null=True)
 
 
 class ReminderDueItem(Item, discriminator="reminder_due"):
@@ -422,8 +421,11 @@ class DigestItem(Item, discriminator="digest"):
     tone = UnicodeAttribute()
     template = UnicodeAttribute(null=True)
     invoices: Any = JSONAttribute(default=list)
+    """Of each: {"invoice_id", "due_date", "step", "tone", "superseded", "next_on"}, frozen."""
+    claimed: Any = JSONAttribute(default=list)
+    """The ids of those invoices whose step this digest has taken."""
     recipients: Any = JSONAttribute(default=list)
-    email_ids: Any = JSONAttribute(default=list)
+    """Of each: {"contact_id", "email_id", "invoice_ids"}."""
 
 
 class AccountRemindersItem(Item, discriminator="account_reminders"):
@@ -432,6 +434,8 @@ class AccountRemindersItem(Item, discriminator="account_reminders"):
     account_id = UnicodeAttribute()
     pause: Any = JSONAttribute(null=True)
     last_reminded_on = DateAttribute(null=True)
+    unfinished: Any = JSONAttribute(default=list)
+    """The sort keys of digests whose mails are not written yet."""
     released: Any = JSONAttribute(default=dict)
     """Issuing entity: the day on which staff released the invoices from before it went live (R9)."""
 

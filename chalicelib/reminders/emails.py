@@ -1,0 +1,34 @@
+"""The mails of reminders."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from chalicelib.contacts.rules import Recipient
+from chalicelib.mail.outbox import Mail
+from chalicelib.table.items import DigestItem
+
+LIFETIME = timedelta(days=3)
+"""A reminder that could not be sent for so long is not sent: the next step says what holds by then."""
+
+
+def reminder(about: Any, digest: DigestItem, contact: Recipient, found: Sequence[Any], others: tuple[str, ...]) -> Mail:
+    """Return one contact's own copy of a digest; what it says of each invoice is read when it is sent (R3)."""
+    groups = {one.invoice.bill_group_id for one in found}
+    return Mail(
+        kind="reminder",
+        entity_id=about.entity.entity_id,
+        account_id=about.account.account_id,
+        to=(contact.email,),
+        locale=contact.locale or about.locale,
+        lifetime=LIFETIME,
+        bill_group_id=groups.pop() if len(groups) == 1 else None,
+        contact_id=contact.contact_id,
+        context={
+            "digest": [digest.pk, digest.sk],
+            "invoice_ids": [one.invoice.invoice_id for one in found],
+            "tone": digest.tone,
+            "others": list(others),
+            "copy": contact.copy,
+        },
+    )
