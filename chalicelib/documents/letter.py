@@ -86,7 +86,7 @@ def lay_out(letter: Letter, words: Reader) -> dict[str, Any]:
             "return_address": _return_address(sender, words),
             "logo_alternative": words.say("Logo of %(name)s", name=running_name),
         },
-        "addressee": {"label": words.say("Bill to"), "lines": _addressee_lines(letter.addressee, words)},
+        "addressee": _addressee_lines(letter.addressee, words),
         "kind": letter.kind,
         "number": letter.number,
         "highlights": [asdict(fact) for fact in letter.highlights],

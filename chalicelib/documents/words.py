@@ -1,6 +1,7 @@
 """What documents say in the reader's language, and how the reader writes dates, numbers and money."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -52,10 +53,10 @@ class Reader:
     formats: Locale
     translations: NullTranslations
 
-    def say(self, text: str, **values: object) -> str:
+    def say(self, text: str, **values: str) -> str:
         """Return ``text`` in the reader's language, with ``%(name)s`` filled in from ``values``."""
         said = self.translations.ugettext(text)
-        return said % values if values else said
+        return said % {name: self._isolated(value) for name, value in values.items()} if values else said
 
     def count(self, one: str, many: str, number: int) -> str:
         """Return the form of a text that fits ``number``, which fills ``%(number)s``."""
@@ -126,6 +127,11 @@ class Reader:
     @property
     def _leftward(self) -> bool:
         return self.formats.text_direction == "rtl"
+
+    def _isolated(self, value: str) -> str:
+        """Return a value that stands in a sentence; in one of Arabic, a foreign name or number keeps its order."""
+        leftward = any(unicodedata.bidirectional(letter) in {"R", "AL"} for letter in value)
+        return f"\u2066{value}\u2069" if self._leftward and not leftward else value
 
     def _whole(self, number: str) -> str:
         """Return a written number that no text around it can turn."""
