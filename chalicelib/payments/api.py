@@ -224,8 +224,14 @@ def _settled(one: reading.Settled) -> SettlementView:
     )
 
 
-def _applications(request: Request[Any, Any]) -> Reply:
-    """Answer a repeated application of a credit note."""
+@routes.get(
+    "/v1/invoices/{invoice_id}/applications",
+    may="payments.read",
+    returns={200: ApplicationsView},
+    tagged=True,
+)
+def get_applications(request: Request[None, None]) -> Reply:
+    """Read to which invoices a credit note was applied."""
     return _credit_note(credit_notes.get(request.path["invoice_id"]))
 
 
@@ -236,7 +242,7 @@ def _applications(request: Request[Any, Any]) -> Reply:
     returns={200: ApplicationsView},
     raises=("not_a_credit_note", "credit_note_not_open"),
     tagged=True,
-    replay=_applications,
+    replay=get_applications,
 )
 def apply(request: Request[ApplicationsBody, None]) -> Reply:
     """Apply a credit note to invoices; an amount is added to what the invoice has of it already."""

@@ -95,5 +95,8 @@ def _changes(before: Mapping[str, int], after: Mapping[str, int]) -> tuple[Chang
 
 
 def get(credit_note_id: str) -> Invoice:
-    """Read a credit note; one read. Raises NotFound."""
-    return reading.get_head(credit_note_id)
+    """Read a credit note; one read. Raises NotFound, also of an invoice."""
+    found = reading.get_head(credit_note_id)
+    if not found.is_credit_note:
+        raise NotFound
+    return found

@@ -28,6 +28,8 @@ def test_a_credit_note_is_applied_and_taken_back(service: Service) -> None:
     applied = service.ask("POST", "/invoices/c1/applications", applications(i1=50, i2=20), idempotency_key="k1")
     assert (applied.status, applied.json["balance"], applied.json["status"]) == (200, 30, "part_paid")
     assert applied.json["applications"] == applications(i1=50, i2=20)["applications"]
+    assert service.get("/invoices/c1/applications") == applied.json
+    assert service.ask("GET", "/invoices/i1/applications").status == 404
     assert applied.headers["etag"] == f'"{applied.json["version"]}"'
     one = books.head("i1")
     assert (one.status, one.credited, one.paid, str(one.settled_on)) == ("paid", 50, 0, "2026-01-31")
