@@ -6,7 +6,6 @@ from typing import Any
 from pydantic import Field
 
 from chalicelib.api import Listing, Query, Reply, Request, Routes, View
-from chalicelib.invoices.rules import Invoice
 from chalicelib.payments import credit_notes, reading, service
 from chalicelib.payments.inputs import AllocationsBody, ApplicationsBody, PaymentBody, PaymentDetails, ReversalBody
 from chalicelib.payments.rules import Payment
@@ -262,7 +261,7 @@ def withdraw(request: Request[None, None]) -> Reply:
     return Reply(status=204)
 
 
-def _credit_note(credit_note: Invoice) -> Reply:
+def _credit_note(credit_note: credit_notes.CreditNote) -> Reply:
     fields = {name: getattr(credit_note, name) for name in ApplicationsView.model_fields if name != "applications"}
     view = ApplicationsView(**fields, applications=_spread(credit_note.applications))
     return Reply(view, version=credit_note.version)

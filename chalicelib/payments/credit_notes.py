@@ -12,15 +12,18 @@ from chalicelib.invoices.rules import CREDIT_NOTE, Invoice, local_date
 from chalicelib.payments import rules, writing
 from chalicelib.table import keys, store
 
+CreditNote = Invoice
+"""An invoice of that kind."""
 
-def apply(call: Call, credit_note_id: str, given: list[dict[str, Any]]) -> Invoice:
+
+def apply(call: Call, credit_note_id: str, given: list[dict[str, Any]]) -> CreditNote:
     """Apply a credit note to invoices, as of today where the account is; two reads.
 
     Raises NotFound, Conflict when it is not a credit note or void, Invalid that names every fault.
     """
     wanted = writing.asked(given)
 
-    def attempt() -> Invoice:
+    def attempt() -> CreditNote:
         item, *items = store.gather(
             call, keys.invoice(credit_note_id), *(keys.invoice(one.invoice_id) for one in wanted)
         )
@@ -72,7 +75,7 @@ def _write(
     changes: list[writing.Change],
     credit_note: writing.Change,
     action: str,
-) -> Invoice:
+) -> CreditNote:
     before, after = credit_note
     found = writing.balances(source, changes)
     written = standing.write(transaction, found, [credit_note, *changes])
@@ -94,7 +97,7 @@ def _changes(before: Mapping[str, int], after: Mapping[str, int]) -> tuple[Chang
     return (Change("applications", plain(dict(before)), plain(dict(after))),)
 
 
-def get(credit_note_id: str) -> Invoice:
+def get(credit_note_id: str) -> CreditNote:
     """Read a credit note; one read. Raises NotFound, also of an invoice."""
     found = reading.get_head(credit_note_id)
     if not found.is_credit_note:

@@ -31,7 +31,9 @@ def balances(source: Source, changes: Sequence[Change], *others: Key) -> dict[Ke
     return store.batch([*standing.keys_needed(source.account_id, source.entity_id, source.currency, groups), *others])
 
 
-def write_settlements(transaction: store.Transaction, source: Source, spread: Mapping[str, int], ids: Iterable[str]) -> None:  # noqa: E501 # fmt: skip
+def write_settlements(
+    transaction: store.Transaction, source: Source, spread: Mapping[str, int], ids: Iterable[str]
+) -> None:
     """Write what a source has settled of the invoices ``ids``; ``spread`` is all that it settles from now on.
 
     The heads of those invoices are written in the same transaction, and their conditions protect these rows.
