@@ -16,6 +16,7 @@ from chalicelib.duties import jobs as duties_jobs
 from chalicelib.entities import api as entities_api
 from chalicelib.imports import api as imports_api
 from chalicelib.imports import jobs as imports_jobs
+from chalicelib.logos import api as logos_api
 from chalicelib.mail import api as mail_api
 from chalicelib.mail import jobs as mail_jobs
 from chalicelib.passwords import api as passwords_api
@@ -36,6 +37,7 @@ app.register(sessions_api.routes)
 app.register(passwords_api.routes)
 app.register(staff_api.routes)
 app.register(entities_api.routes)
+app.register(logos_api.routes)
 app.register(accounts_api.routes)
 app.register(bill_groups_api.routes)
 app.register(contacts_api.routes)

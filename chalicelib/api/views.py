@@ -22,3 +22,12 @@ class OverrideView(View):
     field: str
     value_here: Any
     value_brought: Any
+
+
+class LogoView(View):
+    """A logo as it is kept. Sizes are in pixels."""
+
+    sha256: str
+    media_type: str
+    width: int
+    height: int

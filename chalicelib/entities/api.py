@@ -5,7 +5,7 @@ from datetime import date
 from pydantic import Field
 
 from chalicelib.api import Listing, Reply, Request, Routes, View
-from chalicelib.api.views import AddressView
+from chalicelib.api.views import AddressView, LogoView
 from chalicelib.entities import service
 from chalicelib.entities.inputs import EntityBody
 from chalicelib.entities.rules import Entity
@@ -36,15 +36,6 @@ class RolloutView(View):
 
     mode: str
     pilot_account_ids: list[str]
-
-
-class LogoView(View):
-    """The logo as it is kept. Sizes are in pixels."""
-
-    sha256: str
-    media_type: str
-    width: int
-    height: int
 
 
 class EntityView(View):

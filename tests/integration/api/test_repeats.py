@@ -1,5 +1,6 @@
 """Whatever takes an Idempotency-Key answers a repeat as it answered first, and writes nothing again."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from tests.aws import TABLE, client
 from tests.integration.api.gateway import send
 from tests.integration.api.test_ownership import ENTITY, PERSON, SUBSCRIPTION, own
 from tests.integration.api.test_routes import for_keys
+from tests.unit.logos.images import flat, written
 
 __all__ = ["own"]
 
@@ -29,12 +31,14 @@ BODIES: dict[str, dict[str, Any]] = {
     "AccessBody": {"bill_groups": {"group-one": {}}},
     "PreferencesBody": {"general": True},
     "ErasureBody": {"confirm": True},
+    "LogoBody": {"image": base64.b64encode(written(flat(), "PNG")).decode()},
 }
 OTHERS: dict[str, dict[str, Any]] = {
     "ContactWrite": {"first_name": "Another"},
     "AccessRuleBody": {"value": "am@example.com"},
     "AccessBody": {"bill_groups": {}},
     "PreferencesBody": {"product": True},
+    "LogoBody": {"image": base64.b64encode(written(flat(colour="blue"), "PNG")).decode()},
 }
 # A body that can say one thing only.
 ONE_BODY = {"ErasureBody"}

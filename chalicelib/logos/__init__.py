@@ -1,0 +1,1 @@
+"""Logos of issuing entities: checked, drawn anew, and kept in the bucket."""

@@ -1,0 +1,47 @@
+"""Logos of issuing entities over HTTP."""
+
+from typing import Any
+
+from chalicelib.api import Reply, Request, Routes
+from chalicelib.api.views import LogoView
+from chalicelib.logos import service
+from chalicelib.logos.inputs import LogoBody
+
+routes = Routes("entities")
+
+
+@routes.get("/v1/entities/{entity_id}/logo", may="entities.read", returns={302: None})
+def get_logo(request: Request[None, None]) -> Reply:
+    """Go to an address that shows an issuing entity's logo for a minute."""
+    logo, _ = service.get_logo(request.path["entity_id"])
+    return Reply(status=302, headers={"Location": service.address_of(logo)})
+
+
+def _rebuild(request: Request[Any, Any]) -> Reply:
+    logo, version = service.get_logo(request.path["entity_id"])
+    return Reply(LogoView.model_validate(logo, from_attributes=True), version=version)
+
+
+@routes.put(
+    "/v1/entities/{entity_id}/logo",
+    may="entities.write",
+    body=LogoBody,
+    large=True,
+    returns={200: LogoView},
+    raises=("stale_version",),
+    tagged=True,
+    versioned=True,
+    replay=_rebuild,
+)
+def put_logo(request: Request[LogoBody, None]) -> Reply:
+    """Give an issuing entity a logo, which is drawn anew. Invoices keep the logo that they were issued with."""
+    file = request.body.file()
+    logo, version = service.put_logo(request.call, request.path["entity_id"], file, request.if_match)
+    return Reply(LogoView.model_validate(logo, from_attributes=True), version=version)
+
+
+@routes.delete("/v1/entities/{entity_id}/logo", may="entities.write", returns={204: None})
+def delete_logo(request: Request[None, None]) -> Reply:
+    """Take an issuing entity's logo away, where it has one."""
+    service.delete_logo(request.call, request.path["entity_id"])
+    return Reply(status=204)
