@@ -13,10 +13,12 @@ from chalicelib.invoices import e_invoice
 from chalicelib.invoices.document import render_invoice
 from chalicelib.invoices.e_invoice import Inexpressible
 from chalicelib.invoices.rules import Content
+from chalicelib.logos.pictures import drawn_anew
 from tests import e_invoices
 from tests.unit.invoices.contents import content, line
 from tests.unit.invoices.test_e_invoice import EXPRESSIBLE, INEXPRESSIBLE
 from tests.unit.invoices.test_e_invoice_texts import HOSTILE
+from tests.unit.logos.images import flat, written
 
 CONTENTS = EXPRESSIBLE | {
     f"hostile {number}": content(line("1", "10", description=f"a {text[:1000]}"), note=text[:1000], number=str(number))
@@ -53,3 +55,21 @@ def test_without_an_e_invoice_nothing_is_embedded_or_marked() -> None:
     pdf = render_invoice(invoice)
     assert PdfReader(BytesIO(pdf)).attachments == {}
     assert b"factur-x" not in pdf
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "JPEG", "CMYK"])
+def test_a_logo_of_any_kind_is_drawn(mode: str, tmp_path: Path) -> None:
+    image, kind = (flat("CMYK" if mode == "CMYK" else "RGB"), "JPEG") if mode in ("JPEG", "CMYK") else (
+        flat().convert(mode), "PNG",
+    )  # fmt: skip
+    logo = drawn_anew(written(image, kind)).content
+    invoice = EXPRESSIBLE["one line"]
+    pdf = render_invoice(invoice, logo=logo)
+    file = tmp_path / "invoice.pdf"
+    file.write_bytes(pdf)
+    ran = subprocess.run(["qpdf", "--check", str(file)], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert (
+        len(PdfReader(BytesIO(pdf)).pages[0].images)
+        == len(PdfReader(BytesIO(render_invoice(invoice))).pages[0].images) + 1
+    )
