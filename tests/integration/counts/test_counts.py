@@ -4,9 +4,11 @@ The table in docs/architecture.md is what this test counts. After a change that 
 ``UPDATE_COUNTS=1``.
 """
 
+import base64
 import json
 import os
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from chalicelib.table import store
 from tests.aws import forget
 from tests.aws_calls import Calls, counted
 from tests.engine import engine, engine_environment
+from tests.unit.logos.images import flat, written
 
 __all__ = ["engine", "engine_environment"]
 
@@ -80,6 +83,8 @@ def measure() -> dict[str, Calls]:
     service("GET", "/v1/me")
     count("authorise a request", "GET", "/v1/me")
     count("create an issuing entity", "PUT", "/v1/entities/acme", ENTITY)
+    logo = {"image": base64.b64encode(written(flat(), "PNG")).decode()}
+    count("give it a logo", "PUT", "/v1/entities/acme/logo", logo)
     account = {"name": "Northern Light Trading", "entity_id": "acme", "currency": "EUR"}
     count("create an account (name of three words)", "PUT", "/v1/accounts/a1", account)
     count("repeat an account unchanged", "PUT", "/v1/accounts/a1", account)
@@ -118,10 +123,31 @@ def measure() -> dict[str, Calls]:
     count("search accounts by name", "GET", "/v1/accounts?q=north")
     count("search accounts by a contact's email", "GET", "/v1/accounts?email=bob@example.com")
     count("list an account's audit events", "GET", "/v1/accounts/a1/audit-events")
+    _count_payments(service, count)
     found["send a mail"] = _deliver()
     with counted() as found["sweep when nothing is overdue"]:
         duties_jobs.sweep_duties({}, None)
     return found
+
+
+def _count_payments(service: Service, count: Callable[..., Any]) -> None:
+    line = {"description": "Telephony", "net_amount": 10000}
+    invoice = {"bill_group_id": "b1", "issue_date": "2026-01-15", "currency": "EUR", "lines": [line], "total": 10000}
+    for number in ("i1", "i2"):
+        service("PUT", f"/v1/invoices/{number}", {**invoice, "number": number})
+    service("PUT", "/v1/invoices/c1", {**invoice, "number": "c1", "kind": "credit_note"})
+    payments = "/v1/accounts/a1/payments"
+    allocations = [{"invoice_id": number, "amount": 4000} for number in ("i1", "i2")]
+    payment = {"amount": 9000, "currency": "EUR", "received_on": "2026-01-15", "allocations": allocations}
+    count("record a payment of two invoices", "PUT", f"{payments}/p1", payment)
+    count("repeat it unchanged", "PUT", f"{payments}/p1", payment)
+    part = [{"invoice_id": "i1", "amount": 1000}]
+    count("allocate more of a payment", "POST", f"{payments}/p1/allocations", {"allocations": part})
+    count("apply a credit note to an invoice", "POST", "/v1/invoices/c1/applications", {"applications": part})
+    count("list what has settled an invoice", "GET", "/v1/invoices/i1/payments")
+    count("list an account's payments", "GET", payments)
+    count("read a statement of three open items", "GET", "/v1/accounts/a1/statement")
+    count("reverse a payment of two invoices", "POST", f"{payments}/p1/reversal", {"reason": "Returned."})
 
 
 def _portal_session(email: str) -> str:
