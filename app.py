@@ -11,11 +11,15 @@ from chalicelib.contacts import api as contacts_api
 from chalicelib.contacts import jobs as contacts_jobs
 from chalicelib.contacts import pages as contacts_pages
 from chalicelib.contacts import preferences_api
+from chalicelib.deliveries import api as deliveries_api
+from chalicelib.deliveries import jobs as deliveries_jobs
 from chalicelib.documents import jobs as documents_jobs
 from chalicelib.duties import jobs as duties_jobs
 from chalicelib.entities import api as entities_api
 from chalicelib.imports import api as imports_api
 from chalicelib.imports import jobs as imports_jobs
+from chalicelib.invoices import api as invoices_api
+from chalicelib.invoices import jobs as invoices_jobs
 from chalicelib.logos import api as logos_api
 from chalicelib.mail import api as mail_api
 from chalicelib.mail import jobs as mail_jobs
@@ -42,6 +46,8 @@ app.register(accounts_api.routes)
 app.register(bill_groups_api.routes)
 app.register(contacts_api.routes)
 app.register(preferences_api.routes)
+app.register(invoices_api.routes)
+app.register(deliveries_api.routes)
 app.register(payments_api.routes)
 app.register(statements_api.routes)
 app.register(audit_api.routes)
@@ -55,8 +61,10 @@ app.register_pages(contacts_pages.pages)
 
 app.register_blueprint(access_jobs.jobs)
 app.register_blueprint(contacts_jobs.jobs)
+app.register_blueprint(deliveries_jobs.jobs)
 app.register_blueprint(documents_jobs.jobs)
 app.register_blueprint(duties_jobs.jobs)
 app.register_blueprint(imports_jobs.jobs)
+app.register_blueprint(invoices_jobs.jobs)
 app.register_blueprint(mail_jobs.jobs)
 app.register_blueprint(staff_jobs.jobs)

@@ -44,14 +44,16 @@ def change_due_date(call: Call, invoice_id: str, due_date: date | None, expected
     )
 
 
-def void(call: Call, invoice_id: str, reason: str | None = None) -> Written:
-    """Make an invoice or credit note void. Raises NotFound, Conflict when something of it is settled."""
-    return _change(call, invoice_id, changes.voided, "voided", reason=reason)
+def void(call: Call, invoice_id: str, reason: str | None = None, expected_version: int | None = None) -> Written:
+    """Make an invoice or credit note void. Raises NotFound, StaleVersion, Conflict when it is settled."""
+    return _change(call, invoice_id, changes.voided, "voided", reason=reason, expected=expected_version)
 
 
-def give_up(call: Call, invoice_id: str, reason: str | None = None) -> Written:
-    """Note that an invoice will not be paid. Raises NotFound, Conflict when nothing is open of it."""
-    return _change(call, invoice_id, changes.uncollectible, "found_uncollectible", reason=reason)
+def give_up(call: Call, invoice_id: str, reason: str | None = None, expected_version: int | None = None) -> Written:
+    """Note that an invoice will not be paid. Raises NotFound, StaleVersion, Conflict when nothing is open of it."""
+    return _change(
+        call, invoice_id, changes.uncollectible, "found_uncollectible", reason=reason, expected=expected_version
+    )
 
 
 def collect_again(call: Call, invoice_id: str) -> Written:

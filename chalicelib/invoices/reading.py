@@ -27,10 +27,10 @@ def get_head(invoice_id: str) -> Invoice:
 
 
 def heads_of(invoice_ids: Iterable[str]) -> dict[str, Invoice]:
-    """Read the heads of invoices by their ids, as far as they exist; one read for each 100."""
-    found = store.batch([keys.invoice(invoice_id) for invoice_id in invoice_ids])
-    heads = [store.load(Invoice, item) for item in found.values()]
-    return {head.invoice_id: head for head in heads}
+    """Read the heads of invoices by their ids, in their order, as far as they exist; one read for each 100."""
+    wanted = {invoice_id: keys.invoice(invoice_id) for invoice_id in invoice_ids}
+    found = store.batch(list(wanted.values()))
+    return {invoice_id: store.load(Invoice, found[key]) for invoice_id, key in wanted.items() if key in found}
 
 
 def get_content(invoice: Invoice) -> Content:

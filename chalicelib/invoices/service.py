@@ -93,7 +93,7 @@ def _issue(call: Call, invoice_id: str, given: dict[str, Any], group: BillGroup 
         head,
         content_hash=issuing.hash_of(given),
         delivery_wanted=call.mails_allowed and (terms.kind == "net" if draft.deliver is None else draft.deliver),
-        upstream={"due_date": plain(draft.due_date)} if call.is_billing_system and "due_date" in given else {},
+        upstream={"due_date": plain(content.due_date)} if call.is_billing_system else {},
     )
     transaction = store.Transaction(call)
     (head,) = standing.write(transaction, found, [(None, head)])

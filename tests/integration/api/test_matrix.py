@@ -20,6 +20,7 @@ from chalicelib.api.routes import Route
 from chalicelib.entities.service import forget_entities
 from tests.integration.api.gateway import send
 from tests.integration.api.test_routes import IDS
+from tests.integration.invoices.invoices import body
 from tests.integration.people import open_for, portal, staff
 from tests.integration.service import Service
 
@@ -29,7 +30,7 @@ ROUTES = sorted(
     key=lambda route: (route.path, route.method),
 )
 GUARDED = [route for route in ROUTES if not route.public]
-REACH = {"account_id", "bill_group_id"}
+REACH = {"account_id", "bill_group_id", "invoice_id"}
 NO, YES = "–", "yes"
 
 HEAD = """# Who may call what
@@ -40,10 +41,10 @@ but the public ones is 401.
 
 - **API key**: the scope that it needs.
 - **staff**: the least role; viewer < agent < admin.
-- **portal user**: the permission that it needs, at a bill group within the request's reach: the one in the path, else
-  any of the account in the path, else any. `signed in`: everybody who is. What belongs to others is 404, as is what
-  does not exist; a permission that is missing is 403. What else a use case refuses (an account with cost-center
-  billing, somebody's own access) stands in its own rules.
+- **portal user**: the permission that it needs, at a bill group within the request's reach: the one in the path, that
+  of the invoice in the path, else any of the account in the path, else any. `signed in`: everybody who is. What
+  belongs to others is 404, as is what does not exist; a permission that is missing is 403. What else a use case
+  refuses (an account with cost-center billing, somebody's own access) stands in its own rules.
 - **preview**: sees what the portal user would whose view it shows; every write is 403.
 
 | route | operation | API key | staff | portal user | preview |
@@ -91,6 +92,10 @@ class World:
         return answer.status, answer.json.get("code", "") if answer.text else ""
 
 
+def invoice(service: Service, invoice_id: str, bill_group_id: str) -> None:
+    service.put(f"/invoices/{invoice_id}", **body(f"{invoice_id}-of-{bill_group_id}", bill_group_id=bill_group_id))
+
+
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
     """One world for all cells: no request of the matrix is to change it."""
@@ -109,6 +114,7 @@ def world() -> Iterator[World]:
         service.put(f"/bill-groups/b{number}/subscriptions/s{number}", name="Telephony", status="active")
         contact = service.contact(account, f"Person{number}", "invoicing")
         email = service.get(f"{account}/emails")["items"][0]
+        invoice(service, f"i{number}", f"b{number}")
         places.append(
             {
                 **IDS,
@@ -117,11 +123,13 @@ def world() -> Iterator[World]:
                 "subscription_id": f"s{number}",
                 "contact_id": contact["contact_id"],
                 "email_id": email["email_id"],
+                "invoice_id": f"i{number}",
                 "entity_id": "acme",
                 "staff_email": "nobody@vendor.example",
             }
         )
     service.bill_group("ungranted-group", "/accounts/a1", name="ungranted-group")
+    invoice(service, "i3", "ungranted-group")
     yield World(service, places[0], places[1])
     forget_entities()
     for _ in deployment:
@@ -212,9 +220,14 @@ def test_portal_users(world: World, route: Route) -> None:
 )
 def test_what_is_somebody_else_s_is_404(world: World, route: Route) -> None:
     everything = user(world, list(PORTAL_PERMISSIONS), "all")
-    missing = {**world.own, "account_id": "no-such-account", "bill_group_id": "no-such-group"}
+    missing = {**world.own, "account_id": "no-such-account", "bill_group_id": "no-such-group", "invoice_id": "none"}
+    ungranted = {**world.own, "bill_group_id": "ungranted-group", "invoice_id": "i3"}
     before = world.service.clock.now
-    for ids in (world.foreign, missing):
+    for ids in (
+        world.foreign,
+        missing,
+        *([ungranted] if {"bill_group_id", "invoice_id"} & {*route.parameters} else []),
+    ):
         assert world.ask(route, everything, ids) == (404, "not_found")
     # What is within reach, but another's child, is as absent as what never was.
     inner = {name: world.foreign[name] for name in route.parameters if name not in REACH}
@@ -254,10 +267,11 @@ def test_a_read_shows_nothing_of_others_nor_of_bill_groups_that_are_not_granted(
     answer = send("GET", route.path.format(**world.own), token=everything)
     hidden = [world.foreign["contact_id"], world.foreign["email_id"], "person2@example.com", "ungranted-group"]
     assert not [text for text in hidden if text in answer.text]
-    assert not re.search(r"\"(a2|b2|s2)\"", answer.text)
+    assert not re.search(r"\"(a2|b2|s2|i2|i3)\"", answer.text)
 
 
 def test_any(world: World) -> Any:
     """The world still stands: nothing of it was changed by whoever may not."""
     assert world.service.get("/accounts/a2")["version"] == 1
     assert world.service.get("/bill-groups/b2")["version"] == 1
+    assert [world.service.get(f"/invoices/{one}")["version"] for one in ("i1", "i2", "i3")] == [1, 1, 1]

@@ -24,6 +24,14 @@ ENTITY = {
 }
 PERSON = {"first_name": "Ann", "last_name": "Example", "email": "ann@example.com", "roles": ["invoicing"]}
 SUBSCRIPTION = {"name": "Telephony", "status": "active"}
+INVOICE = {
+    "bill_group_id": "group-one",
+    "number": "2026-001",
+    "issue_date": "2026-01-15",
+    "currency": "EUR",
+    "lines": [{"description": "Telephony", "net_amount": 10000}],
+    "total": 10000,
+}
 
 # A PUT by the vendor's id makes the child where there is none, so it cannot meet another parent's.
 CREATING = {("PUT", "/v1/bill-groups/{bill_group_id}/subscriptions/{subscription_id}")}
@@ -68,8 +76,10 @@ def own(call: Call, token: str) -> dict[str, str]:
     contact = make("POST", "/v1/accounts/account-one/contacts", token, PERSON)
     emails = send("GET", "/v1/accounts/account-one/emails", token=token).json["items"]
     rule = make("POST", "/v1/bill-groups/group-one/access-rules", token, {"value": "bo@example.com"})
+    make("PUT", "/v1/invoices/invoice-one", token, INVOICE)
     return {
         "admin": admin(call),
+        "invoice_id": "invoice-one",
         "rule_id": rule["rule_id"],
         "staff_email": "bo@vendor.example",
         "account_id": "account-one",

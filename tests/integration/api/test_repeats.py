@@ -9,7 +9,7 @@ from app import app
 from chalicelib.api.routes import WRITES, Route
 from tests.aws import TABLE, client
 from tests.integration.api.gateway import send
-from tests.integration.api.test_ownership import ENTITY, PERSON, SUBSCRIPTION, own
+from tests.integration.api.test_ownership import ENTITY, INVOICE, PERSON, SUBSCRIPTION, own
 from tests.integration.api.test_routes import for_keys
 from tests.unit.logos.images import flat, written
 
@@ -32,12 +32,20 @@ BODIES: dict[str, dict[str, Any]] = {
     "PreferencesBody": {"general": True},
     "ErasureBody": {"confirm": True},
     "LogoBody": {"image": base64.b64encode(written(flat(), "PNG")).decode()},
+    "InvoiceBody": {**INVOICE, "due_date": "2026-03-01"},
+    "DueDateBody": {"due_date": "2026-03-01"},
+    "ReasonBody": {"reason": "A mistake."},
+    "DisputeBody": {"reason": "amount"},
 }
 OTHERS: dict[str, dict[str, Any]] = {
     "ContactWrite": {"first_name": "Another"},
     "AccessRuleBody": {"value": "am@example.com"},
     "AccessBody": {"bill_groups": {}},
     "PreferencesBody": {"product": True},
+    "InvoiceBody": {"due_date": "2026-04-01"},
+    "DueDateBody": {"due_date": "2026-04-01"},
+    "ReasonBody": {"reason": "Another."},
+    "DisputeBody": {"reason": "tax"},
     "LogoBody": {"image": base64.b64encode(written(flat(colour="blue"), "PNG")).decode()},
 }
 # A body that can say one thing only.
@@ -79,6 +87,9 @@ def test_a_repeat_is_answered_alike_and_writes_nothing(own: dict[str, str], toke
         send("DELETE", f"/v1/accounts/account-one/contacts/{ids['contact_id']}", token=token)
     if route.path.endswith("/contacts/{contact_id}") and route.method == "DELETE":
         send("POST", "/v1/accounts/account-one/contacts", token=token, body={**PERSON, "email": "b@example.com"})
+    if route.method == "DELETE" and route.path.startswith("/v1/invoices/{invoice_id}/"):
+        method = "POST" if route.path.endswith("/uncollectible") else "PUT"
+        send(method, route.path.format(**ids), token=token, body={"reason": "other"})
     first = ask(route, token, ids)
     assert first.status in route.returns, first.text
     before = client("dynamodb").scan(TableName=TABLE)["Items"]

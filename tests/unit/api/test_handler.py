@@ -94,7 +94,7 @@ def _nobody_was_here(environment: None, monkeypatch: pytest.MonkeyPatch) -> None
     raised.clear()
     known = {"reader": READER, "writer": WRITER}
 
-    def authenticate(token: str, now: object) -> Principal:
+    def authenticate(token: str, now: object, path: object) -> Principal:
         if token not in known:
             raise errors.Unauthenticated
         return known[token]

@@ -1,0 +1,197 @@
+"""Invoices and credit notes over HTTP.
+
+An address with ``{invoice_id}`` names no bill group; whether a portal user may be there at all has been decided
+before a view is called (``access.service`` tells how), and somebody else's invoice is 404.
+"""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from chalicelib.api import Listing, Query, Reply, Request, Routes
+from chalicelib.fields import ShortText, VendorId
+from chalicelib.invoices import altering, lists, reading, service, views
+from chalicelib.invoices.altering import Written
+from chalicelib.invoices.inputs import DisputeBody, DueDateBody, InvoiceBody, ReasonBody
+from chalicelib.invoices.views import InvoiceListed, InvoiceView, InvoiceWritten
+
+routes = Routes("invoices")
+
+
+class InvoicesQuery(Query):
+    """Which invoices; by number, by PO number, disputed ones, or by status and days overdue."""
+
+    number: ShortText | None = None
+    po: ShortText | None = None
+    entity: VendorId | None = None
+    status: Literal["open", "part_paid", "paid", "void", "uncollectible"] | None = Field(
+        default=None, description="When nothing is asked for, what is open or part paid."
+    )
+    overdue_days: int | None = Field(default=None, ge=1, le=36500, description="Overdue for at least so many days.")
+    disputed: Literal["true"] | None = None
+    kind: Literal["invoice", "credit_note"] = "invoice"
+
+
+def _written(request: Request[Any, Any], result: Written, status: int = 200) -> Reply:
+    view = views.written(result, request.call.now, to_portal=request.principal.is_portal)
+    return Reply(view, status=status, version=result.invoice.version)
+
+
+def _rebuild(request: Request[Any, Any]) -> Reply:
+    """Answer a repeated write: with no overrides, since the repetition replaces nothing."""
+    return _written(request, Written(reading.get_head(request.path["invoice_id"])))
+
+
+def _reason(request: Request[Any, Any]) -> str | None:
+    """Return the reason of a body that need not be sent."""
+    return request.body.reason if request.body is not None else None
+
+
+@routes.get("/v1/invoices", may="invoices.list", query=InvoicesQuery, returns={200: Listing[InvoiceListed]}, paged=True)
+def list_invoices(request: Request[None, InvoicesQuery]) -> Reply:
+    """List invoices across customers.
+
+    What is open: those that fall due first come first. What is settled or void: the newest first.
+    """
+    asked = request.query
+    wanted = lists.Wanted(
+        entity=asked.entity,
+        number=asked.number,
+        po=asked.po,
+        status=asked.status,
+        overdue_days=asked.overdue_days,
+        disputed=asked.disputed is not None,
+        kind=asked.kind,
+    )
+    now = request.call.now
+    found, after = lists.list_invoices(wanted, now, request.page.after, request.page.limit)
+    return Reply(Listing(items=[views.listed(one, now) for one in found]), after=after)
+
+
+@routes.get(
+    "/v1/bill-groups/{bill_group_id}/invoices",
+    may="invoices.read",
+    returns={200: Listing[InvoiceListed]},
+    paged=True,
+)
+def list_of_bill_group(request: Request[None, None]) -> Reply:
+    """List a bill group's invoices and credit notes, newest first."""
+    found, after = lists.list_of_bill_group(request.path["bill_group_id"], request.page.after, request.page.limit)
+    return Reply(Listing(items=[views.listed(one, request.call.now) for one in found]), after=after)
+
+
+@routes.get("/v1/invoices/{invoice_id}", may="invoices.read", returns={200: InvoiceView}, tagged=True)
+def get_invoice(request: Request[None, None]) -> Reply:
+    """Read an invoice or credit note with its lines."""
+    found = reading.get_invoice(request.path["invoice_id"])
+    view = views.whole(found, request.call.now, to_portal=request.principal.is_portal)
+    return Reply(view, version=found.invoice.version)
+
+
+@routes.put(
+    "/v1/invoices/{invoice_id}",
+    may="invoices.write",
+    body=InvoiceBody,
+    large=True,
+    returns={200: InvoiceWritten, 201: InvoiceWritten},
+    raises=("stale_version", "invoice_exists", "number_taken", "invoice_is_void", "figures_disagree"),
+    tagged=True,
+    versioned=True,
+    replay=_rebuild,
+)
+def put_invoice(request: Request[InvoiceBody, None]) -> Reply:
+    """Issue an invoice or credit note, once.
+
+    Account and issuing entity follow from the bill group; what they are called and where they are is taken as it is
+    now. The figures must agree to the minor unit. The same again changes nothing; other content is refused, but for
+    the due date. A due date that was changed here stands while the billing system repeats the one it brought before.
+    """
+    result = service.put_invoice(request.call, request.path["invoice_id"], request.body.given(), request.if_match)
+    return _written(request, result, 201 if result.created else 200)
+
+
+@routes.patch(
+    "/v1/invoices/{invoice_id}",
+    may="invoices.write",
+    body=DueDateBody,
+    returns={200: InvoiceWritten},
+    raises=("stale_version", "invoice_is_void"),
+    tagged=True,
+    replay=_rebuild,
+)
+def patch_invoice(request: Request[DueDateBody, None]) -> Reply:
+    """Let an invoice fall due on another day. What it says, and its PDF, stay as they were issued."""
+    return _written(
+        request,
+        altering.change_due_date(request.call, request.path["invoice_id"], request.body.due_date, request.if_match),
+    )
+
+
+@routes.post(
+    "/v1/invoices/{invoice_id}/void",
+    may="invoices.write",
+    body=ReasonBody,
+    body_optional=True,
+    returns={200: InvoiceWritten},
+    raises=("stale_version", "invoice_is_settled"),
+    tagged=True,
+    versioned=True,
+    replay=_rebuild,
+)
+def void_invoice(request: Request[ReasonBody, None]) -> Reply:
+    """Make an invoice or credit note void, of which nothing is settled."""
+    return _written(
+        request, altering.void(request.call, request.path["invoice_id"], _reason(request), request.if_match)
+    )
+
+
+@routes.post(
+    "/v1/invoices/{invoice_id}/uncollectible",
+    may="invoices.write",
+    body=ReasonBody,
+    body_optional=True,
+    returns={200: InvoiceWritten},
+    raises=("stale_version", "invoice_not_open", "not_an_invoice"),
+    tagged=True,
+    versioned=True,
+    replay=_rebuild,
+)
+def give_invoice_up(request: Request[ReasonBody, None]) -> Reply:
+    """Note that an invoice will not be paid; nothing is open of it any more."""
+    return _written(
+        request, altering.give_up(request.call, request.path["invoice_id"], _reason(request), request.if_match)
+    )
+
+
+@routes.delete(
+    "/v1/invoices/{invoice_id}/uncollectible",
+    may="invoices.write",
+    returns={200: InvoiceWritten},
+    raises=("invoice_is_void",),
+    tagged=True,
+    replay=_rebuild,
+)
+def collect_invoice_again(request: Request[None, None]) -> Reply:
+    """Open an uncollectible invoice again."""
+    return _written(request, altering.collect_again(request.call, request.path["invoice_id"]))
+
+
+@routes.put(
+    "/v1/invoices/{invoice_id}/dispute",
+    may="disputes.raise",
+    body=DisputeBody,
+    returns={200: InvoiceWritten},
+    raises=("invoice_is_void", "not_an_invoice"),
+    tagged=True,
+    replay=_rebuild,
+)
+def dispute_invoice(request: Request[DisputeBody, None]) -> Reply:
+    """Say what is wrong with an invoice: it is disputed until the vendor has resolved that."""
+    return _written(request, altering.dispute(request.call, request.path["invoice_id"], request.body.given()))
+
+
+@routes.delete("/v1/invoices/{invoice_id}/dispute", may="disputes.resolve", returns={204: None})
+def resolve_dispute(request: Request[None, None]) -> Reply:
+    """Note that an invoice is not disputed any more."""
+    altering.resolve(request.call, request.path["invoice_id"])
+    return Reply(status=204)

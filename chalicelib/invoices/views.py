@@ -1,0 +1,230 @@
+"""What the API shows of invoices and credit notes. Amounts are minor units of the currency."""
+
+from datetime import date, datetime
+from typing import Any
+
+from pydantic import Field
+
+from chalicelib.api import View
+from chalicelib.api.views import AddressView, OverrideView
+from chalicelib.invoices.altering import Written
+from chalicelib.invoices.reading import InvoiceRead
+from chalicelib.invoices.rules import Invoice, days_overdue, is_due_soon, local_date
+
+
+class DisputeView(View):
+    """What is disputed of an invoice."""
+
+    reason: str
+    since: datetime
+    by: str
+    note: str | None
+    lines: list[int] = Field(description="Their numbers, from 1 on; empty: the whole invoice.")
+    amount: int | None
+    owner: str | None = Field(description="The member of staff who looks after it; null also for portal users.")
+
+
+class PdfView(View):
+    """The PDF of an invoice."""
+
+    state: str = Field(description="`ready`; `pending` while it is made; `awaited` until it is supplied.")
+    source: str = Field(description="`made` here, or `supplied`.")
+    sha256: str | None
+    size: int | None = Field(description="In bytes.")
+    e_invoice: bool = Field(description="Whether an invoice by EN 16931 is embedded.")
+    e_invoice_missing: str | None = Field(description="Why it is not, where that is known.")
+
+
+class InvoiceListed(View):
+    """An invoice or credit note. Amounts are in minor units of the currency."""
+
+    invoice_id: str
+    kind: str = Field(description="`invoice` or `credit_note`.")
+    number: str
+    entity_id: str
+    account_id: str
+    bill_group_id: str
+    currency: str
+    issue_date: date
+    due_date: date | None
+    po_number: str | None
+    net_total: int
+    tax_total: int
+    total: int
+    prepaid: int = Field(description="What was paid before the issue; it is part of `paid`.")
+    paid: int
+    credited: int = Field(description="By credit notes; of a credit note: what of it was applied.")
+    balance: int = Field(description="What is open: to be paid, or of a credit note, to be applied.")
+    status: str = Field(
+        description="`open`, `part_paid`, `paid`, `void` or `uncollectible`; of a credit note, `open` and `part_paid` "
+        "tell what is left to apply."
+    )
+    settled_on: date | None
+    overdue: bool
+    days_overdue: int
+    due_soon: bool = Field(description="Whether it falls due today or within seven days.")
+    disputed: bool
+    recorded_at: datetime
+    version: int
+
+
+class InvoiceHeadView(InvoiceListed):
+    """An invoice or credit note without its lines."""
+
+    dispute: DisputeView | None
+    pdf: PdfView
+    delivery_wanted: bool = Field(description="Whether it is mailed to the invoicing contacts.")
+
+
+class InvoiceWritten(InvoiceHeadView):
+    """An invoice or credit note after a write."""
+
+    overrides: list[OverrideView]
+
+
+class TaxView(View):
+    """A tax on a line."""
+
+    name: str
+    rate: str
+    category: str | None
+
+
+class TaxTotalView(TaxView):
+    """What one tax comes to on the whole invoice."""
+
+    taxable_amount: int
+    amount: int
+    exemption_reason: str | None
+
+
+class LineView(View):
+    """A line."""
+
+    description: str
+    net_amount: int
+    quantity: str
+    unit_price: str | None
+    unit: str
+    details: str | None
+    product_code: str | None
+    period_start: date | None
+    period_end: date | None
+    taxes: list[TaxView]
+
+
+class BuyerView(View):
+    """The addressee as it was when the invoice was issued."""
+
+    account_name: str
+    bill_group_name: str
+    company: str | None
+    attention: str | None
+    address: AddressView | None
+    vat_number: str | None
+    registration_number: str | None
+
+
+class SellerView(View):
+    """The issuing entity as it was when the invoice was issued."""
+
+    name: str
+    legal_name: str
+    address: AddressView | None
+    registration_number: str | None
+
+
+class InvoiceView(InvoiceHeadView):
+    """An invoice or credit note."""
+
+    locale: str
+    seller: SellerView
+    buyer: BuyerView
+    lines: list[LineView]
+    tax_totals: list[TaxTotalView]
+    note: str | None
+    period_start: date | None
+    period_end: date | None
+    preceding_numbers: list[str]
+
+
+_DERIVED = frozenset({"balance", "overdue", "days_overdue", "due_soon", "disputed"})
+
+
+def _listed(invoice: Invoice, now: datetime) -> dict[str, Any]:
+    today = local_date(invoice, now)
+    late = days_overdue(invoice, today)
+    kept = {name: getattr(invoice, name) for name in InvoiceListed.model_fields if name not in _DERIVED}
+    return {
+        **kept,
+        "balance": invoice.balance,
+        "overdue": late > 0,
+        "days_overdue": late,
+        "due_soon": is_due_soon(invoice, today),
+        "disputed": invoice.dispute is not None,
+    }
+
+
+def _head(invoice: Invoice, now: datetime, *, to_portal: bool) -> dict[str, Any]:
+    return {
+        **_listed(invoice, now),
+        "dispute": _dispute(invoice, to_portal=to_portal),
+        "pdf": _pdf(invoice),
+        "delivery_wanted": invoice.delivery_wanted,
+    }
+
+
+def _dispute(invoice: Invoice, *, to_portal: bool) -> DisputeView | None:
+    if invoice.dispute is None:
+        return None
+    values = {**vars(invoice.dispute), "lines": list(invoice.dispute.lines)}
+    return DisputeView(**{**values, "owner": None if to_portal else invoice.dispute.owner})
+
+
+def _pdf(invoice: Invoice) -> PdfView:
+    pdf = invoice.pdf
+    if pdf is None:
+        state = "pending" if invoice.pdf_expected == "made" else "awaited"
+        return PdfView(
+            state=state, source=invoice.pdf_expected, sha256=None, size=None, e_invoice=False, e_invoice_missing=None
+        )
+    return PdfView(
+        state="ready",
+        source=pdf.source,
+        sha256=pdf.sha256,
+        size=pdf.size,
+        e_invoice=pdf.source == "made" and pdf.e_invoice is None,
+        e_invoice_missing=pdf.e_invoice,
+    )
+
+
+def listed(invoice: Invoice, now: datetime) -> InvoiceListed:
+    """Return an invoice as lists show it at ``now``."""
+    return InvoiceListed(**_listed(invoice, now))
+
+
+def written(result: Written, now: datetime, *, to_portal: bool) -> InvoiceWritten:
+    """Return an invoice as a write answers with it."""
+    overrides = [OverrideView(**vars(one)) for one in result.overrides]
+    return InvoiceWritten(**_head(result.invoice, now, to_portal=to_portal), overrides=overrides)
+
+
+def whole(read: InvoiceRead, now: datetime, *, to_portal: bool) -> InvoiceView:
+    """Return an invoice with everything that it says."""
+    content = read.content
+    return InvoiceView(
+        **_head(read.invoice, now, to_portal=to_portal),
+        locale=content.locale,
+        seller=SellerView.model_validate(_of(SellerView, content.seller), from_attributes=True),
+        buyer=BuyerView.model_validate(_of(BuyerView, content.buyer), from_attributes=True),
+        lines=[LineView.model_validate(line, from_attributes=True) for line in content.lines],
+        tax_totals=[TaxTotalView.model_validate(total, from_attributes=True) for total in content.tax_totals],
+        note=content.note,
+        period_start=content.period_start,
+        period_end=content.period_end,
+        preceding_numbers=list(content.preceding_numbers),
+    )
+
+
+def _of(view: type[View], thing: Any) -> dict[str, Any]:
+    return {name: getattr(thing, name) for name in view.model_fields}
