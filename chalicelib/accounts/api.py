@@ -31,6 +31,7 @@ class RoleCoverageView(View):
     minimum: int = Field(description="0 until both roles were held for the first time, 1 from then on.")
     maximum: int
     complete: bool = Field(description="False while nobody holds the role.")
+    reachable: bool = Field(description="Whether one of them has an address that works.")
 
 
 class AccountListed(View):
@@ -89,6 +90,7 @@ def _coverage(holders: Holders) -> dict[str, RoleCoverageView]:
             minimum=FEWEST_HOLDERS if holders.both_held else 0,
             maximum=MOST_HOLDERS,
             complete=bool(ids),
+            reachable=role in holders.reachable,
         )
         for role, ids in (("invoicing", holders.invoicing), ("accounts_payable", holders.accounts_payable))
     }

@@ -1,7 +1,7 @@
 """Accounts: what they are, how they are found by name, and who owns a field that two sides write."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -132,6 +132,11 @@ def check_account(account: Account) -> None:
         raise Invalid.field(
             "subdivision", "bad_subdivision", "The subdivision is not one of the account's country. Send both."
         )
+
+
+def is_told_unreachable(told: Mapping[str, Collection[str]], role: str, holders: frozenset[str]) -> bool:
+    """Tell whether it was found and told that ``role`` reaches nobody, and nobody else came to hold it since (C9)."""
+    return bool(holders) and holders <= frozenset(told.get(role, ()))
 
 
 def words_of(name: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+from chalicelib.accounts import coverage
 from chalicelib.accounts.rules import (
     Account,
     Override,
@@ -42,6 +43,8 @@ class Holders:
     invoicing: frozenset[str]
     accounts_payable: frozenset[str]
     both_held: bool
+    reachable: frozenset[str] = frozenset()
+    """The roles of which at least one holder has an address that works (C9)."""
 
 
 @dataclass(frozen=True)
@@ -113,13 +116,20 @@ def _write_words(transaction: store.Transaction, account_id: str, old_name: str,
 
 
 def get_account(account_id: str) -> AccountRead:
-    """Read an account with its role holders. Raises NotFound."""
+    """Read an account with its role holders and whom they reach: three reads, one without holders. Raises NotFound."""
     found = store.batch([keys.account(account_id), keys.contact_roles(account_id)])
     item, roles = found.get(keys.account(account_id)), found.get(keys.contact_roles(account_id))
     if item is None or roles is None:
         raise NotFound()
     account = store.load(Account, item)
-    holders = Holders(frozenset(roles.invoicing or ()), frozenset(roles.accounts_payable or ()), bool(roles.both_held))
+    by_role = {
+        "invoicing": frozenset[str](roles.invoicing or ()),
+        "accounts_payable": frozenset[str](roles.accounts_payable or ()),
+    }
+    known = coverage.addresses(account_id, frozenset[str]().union(*by_role.values()))
+    working = {contact_id for contact_id, address in known.items() if address.works}
+    reachable = frozenset(role for role, ids in by_role.items() if ids & working)
+    holders = Holders(**by_role, both_held=bool(roles.both_held), reachable=reachable)
     return AccountRead(account, holders, differences(account))
 
 

@@ -103,6 +103,10 @@ class SummaryView(View):
     po_number: str | None = Field(description="Null also without the permission profile.")
     next_billing_date: date | None = Field(description="Null also without the permission profile.")
     contact_role_holders: dict[str, int] = Field(description="Empty without the permission contacts.")
+    unreachable_roles: list[str] = Field(
+        description="Contact roles that reach nobody, because the addresses of all their holders have failed. Empty "
+        "without the permission contacts."
+    )
     open_balances: dict[str, int] | None = Field(
         description="What is owed, in minor units by currency. Null without the permission invoices."
     )
@@ -176,6 +180,7 @@ def get_summary(request: Request[None, None]) -> Reply:
             po_number=group.po_number if profile else None,
             next_billing_date=group.next_billing_date if profile else None,
             contact_role_holders=found.holders if contacts else {},
+            unreachable_roles=list(found.unreachable) if contacts else [],
             open_balances=dict(found.open_balances) if invoices else None,
             open_invoices=found.open_invoices if invoices else None,
         )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chalicelib.accounts.rules import Account
+from chalicelib.accounts.rules import Account, is_told_unreachable
 from chalicelib.bill_groups.rules import BillGroup, recipients
 from chalicelib.entities.rules import Entity
 from chalicelib.errors import NotFound
@@ -26,6 +26,8 @@ class Summary:
     recipients: Mapping[str, int]
     open_balances: Mapping[str, int]
     open_invoices: int
+    unreachable: tuple[str, ...]
+    """The contact roles that were found to reach nobody, as their holders' addresses have failed (C9)."""
 
 
 def summarise(bill_group_id: str) -> Summary:
@@ -56,4 +58,7 @@ def summarise(bill_group_id: str) -> Summary:
         recipients={role: len(recipients(narrowed[role], ids)) for role, ids in holders.items()},
         open_balances={code: owed for code, owed in sorted(balance.open_balances.items()) if owed} if balance else {},
         open_invoices=int(balance.open_invoices) if balance else 0,
+        unreachable=tuple(
+            role for role, ids in holders.items() if is_told_unreachable(roles.unreachable if roles else {}, role, ids)
+        ),
     )

@@ -12,6 +12,7 @@ from chalicelib.mail.outbox import Mail
 CONTACT_ADDED = "contact_added"
 ROLE_CHANGED = "role_changed"
 CONTACT_REMOVED = "contact_removed"
+ROLE_UNREACHABLE = "role_unreachable"
 
 LIFETIME = timedelta(days=3)
 
@@ -41,6 +42,53 @@ def role_changed(
 def contact_removed(entity: Entity, account: Account, contact: Contact, roles_before: Iterable[str]) -> Mail | None:
     """Return the mail to a contact who was removed: what they will not receive any more, and the way back."""
     return _mail(CONTACT_REMOVED, entity, account, contact, {"roles_before": _ordered(roles_before)})
+
+
+def role_unreachable(entity: Entity, account: Account, contact: Contact, roles: Iterable[str]) -> Mail:
+    """Return the mail to another contact of the account: these roles reach nobody any more (C9).
+
+    It does not name whose address fails: what it said would outlast that person's erasure.
+    """
+    return Mail(
+        kind=ROLE_UNREACHABLE,
+        entity_id=entity.entity_id,
+        account_id=account.account_id,
+        contact_id=contact.contact_id,
+        to=(contact.email,),
+        locale=contact.locale or account.locale or entity.locale,
+        lifetime=LIFETIME,
+        context={
+            "account_name": account.name,
+            "contact_name": contact.name,
+            "roles": _ordered(roles),
+            "for_staff": False,
+            "addresses": [],
+        },
+    )
+
+
+def role_unreachable_to_staff(
+    entity: Entity, account: Account, staff: tuple[str, ...], roles: Iterable[str], addresses: list[str]
+) -> Mail:
+    """Return the mail to the vendor's staff: these roles reach nobody any more, with the addresses that fail (C9).
+
+    It is in no account's history, and so is not kept.
+    """
+    return Mail(
+        kind=ROLE_UNREACHABLE,
+        entity_id=entity.entity_id,
+        account_id=None,
+        to=staff,
+        locale=entity.locale,
+        lifetime=LIFETIME,
+        context={
+            "account_name": account.name,
+            "account_id": account.account_id,
+            "roles": _ordered(roles),
+            "for_staff": True,
+            "addresses": addresses,
+        },
+    )
 
 
 def _ordered(roles: Iterable[str]) -> list[str]:

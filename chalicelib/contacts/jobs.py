@@ -1,4 +1,4 @@
-"""Jobs of contacts: erasures from their queue, and all of them again after a restore."""
+"""Jobs of contacts: erasures and what follows a failing address, from their queues; after a restore, all erasures."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from chalice.app import Blueprint, SQSEvent
 
 from chalicelib import clock
 from chalicelib.call import Actor, Call
-from chalicelib.contacts import erasure
+from chalicelib.contacts import coverage, erasure
 from chalicelib.duties import consumer
 from chalicelib.duties import service as duties
 from chalicelib.duties.queue import Message
@@ -26,6 +26,19 @@ def run_erasures(event: SQSEvent) -> dict[str, Any]:
 def _run(message: Message) -> None:
     call = Call(Actor("system", "erasures", "Erasures"), clock.now(), message.correlation_id)
     erasure.run_erasure(call, message.subject)
+    duties.done(message.key)
+
+
+@jobs.on_sqs_message(queue_arn="arn:aws:sqs:us-east-1:000000000000:coverage", batch_size=10, name="check_coverage")
+@job("check_coverage")
+def check_coverage(event: SQSEvent) -> dict[str, Any]:
+    """Look whether roles still reach somebody after an address has failed, or works again."""
+    return consumer.consume(event, _check)
+
+
+def _check(message: Message) -> None:
+    call = Call(Actor("system", "coverage", "Role coverage"), clock.now(), message.correlation_id)
+    coverage.check(call, message.subject)
     duties.done(message.key)
 
 

@@ -132,17 +132,28 @@ def free_external_id(transaction: store.Transaction, contact: Contact) -> None:
         transaction.erase(keys.contact_external_id(contact.account_id, contact.external_id))
 
 
-def write_roles(transaction: store.Transaction, around: Surroundings, after: Roles, contact: Contact) -> None:
+def write_roles(
+    transaction: store.Transaction,
+    around: Surroundings,
+    after: Roles,
+    contact: Contact,
+    *,
+    new_address: bool = False,
+) -> None:
     """Write the roles, or at least condition on them, so that C2 holds whatever is written at the same time.
 
-    Whether ``contact``, as it is written, gets copies of a role's mail is noted there too (C7).
+    Whether ``contact``, as it is written, gets copies of a role's mail is noted there too (C7). With a new address it
+    is not any more what made a role unreachable (C9).
     """
     item = around.roles_item
     copies = choices.copied(item.copies, contact)
-    if after == around.roles and copies == item.copies:
+    unreachable = item.unreachable
+    if new_address:
+        unreachable = {role: [one for one in ids if one != contact.contact_id] for role, ids in unreachable.items()}
+    if (after, copies, unreachable) == (around.roles, item.copies, item.unreachable):
         transaction.check(item)
         return
-    item.copies = copies
+    item.copies, item.unreachable = copies, unreachable
     item.invoicing = set(after.invoicing) or None
     item.accounts_payable = set(after.accounts_payable) or None
     item.both_held = after.both_held

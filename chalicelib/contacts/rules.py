@@ -153,6 +153,14 @@ def give(roles: Roles, wanted: dict[str, frozenset[str]], *, erasing: bool = Fal
     return Roles(after[INVOICING], after[ACCOUNTS_PAYABLE], both_held)
 
 
+def unreachable(roles: Roles, working: frozenset[str]) -> dict[str, frozenset[str]]:
+    """Return the roles that somebody holds and that reach nobody, with their holders (C9).
+
+    ``working`` are the contacts whose addresses get mail.
+    """
+    return {role: roles.holders(role) for role in ROLES if roles.holders(role) and not roles.holders(role) & working}
+
+
 def fitting(roles: Roles, contact_id: str, wished: tuple[str, ...]) -> frozenset[str]:
     """Return those of the wished roles that still have room for one more contact (C4, undelete)."""
     return frozenset(

@@ -149,7 +149,13 @@ def patch_contact(
         if after.external_id != before.external_id:
             free_external_id(transaction, before)
             lock_external_id(transaction, after)
-        write_roles(transaction, around, rules.give(around.roles, {contact_id: wanted}), after)
+        write_roles(
+            transaction,
+            around,
+            rules.give(around.roles, {contact_id: wanted}),
+            after,
+            new_address=after.email != before.email,
+        )
         record(transaction, call, "contact.changed", before, after, held, wanted)
         if wanted != held:
             mail = emails.role_changed(around.entity, around.account, after, held, wanted)

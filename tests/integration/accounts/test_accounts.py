@@ -26,7 +26,7 @@ def test_created_with_what_is_needed(service: Service) -> None:
     }
     assert expected.items() <= made.json.items()
     assert made.json["overrides"] == []
-    empty = {"contact_ids": [], "minimum": 0, "maximum": 5, "complete": False}
+    empty = {"contact_ids": [], "minimum": 0, "maximum": 5, "complete": False, "reachable": False}
     coverage = {"invoicing": empty, "accounts_payable": empty}
     found = service.get("/accounts/a1")
     assert {**expected, "role_coverage": coverage, "differences": {}}.items() <= found.items()

@@ -59,3 +59,18 @@ def test_the_reader_s_locale_comes_first(contact: str | None, account: str | Non
     for mail in all_mails(ENTITY, replace(ACCOUNT, locale=account), replace(CONTACT, locale=contact)):
         assert mail is not None
         assert mail.locale == expected
+
+
+def test_a_role_that_reaches_nobody_is_told_to_contacts_and_to_staff() -> None:
+    to_contact = emails.role_unreachable(ENTITY, ACCOUNT, CONTACT, {"accounts_payable", "invoicing"})
+    assert (to_contact.to, to_contact.account_id, to_contact.contact_id) == (("ana@acme.example",), "acme", "con_1")
+    assert to_contact.context["roles"] == ["invoicing", "accounts_payable"]
+    failing = ["bob@acme.example"]
+    to_staff = emails.role_unreachable_to_staff(ENTITY, ACCOUNT, ("kim@v.example",), ["invoicing"], failing)
+    # In nobody's history, for it names addresses.
+    assert (to_staff.to, to_staff.account_id) == (("kim@v.example",), None)
+    texts = [message.render(mail.kind, "en", mail.context, ENTITY, NOW) for mail in (to_contact, to_staff)]
+    assert ["bob@acme.example" in text.text and "bob@acme.example" in text.html for text in texts] == [False, True]
+    assert ["Hello Ana García," in text.text for text in texts] == [True, False]
+    assert "you look after the customers of Nordlicht" in texts[1].text
+    assert "Account: acme" in texts[1].text
