@@ -1,7 +1,7 @@
-"""Builds the layer of documents: the typesetter, payment codes and fonts, which make_documents alone carries.
+"""Builds the layer of documents: the typesetter, payment codes and fonts.
 
-They are as large as all the rest together, so no other function has them: neither the API, which must start
-quickly, nor the archive that holds everybody's code.
+Only make_documents and render_invoice carry it. Its contents are as large as all the rest together, so no other
+function has them: neither the API, which must start quickly, nor the archive that holds everybody's code.
 """
 
 import shutil

@@ -1,5 +1,5 @@
 """Builds what is deployed: ``deployment.zip`` and ``sam.json``, by ``chalice package`` from tracked files, and
-``documents-layer.zip``, which make_documents alone has besides.
+``documents-layer.zip``, which the functions that set documents have besides.
 
 ``python -m infra.package [folder]`` writes into ``build`` unless told otherwise, and fails rather than leave
 a package there that Lambda would refuse.
