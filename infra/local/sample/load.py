@@ -1,5 +1,6 @@
 """Loads the sample data through the API, as a billing system would. Loading again changes nothing."""
 
+import base64
 import json
 import re
 import urllib.error
@@ -10,6 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 import yaml
+
+from infra.local.sample import load_invoices, logo
 
 _FOLDER = Path(__file__).parent
 _DAYS = re.compile(r"([+-]\d+)d")
@@ -33,18 +36,27 @@ class SampleError(Exception):
 def everything(url: str, api_key: str, today: date) -> int:
     """Load everything through the API at ``url`` and return how many things there are.
 
-    Dates count from ``today``. It mails nobody. Raises SampleError.
+    Dates count from ``today``. It mails nobody, and returns when the PDFs of all invoices are made. Raises SampleError.
     """
     api = Api(url, api_key)
     entities = _read("entities.yaml", today)
     for entity_id, entity in entities.items():
         api.put(f"/v1/entities/{entity_id}", {**entity, "contact_mails": dict.fromkeys(_CONTACT_MAILS, False)})
+        image = base64.b64encode(logo.png(entity["colour"])).decode()
+        api.put(f"/v1/entities/{entity_id}/logo", {"image": image})
     count = len(entities)
+    groups: dict[str, Data] = {}
     for file in ("accounts-americas.yaml", "accounts-europe.yaml", "accounts-asia.yaml"):
         for account_id, content in _read(file, today).items():
             count += _load_account(api, account_id, content)
+            owner = {name: content["account"][name] for name in ("entity_id", "currency")}
+            groups |= {group_id: {"account_id": account_id, **owner} for group_id in content["bill_groups"]}
+    invoices = _read("invoices.yaml", today)
+    count += load_invoices.everything(api, invoices, groups)
     for entity_id, entity in entities.items():
         api.put(f"/v1/entities/{entity_id}", {**entity, "contact_mails": dict.fromkeys(_CONTACT_MAILS, True)})
+    if not load_invoices.wait_for_pdfs(api, invoices):
+        raise SampleError("the PDFs of its invoices are not made; see the logs of the workers")
     return count
 
 
@@ -82,9 +94,13 @@ class Api:
             "User-Agent": USER_AGENT,
         }
 
-    def put(self, path: str, body: Data) -> None:
-        """Create or change what the billing system names."""
-        self.call("PUT", path, body, None)
+    def put(self, path: str, body: Data) -> Data:
+        """Create or change what the billing system names, and return it."""
+        return self.call("PUT", path, body, None)
+
+    def get(self, path: str) -> Data:
+        """Return what is there."""
+        return self.call("GET", path, None, None)
 
     def create_contact(self, account_id: str, external_id: str, contact: Data) -> str:
         """Return the id of the contact, which is created if it is not there."""

@@ -135,7 +135,12 @@ def test_it_starts_mails_restarts_and_leaves_nothing_behind(local: Local) -> Non
         names = ["harbor-light", "midorino"] * 50
         answers = threads.map(lambda name: local.call(f"/v1/accounts/{name}")[1]["account_id"], names)
         assert list(answers) == names
-    assert len(local.call("/v1/entities")[1]["items"]) == 3
+    assert len(local.call("/v1/entities")[1]["items"]) == 4
+    # Every PDF of the sample is there when the service says that it runs, and none was mailed.
+    overdue = local.call("/v1/invoices?entity=lanternfield-de&overdue_days=1")[1]["items"]
+    assert [one["currency"] for one in overdue].count("EUR") >= 3
+    assert local.call(f"/v1/invoices/{overdue[0]['invoice_id']}")[1]["pdf"]["state"] == "ready"
+    assert local.call("/inbox/messages.json")[1]["messages"] == []
 
     # The mail about a new contact goes through queue, consumer and SES, and its events come back.
     status, contact = local.call(_CONTACTS, _CONTACT)

@@ -6,15 +6,16 @@ from typing import Any
 
 import phonenumbers
 
-from infra.local.sample import load
+from infra.local.sample import load, load_invoices
 
-_FILES = ("entities.yaml", "accounts-americas.yaml", "accounts-europe.yaml", "accounts-asia.yaml")
+_ACCOUNTS = ("accounts-americas.yaml", "accounts-europe.yaml", "accounts-asia.yaml")
+_FILES = ("entities.yaml", *_ACCOUNTS, "invoices.yaml")
 _DAY = date(2026, 1, 31)
 
 
 def _accounts() -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name in _FILES[1:]:
+    for name in _ACCOUNTS:
         content = load._read(name, _DAY)
         assert not set(content) & set(found)
         found |= content
@@ -70,3 +71,48 @@ def test_names_agree() -> None:
 def test_dates_count_from_the_day_of_loading() -> None:
     group = _accounts()["harbor-light"]["bill_groups"]["harbor-light-hq"]
     assert group["next_billing_date"] == "2026-02-09"
+
+
+def _invoices() -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Return each invoice with the account it belongs to."""
+    owners = {group: one["account"] for one in _accounts().values() for group in one["bill_groups"]}
+    found = load._read("invoices.yaml", _DAY)["invoices"]
+    return [(invoice, owners[group]) for group, invoices in found.items() for invoice in invoices]
+
+
+def test_invoices_are_named_once_and_paid_by_those_they_belong_to() -> None:
+    invoices = _invoices()
+    assert len({invoice["id"] for invoice, _ in invoices}) == len(invoices)
+    numbers = {(owner["entity_id"], invoice["number"]) for invoice, owner in invoices}
+    assert len(numbers) == len(invoices)
+    accounts = _accounts()
+    for payment in load._read("invoices.yaml", _DAY)["payments"]:
+        owner = accounts[payment["account_id"]]["account"]
+        assert (payment["entity_id"], payment["currency"]) == (owner["entity_id"], owner["currency"])
+
+
+def test_invoices_show_what_there_is_to_show() -> None:
+    invoices = _invoices()
+    assert {"JPY", "BHD", "EUR", "CHF", "USD"} <= {owner["currency"] for _, owner in invoices}
+    steps = [step for invoice, _ in invoices for step in invoice.get("then", ())]
+    assert {"paid", "dispute", "void", "uncollectible"} <= {name for step in steps for name in step}
+    assert any(invoice.get("kind") == "credit_note" for invoice, _ in invoices)
+    assert any(isinstance(line, dict) and line["each"] > 30 for invoice, _ in invoices for line in invoice["lines"])
+    ages = set()
+    for invoice, owner in invoices:
+        if "then" not in invoice and invoice.get("kind") != "credit_note":
+            terms = owner["payment_terms"].get("days") or 0
+            late = (_DAY - date.fromisoformat(invoice["issued"])).days - terms
+            ages.add(min(max(0, -(-late // 30)), 4))
+    assert ages == {0, 1, 2, 3, 4}
+
+
+def test_sums_are_worked_out_to_the_minor_unit() -> None:
+    taxes = load._read("invoices.yaml", _DAY)["taxes"]
+    dinars = {"id": "x", "number": "1", "issued": "2026-01-01", "tax": "bh", "lines": [["3", "Text", "12.345"]]}
+    body = load_invoices._body(dinars, "group", "BHD", taxes)
+    assert (body["net_total"], body["tax_total"], body["total"]) == (37035, 3704, 40739)
+    many = {**dinars, "tax": "jp", "lines": [{"each": 2, "text": "席 {n}", "quantity": "1", "price": "1481"}]}
+    body = load_invoices._body(many, "group", "JPY", taxes)
+    assert [line["description"] for line in body["lines"]] == ["席 1", "席 2"]
+    assert (body["net_total"], body["tax_total"], body["total"]) == (2962, 296, 3258)
