@@ -162,7 +162,8 @@ def of_invoices(about: Around, invoices: Sequence[Rows], *, with_recipients: boo
     """Gather the facts of invoices of one account and entity, in their order.
 
     One read for bill groups, balances and the mails of deliveries; where recipients are wanted, at most two more for
-    each bill group that has its own. Without them nobody is taken to lack contacts, which planning need not know.
+    each bill group that has its own. Without them nobody is taken to lack contacts or to have credit: planning, which
+    only asks when to look, need not know.
     """
     groups = {rows.invoice.bill_group_id for rows in invoices}
     currencies = {rows.invoice.currency for rows in invoices}
@@ -177,7 +178,7 @@ def of_invoices(about: Around, invoices: Sequence[Rows], *, with_recipients: boo
     wanted += [keys.account_balance(account_id, entity_id, currency) for currency in sorted(currencies)]
     wanted += [keys.email(email_id) for rows in invoices for email_id in _email_ids(rows)]
     found = store.batch(wanted)
-    left = _after_credit(about, invoices, found)
+    left = _after_credit(about, invoices, found) if with_recipients else {}
     people: dict[tuple[str, ...], tuple[Recipient, ...]] = {}
     gathered = []
     for rows in invoices:
@@ -193,7 +194,7 @@ def of_invoices(about: Around, invoices: Sequence[Rows], *, with_recipients: boo
                 policy=policies.effective(
                     *about.policy_rows, found.get(policies.policy_key(policies.BILL_GROUP, group.bill_group_id))
                 ),
-                subject=_subject(about, rows, group, found, left[rows.invoice.invoice_id], who),
+                subject=_subject(about, rows, group, found, left.get(rows.invoice.invoice_id, 1) <= 0, who),
                 recipients=who or (),
             )
         )
@@ -217,7 +218,7 @@ def _subject(
     rows: Rows,
     group: BillGroup,
     found: Mapping[Key, Any],
-    balance: int,
+    covered: bool,
     who: tuple[Recipient, ...] | None,
 ) -> Subject:
     invoice, state = rows.invoice, rows.state
@@ -232,7 +233,8 @@ def _subject(
         invoice_id=invoice.invoice_id,
         kind=invoice.kind,
         status=invoice.status,
-        balance=balance,
+        balance=invoice.balance,
+        covered_by_credit=covered,
         due_date=invoice.due_date,
         recorded_on=recorded_on(about, rows),
         issue_date=invoice.issue_date,

@@ -27,9 +27,17 @@ _VERSIONS = 2**53
 
 
 def run(message: Message) -> None:
-    """Plan the invoice that ``message`` names anew."""
+    """Plan the invoices that ``message`` names anew."""
     call = Call(PLANNER, clock.now(), message.correlation_id)
-    store.deciding_again(lambda: plan(call, message.subject, message.key))
+    *before, last = message.subject.split()
+    for invoice_id in before:
+        plan_again(call, invoice_id)
+    store.deciding_again(lambda: plan(call, last, message.key))
+
+
+def plan_again(call: Call, invoice_id: str) -> date | None:
+    """Decide when to look at an invoice next, as ``plan`` does, until nobody else is at it."""
+    return store.deciding_again(lambda: plan(call, invoice_id))
 
 
 def plan(call: Call, invoice_id: str, duty: Key | None = None) -> date | None:

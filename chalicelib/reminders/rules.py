@@ -67,12 +67,14 @@ class Subject:
     kind: str
     status: str
     balance: int
-    """What is open after the account's unallocated credit of the currency was counted (``after_credit``)."""
+    """What is open of it."""
     due_date: date | None
     recorded_on: date
     """When the invoice, or the due date that it has now, was recorded here."""
     issue_date: date
     disputed: bool = False
+    covered_by_credit: bool = False
+    """Whether nothing stays open once the account's unallocated credit is counted (``after_credit``)."""
     auto_pay: bool = False
     auto_pay_failed: bool = False
     deliveries_failed: bool = False
@@ -205,6 +207,7 @@ def _held(subject: Subject, calendar: Calendar, first_due: date, today: date) ->
     if closed is not None:
         return Decision(reason=REASONS[closed], next_on=tomorrow)
     passing = [
+        ("covered_by_credit", subject.covered_by_credit),
         ("payments_not_current", not subject.payments_current),
         ("deliveries_failed", subject.deliveries_failed),
         ("no_contact", subject.contacts == 0),
@@ -244,7 +247,8 @@ REASONS = {
         "void": "The invoice is void.",
         "paid": "The invoice is paid.",
         "uncollectible": "The invoice was given up as uncollectible.",
-        "nothing_open": "Nothing is open once the account's unallocated credit is counted.",
+        "nothing_open": "Nothing is open of the invoice.",
+        "covered_by_credit": "Nothing is open once the account's unallocated credit is counted.",
         "no_due_date": "The invoice has no due date.",
         "disputed": "The invoice is disputed.",
         "auto_pay": "The bill group pays automatically, and the payment has not failed.",

@@ -269,6 +269,11 @@ class Transaction:
         self._answer: tuple[str, int] | None = None
         self._amounts: dict[Key, dict[str, int]] = {}
 
+    @property
+    def call(self) -> Call:
+        """Return the call whose writes these are."""
+        return self._call
+
     def create(self, item: Item) -> None:
         """Add an item that may not exist yet."""
         if isinstance(item, AuditEventItem | FlowItem):

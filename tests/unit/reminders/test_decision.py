@@ -76,6 +76,7 @@ class TestReasons:
         ("change", "why"),
         [
             ({"deliveries_failed": True}, "deliveries_failed"),
+            ({"covered_by_credit": True}, "covered_by_credit"),
             ({"contacts": 0, "reachable_contacts": 0}, "no_contact"),
             ({"reachable_contacts": 0}, "all_suppressed"),
             ({"payments_current": False}, "payments_not_current"),
