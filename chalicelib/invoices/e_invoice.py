@@ -4,7 +4,6 @@ Not every invoice can be said in the terms of the standard. One that cannot is t
 rounded anew or left out to make it fit.
 """
 
-import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import date
@@ -26,7 +25,11 @@ _REASON_CODES = {
 }  # fmt: skip
 # Greece and Northern Ireland write their VAT numbers with letters of their own.
 _COUNTRY_OF_PREFIX = {"EL": "GR", "XI": "GB"}
-_VAT_KIND = re.compile(r"(vat|ustid|ust$|mwst|tva|iva|piva|partitaiva|btw|moms|uid)")
+_VAT_KINDS = (
+    "vat", "ustid", "mwst", "tva", "iva", "piva", "partitaiva", "btw", "moms", "mva", "uid", "alv", "nif", "cif", "nip",
+    "dic", "icdph", "oib", "afm", "kmkr", "pvn", "pvm",
+)  # fmt: skip
+"""How the kind of a tax number begins, in small letters, when it may be the VAT number."""
 _DECIMALS = 2
 """Of an amount: more than these, EN 16931 does not have."""
 _DIGITS = 100
@@ -236,7 +239,7 @@ def _seller_numbers(seller: Seller) -> tuple[str | None, str | None]:
     vat_number: str | None = None
     others = []
     for one in seller.tax_numbers:
-        found = _vat_number(one.number) if _VAT_KIND.match(_letters(one.kind)) else None
+        found = _vat_number(one.number) if _letters(one.kind).startswith(_VAT_KINDS) else None
         if found and vat_number is None:
             vat_number = found
         elif cii.token(one.number):

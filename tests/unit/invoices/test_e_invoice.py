@@ -187,7 +187,9 @@ def test_numbers_of_the_parties() -> None:
     assert [one.get("schemeID") for one in numbers] == ["FC"]
 
 
-@pytest.mark.parametrize("kind", ["VAT", "vat id", "VAT-Reg-No", "USt-IdNr.", "TVA", "P.IVA", "Partita IVA", "BTW"])
+@pytest.mark.parametrize(
+    "kind", ["VAT", "vat id", "VAT-Reg-No", "USt-IdNr.", "TVA", "P.IVA", "Partita IVA", "BTW", "NIP", "DIČ"]
+)
 def test_what_a_vat_number_is_called(kind: str) -> None:
     seller = replace(SELLER, tax_numbers=(TaxNumber("Steuernummer", "1"), TaxNumber(kind, "de 136 695 976")))
     numbers = fromstring(made(content(line("1", "1"), seller=seller))).findall(f".//{RAM}ID[@schemeID='VA']")
