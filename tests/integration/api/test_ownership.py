@@ -33,11 +33,19 @@ INVOICE = {
     "total": 10000,
 }
 
+PAYMENT = {"amount": 5000, "currency": "EUR", "received_on": "2026-01-15"}
+SPREAD = [{"invoice_id": "invoice-settled", "amount": 1000}]
+
 # A PUT by the vendor's id makes the child where there is none, so it cannot meet another parent's.
-CREATING = {("PUT", "/v1/bill-groups/{bill_group_id}/subscriptions/{subscription_id}")}
+CREATING = {
+    ("PUT", "/v1/bill-groups/{bill_group_id}/subscriptions/{subscription_id}"),
+    ("PUT", "/v1/accounts/{account_id}/payments/{payment_id}"),
+}
 BODIES: dict[str, dict[str, Any]] = {
     "ContactWrite": {"job_title": "Clerk"},
     "ErasureBody": {"confirm": True},
+    "AllocationsBody": {"allocations": SPREAD},
+    "ReversalBody": {"reason": "Returned."},
     "AccessBody": {"bill_groups": {}},
     "PreferencesBody": {"general": True},
     "CredentialsBody": {"user_name": "ann.example"},
@@ -77,9 +85,15 @@ def own(call: Call, token: str) -> dict[str, str]:
     emails = send("GET", "/v1/accounts/account-one/emails", token=token).json["items"]
     rule = make("POST", "/v1/bill-groups/group-one/access-rules", token, {"value": "bo@example.com"})
     make("PUT", "/v1/invoices/invoice-one", token, INVOICE)
+    make("PUT", "/v1/invoices/invoice-settled", token, {**INVOICE, "number": "2026-002"})
+    make("PUT", "/v1/invoices/credit-one", token, {**INVOICE, "number": "2026-003", "kind": "credit_note"})
+    make("POST", "/v1/invoices/credit-one/applications", token, {"applications": SPREAD})
+    make("PUT", "/v1/accounts/account-one/payments/payment-one", token, {**PAYMENT, "allocations": SPREAD})
     return {
         "admin": admin(call),
         "invoice_id": "invoice-one",
+        "payment_id": "payment-one",
+        "settled_invoice_id": "invoice-settled",
         "rule_id": rule["rule_id"],
         "staff_email": "bo@vendor.example",
         "account_id": "account-one",
@@ -88,6 +102,11 @@ def own(call: Call, token: str) -> dict[str, str]:
         "contact_id": contact["contact_id"],
         "email_id": emails[0]["email_id"],
     }
+
+
+def ids_for(route: Route, ids: dict[str, str]) -> dict[str, str]:
+    """Return the ids that a route wants: what is applied is a credit note, though an invoice to the path."""
+    return {**ids, "invoice_id": "credit-one"} if "/applications" in route.path else ids
 
 
 def ask(route: Route, token: str, ids: dict[str, str]) -> Any:
@@ -103,7 +122,8 @@ def test_a_child_under_another_parent_is_404(own: dict[str, str], token: str, ro
     if route.path.endswith(NEEDS_USER_NAME) and route.method != "PUT":
         address = f"/v1/accounts/account-one/contacts/{own['contact_id']}/credentials"
         make("PUT", address, own["admin"], BODIES["CredentialsBody"])
-    foreign = {**own, "account_id": "account-two", "bill_group_id": "group-two"}
+    own = ids_for(route, own)
+    foreign = {**own, "account_id": "account-two", "bill_group_id": "group-two", "invoice_id": "invoice-one"}
     ask(route, token, foreign)
     before = client("dynamodb").scan(TableName=TABLE)["Items"]
     answer = ask(route, token, foreign)

@@ -9,7 +9,7 @@ from app import app
 from chalicelib.api.routes import WRITES, Route
 from tests.aws import TABLE, client
 from tests.integration.api.gateway import send
-from tests.integration.api.test_ownership import ENTITY, INVOICE, PERSON, SUBSCRIPTION, own
+from tests.integration.api.test_ownership import ENTITY, INVOICE, PAYMENT, PERSON, SPREAD, SUBSCRIPTION, ids_for, own
 from tests.integration.api.test_routes import for_keys
 from tests.unit.logos.images import flat, written
 
@@ -36,12 +36,22 @@ BODIES: dict[str, dict[str, Any]] = {
     "DueDateBody": {"due_date": "2026-03-01"},
     "ReasonBody": {"reason": "A mistake."},
     "DisputeBody": {"reason": "amount"},
+    "PaymentBody": {**PAYMENT, "allocations": SPREAD},
+    "PaymentDetails": PAYMENT,
+    "AllocationsBody": {"allocations": SPREAD},
+    "ApplicationsBody": {"applications": SPREAD},
+    "ReversalBody": {"reason": "Returned."},
 }
 OTHERS: dict[str, dict[str, Any]] = {
     "ContactWrite": {"first_name": "Another"},
     "AccessRuleBody": {"value": "am@example.com"},
     "AccessBody": {"bill_groups": {}},
     "PreferencesBody": {"product": True},
+    "PaymentBody": {"amount": 6000},
+    "PaymentDetails": {"amount": 6000},
+    "AllocationsBody": {"allocations": [{**SPREAD[0], "amount": 2000}]},
+    "ApplicationsBody": {"applications": [{**SPREAD[0], "amount": 2000}]},
+    "ReversalBody": {"reason": "A mistake."},
     "InvoiceBody": {"due_date": "2026-04-01"},
     "DueDateBody": {"due_date": "2026-04-01"},
     "ReasonBody": {"reason": "Another."},
@@ -78,7 +88,9 @@ def ask(route: Route, token: str, ids: dict[str, str], change: str = "first") ->
 @pytest.mark.parametrize("route", REPEATABLE, ids=lambda route: f"{route.method} {route.path}")
 def test_a_repeat_is_answered_alike_and_writes_nothing(own: dict[str, str], token: str, route: Route) -> None:
     made = send("POST", "/v1/api-keys", token=token, body={"name": "old", "scopes": ["accounts:read"]}).json
-    ids = {**own, "entity_id": "acme", "key_id": made["key_id"]}
+    ids = {**ids_for(route, own), "entity_id": "acme", "key_id": made["key_id"]}
+    if route.method == "PUT" and route.path.endswith("/payments/{payment_id}"):
+        ids["payment_id"] = "payment-two"
     if route.path.startswith("/v1/staff/"):
         body = {"email": "bo@vendor.example", "name": "Bo", "role": "viewer"}
         send("POST", "/v1/staff", token=own["admin"], body=body)
@@ -87,7 +99,7 @@ def test_a_repeat_is_answered_alike_and_writes_nothing(own: dict[str, str], toke
         send("DELETE", f"/v1/accounts/account-one/contacts/{ids['contact_id']}", token=token)
     if route.path.endswith("/contacts/{contact_id}") and route.method == "DELETE":
         send("POST", "/v1/accounts/account-one/contacts", token=token, body={**PERSON, "email": "b@example.com"})
-    if route.method == "DELETE" and route.path.startswith("/v1/invoices/{invoice_id}/"):
+    if route.method == "DELETE" and route.path.endswith(("/dispute", "/uncollectible")):
         method = "POST" if route.path.endswith("/uncollectible") else "PUT"
         send(method, route.path.format(**ids), token=token, body={"reason": "other"})
     first = ask(route, token, ids)
