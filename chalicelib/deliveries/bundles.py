@@ -106,9 +106,10 @@ def send(call: Call, message: Message) -> None:
     for one in held:
         _settle(transaction, call, one, contact_id, email_ids.get(one.invoice.invoice_id))
     if left:
-        row.invoices, row.due = left, call.now
+        full = len(left) >= rules.MOST_IN_A_BUNDLE
+        row.invoices, row.due = left, call.now if full else call.now + rules.BUNDLE_WAITS
         transaction.replace(row)
-        duties.add(transaction, call, "delivery", message.subject)
+        duties.add(transaction, call, "delivery", message.subject, row.due)
     else:
         transaction.delete(row)
     transaction.erase(message.key)

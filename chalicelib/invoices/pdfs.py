@@ -82,7 +82,12 @@ def supply(call: Call, invoice_id: str, content_hash: str, size: int) -> Supplyi
         content = files.read(key)
         if content is None:
             return Supplying(None, files.upload(key, size, content_hash, UPLOAD_LASTS), call.now + UPLOAD_LASTS)
-        _check(content, content_hash, size)
+        try:
+            _check(content, content_hash, size)
+        except Invalid:
+            # The same request again leads to a fresh address then.
+            files.remove(key)
+            raise
         files.keep(stored.key, content, files.PDF)
         _note(call, invoice, stored)
         return Supplying(stored)
@@ -106,9 +111,9 @@ def _refuse_another(invoice: Invoice, stored: StoredPdf) -> None:
 
 def _check(content: bytes, content_hash: str, size: int) -> None:
     if len(content) != size:
-        raise Invalid.field("size", "wrong_size", f"The file that was uploaded has {len(content)} bytes.")
+        raise Invalid.field("size", "wrong_size", f"The file that was uploaded has {len(content)} bytes. Begin again.")
     if files.sha256(content) != content_hash:
-        raise Invalid.field("sha256", "wrong_hash", "The file that was uploaded has another SHA-256. Upload it again.")
+        raise Invalid.field("sha256", "wrong_hash", "The file that was uploaded has another SHA-256. Begin again.")
     if not content.startswith(_BEGINNING):
         raise Invalid.field("sha256", "not_a_pdf", "The file that was uploaded does not begin as a PDF does (%PDF-).")
 

@@ -1,0 +1,273 @@
+"""From issue to the mail: who gets an invoice, by which mails, and why nobody does (I3, R9, C7, C8)."""
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from tests.integration.deliveries.world import World, attached, delivery_rows, duties, mails, stored, subject
+
+
+def test_an_invoice_is_issued_made_and_mailed_to_all_its_contacts_together(world: World) -> None:
+    ada, bob = world.contact("Ada", "invoicing"), world.contact("Bob", "invoicing")
+    world.contact("Cy", "accounts_payable")
+    world.issue()
+    assert world.work() == []
+    (request,) = world.invoice_mails
+    assert request["Destination"] == {"ToAddresses": ["ada@example.com", "bob@example.com"]}
+    assert subject(request) == "Invoice I1 from Acme"
+    (file,) = [content for key, content in stored().items() if key.startswith("documents/invoices/i1/")]
+    assert attached(request) == {"invoice-I1.pdf": file}
+    assert file.startswith(b"%PDF-")
+    pdf = world.service.get("/invoices/i1")["pdf"]
+    assert (pdf["sha256"], pdf["size"]) == (hashlib.sha256(file).hexdigest(), len(file))
+    (delivery,) = world.deliveries()
+    assert (delivery["reason"], delivery["outcome"], delivery["requested_by"]) == ("issued", "mailed", None)
+    assert [(one["contact_id"], one["email"], one["status"], one["cc"]) for one in delivery["recipients"]] == [
+        (ada, "ada@example.com", "sent", False),
+        (bob, "bob@example.com", "sent", False),
+    ]
+    assert duties("document") == duties("delivery") == duties("bulk_mail") == []
+
+
+def test_each_gets_an_own_mail_where_the_entity_says_so(world: World) -> None:
+    world.change_entity(invoice_addressing="each")
+    world.contact("Ada", "invoicing", locale="de")
+    world.contact("Bob", "invoicing")
+    world.issue()
+    world.work()
+    found = {one["Destination"]["ToAddresses"][0]: subject(one) for one in world.invoice_mails}
+    assert found == {"ada@example.com": "Rechnung I1 von Acme", "bob@example.com": "Invoice I1 from Acme"}
+
+
+def test_a_bill_group_narrows_its_invoices_to_some(world: World) -> None:
+    world.contact("Ada", "invoicing")
+    bob = world.contact("Bob", "invoicing")
+    world.service.put("/bill-groups/g1", invoicing_contact_ids=[bob])
+    world.issue()
+    world.work()
+    assert [one["Destination"] for one in world.invoice_mails] == [{"ToAddresses": ["bob@example.com"]}]
+
+
+def test_a_copy_is_a_mail_of_its_own_that_one_click_ends(world: World) -> None:
+    world.contact("Ada", "invoicing")
+    cy = world.contact("Cy")
+    world.service.ask("PUT", f"/accounts/a1/contacts/{cy}/preferences", {"invoices": True})
+    world.issue()
+    world.work()
+    first, second = sorted(world.invoice_mails, key=lambda one: one["Destination"]["ToAddresses"])
+    headers = {one["Name"]: one["Value"] for one in second["Content"]["Simple"]["Headers"]}
+    assert second["Destination"] == {"ToAddresses": ["cy@example.com"]}
+    assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    link = headers["List-Unsubscribe"].strip("<>")
+    text = second["Content"]["Simple"]["Body"]["Text"]["Data"]
+    assert f"Stop them here: {link}" in text
+    assert "List-Unsubscribe" not in {one["Name"] for one in first["Content"]["Simple"]["Headers"]}
+    assert attached(first) == attached(second)
+    (delivery,) = world.deliveries()
+    assert [(one["email"], one["is_copy"]) for one in delivery["recipients"]] == [
+        ("ada@example.com", False),
+        ("cy@example.com", True),
+    ]
+
+
+def test_a_pdf_that_is_too_large_for_a_contact_is_announced_without_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.deliveries.rules.limit", lambda style: 100 if style.size_limit_kib else 10**7)
+    world.contact("Ada", "invoicing")
+    bob = world.contact("Bob", "invoicing")
+    style = {"delivery_style": {"grouping": "one_per_mail", "pdf_only": False, "size_limit_kib": 100}}
+    assert world.service.ask("PUT", f"/accounts/a1/contacts/{bob}/preferences", style).status == 200
+    world.issue()
+    world.work()
+    found = {one["Destination"]["ToAddresses"][0]: one for one in world.invoice_mails}
+    assert list(attached(found["ada@example.com"])) == ["invoice-I1.pdf"]
+    assert attached(found["bob@example.com"]) == {}
+    text = found["bob@example.com"]["Content"]["Simple"]["Body"]["Text"]["Data"]
+    assert "The PDF file is too large for this mail." in text
+    link = world.service.get("/bill-groups/g1/portal-link")["url"]
+    assert link is None or f"Open the customer portal: {link}" in text
+
+
+def test_a_credit_note_is_called_so(world: World) -> None:
+    world.contact("Ada", "invoicing")
+    world.issue("c1", kind="credit_note")
+    world.work()
+    (request,) = world.invoice_mails
+    assert subject(request) == "Credit note C1 from Acme"
+    assert list(attached(request)) == ["credit-note-C1.pdf"]
+    assert "Amount due" not in request["Content"]["Simple"]["Body"]["Text"]["Data"]
+
+
+# How the entity's settings, the account's terms and the contacts decide: what was changed, and the outcome.
+PREVENTED: dict[str, tuple[dict[str, Any], str]] = {
+    "off": ({"invoice_mail": {"mode": "off"}}, "mail_off"),
+    "shadow": ({"invoice_mail": {"mode": "shadow"}}, "shadow"),
+    "not in the pilot": ({"invoice_mail": {"mode": "pilot", "pilot_account_ids": ["other"]}}, "shadow"),
+    "before live_from": ({"live_from": "2026-01-16"}, "before_live_from"),
+}
+
+
+@pytest.mark.parametrize("case", PREVENTED)
+def test_an_entity_that_has_not_gone_live_mails_nobody_and_says_why(world: World, case: str) -> None:
+    ada = world.contact("Ada", "invoicing")
+    fields, outcome = PREVENTED[case]
+    world.change_entity(**fields)
+    world.issue()
+    assert world.work() == []
+    assert mails() == []
+    (delivery,) = world.deliveries()
+    assert delivery["outcome"] == outcome
+    planned = [(ada, "planned", None)] if outcome == "shadow" else []
+    assert [(one["contact_id"], one["status"], one["email"]) for one in delivery["recipients"]] == planned
+    # Going live later delivers nothing of before (R9).
+    world.change_entity(invoice_mail={"mode": "live"}, live_from="2026-01-01")
+    world.pass_time(30)
+    assert mails() == []
+
+
+def test_a_pilot_is_mailed(world: World) -> None:
+    world.contact("Ada", "invoicing")
+    world.change_entity(invoice_mail={"mode": "pilot", "pilot_account_ids": ["a1"]})
+    world.issue()
+    world.work()
+    assert len(world.invoice_mails) == 1
+
+
+def test_an_entity_mails_no_invoices_unless_told_to(world: World) -> None:
+    world.service.entity("other")
+    world.service.put(
+        "/accounts/a9", entity_id="other", name="X", currency="EUR", payment_terms={"kind": "net", "days": 9}
+    )
+    world.service.put("/bill-groups/g9", account_id="a9", entity_id="other", name="G")
+    world.service.contact("/accounts/a9", "Zoe", "invoicing")
+    world.issue(bill_group_id="g9")
+    world.work()
+    assert [one["outcome"] for one in world.deliveries()] == ["mail_off"]
+    assert mails() == []
+
+
+def test_accounts_that_are_not_on_net_terms_have_the_portal_only(world: World) -> None:
+    world.contact("Ada", "invoicing")
+    world.service.put("/accounts/a1", payment_terms={"kind": "due_on_receipt"})
+    world.issue()
+    world.work()
+    assert world.deliveries() == []
+    world.issue("i2", deliver=True)
+    world.work()
+    assert [one["outcome"] for one in world.deliveries("i2")] == ["portal_only"]
+    assert mails() == []
+
+
+def test_an_invoice_that_is_not_to_be_delivered_is_made_all_the_same(world: World) -> None:
+    world.contact("Ada", "invoicing")
+    world.issue(deliver=False)
+    world.work()
+    assert world.service.get("/invoices/i1")["pdf"]["sha256"] is not None
+    assert world.deliveries() == []
+    assert mails() == []
+
+
+def test_without_contacts_it_says_so(world: World) -> None:
+    world.contact("Cy", "accounts_payable")
+    world.issue()
+    world.work()
+    assert [one["outcome"] for one in world.deliveries()] == ["no_contacts"]
+
+
+def test_a_void_invoice_is_not_delivered(world: World) -> None:
+    world.contact("Ada", "invoicing")
+    world.issue()
+    assert world.service.ask("POST", "/invoices/i1/void").status == 200
+    world.work()
+    assert [one["outcome"] for one in world.deliveries()] == ["void"]
+    assert mails() == []
+
+
+def test_whom_no_mail_reaches_is_left_out_and_told(world: World) -> None:
+    world.contact("Ada", "invoicing")
+    bob = world.contact("Bob", "invoicing")
+    world.suppress("bob@example.com")
+    world.issue()
+    world.work()
+    assert [one["Destination"]["ToAddresses"] for one in world.invoice_mails] == [["ada@example.com"]]
+    (delivery,) = world.deliveries()
+    assert (bob, "unreachable") in [(one["contact_id"], one["status"]) for one in delivery["recipients"]]
+    world.suppress("ada@example.com")
+    world.issue("i2")
+    world.work()
+    (delivery,) = world.deliveries("i2")
+    assert delivery["outcome"] == "no_reachable_contacts"
+    assert len(delivery["recipients"]) == 2
+
+
+def test_a_duty_that_comes_twice_delivers_once(world: World) -> None:
+    world.contact("Ada", "invoicing")
+    world.issue()
+    messages = world.messages("documents")
+    for _ in range(2):
+        assert world.hand("documents", messages) == []
+    messages = world.messages("deliveries")
+    for _ in range(2):
+        assert world.hand("deliveries", messages) == []
+    world.work()
+    assert len(mails()) == len(world.invoice_mails) == len(delivery_rows()) == 1
+
+
+# ---- What changes between the decision and the sending. ----
+
+
+def queued(world: World) -> list[dict[str, Any]]:
+    """Issue an invoice, deliver it, and return the message of its mail."""
+    world.contact("Ada", "invoicing")
+    world.contact("Bob", "invoicing")
+    world.issue()
+    world.hand("documents", world.messages("documents"))
+    world.messages("bulk-mail")  # Those of the contacts.
+    world.hand("deliveries", world.messages("deliveries"))
+    return world.messages("bulk-mail")
+
+
+def test_an_invoice_that_was_voided_meanwhile_is_not_sent(world: World) -> None:
+    messages = queued(world)
+    assert world.service.ask("POST", "/invoices/i1/void").status == 200
+    world.hand("bulk-mail", messages)
+    assert world.invoice_mails == []
+    assert [(one.status, one.reason) for one in mails()] == [("failed", "void")]
+    assert [one["status"] for one in world.deliveries()[0]["recipients"]] == ["failed", "failed"]
+
+
+def test_switching_the_mail_off_stops_what_is_queued(world: World) -> None:
+    messages = queued(world)
+    world.change_entity(invoice_mail={"mode": "off"})
+    world.hand("bulk-mail", messages)
+    assert world.invoice_mails == []
+    assert [(one.status, one.reason) for one in mails()] == [("failed", "invoice_mail_not_live")]
+
+
+def test_a_contact_that_was_deleted_meanwhile_gets_nothing(world: World) -> None:
+    messages = queued(world)
+    contacts = {one["email"]: one["contact_id"] for one in world.service.get("/accounts/a1/contacts")["items"]}
+    assert world.service.ask("DELETE", f"/accounts/a1/contacts/{contacts['ada@example.com']}").status in (200, 204)
+    world.hand("bulk-mail", messages)
+    assert [one["Destination"] for one in world.invoice_mails] == [{"ToAddresses": ["bob@example.com"]}]
+
+
+def test_a_contact_whose_address_changed_meanwhile_gets_it_there(world: World) -> None:
+    messages = queued(world)
+    contacts = {one["email"]: one["contact_id"] for one in world.service.get("/accounts/a1/contacts")["items"]}
+    world.service.patch(f"/accounts/a1/contacts/{contacts['ada@example.com']}", email="new@example.com")
+    world.hand("bulk-mail", messages)
+    assert world.invoice_mails[0]["Destination"]["ToAddresses"] == ["new@example.com", "bob@example.com"]
+
+
+def test_what_is_paid_meanwhile_is_told_so(world: World) -> None:
+    messages = queued(world)
+    paid = {"amount": 12000, "currency": "EUR", "received_on": "2026-01-31", "entity_id": "acme"}
+    allocated = {"allocations": [{"invoice_id": "i1", "amount": 12000}]}
+    assert world.service.ask("PUT", "/accounts/a1/payments/p1", {**paid, **allocated}).status == 201
+    world.hand("bulk-mail", messages)
+    text = world.invoice_mails[0]["Content"]["Simple"]["Body"]["Text"]["Data"]
+    assert "Already paid" in text
+    assert "Amount due" not in text
