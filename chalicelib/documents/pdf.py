@@ -19,6 +19,10 @@ from chalicelib.mail import languages
 
 TEMPLATES = Path(__file__).parent / "templates"
 
+_LARGE = 250_000
+_REMEMBERED = 10
+"""After how many documents typst forgets what was not used again."""
+
 
 @dataclass(frozen=True)
 class Attachment:
@@ -51,7 +55,8 @@ def render(
     told = {
         "data": texts.printable(data),
         "language": reader.language,
-        "region": reader.territory,
+        # Typst knows countries only, and not the parts of the world that locales know too, as in es-419.
+        "region": reader.territory if reader.territory and reader.territory.isalpha() else None,
         "direction": reader.text_direction,
         "fonts": fonts.families(language),
         "images": sorted(pictures),
@@ -78,7 +83,16 @@ def render(
         compiler = typst.Compiler(str(root / f"{template}.typ"), root=folder, font_paths=fonts.collection())
         made = compiler.compile(format="pdf", pdf_standards=["a-3a", "ua-1"], timestamp=int(at.timestamp()))
     assert isinstance(made, bytes)
+    if len(made) > _LARGE:
+        _forget_layouts()
     return made
+
+
+def _forget_layouts() -> None:
+    """Free what typst keeps in memory of a large document, a hundred times its size, until ten others were set."""
+    compiler = typst.Compiler(font_paths=fonts.collection())
+    for _ in range(_REMEMBERED + 1):
+        compiler.compile(input=b" ", format="svg")
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -29,7 +29,7 @@ def one_line(text: str, longest: int | None = None) -> str:
     if longest is not None:
         # Four times the length fills it whatever is dropped of ordinary text, and bounds the work.
         text = text[: 4 * longest + 16]
-    line = " ".join(part for part in readable(text).split(" ") if part)
+    line = " ".join(part for part in readable(text).split(" ") if part).strip()
     if not line and text:
         return "…"
     return line if longest is None or len(line) <= longest else line[: longest - 1].rstrip() + "…"

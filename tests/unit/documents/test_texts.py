@@ -1,0 +1,91 @@
+"""Texts of strangers: kept whole where they can be read, and never a hindrance."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.documents import fonts, texts
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Müller & Söhne GmbH",
+        "Ångström, Łódź, Ñandú, İstanbul",
+        "Ελληνική εταιρεία ἀρχή",
+        "Общество с ограниченной ответственностью",
+        "株式会社アクメ 北京有限公司 주식회사",
+        "شركة أكمي للخدمات",
+        'חברת הדוגמה בע"מ שָׁלוֹם',
+        "Công ty Trách nhiệm hữu hạn",
+        "नमस्ते",
+        "می\u200cخواهم",
+        "#strong[x] $x^2$ @label <label> `raw` \\ // /* {{ 7*7 }} {% x %} ${x} %s {0} </script>",
+    ],
+)
+def test_what_can_be_read_is_kept(text: str) -> None:
+    assert texts.one_line(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\u202eb\u2066c\u200bd\ufeffe\u00adf\U000e0041g", "abcdefg"),
+        ("a\x00b\x07c\x1b[0m\x7f\x85d", "a b c [0m d"),
+        ("a\ud800b\ue000c\U000f0000d\ufffee", "a\ufffdb\ufffdc\ufffdd\ufffde"),
+        ("𝐂𝐨𝐦𝐩𝐚𝐧𝐲 ﷽", "Company ﷽"),
+        ("Z" + "\u0301" * 500, "Ź" + "\u0301" * 4),
+        ("\u0301\u0301abc", "abc"),
+        ("e\u0301", "é"),
+        ("👍 ok", "\ufffd ok"),
+        ("  a \t\n b  ", "a b"),
+        ("\u200b\u202e", "…"),
+        ("", ""),
+    ],
+)
+def test_what_cannot_be_printed_is_left_out_or_replaced(text: str, shown: str) -> None:
+    assert texts.one_line(text) == shown
+
+
+def test_it_is_cut_with_an_ellipsis() -> None:
+    assert texts.one_line("x" * 10_000, 20) == "x" * 19 + "…"
+    assert texts.one_line("x" * 20, 20) == "x" * 20
+
+
+def test_lines_are_kept_and_empty_ones_do_not_pile_up() -> None:
+    assert texts.lines("\n\na\r\nb\r\n\n\n\nc\u2028d\n\n") == ["a", "b", "", "c", "d"]
+    assert texts.lines("\n \n") == []
+
+
+def test_long_words_get_places_to_break() -> None:
+    whole = "a" * 10_000
+    broken = texts.printable({"text": [whole]})["text"][0]
+    assert broken.replace(texts.BREAK, "") == whole
+    assert max(map(len, broken.split(texts.BREAK))) == 4
+    assert texts.printable("Donaudampfschiffahrt ships") == "Donaudampfschiffahrt ships"
+    assert texts.printable("株" * 100) == "株" * 100
+
+
+def test_a_break_never_parts_a_letter_from_its_marks() -> None:
+    broken = texts.printable("a\u0302\u0323" * 40)
+    assert all(not unicodedata.combining(part[0]) for part in broken.split(texts.BREAK))
+
+
+@given(st.text())
+def test_every_character_that_is_left_has_a_glyph_and_nothing_is_hidden(text: str) -> None:
+    line = texts.one_line(text)
+    assert line == line.strip()
+    for character in line:
+        category = unicodedata.category(character)
+        assert category not in {"Cc", "Cs", "Co", "Zl", "Zp"}
+        assert category != "Cf" or character in "\u200c\u200d"
+        assert fonts.has(character) or character in "\u200c\u200d"
+
+
+@given(st.text())
+def test_cleaning_again_changes_nothing(text: str) -> None:
+    line = texts.one_line(text)
+    assert texts.one_line(line) == line
+    assert texts.printable(line).replace(texts.BREAK, "") == line
