@@ -252,7 +252,7 @@ def test_a_portal_user_sees_what_settled_an_invoice_of_theirs_and_no_payment_as_
 
 def test_a_write_reads_twice_and_writes_one_transaction(service: Service, account: str) -> None:
     for number in range(20):
-        books.issue(f"i{number}", 50, bill_group_id=f"b{number}")
+        books.issue(f"i{number}", 5, bill_group_id=f"b{number}")
     wanted = spread(**{f"i{number}": 5 for number in range(20)})
     with counted() as calls:
         assert put(service, allocations=wanted).status == 201
@@ -261,6 +261,11 @@ def test_a_write_reads_twice_and_writes_one_transaction(service: Service, accoun
     with counted() as calls:
         assert put(service, allocations=wanted).status == 200
     assert (calls.reads, calls.writes) == (2, 0)
+    books.check(rows())
+    assert {books.head(f"i{number}").status for number in range(20)} == {"paid"}
+    with counted() as calls:
+        assert service.ask("POST", f"{PATH}/p1/reversal", {"reason": "x"}).status == 200
+    assert (calls.reads, calls.writes) == (4, 1)
     books.check(rows())
 
 
