@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from chalicelib.audit.rules import plain
+from chalicelib.duties import service as duties
 from chalicelib.invoices.rules import UNSETTLED, Invoice, folded
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountBalanceItem, BillGroupBalanceItem, InvoiceItem, InvoicePointerItem
@@ -89,7 +90,22 @@ def write(
         accounts[credit.account_id, credit.entity_id, credit.currency].unallocated += credit.difference
     _write_accounts(transaction, found, accounts)
     _write_groups(transaction, found, groups)
+    anew = [after.invoice_id for before, after in changes if _is_planned_anew(before, after)]
+    if anew:
+        duties.add(transaction, transaction.call, "planning", " ".join(anew))
     return tuple(written)
+
+
+def _is_planned_anew(before: Invoice | None, after: Invoice) -> bool:
+    """Tell whether it may have changed when an invoice is to be reminded of (R7).
+
+    What makes an end of reminders, as a payment, is found when the next one comes due, and costs nothing before.
+    """
+    if after.is_credit_note or after.due_date is None or after.status not in UNSETTLED:
+        return False
+    if before is None or before.status not in UNSETTLED:
+        return True
+    return before.due_date != after.due_date or (before.dispute is None) != (after.dispute is None)
 
 
 def _check(before: Invoice | None, after: Invoice) -> None:
