@@ -22,8 +22,10 @@ SHAPES = {
     "erasure_id": ids.ERASURE + _ULID,
     "import_id": ids.IMPORT + _ULID,
     "rule_id": ids.RULE + _ULID,
+    "statement_id": ids.STATEMENT + _ULID,
     "key_id": ids.API_KEY + _ULID,
     "session_id": ids.SESSION + _ULID,
+    "suppressed_email": r"[^\s@/]{1,64}@[A-Za-z0-9.-]{1,253}",
     "staff_email": r"[^\s@/]{1,64}@[A-Za-z0-9.-]{1,253}",
 }
 

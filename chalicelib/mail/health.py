@@ -6,10 +6,12 @@ can be counted in.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import date
+from datetime import date, datetime
 
+from chalicelib.entities.service import remembered_entity
+from chalicelib.errors import Invalid, NotFound
 from chalicelib.mail import reports
 from chalicelib.mail.rules import State
 from chalicelib.table import keys, store
@@ -83,8 +85,15 @@ def add(transaction: store.Transaction, item: EmailItem, counted: Mapping[date, 
         transaction.add(MailHealthItem, keys.mail_health(item.entity_id, day, shard), amounts)
 
 
-def read(entity_id: str, first: date, last: date) -> list[Day]:
-    """Return the counts of an entity's days from ``first`` to ``last``, those without any mail left out."""
+def read(entity_id: str, first: date, last: date, now: datetime) -> list[Day]:
+    """Return the counts of an entity's days from ``first`` to ``last``, those without any mail left out.
+
+    Raises Invalid where there is no such entity.
+    """
+    try:
+        remembered_entity(entity_id, now)
+    except NotFound:
+        raise Invalid.field("entity_id", "unknown_entity", "There is no such issuing entity. Correct the id.") from None
     partition = keys.mail_health(entity_id, first, 0).pk
     # Nothing sorts between a day's last shard and the day with a tilde.
     span = (keys.mail_health(entity_id, first, 0).sk, f"{last.isoformat()}~")
@@ -100,3 +109,8 @@ def read(entity_id: str, first: date, last: date) -> list[Day]:
             break
     days = [Day(day, Counts(**{name: counts[name] for name in _NAMES})) for day, counts in sorted(found.items())]
     return [one for one in days if one.counts != Counts()]
+
+
+def total(days: Sequence[Day]) -> Counts:
+    """Return the sum of the counts of some days."""
+    return Counts(**{name: sum(getattr(one.counts, name) for one in days) for name in _NAMES})

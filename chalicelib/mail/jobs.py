@@ -1,16 +1,23 @@
 """The queue consumers that send mail, and the function that hears what SES reports."""
 
+import json
 from typing import Any
 
 from chalice.app import Blueprint, SQSEvent
 
+from chalicelib import clock
+from chalicelib.call import Actor, Call
 from chalicelib.deliveries import mailing as deliveries
 from chalicelib.duties import consumer
-from chalicelib.mail import feedback, pacing, sending
+from chalicelib.errors import CounterfoilError
+from chalicelib.mail import feedback, pacing, sending, suppressions
 from chalicelib.mail.claims import Prepare
-from chalicelib.observability import bind, correlation_id_from, job
+from chalicelib.mail.inputs import ConsoleSuppressionBody
+from chalicelib.observability import bind, correlation_id_from, job, new_correlation_id
 from chalicelib.passwords import mailing as passwords
 from chalicelib.sign_in import mailing as sign_in
+from chalicelib.statements import mailing as statements
+from chalicelib.validation import body_from
 
 jobs = Blueprint(__name__)
 
@@ -20,6 +27,7 @@ PREPARE: dict[str, Prepare] = {
     "temporary_password": passwords.prepare_temporary,
     "password_reset": passwords.prepare_reset,
     "invoice": deliveries.prepare,
+    "statement": statements.prepare,
 }
 
 # The ARNs are placeholders: the deployment puts the queues of infra/resources.yaml in their place.
@@ -39,6 +47,31 @@ def deliver_bulk_mail(event: SQSEvent) -> dict[str, Any]:
     """Send all other mails, no faster than leaves a fifth of what SES allows to the urgent ones (I7)."""
     pace = pacing.BulkPace(len(event.to_dict()["Records"]))
     return consumer.consume(event, lambda message: sending.deliver(message, PREPARE, pace))
+
+
+@jobs.lambda_function(name="clear_suppression")
+@job("clear_suppression")
+def clear_suppression(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Let an address get mail again: ``{"email": "…", "confirm": true}``.
+
+    Without ``confirm`` it says why the address gets none, and clears nothing.
+    """
+    try:
+        asked = body_from(ConsoleSuppressionBody, json.dumps(event).encode())
+        if not asked.confirm:
+            told = _told(suppressions.get_suppression(asked.email))
+            return {"dry_run": True, "would_clear": told, "next": 'Add "confirm": true to clear it.'}
+        call = Call(Actor("console", "clear_suppression", "console"), clock.now(), new_correlation_id())
+        return {"cleared": _told(suppressions.clear(call, asked.email))}
+    except CounterfoilError as refusal:
+        return {
+            "refused": {"code": refusal.code, "message": refusal.message},
+            "errors": [{"field": fault.field, "message": fault.message} for fault in refusal.fields],
+        }
+
+
+def _told(found: suppressions.Suppression) -> dict[str, Any]:
+    return {**vars(found), "since": found.since.isoformat()}
 
 
 @jobs.lambda_function(name="record_mail_feedback")

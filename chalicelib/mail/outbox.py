@@ -34,6 +34,8 @@ class Mail:
     cc: tuple[str, ...] = ()
     urgent: bool = False
     security: bool = False
+    resent_from: str | None = None
+    """The email that this one repeats."""
 
 
 def enqueue(transaction: store.Transaction, call: Call, mail: Mail | None) -> str | None:
@@ -67,6 +69,7 @@ def enqueue(transaction: store.Transaction, call: Call, mail: Mail | None) -> st
             context=mail.context,
             created_at=call.now,
             not_after=call.now + mail.lifetime,
+            resent_from=mail.resent_from,
             correlation_id=call.correlation_id,
             # A mail that belongs to no account is in nobody's history, and its address may be anybody's.
             expires_at=None if mail.account_id else int((call.now + _KEPT_WITHOUT_ACCOUNT).timestamp()),

@@ -126,6 +126,7 @@ def world() -> Iterator[World]:
                 "invoice_id": f"i{number}",
                 "entity_id": "acme",
                 "staff_email": "nobody@vendor.example",
+                "suppressed_email": "nobody@customer.example",
             }
         )
     service.bill_group("ungranted-group", "/accounts/a1", name="ungranted-group")

@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 
 from app import app
+from chalicelib import clock
 from chalicelib.api.routes import WRITES, Route
+from chalicelib.table import keys, store
+from chalicelib.table.items import EmailItem, SuppressionItem
 from tests.aws import TABLE, client
 from tests.integration.api.gateway import send
 from tests.integration.api.test_ownership import ENTITY, INVOICE, PAYMENT, PERSON, SPREAD, SUBSCRIPTION, ids_for, own
@@ -32,6 +35,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PreferencesBody": {"general": True},
     "ErasureBody": {"confirm": True},
     "LogoBody": {"image": base64.b64encode(written(flat(), "PNG")).decode()},
+    "StatementBody": {"currency": "EUR"},
     "InvoiceBody": {**INVOICE, "due_date": "2026-03-01"},
     "DueDateBody": {"due_date": "2026-03-01"},
     "ReasonBody": {"reason": "A mistake."},
@@ -54,6 +58,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "ReversalBody": {"reason": "A mistake."},
     "InvoiceBody": {"due_date": "2026-04-01"},
     "DueDateBody": {"due_date": "2026-04-01"},
+    "StatementBody": {"currency": "USD"},
     "ReasonBody": {"reason": "Another."},
     "DisputeBody": {"reason": "tax"},
     "LogoBody": {"image": base64.b64encode(written(flat(colour="blue"), "PNG")).decode()},
@@ -85,6 +90,20 @@ def ask(route: Route, token: str, ids: dict[str, str], change: str = "first") ->
     return send(route.method, route.path.format(**ids), token=token, body=body_of(route, ids, change), headers=headers)
 
 
+def suppress(address: str) -> None:
+    """Let an address get no mail."""
+    key = keys.suppression(address)
+    store.create(SuppressionItem(key.pk, key.sk, email=address, reason="complaint", since=clock.now()))
+
+
+def finish(email_id: str) -> None:
+    """Let a mail be one that was sent."""
+    item = store.get(EmailItem, keys.email(email_id))
+    assert item is not None
+    item.status = "sent"
+    store.replace(item)
+
+
 @pytest.mark.parametrize("route", REPEATABLE, ids=lambda route: f"{route.method} {route.path}")
 def test_a_repeat_is_answered_alike_and_writes_nothing(own: dict[str, str], token: str, route: Route) -> None:
     made = send("POST", "/v1/api-keys", token=token, body={"name": "old", "scopes": ["accounts:read"]}).json
@@ -102,6 +121,10 @@ def test_a_repeat_is_answered_alike_and_writes_nothing(own: dict[str, str], toke
     if route.method == "DELETE" and route.path.endswith(("/dispute", "/uncollectible")):
         method = "POST" if route.path.endswith("/uncollectible") else "PUT"
         send(method, route.path.format(**ids), token=token, body={"reason": "other"})
+    if route.path.startswith("/v1/suppressions/"):
+        suppress(ids.setdefault("suppressed_email", "ann@example.com"))
+    if route.path.endswith("/emails/{email_id}/resend"):
+        finish(ids["email_id"])
     first = ask(route, token, ids)
     assert first.status in route.returns, first.text
     before = client("dynamodb").scan(TableName=TABLE)["Items"]

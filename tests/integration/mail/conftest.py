@@ -153,14 +153,20 @@ def sweep() -> dict[str, int]:
     return swept
 
 
-def report(email_id: str, kind: str, at: datetime | None = None, **parts: Any) -> dict[str, int]:
+def report(
+    email_id: str,
+    kind: str,
+    at: datetime | None = None,
+    destination: tuple[str, ...] = ("ana@acme.example",),
+    **parts: Any,
+) -> dict[str, int]:
     """Let SES report about a mail, as SNS hands it to the function, without a subject."""
     body = {
         "eventType": kind,
         "mail": {
             "timestamp": (at or clock.now()).isoformat(),
             "messageId": "m-1",
-            "destination": ["ana@acme.example"],
+            "destination": list(destination),
             "tags": {"email_id": [email_id]},
         },
         **parts,
