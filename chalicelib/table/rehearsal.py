@@ -7,10 +7,11 @@ transactions are for the table alone. So a rehearsal cannot meet what others wri
 
 import gzip
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import IO
+from typing import IO, Any
 
 from chalicelib.table.items import AccountWordItem, AuditEventItem, DutyItem, EmailItem, IdempotencyItem, Item
 from chalicelib.table.keys import Key
@@ -29,7 +30,7 @@ class Rehearsal:
     def put(self, item: Item) -> None:
         """Keep a row as if it had been written."""
         if not isinstance(item, _NEVER_READ_BY_DECISIONS):
-            self._rows[item.key] = json.dumps(item.serialize(), separators=(",", ":"))
+            self._rows[item.key] = json.dumps(item.serialize(), separators=(",", ":"), default=_bytes_as_text)
 
     def delete(self, key: Key) -> None:
         """Let a row be gone."""
@@ -43,7 +44,7 @@ class Rehearsal:
             if key not in self._rows:
                 unknown.append(key)
             elif (row := self._rows[key]) is not None:
-                found[key] = Item.from_raw_data(json.loads(row))
+                found[key] = Item.from_raw_data(json.loads(row, object_hook=_bytes_of_text))
         return found, unknown
 
     def write(self, file: IO[bytes]) -> None:
@@ -61,6 +62,14 @@ class Rehearsal:
                 pk, sk, row = json.loads(line)
                 rehearsal._rows[Key(pk, sk)] = row
         return rehearsal
+
+
+def _bytes_as_text(value: bytes) -> dict[str, str]:
+    return {"base64": b64encode(value).decode()}
+
+
+def _bytes_of_text(value: dict[str, Any]) -> Any:
+    return b64decode(value["base64"]) if value.keys() == {"base64"} else value
 
 
 _current: ContextVar[Rehearsal | None] = ContextVar("rehearsal", default=None)

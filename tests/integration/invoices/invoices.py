@@ -15,7 +15,7 @@ def line(net: int, **fields: Any) -> dict[str, Any]:
 def body(number: str = "2026-001", *nets: int, bill_group_id: str = "g1", **fields: Any) -> dict[str, Any]:
     """Return an invoice with a line for each net amount (one of 10000 without any), with 20% VAT on each sum."""
     nets = nets or (10000,)
-    tax = sum(nets) * 20 // 100
+    tax = (sum(nets) * 20 + 50) // 100
     return {
         "bill_group_id": bill_group_id,
         "number": number,

@@ -1,0 +1,169 @@
+"""Pointers and balances are what the heads say, whatever becomes of invoices in whatever order (property)."""
+
+from collections import Counter
+from contextlib import suppress
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chalicelib.errors import CounterfoilError
+from chalicelib.invoices import altering, reading, service, standing
+from chalicelib.invoices.inputs import InvoiceBody
+from chalicelib.invoices.rules import UNSETTLED, Invoice, folded, status_of
+from chalicelib.table import keys, rehearsal, store
+from chalicelib.table.keys import Key
+from chalicelib.table.rehearsal import Rehearsal
+from tests.integration.invoices.invoices import body, customer
+from tests.integration.service import Service
+
+IDS = ("i1", "i2", "i3", "i4")
+SENT = st.fixed_dictionaries(
+    {
+        "kind": st.sampled_from(["invoice", "invoice", "credit_note"]),
+        "bill_group_id": st.sampled_from(["g1", "g2"]),
+        "currency": st.sampled_from(["EUR", "JPY"]),
+        "net": st.integers(0, 50),
+        "prepaid": st.sampled_from([0, 0, 1, 5, 60]),
+        "po_number": st.sampled_from([None, "PO"]),
+        "number": st.sampled_from(["1", "2", "3", "4", "5", "6"]),
+    }
+)
+ISSUE = st.tuples(st.just("issue"), st.sampled_from(IDS), SENT)
+ALTERATION = st.tuples(
+    st.sampled_from(["void", "give_up", "collect_again", "dispute", "resolve", "due", "pay", "credit", "take_back"]),
+    st.sampled_from(IDS),
+    st.integers(0, 60),
+)
+COURSES = st.builds(
+    lambda issues, others: [*issues, *others],
+    st.lists(ISSUE, min_size=3, max_size=8),
+    st.lists(st.one_of(ALTERATION, ALTERATION, ALTERATION, ISSUE), max_size=25),
+)
+
+
+@pytest.fixture
+def place(service: Service) -> Service:
+    account = customer(service)
+    service.bill_group("g2", account)
+    return service
+
+
+def perform(place: Service, step: tuple[str, str, Any]) -> None:
+    done, invoice_id, value = step
+    call = place.call
+    if done == "issue":
+        sent = body(
+            value["number"], value["net"], **{name: value[name] for name in value if name not in ("net", "number")}
+        )
+        sent["prepaid"] = 0 if value["kind"] == "credit_note" else min(value["prepaid"], sent["total"])
+        service.put_invoice(call, invoice_id, InvoiceBody.model_validate(sent, strict=False).given())
+    elif done == "due":
+        altering.change_due_date(call, invoice_id, date(2026, 1, 15) + timedelta(days=value), None)
+    elif done == "dispute":
+        altering.dispute(call, invoice_id, {"reason": "other", "amount": value or None})
+    elif done in ("pay", "credit", "take_back"):
+        settle(place, invoice_id, done, value)
+    else:
+        getattr(altering, done)(call, invoice_id)
+
+
+def settle(place: Service, invoice_id: str, done: str, amount: int) -> None:
+    """Change what is paid or credited, as payments do, through ``standing`` alone."""
+    before = reading.get_head(invoice_id)
+    if done == "take_back":
+        paid, credited = before.prepaid, 0
+    elif before.status not in UNSETTLED:
+        return
+    else:
+        amount = min(amount, before.balance)
+        to_paid = done == "pay" and not before.is_credit_note
+        paid, credited = before.paid + amount * to_paid, before.credited + amount * (not to_paid)
+    after = replace(before, paid=paid, credited=credited)
+    if before.status in (*UNSETTLED, "paid"):
+        after = replace(after, status=status_of(after))
+    transaction = store.Transaction(place.call)
+    standing.write(transaction, store.batch(standing.keys_needed_by(before)), [(before, after)])
+    transaction.commit()
+
+
+def pointers_of(head: Invoice) -> set[Key]:
+    found = {keys.invoice_number("acme", folded(head.number))}
+    if head.po_number:
+        found.add(keys.invoice_by_po(folded(head.po_number), head.invoice_id))
+    if head.status in ("open", "part_paid"):
+        found.add(keys.open_invoice("a1", "acme", head.currency, head.due_date, head.invoice_id))
+    if head.dispute:
+        found.add(keys.disputed_invoice("acme", head.invoice_id))
+    return found
+
+
+def check(kept: Rehearsal) -> None:
+    rows, _ = kept.split(list(kept._rows))
+    heads = [store.load(Invoice, row) for row in rows.values() if type(row).__name__ == "InvoiceItem"]
+    pointers = {key for key, row in rows.items() if type(row).__name__ == "InvoicePointerItem"}
+    assert pointers == set().union(*(pointers_of(head) for head in heads)) if heads else not pointers
+    account: Counter[tuple[str, str]] = Counter()
+    groups: dict[str, Counter[str]] = {"g1": Counter(), "g2": Counter()}
+    counts: Counter[str] = Counter()
+    for head in heads:
+        assert 0 <= head.balance <= head.total
+        if head.is_credit_note:
+            account[head.currency, "unallocated"] += head.balance
+            continue
+        is_open = head.status in UNSETTLED
+        account[head.currency, "open_invoices"] += is_open
+        account[head.currency, "open_balance"] += head.balance
+        groups[head.bill_group_id][head.currency] += head.balance
+        counts[head.bill_group_id] += is_open
+    for currency in ("EUR", "JPY"):
+        row = rows.get(keys.account_balance("a1", "acme", currency))
+        for name in ("open_invoices", "open_balance", "unallocated"):
+            assert (getattr(row, name) if row else 0) == account[currency, name]
+    for group, balances in groups.items():
+        row = rows.get(keys.bill_group_balance(group))
+        assert (row.open_balances if row else {}) == {
+            currency: amount for currency, amount in balances.items() if amount
+        }
+        assert (row.open_invoices if row else 0) == counts[group]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(COURSES)
+def test_pointers_and_balances_are_what_the_heads_say(place: Service, course: list[tuple[str, str, Any]]) -> None:
+    kept = Rehearsal()
+    with rehearsal.rehearsing(kept):
+        for step in course:
+            with suppress(CounterfoilError):
+                perform(place, step)
+        check(kept)
+
+
+def test_what_an_invoice_says_cannot_be_written_otherwise(place: Service) -> None:
+    place.put("/invoices/i1", **body())
+    before = reading.get_head("i1")
+    transaction = store.Transaction(place.call)
+    for change in ({"total": 1}, {"number": "2"}, {"bill_group_id": "g2"}, {"version": 2}):
+        with pytest.raises(ValueError, match="never changes"):
+            standing.write(transaction, {}, [(before, replace(before, **change))])
+    with pytest.raises(ValueError, match="below zero"):
+        standing.write(transaction, {}, [(before, replace(before, paid=12001))])
+
+
+def test_several_invoices_of_one_account_change_in_one_transaction(place: Service) -> None:
+    place.put("/invoices/i1", **body("1"))
+    place.put("/invoices/i2", **body("2", bill_group_id="g2"))
+    heads = reading.heads_of(["i2", "i1"])
+    assert list(heads) == ["i2", "i1"]
+    found = store.batch(standing.keys_needed("a1", "acme", "EUR", ("g1", "g2")))
+    transaction = store.Transaction(place.call)
+    changes = [(head, replace(head, paid=2000, status="part_paid")) for head in heads.values()]
+    more = standing.Unallocated("a1", "acme", "EUR", 700)
+    written = standing.write(transaction, found, changes, [more])
+    transaction.commit()
+    assert [head.version for head in written] == [2, 2]
+    row = store.batch([keys.account_balance("a1", "acme", "EUR")])[keys.account_balance("a1", "acme", "EUR")]
+    assert (row.open_invoices, row.open_balance, row.unallocated) == (2, 20000, 700)
