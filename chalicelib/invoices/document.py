@@ -94,7 +94,9 @@ def _facts(content: Content, words: Reader) -> list[Fact]:
     buyer, terms = content.buyer, content.payment_terms
     label = "Credit note date" if content.kind == CREDIT_NOTE else "Invoice date"
     facts = [Fact(words.say(label), words.day(content.issue_date))]
-    facts += [Fact(words.say("Corrects invoice"), texts.one_line(one)) for one in content.preceding_numbers]
+    facts += [
+        Fact(words.say("Corrects invoice"), texts.one_line(one, LONGEST_NUMBER)) for one in content.preceding_numbers
+    ]
     if content.period_start or content.period_end:
         facts.append(Fact(words.say("Billing period"), words.days(content.period_start, content.period_end)))
     if terms and terms.kind == "net" and terms.days and content.kind != CREDIT_NOTE:
@@ -106,7 +108,7 @@ def _facts(content: Content, words: Reader) -> list[Fact]:
         ("Your VAT number", buyer.vat_number),
         ("Your registration number", buyer.registration_number),
     )
-    return facts + [Fact(words.say(label), texts.one_line(value)) for label, value in named if value]
+    return facts + [Fact(words.say(label), texts.one_line(value, LONGEST_NUMBER)) for label, value in named if value]
 
 
 def _notes(content: Content, words: Reader) -> list[dict[str, Any]]:

@@ -67,7 +67,7 @@ def _details(line: Line, words: Reader) -> list[str]:
     if line.period_start or line.period_end:
         told.append(words.days(line.period_start, line.period_end))
     if line.product_code:
-        told.append(texts.one_line(line.product_code))
+        told.append(texts.one_line(line.product_code, 200))
     return told
 
 
