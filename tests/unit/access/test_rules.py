@@ -44,8 +44,8 @@ def test_other_kinds_of_principals_do_not_profit_from_scopes(kind: str) -> None:
 
 OWN_AFFAIRS = {"sessions.end", "previews.open"}
 """Writes of sessions only, which change nothing that anybody else sees."""
-OF_READERS = {"disputes.raise"}
-"""What whoever sees an invoice at the portal may do about it."""
+OF_READERS = {"disputes.raise", "emails.resend", "invoices.send", "statements.ask"}
+"""What whoever sees an invoice or a mail at the portal may do about it."""
 
 
 def test_writing_is_never_open_to_those_who_may_only_view() -> None:
