@@ -21,6 +21,7 @@ def make_documents(event: SQSEvent) -> dict[str, Any]:
 
 def _maker(message: Message) -> Callable[[Message], None]:
     # The other functions import this module too, and have no typesetter to import.
-    from chalicelib.invoices import making
+    from chalicelib.invoices import making as invoices
+    from chalicelib.statements import making as statements
 
-    return making.make
+    return statements.make if statements.is_of_statement(message) else invoices.make

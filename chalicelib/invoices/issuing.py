@@ -127,7 +127,7 @@ def content_of(
         currency=draft.currency,
         locale=account.locale or entity.locale,
         time_zone=account.time_zone or entity.time_zone,
-        seller=_seller(entity),
+        seller=seller_of(entity),
         buyer=_buyer(parties),
         lines=draft.lines,
         tax_totals=figures.tax_totals,
@@ -146,7 +146,8 @@ def content_of(
     )
 
 
-def _seller(entity: Entity) -> Seller:
+def seller_of(entity: Entity) -> Seller:
+    """Return the issuing entity as a document that is issued now shows it."""
     return Seller(
         entity_id=entity.entity_id,
         name=entity.name,

@@ -1,12 +1,17 @@
 """HTTP of statements of account."""
 
-from datetime import date
+from datetime import date, datetime
+from typing import Any
 
 from pydantic import Field
 
+from chalicelib.access.rules import Principal
 from chalicelib.api import Query, Reply, Request, Routes, View
+from chalicelib.errors import Forbidden
 from chalicelib.fields import Currency, VendorId
-from chalicelib.statements import service
+from chalicelib.statements import requests, service
+from chalicelib.statements.inputs import StatementBody
+from chalicelib.statements.requests import Asked, Requested
 from chalicelib.statements.rules import OpenItem, Section, bucket_of, days_overdue
 
 routes = Routes("statements")
@@ -79,6 +84,22 @@ class StatementView(View):
     items_left_out: int = Field(description="How many open items the figures count and the lists leave out.")
 
 
+class RequestedView(View):
+    """A statement of account that was asked for as PDF."""
+
+    statement_id: str
+    account_id: str
+    entity_id: str
+    currency: str
+    as_of: date
+    status: str = Field(description="pending, until its PDF is made; then made.")
+    sha256: str | None = Field(description="Of the PDF.")
+    size: int | None
+    send_to: list[str] = Field(description="The contacts who get it by mail.")
+    email_ids: list[str] = Field(description="Their mails, once the PDF is made.")
+    created_at: datetime
+
+
 class StatementQuery(Query):
     """Of what a statement is wanted."""
 
@@ -94,12 +115,10 @@ class StatementQuery(Query):
 )
 def get_statement(request: Request[None, StatementQuery]) -> Reply:
     """Read what an account owes, by age, for each issuing entity and currency."""
-    caller = request.principal
-    groups = {group for group in caller.grants if caller.has("invoices", group)} if caller.is_portal else None
     found = service.read_statement(
         request.path["account_id"],
         request.call.now,
-        bill_group_ids=groups,
+        bill_group_ids=_groups(request.principal),
         entity_id=request.query.entity_id,
         currency=request.query.currency,
     )
@@ -118,6 +137,13 @@ def get_statement(request: Request[None, StatementQuery]) -> Reply:
             items_left_out=everything - (MOST_ITEMS - places),
         )
     )
+
+
+def _groups(caller: Principal) -> frozenset[str] | None:
+    """Return the bill groups of which the caller may see what is owed; None: of all (A9)."""
+    if not caller.is_portal:
+        return None
+    return frozenset(group for group in caller.grants if caller.has("invoices", group))
 
 
 def _section(section: Section, statement: service.Statement, places: int) -> SectionView:
@@ -144,3 +170,68 @@ def _item(item: OpenItem, as_of: date) -> OpenItemView:
         days_overdue=days_overdue(item.due_date, as_of) if owed else 0,
         age=bucket_of(item.due_date, as_of) if owed else None,
     )
+
+
+def _requested(found: Requested, status: int = 200) -> Reply:
+    view = RequestedView(
+        statement_id=found.statement_id,
+        account_id=found.account_id,
+        entity_id=found.entity_id,
+        currency=found.currency,
+        as_of=found.as_of,
+        status="made" if found.pdf else "pending",
+        sha256=found.pdf.sha256 if found.pdf else None,
+        size=found.pdf.size if found.pdf else None,
+        send_to=list(found.send_to),
+        email_ids=list(found.email_ids),
+        created_at=found.created_at,
+    )
+    return Reply(view, status=status)
+
+
+def _found(request: Request[Any, Any]) -> Requested:
+    path = request.path
+    return requests.get_requested(path["account_id"], path["statement_id"], _groups(request.principal))
+
+
+def _asked_before(request: Request[Any, Any]) -> Reply:
+    # A repeated request names the statement that the first one had made.
+    return _requested(_found(request), status=202)
+
+
+@routes.post(
+    "/v1/accounts/{account_id}/statements",
+    may="statements.ask",
+    body=StatementBody,
+    returns={202: RequestedView},
+    raises=("statement_too_long", "invoice_mail_not_live", "address_suppressed"),
+    replay=_asked_before,
+)
+def ask_for_statement(request: Request[StatementBody, None]) -> Reply:
+    """Have a statement of account made as PDF, of one issuing entity and currency, and mailed if that is asked.
+
+    Its figures are those of this moment. A portal user gets those of their bill groups, and needs the permission
+    `emails` to have it mailed.
+    """
+    caller, body = request.principal, request.body
+    if caller.is_portal and body.send_to and not any(caller.has("emails", group) for group in caller.grants):
+        raise Forbidden("forbidden", "You lack the permission emails. Leave send_to out, or ask the account's owner.")
+    asked = Asked(body.entity_id, body.currency, tuple(dict.fromkeys(body.send_to or ())), _groups(caller))
+    return _requested(requests.request(request.call, request.path["account_id"], asked), status=202)
+
+
+@routes.get("/v1/accounts/{account_id}/statements/{statement_id}", may="statements.read", returns={200: RequestedView})
+def get_requested(request: Request[None, None]) -> Reply:
+    """Read how far a statement that was asked for is."""
+    return _requested(_found(request))
+
+
+@routes.get(
+    "/v1/accounts/{account_id}/statements/{statement_id}/pdf",
+    may="statements.read",
+    returns={302: None},
+    raises=("pdf_pending",),
+)
+def get_statement_pdf(request: Request[None, None]) -> Reply:
+    """Be led to the PDF of a statement, by an address that works for a minute; 409 `pdf_pending` until it is made."""
+    return Reply(status=302, headers={"Location": requests.download_address(_found(request))})

@@ -2,7 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, timedelta
+
+from chalicelib.entities import rules as entities
+from chalicelib.entities.rules import Entity
+from chalicelib.errors import Conflict, LimitReached
+
+MOST_ITEMS_OF_A_PDF = 2000
+MOST_RECIPIENTS = 10
+REQUESTS_OF_PORTAL_USERS = 20
+"""How many statements the portal users of an account can ask for within REQUESTS_COUNT_FOR."""
+REQUESTS_COUNT_FOR = timedelta(hours=1)
 
 BUCKETS = ("current", "days_1_30", "days_31_60", "days_61_90", "days_over_90")
 """How long what is owed is overdue. What is due today, or has no due date, is current."""
@@ -133,3 +143,38 @@ def sections(items: Sequence[OpenItem], payments: Sequence[OpenPayment], as_of: 
         )
         found.append(Section(entity_id, currency, age(own, as_of), tuple(own), tuple(paid)))
     return tuple(found)
+
+
+def check_length(section: Section) -> None:
+    """Raise Conflict when more is open than a PDF can list."""
+    length = len(section.open_items) + len(section.open_payments)
+    if length > MOST_ITEMS_OF_A_PDF:
+        raise Conflict(
+            "statement_too_long",
+            f"{length} items are open, and a statement lists at most {MOST_ITEMS_OF_A_PDF}. Read the figures from "
+            "GET /v1/accounts/{account_id}/statement instead.",
+        )
+
+
+def check_mail(entity: Entity, account_id: str) -> None:
+    """Raise Conflict when the entity's invoice mail, to which statements belong, is not live for the account (R9)."""
+    if entity.invoice_mail.for_account(account_id) != entities.LIVE:
+        mode = entity.invoice_mail.mode
+        raise Conflict(
+            "invoice_mail_not_live",
+            f"The invoice mail of {entity.name} is {mode}, so this account gets none. Leave send_to out, set "
+            "invoice_mail of the issuing entity to live, or name the account in its pilot.",
+            details={"mode": mode},
+        )
+
+
+def check_requests(instants: Sequence[datetime], now: datetime) -> None:
+    """Raise LimitReached when portal users of an account have asked for too many statements lately."""
+    recent = sorted(instant for instant in instants if now - instant < REQUESTS_COUNT_FOR)
+    if len(recent) >= REQUESTS_OF_PORTAL_USERS:
+        wait = recent[-REQUESTS_OF_PORTAL_USERS] + REQUESTS_COUNT_FOR - now
+        raise LimitReached(
+            "too_many_statements",
+            f"{REQUESTS_OF_PORTAL_USERS} statements an hour can be asked for from the portal. Try again later.",
+            retry_after=max(1, int(wait.total_seconds())),
+        )

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from chalicelib.entities.service import remembered_entity
 from chalicelib.errors import NotFound
 from chalicelib.invoices.rules import UNSETTLED, Invoice
 from chalicelib.payments import reading as payments
@@ -48,7 +49,8 @@ def read_statement(
     account = store.get(AccountItem, keys.account(account_id))
     if account is None:
         raise NotFound
-    today = now.astimezone(ZoneInfo(account.time_zone or "UTC")).date()
+    zone = account.time_zone or remembered_entity(account.entity_id, now).time_zone
+    today = now.astimezone(ZoneInfo(zone)).date()
     items = [_item(invoice) for invoice in _open_invoices(account_id, bill_group_ids)]
     paid = [_paid(one) for one in payments.unallocated_payments(account_id)] if bill_group_ids is None else []
     found = sections(items, paid, today)

@@ -89,8 +89,10 @@ def own(call: Call, token: str) -> dict[str, str]:
     make("PUT", "/v1/invoices/credit-one", token, {**INVOICE, "number": "2026-003", "kind": "credit_note"})
     make("POST", "/v1/invoices/credit-one/applications", token, {"applications": SPREAD})
     make("PUT", "/v1/accounts/account-one/payments/payment-one", token, {**PAYMENT, "allocations": SPREAD})
+    statement = send("POST", "/v1/accounts/account-one/statements", token=token, body={}).json
     return {
         "admin": admin(call),
+        "statement_id": statement["statement_id"],
         "invoice_id": "invoice-one",
         "payment_id": "payment-one",
         "settled_invoice_id": "invoice-settled",

@@ -83,4 +83,13 @@ CONTEXTS: dict[str, dict[str, Any]] = {
             }
         ],
     },
+    "statement": {
+        **_PERSON,
+        "as_of": "2 March 2026",
+        "balance": "€1,234.50",
+        "in_favour": False,
+        "overdue": "€500.00",
+        "attached": True,
+        "link": "https://billing.nordlicht.example/portal/abc",
+    },
 }

@@ -1,0 +1,26 @@
+"""The mail that brings a statement of account. What it says is looked up when it is sent (``mailing``)."""
+
+from datetime import timedelta
+
+from chalicelib.contacts.rules import Contact
+from chalicelib.mail.outbox import Mail
+from chalicelib.statements.content import StatementContent
+
+STATEMENT = "statement"
+LIFETIME = timedelta(days=7)
+
+
+def statement(content: StatementContent, contact: Contact) -> Mail:
+    """Return the mail that brings a statement to a contact, in the contact's own language."""
+    groups = sorted({item.bill_group_id for item in content.section.open_items})
+    return Mail(
+        kind=STATEMENT,
+        entity_id=content.seller.entity_id,
+        account_id=content.account_id,
+        bill_group_id=groups[0] if len(groups) == 1 else None,
+        contact_id=contact.contact_id,
+        to=(contact.email,),
+        locale=contact.locale or content.locale,
+        lifetime=LIFETIME,
+        context={"statement_id": content.statement_id},
+    )

@@ -1,0 +1,214 @@
+"""Statements of account that were asked for as PDF, and to be mailed: figures are taken at once, the rest follows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from chalicelib import ids
+from chalicelib.accounts.rules import Account, Address
+from chalicelib.audit import service as audit
+from chalicelib.audit.rules import Change
+from chalicelib.bill_groups import portal_link
+from chalicelib.bill_groups import service as bill_groups
+from chalicelib.bill_groups.rules import BillGroup
+from chalicelib.call import Call
+from chalicelib.config import settings
+from chalicelib.contacts.rules import ACTIVE
+from chalicelib.deliveries.rules import refuse_suppressed, strangers
+from chalicelib.documents import files
+from chalicelib.duties import service as duties
+from chalicelib.entities.rules import Entity
+from chalicelib.entities.service import remembered_entity
+from chalicelib.errors import Conflict, Invalid, NotFound
+from chalicelib.invoices.issuing import seller_of
+from chalicelib.statements import content as contents
+from chalicelib.statements import rules, service
+from chalicelib.statements.content import StatementContent
+from chalicelib.statements.rules import Ageing, Section
+from chalicelib.table import keys, store
+from chalicelib.table.items import LimitItem, StatementItem
+
+KIND = "statements"
+DOWNLOAD_LASTS = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class StoredStatement:
+    """The PDF of a statement in the bucket."""
+
+    key: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Requested:
+    """A statement that was asked for. ``pdf`` is None until it was made; ``created_at`` is UTC."""
+
+    statement_id: str
+    account_id: str
+    entity_id: str
+    currency: str
+    as_of: date
+    created_at: datetime
+    send_to: tuple[str, ...] = ()
+    """Ids of contacts."""
+    email_ids: tuple[str, ...] = ()
+    bill_group_ids: tuple[str, ...] | None = None
+    """Of which bill groups it is, where a portal user asked; None: of the whole account."""
+    pdf: StoredStatement | None = None
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked for: by default, of the account's own issuing entity and currency, and mailed to nobody.
+
+    ``bill_group_ids`` are those that a portal user may see (A9).
+    """
+
+    entity_id: str | None = None
+    currency: str | None = None
+    send_to: tuple[str, ...] = ()
+    bill_group_ids: frozenset[str] | None = None
+
+
+def reference(statement_id: str) -> str:
+    """Return what the duty to make a statement names it by: no id of the vendor's has a slash."""
+    return f"statement/{statement_id}"
+
+
+def referred(subject: str) -> str | None:
+    """Return the id of the statement that a duty is about, None when it is about something else."""
+    kind, _, statement_id = subject.partition("/")
+    return statement_id if kind == "statement" and statement_id else None
+
+
+def request(call: Call, account_id: str, asked: Asked) -> Requested:
+    """Take the figures of a statement, and have its PDF made, and mailed if that is asked.
+
+    Raises NotFound; Invalid for another entity than the account's and for those who are no contacts; Conflict when
+    too much is open for a PDF, the entity's mail is not live, or an address is suppressed; LimitReached for portal
+    users who ask too often.
+    """
+
+    def attempt() -> Requested:
+        limit_key = keys.limit("statement", account_id)
+        contact_keys = [keys.contact(account_id, contact_id) for contact_id in asked.send_to]
+        account_item, limit, *contacts = store.gather(call, keys.account(account_id), limit_key, *contact_keys)
+        if account_item is None:
+            raise NotFound
+        account = store.load(Account, account_item)
+        if call.actor.kind == "portal_user":
+            rules.check_requests(_instants(limit), call.now)
+        as_of, section = _section(call, account, asked)
+        entity = remembered_entity(section.entity_id, call.now)
+        if asked.send_to:
+            _check_recipients(account, entity, contacts)
+        groups = bill_groups.bill_groups_of(sorted({item.bill_group_id for item in section.open_items}))
+        statement_id = ids.new_id(ids.STATEMENT, call.now)
+        content = StatementContent(
+            statement_id=statement_id,
+            account_id=account_id,
+            account_name=account.name,
+            as_of=as_of,
+            locale=account.locale or entity.locale,
+            seller=seller_of(entity),
+            section=section,
+            address=_address(groups),
+            portal_url=_portal_url(groups),
+        )
+        made = Requested(
+            statement_id=statement_id,
+            account_id=account_id,
+            entity_id=section.entity_id,
+            currency=section.currency,
+            as_of=as_of,
+            created_at=call.now,
+            send_to=asked.send_to,
+            bill_group_ids=None if asked.bill_group_ids is None else tuple(sorted(asked.bill_group_ids)),
+        )
+        transaction = store.Transaction(call)
+        row = store.row(StatementItem, keys.statement(statement_id), made)
+        row.content = contents.pack(content)
+        row.requested_by = {"kind": call.actor.kind}
+        transaction.create(row)
+        duties.add(transaction, call, "document", reference(statement_id))
+        _count(transaction, call, limit_key, limit)
+        told = (Change("as_of", None, as_of.isoformat()), Change("send_to", None, list(asked.send_to)))
+        audit.record(transaction, call, "statement.requested", "statement", statement_id, told, account_id=account_id)
+        transaction.answers(statement_id, 202)
+        transaction.commit()
+        return made
+
+    return store.deciding_again(attempt)
+
+
+def _section(call: Call, account: Account, asked: Asked) -> tuple[date, Section]:
+    entity_id, currency = asked.entity_id or account.entity_id, asked.currency or account.currency
+    found = service.read_statement(account.account_id, call.now, bill_group_ids=asked.bill_group_ids)
+    if entity_id not in {account.entity_id, *(section.entity_id for section in found.sections)}:
+        raise Invalid.field("entity_id", "unknown_entity", "The account owes nothing to an issuing entity of this id.")
+    wanted = [one for one in found.sections if (one.entity_id, one.currency) == (entity_id, currency)]
+    section = wanted[0] if wanted else Section(entity_id, currency, Ageing())
+    rules.check_length(section)
+    return found.as_of, section
+
+
+def _check_recipients(account: Account, entity: Entity, contacts: Sequence[Any]) -> None:
+    rules.check_mail(entity, account.account_id)
+    absent = [place for place, one in enumerate(contacts) if one is None or one.status != ACTIVE]
+    if absent:
+        raise strangers("send_to", absent, "This is no active contact of the account. Add the contact first.")
+    suppressed = store.batch([keys.suppression(one.email) for one in contacts])
+    refuse_suppressed(one.email for one in contacts if keys.suppression(one.email) in suppressed)
+
+
+def _address(groups: Sequence[BillGroup]) -> Address | None:
+    addresses = {group.billing_address for group in groups}
+    return addresses.pop() if len(addresses) == 1 else None
+
+
+def _portal_url(groups: Sequence[BillGroup]) -> str:
+    if len(groups) == 1 and groups[0].portal_token:
+        return portal_link.url_of(groups[0].portal_token)
+    return f"{settings().public_url}/portal"
+
+
+def _instants(row: LimitItem | None) -> list[datetime]:
+    return [datetime.fromisoformat(instant) for instant in row.instants] if row else []
+
+
+def _count(transaction: store.Transaction, call: Call, key: keys.Key, row: LimitItem | None) -> None:
+    if call.actor.kind != "portal_user":
+        return
+    counting = row or LimitItem(key.pk, key.sk)
+    recent = [instant for instant in _instants(row) if call.now - instant < rules.REQUESTS_COUNT_FOR]
+    counting.instants = [keys.instant(instant) for instant in (*recent, call.now)]
+    counting.expires_at = int((call.now + rules.REQUESTS_COUNT_FOR).timestamp())
+    transaction.put(counting, new=row is None)
+
+
+def get_requested(account_id: str, statement_id: str, bill_group_ids: frozenset[str] | None = None) -> Requested:
+    """Read a statement that was asked for. Raises NotFound, also when it tells of more than ``bill_group_ids`` (A9)."""
+    item = store.get(StatementItem, keys.statement(statement_id))
+    if item is None or item.account_id != account_id:
+        raise NotFound
+    found = store.load(Requested, item)
+    # What is of the whole account tells more than anybody's bill groups.
+    if bill_group_ids is not None and not (found.bill_group_ids and bill_group_ids.issuperset(found.bill_group_ids)):
+        raise NotFound
+    return found
+
+
+def download_address(found: Requested) -> str:
+    """Return an address from which the PDF can be read for a minute. Raises Conflict ``pdf_pending``."""
+    if found.pdf is None:
+        raise Conflict("pdf_pending", "The PDF is being made. Ask again in a few seconds.")
+    return files.download_address(found.pdf.key, DOWNLOAD_LASTS, file_name(found.as_of))
+
+
+def file_name(as_of: date) -> str:
+    """Return the name by which a reader saves the PDF."""
+    return f"statement-{as_of.isoformat()}.pdf"
