@@ -184,7 +184,9 @@ def _rows(level: str, owner_id: str, call: Call | None) -> tuple[Any, Any]:
 def _new(level: str, owner_id: str) -> Any:
     at = _LEVELS[level]
     key = at.holder(owner_id)
-    return at.item(key.pk, key.sk, **{at.id_name: owner_id})
+    row = at.item(key.pk, key.sk)
+    setattr(row, at.id_name, owner_id)
+    return row
 
 
 def _write(
