@@ -74,6 +74,9 @@ def _issue(call: Call, invoice_id: str, given: dict[str, Any], group: BillGroup 
     )
     found = _surroundings(group, draft)
     taken = found.get(keys.invoice_number(group.entity_id, folded(draft.number)))
+    if taken is not None and taken.invoice_id == invoice_id:
+        # It was issued since its head was looked for.
+        raise store.Contended
     if taken is not None:
         raise _number_taken(draft.number, taken.invoice_id)
     parties = _parties(group, found)

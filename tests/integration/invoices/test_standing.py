@@ -40,8 +40,8 @@ ALTERATION = st.tuples(
 )
 COURSES = st.builds(
     lambda issues, others: [*issues, *others],
-    st.lists(ISSUE, min_size=3, max_size=8),
-    st.lists(st.one_of(ALTERATION, ALTERATION, ALTERATION, ISSUE), max_size=25),
+    st.tuples(*(st.tuples(st.just("issue"), st.just(one), SENT) for one in IDS)),
+    st.lists(st.one_of(ALTERATION, ALTERATION, ALTERATION, ISSUE), min_size=5, max_size=25),
 )
 
 
