@@ -1,0 +1,170 @@
+"""A crash or a lost response at every AWS call from issue to sent: one PDF, one outbox item, one mail (I2, I4)."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ReadTimeoutError
+
+from chalicelib.mail import jobs as mail_jobs
+from tests import aws
+from tests.aws_calls import Crash
+from tests.integration.deliveries.world import World, delivery_rows, duties, mails, stored, subject
+from tests.integration.invoices.invoices import body
+
+_REAL = BaseClient._make_api_call
+
+ISSUING = (
+    "dynamodb.GetItem",
+    "dynamodb.BatchGetItem",
+    "dynamodb.BatchGetItem",
+    "dynamodb.TransactWriteItems",
+    "sqs.SendMessageBatch",
+    "sqs.SendMessageBatch",
+)
+MAKING = (
+    "dynamodb.BatchGetItem",
+    "s3.PutObject",
+    "dynamodb.TransactWriteItems",
+    "sqs.SendMessageBatch",
+)
+DELIVERING = (
+    "dynamodb.GetItem",
+    "dynamodb.BatchGetItem",
+    "dynamodb.GetItem",
+    "dynamodb.BatchGetItem",
+    "dynamodb.BatchGetItem",
+    "dynamodb.TransactWriteItems",
+    "sqs.SendMessageBatch",
+)
+SENDING = (
+    "dynamodb.GetItem",
+    "dynamodb.BatchGetItem",
+    "s3.GetObject",
+    "dynamodb.BatchGetItem",
+    "dynamodb.UpdateItem",
+    "dynamodb.TransactWriteItems",
+    "sesv2.SendEmail",
+    "dynamodb.TransactWriteItems",
+)
+CALLS = (*ISSUING, *MAKING, *DELIVERING, *SENDING)
+SEND = CALLS.index("sesv2.SendEmail")
+HOW = ("before", "after", "lost")
+
+
+class Faults:
+    """Counts the calls of the service, and strikes at one of them; the test's own calls do not count."""
+
+    def __init__(self, number: int, how: str) -> None:
+        self.number = number
+        self.how = how
+        self.names: list[str] = []
+
+    def call(self, of: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
+        service = of.meta.service_model.service_name
+        if of is aws.client(service):
+            return _REAL(of, operation, parameters)
+        place = len(self.names)
+        self.names.append(f"{service}.{operation}")
+        if place != self.number:
+            return _REAL(of, operation, parameters)
+        if self.how == "before":
+            raise Crash
+        # botocore changes what it is given, so a repetition needs parameters of its own.
+        _REAL(of, operation, dict(parameters))
+        if self.how == "after":
+            raise Crash
+        if operation == "SendEmail":
+            # SES is asked once: its client does not repeat what got no answer.
+            raise ReadTimeoutError(endpoint_url="https://email")
+        return _REAL(of, operation, parameters)
+
+
+@contextmanager
+def faults(number: int, how: str) -> Iterator[Faults]:
+    found = Faults(number, how)
+    with patch.object(BaseClient, "_make_api_call", lambda *given: found.call(*given)):
+        yield found
+
+
+@pytest.fixture
+def ready(world: World) -> World:
+    """A customer with one invoicing contact, whose own mails are out of the way."""
+    world.contact("Ada", "invoicing")
+    world.work()
+    world.taken.clear()
+    world.service.clock.move(minutes=5)
+    world.change_entity(name="Acme")
+    return world
+
+
+def issue(world: World) -> Any:
+    return world.service.ask("PUT", "/invoices/i1", body("I1"), idempotency_key="issue-i1")
+
+
+def run(world: World) -> None:
+    """Issue the invoice and work off what follows."""
+    issue(world)
+    assert world.work() == []
+
+
+def report(world: World) -> None:
+    """Let SES tell of every mail that it took."""
+    for request in world.taken:
+        (email_id,) = [one["Value"] for one in request["EmailTags"] if one["Name"] == "email_id"]
+        told = {
+            "eventType": "Send",
+            "mail": {
+                "timestamp": world.service.clock.now.isoformat(),
+                "messageId": "m-1",
+                "destination": ["ada@example.com"],
+                "tags": {"email_id": [email_id]},
+            },
+            "send": {},
+        }
+        mail_jobs.record_mail_feedback({"Records": [{"Sns": {"Message": json.dumps(told)}}]}, None)
+
+
+def test_the_calls_from_issue_to_sent(ready: World) -> None:
+    with faults(-1, "before") as found:
+        run(ready)
+    assert tuple(found.names) == CALLS
+
+
+CASES = [(number, how, True) for number in range(len(CALLS)) for how in HOW]
+CASES += [(number, how, False) for number in range(SEND, len(CALLS)) for how in HOW]
+
+
+@pytest.mark.parametrize(
+    ("number", "how", "heard"),
+    CASES,
+    ids=[f"{number}-{CALLS[number]}-{how}-{'heard' if heard else 'unheard'}" for number, how, heard in CASES],
+)
+def test_a_crash_leaves_one_pdf_one_outbox_item_and_one_mail(ready: World, number: int, how: str, heard: bool) -> None:
+    with faults(number, how) as found, suppress(Crash):
+        run(ready)
+    assert len(found.names) > number
+    taken_first = len(ready.taken)
+    if heard:
+        report(ready)
+    # The billing system repeats what it got no answer to.
+    answer = issue(ready)
+    assert answer.status == 201, answer.text
+    assert ready.work() == []
+    # The queues have lost what was taken from them: the sweeper brings it again.
+    assert ready.pass_time(60, step=10) == []
+
+    (file,) = stored()
+    pdf = ready.service.get("/invoices/i1")["pdf"]
+    assert pdf["sha256"] in file
+    (delivery,) = delivery_rows()
+    (mail,) = mails()
+    assert [one["email_id"] for one in delivery.recipients] == [mail.email_id]
+    assert mail.status == "sent"
+    assert duties("document") == duties("delivery") == duties("bulk_mail") == []
+    assert {subject(one) for one in ready.taken} == {"Invoice I1 from Acme"}
+    assert len(ready.taken) == 1 if heard or not taken_first else 1 <= len(ready.taken) <= 2
