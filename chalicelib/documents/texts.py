@@ -21,7 +21,9 @@ _DIRECTIONS = "\u200e\u200f\u061c\u2066\u2069"
 _LINE_END = re.compile("\r\n|[\n\r\u0085\u2028\u2029]")
 _MOST_MARKS = 4
 _LONGEST_WORD = 28
+_LONGEST_PART = 12
 _BREAK_EVERY = 4
+_SEPARATORS = frozenset("/.-_@?&=:,;")
 
 
 def one_line(text: str, longest: int | None = None) -> str:
@@ -109,15 +111,18 @@ def _breakable(text: str) -> str:
 
 
 def _broken(word: str) -> str:
-    parts = []
+    """Break a word behind its punctuation, as an address, and anywhere where there is none for long."""
+    parts: list[str] = []
     since = 0
     for character in word:
         # Chinese characters and their like can be broken anywhere, and a mark stays with its letter.
         if unicodedata.east_asian_width(character) in "WF" or character in "\u00a0\u202f":
             since = 0
         elif unicodedata.category(character)[0] != "M" and character not in _JOINERS:
-            if since and since % _BREAK_EVERY == 0:
+            behind = bool(parts) and parts[-1] in _SEPARATORS and character not in _SEPARATORS
+            if since and (behind or (since >= _LONGEST_PART and since % _BREAK_EVERY == 0)):
                 parts.append(BREAK)
+                since = 0 if behind else since
             since += 1
         parts.append(character)
     return "".join(parts)

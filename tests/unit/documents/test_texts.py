@@ -63,9 +63,19 @@ def test_long_words_get_places_to_break() -> None:
     whole = "a" * 10_000
     broken = texts.printable({"text": [whole]})["text"][0]
     assert broken.replace(texts.BREAK, "") == whole
-    assert max(map(len, broken.split(texts.BREAK))) == 4
+    assert max(map(len, broken.split(texts.BREAK))) == 12
     assert texts.printable("Donaudampfschiffahrt ships") == "Donaudampfschiffahrt ships"
     assert texts.printable("株" * 100) == "株" * 100
+    address = "https://billing.acme.example/portal/g-1"
+    assert texts.printable(address).split(texts.BREAK) == [
+        "https://",
+        "billing.",
+        "acme.",
+        "example/",
+        "portal/",
+        "g-",
+        "1",
+    ]
 
 
 def test_a_break_never_parts_a_letter_from_its_marks() -> None:
