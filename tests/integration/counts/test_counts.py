@@ -123,11 +123,31 @@ def measure() -> dict[str, Calls]:
     count("search accounts by name", "GET", "/v1/accounts?q=north")
     count("search accounts by a contact's email", "GET", "/v1/accounts?email=bob@example.com")
     count("list an account's audit events", "GET", "/v1/accounts/a1/audit-events")
+    _count_invoices(service, count)
     _count_payments(service, count)
     found["send a mail"] = _deliver()
     with counted() as found["sweep when nothing is overdue"]:
         duties_jobs.sweep_duties({}, None)
     return found
+
+
+def _count_invoices(service: Service, count: Callable[..., Any]) -> None:
+    line = {"description": "Telephony", "net_amount": 10000, "taxes": [{"name": "VAT", "rate": "20"}]}
+    invoice = {"bill_group_id": "b1", "number": "n1", "issue_date": "2026-01-15", "currency": "GBP", "po_number": "7"}
+    invoice |= {"due_date": "2026-02-15", "lines": [line], "total": 12000}
+    count("issue an invoice of one line", "PUT", "/v1/invoices/n1", invoice)
+    count("repeat an invoice unchanged", "PUT", "/v1/invoices/n1", invoice)
+    count("change an invoice's due date", "PATCH", "/v1/invoices/n1", {"due_date": "2026-03-01"}, If_Match='"1"')
+    count("dispute an invoice", "PUT", "/v1/invoices/n1/dispute", {"reason": "amount"})
+    count("resolve the dispute", "DELETE", "/v1/invoices/n1/dispute")
+    count("read an invoice", "GET", "/v1/invoices/n1")
+    keyed, service.token = service.token, _portal_session("cy@example.com")
+    count("read an invoice at the portal", "GET", "/v1/invoices/n1")
+    service.token = keyed
+    count("list a bill group's invoices", "GET", "/v1/bill-groups/b1/invoices")
+    count("find an invoice by its number", "GET", "/v1/invoices?number=N1&entity=acme")
+    count("list an entity's overdue invoices", "GET", "/v1/invoices?overdue_days=1&entity=acme")
+    count("make an invoice void", "POST", "/v1/invoices/n1/void")
 
 
 def _count_payments(service: Service, count: Callable[..., Any]) -> None:
@@ -190,6 +210,9 @@ def test_the_documented_counts_are_true(engine_environment: dict[str, str]) -> N
     added = counts["add a contact, with its mail"]
     assert (added.reads - 1, added.writes) == (1, 1), "besides the read of the key: 1 read and 1 transaction"
     assert counts["open it again"].reads <= 4
+    issued = counts["issue an invoice of one line"]
+    assert (issued.reads - 1, issued.writes) == (2, 1), "besides the read of the key: 2 reads and 1 transaction"
+    assert counts["read an invoice at the portal"].reads == 3, "2 to authorise, with the head of the invoice; 1 to read"
     page = PAGE.read_text()
     before, rest = page.split(BEGIN)
     documented, after = rest.split(END)
