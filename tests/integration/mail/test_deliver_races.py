@@ -3,17 +3,19 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from itertools import pairwise
 
 import pytest
 
+from chalicelib import clock
 from chalicelib.config import settings
 from chalicelib.duties import queue
 from chalicelib.duties.queue import Message
 from chalicelib.entities.rules import Entity
-from chalicelib.mail import feedback, rules, sending, ses
-from chalicelib.table import keys, store
+from chalicelib.mail import feedback, health, rules, sending, ses, suppressions
+from chalicelib.table import keys, store, turns
 from chalicelib.table.items import EntityItem, forget_connection
 from tests.engine import engine, engine_environment
 from tests.integration.mail.conftest import ENTITY, duties, email, enqueue
@@ -96,3 +98,40 @@ def test_reports_that_come_while_the_mail_is_sent_are_all_kept(taken: list[str])
         for left in duties():
             sending.deliver(Message("bulk_mail", email_id, left.key, "correlation-1"))
         assert duties() == []
+
+
+def test_bounces_of_many_mails_to_one_address_suppress_it_once_and_all_count(taken: list[str]) -> None:
+    emails = [enqueue() for _ in range(THREADS)]
+    for duty in duties():
+        sending.deliver(Message("bulk_mail", duty.subject, duty.key, "correlation-1"))
+    address = "ana@acme.example"
+    reports = [
+        feedback.Report(
+            one, rules.Event(f"2026-03-02T09:00:{number:02d}.000Z", "permanent_bounce", "m", "", (address,))
+        )
+        for number, one in enumerate(emails)
+    ]
+    at_once(*[partial(note, report) for report in reports], *[partial(note, report) for report in reports])
+    (found,), _ = suppressions.list_suppressions(None, 10)
+    assert (found.email, found.email_id) == (address, emails[0]), "the earliest stands"
+    assert [duty.subject for duty in duties("coverage")] == [address]
+    sent_on = date(2026, 3, 2)
+    counts = health.total(health.read("nordlicht", sent_on, sent_on, clock.now()))
+    assert counts == health.Counts(mails=THREADS, sent=THREADS, bounced=THREADS)
+
+
+def test_no_turn_is_given_to_two(taken: list[str]) -> None:
+    now, length = clock.now(), timedelta(milliseconds=20)
+    found: list[turns.Turns] = []
+
+    def take() -> None:
+        for _ in range(5):
+            got = turns.take(keys.sending_pace(), now, length, 10, timedelta(minutes=1))
+            assert isinstance(got, turns.Turns)
+            found.append(got)
+
+    at_once(*[take] * THREADS)
+    begins = sorted(one.begin for one in found)
+    assert len(begins) == 5 * THREADS
+    assert all(later - earlier == 10 * length for earlier, later in pairwise(begins))
+    assert max(one.given for one in found) == 50 * THREADS

@@ -192,3 +192,28 @@ def test_the_client_tries_once(monkeypatch: pytest.MonkeyPatch) -> None:
         assert ses.client().meta.config.retries["total_max_attempts"] == 1
     finally:
         ses.client.cache_clear()
+
+
+def test_what_ses_says_of_its_limits_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[Any] = [
+        {"SendQuota": {"MaxSendRate": 14.0, "Max24HourSend": 50000.0, "SentLast24Hours": 7.0}},
+        {"SendQuota": {"MaxSendRate": 14.0, "Max24HourSend": -1.0, "SentLast24Hours": 7.0}},
+        {"SendQuota": {"MaxSendRate": 0.0, "Max24HourSend": 200.0, "SentLast24Hours": 0.0}},
+        {},
+    ]
+
+    class Telling:
+        def get_account(self) -> Any:
+            return answers.pop(0)
+
+    monkeypatch.setattr(ses, "client", Telling)
+    assert [ses.limits() for _ in range(4)] == [ses.Limits(14.0, 50000, 7), ses.Limits(14.0, None, 7), None, None]
+
+
+def test_a_refusal_to_tell_the_limits_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refusing:
+        def get_account(self) -> Any:
+            raise answer("TooManyRequestsException", 429)
+
+    monkeypatch.setattr(ses, "client", Refusing)
+    assert ses.limits() is None
