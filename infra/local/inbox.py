@@ -16,7 +16,10 @@ from infra.local.folder import read_json
 
 PREFIX = "/inbox"
 _PAGE = 100
-_MESSAGE = re.compile(r"/inbox/messages/([0-9a-f-]+)(\.json|/html|/bounce|/complaint|/attachments/(\d+)/[^/]+)?")
+_SIMULATED = {f"/{kind}" for kind in ("bounce", "transient", "complaint", "delay", "reject")}
+_MESSAGE = re.compile(
+    rf"/inbox/messages/([0-9a-f-]+)(\.json|/html|{'|'.join(sorted(_SIMULATED))}|/attachments/(\d+)/[^/]+)?"
+)
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
@@ -28,6 +31,7 @@ _MAIL_POLICY = (
 )
 # Opened from an attachment, no file may run scripts or be taken for another kind than it says.
 _DOWNLOAD_POLICY = "default-src 'none'; sandbox"
+_KINDS = {"DeliveryDelay": "delay"}
 _FRAME_HEAD = '<base target="_blank">'
 
 Response = dict[str, Any]
@@ -77,9 +81,9 @@ class Inbox:
         if found is None or message is None:
             return self._page("missing.html", status=404)
         part = found[2] or ""
-        if method == "POST" and part in {"/bounce", "/complaint"}:
+        if method == "POST" and part in _SIMULATED:
             return self._simulate(message["id"], part)
-        if method not in {"GET", "HEAD"} or part in {"/bounce", "/complaint"}:
+        if method not in {"GET", "HEAD"} or part in _SIMULATED:
             return self._page("missing.html", status=404)
         if part == ".json":
             return _json(message)
@@ -166,11 +170,11 @@ def _attachment(message_id: str, number: int, given: dict[str, Any]) -> dict[str
 
 
 def _event(event: dict[str, Any]) -> dict[str, Any]:
-    kind = event["eventType"].lower()
-    told = event.get(kind, {})
-    about = told.get("recipients") or [
-        one["emailAddress"] for one in told.get("bouncedRecipients") or told.get("complainedRecipients") or []
-    ]
+    name = event["eventType"]
+    told = event.get(name[0].lower() + name[1:], {})
+    lists = ("bouncedRecipients", "complainedRecipients", "delayedRecipients")
+    about = told.get("recipients") or [one["emailAddress"] for name in lists for one in told.get(name) or []]
+    kind = "transient" if told.get("bounceType") == "Transient" else _KINDS.get(name, name.lower())
     return {"kind": kind, "at": event["at"], "recipients": about}
 
 

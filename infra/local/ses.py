@@ -21,6 +21,7 @@ from typing import Any
 
 import boto3
 
+from infra.local import fates
 from infra.local.folder import DataFolder, read_json, write_json
 from infra.local.processes import begin, say
 from infra.local.running import Running
@@ -28,10 +29,13 @@ from infra.local.service_clock import ServiceClock
 
 SENDS_A_SECOND = 14
 SENDS_A_DAY = 50_000
-_SIMULATOR = "simulator.amazonses.com"
 _MOST_RECIPIENTS = 50
+_LARGEST_REQUEST = 56_000_000
+"""Bytes of a request: 40 MB of a mail with its attachments, which travel as base64 in JSON."""
+_BURST = 2 * _MOST_RECIPIENTS
+"""Recipients that SES takes at once after a pause."""
 _PAUSE_SECONDS = 0.2
-_SIMULATE = re.compile(r"/simulate/([0-9a-f-]+)/(bounce|complaint)")
+_SIMULATE = re.compile(rf"/simulate/([0-9a-f-]+)/({'|'.join(fates.SIMULATED)})")
 
 
 class Refused(Exception):
@@ -53,7 +57,8 @@ class Mailbox:
         self._topic_arn = topic_arn
         self._sns = sns
         self._lock = threading.Lock()
-        self._sent = [datetime.fromisoformat(read_json(file)["sent_at"]) for file in folder.glob("*.json")]
+        self._sent = [_counted(read_json(file)) for file in folder.glob("*.json")]
+        self._room, self._room_at = float(_BURST), time.monotonic()
 
     def send(self, request: dict[str, Any]) -> str:
         """Take a SendEmail request and return its message id. Raises Refused where SES would."""
@@ -69,13 +74,15 @@ class Mailbox:
             raise Refused("BadRequestException", "Subject and body are required.")
         if any(character in value for value in _lines(request) for character in "\r\n"):
             raise Refused("BadRequestException", "A header holds a line break.")
+        _check_attachments(simple.get("Attachments") or [])
+        self._take_turns(len(recipients))
         now = self._clock.now()
         message_id = f"{time.time_ns() // 1_000_000:013x}-{secrets.token_hex(8)}"
         self._write({"id": message_id, "sent_at": now.isoformat(), "request": request, "events": []})
-        self._sent.append(now)
+        self._sent.append((now, len(recipients)))
         shown = simple["Subject"]["Data"]
         say(f"mail to {', '.join(recipients)}: {shown}")
-        threading.Thread(target=self._tell, args=(message_id, list(_fates(recipients))), daemon=True).start()
+        threading.Thread(target=self._tell, args=(message_id, list(fates.of(recipients))), daemon=True).start()
         return message_id
 
     def simulate(self, message_id: str, kind: str) -> bool:
@@ -83,14 +90,14 @@ class Mailbox:
         mail = read_json(self._folder / f"{message_id}.json")
         if mail is None:
             return False
-        fate = {"bounce": _bounce("General"), "complaint": _complaint}[kind]
+        fate = fates.SIMULATED[kind]
         self._publish(message_id, fate(_recipients(mail["request"]), self._clock.now()))
         return True
 
     def account(self) -> dict[str, Any]:
-        """Return what GetAccount says, with the mails of the last 24 hours counted."""
+        """Return what GetAccount says, with the recipients of the last 24 hours counted."""
         since = self._clock.now() - timedelta(hours=24)
-        sent = sum(at > since for at in self._sent)
+        sent = sum(recipients for at, recipients in self._sent if at > since)
         quota = {"Max24HourSend": SENDS_A_DAY, "MaxSendRate": SENDS_A_SECOND, "SentLast24Hours": sent}
         return {
             "DedicatedIpAutoWarmupEnabled": False,
@@ -99,6 +106,16 @@ class Mailbox:
             "SendQuota": quota,
             "SendingEnabled": True,
         }
+
+    def _take_turns(self, recipients: int) -> None:
+        """Refuse what comes faster than the rate, beyond a burst, as SES does. Raises Refused."""
+        with self._lock:
+            now = time.monotonic()
+            self._room = min(_BURST, self._room + (now - self._room_at) * SENDS_A_SECOND)
+            self._room_at = now
+            if self._room < recipients:
+                raise Refused("TooManyRequestsException", "Maximum sending rate exceeded.")
+            self._room -= recipients
 
     def _tell(self, message_id: str, fates: list[Any]) -> None:
         try:
@@ -121,6 +138,19 @@ class Mailbox:
 
     def _write(self, mail: dict[str, Any]) -> None:
         write_json(self._folder / f"{mail['id']}.json", mail)
+
+
+def _counted(mail: dict[str, Any]) -> tuple[datetime, int]:
+    """Return when a mail was sent, and to how many."""
+    return datetime.fromisoformat(mail["sent_at"]), len(_recipients(mail["request"]))
+
+
+def _check_attachments(attachments: list[dict[str, Any]]) -> None:
+    """Raise Refused for an attachment that SES would not take."""
+    for one in attachments:
+        name = one.get("FileName", "")
+        if not name or len(name) > 255 or "RawContent" not in one:
+            raise Refused("BadRequestException", "An attachment needs content and a name of at most 255 characters.")
 
 
 def _recipients(request: dict[str, Any]) -> list[str]:
@@ -155,69 +185,6 @@ def _described(mail: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _fates(recipients: list[str]) -> Iterable[tuple[Any, list[str]]]:
-    """Tell what becomes of a mail: a function that makes the event, and the recipients it is about."""
-    groups: dict[str, list[str]] = {}
-    for recipient in recipients:
-        local, _, domain = recipient.lower().rpartition("@")
-        groups.setdefault(local.partition("+")[0] if domain == _SIMULATOR else "", []).append(recipient)
-    bounced = {"bounce": _bounce("General"), "suppressionlist": _bounce("OnAccountSuppressionList")}
-    for name, of_group in groups.items():
-        if name in bounced:
-            yield bounced[name], of_group
-            continue
-        yield _delivery, of_group
-        if name == "complaint":
-            yield _complaint, of_group
-
-
-def _delivery(recipients: list[str], now: datetime) -> dict[str, Any]:
-    told = {
-        "timestamp": now.isoformat(),
-        "processingTimeMillis": 200,
-        "recipients": recipients,
-        "smtpResponse": "250 2.6.0 Message received",
-        "reportingMTA": "local.example",
-    }
-    return {"eventType": "Delivery", "delivery": told}
-
-
-def _bounce(kind: str) -> Any:
-    def event(recipients: list[str], now: datetime) -> dict[str, Any]:
-        bounced = [
-            {
-                "emailAddress": recipient,
-                "action": "failed",
-                "status": "5.1.1",
-                "diagnosticCode": "smtp; 550 5.1.1 user unknown",
-            }
-            for recipient in recipients
-        ]
-        told = {
-            "feedbackId": secrets.token_hex(16),
-            "bounceType": "Permanent",
-            "bounceSubType": kind,
-            "bouncedRecipients": bounced,
-            "timestamp": now.isoformat(),
-            "reportingMTA": "dns; local.example",
-        }
-        return {"eventType": "Bounce", "bounce": told}
-
-    return event
-
-
-def _complaint(recipients: list[str], now: datetime) -> dict[str, Any]:
-    told = {
-        "feedbackId": secrets.token_hex(16),
-        "complaintSubType": None,
-        "complainedRecipients": [{"emailAddress": recipient} for recipient in recipients],
-        "timestamp": now.isoformat(),
-        "complaintFeedbackType": "abuse",
-        "userAgent": "local",
-    }
-    return {"eventType": "Complaint", "complaint": told}
-
-
 class Handler(BaseHTTPRequestHandler):
     """The few requests of SESv2 that the service makes, and the simulation that the inbox offers."""
 
@@ -226,7 +193,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Take a mail, or simulate what its recipients do."""
-        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        length = int(self.headers.get("Content-Length", "0"))
+        if length > _LARGEST_REQUEST:
+            # What is not read would be taken for the next request.
+            self.close_connection = True
+            self._answer(400, {"message": "The mail is larger than 40 MB."}, "BadRequestException")
+            return
+        body = self.rfile.read(length)
         simulated = _SIMULATE.fullmatch(self.path)
         if simulated:
             found = self.mailbox.simulate(simulated[1], simulated[2])
@@ -235,7 +208,8 @@ class Handler(BaseHTTPRequestHandler):
             try:
                 self._answer(200, {"MessageId": self.mailbox.send(json.loads(body))})
             except Refused as refused:
-                self._answer(400, {"message": str(refused)}, refused.kind)
+                status = 429 if refused.kind == "TooManyRequestsException" else 400
+                self._answer(status, {"message": str(refused)}, refused.kind)
         else:
             self._unknown()
 

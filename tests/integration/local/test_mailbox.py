@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.config
 import pytest
 from botocore.exceptions import ClientError
 
+from chalicelib.mail import feedback
 from infra.local import ses
 from infra.local.folder import DataFolder
 from infra.local.inbox import Inbox
@@ -195,9 +197,53 @@ def test_what_is_not_there_is_404(tmp_path: Path, path: str) -> None:
     assert Inbox(tmp_path, "http://127.0.0.1:1").answer("GET", path)["statusCode"] == 404
 
 
-def test_a_bounce_is_simulated_from_the_inbox(client: Any, endpoint: str, topic: Topic, tmp_path: Path) -> None:
-    message_id = client.send_email(**_request("a@customer.example"))["MessageId"]
+@pytest.mark.parametrize(
+    ("button", "word", "recipients"),
+    [
+        ("bounce", "permanent_bounce", ("a@customer.example",)),
+        ("transient", "transient_bounce", ("a@customer.example",)),
+        ("complaint", "complaint", ("a@customer.example",)),
+        ("delay", "delivery_delay", ("a@customer.example",)),
+        ("reject", "reject", ("a@customer.example",)),
+    ],
+)
+def test_what_ses_may_report_is_simulated_from_the_inbox(
+    client: Any, endpoint: str, topic: Topic, tmp_path: Path, button: str, word: str, recipients: tuple[str, ...]
+) -> None:
+    tags = [{"Name": "email_id", "Value": "eml_01JAAAAAAAAAAAAAAAAAAAAAAA"}]
+    message_id = client.send_email(**_request("a@customer.example", EmailTags=tags))["MessageId"]
     topic.wait_for(2)
-    response = Inbox(tmp_path, endpoint).answer("POST", f"/inbox/messages/{message_id}/bounce")
-    assert response["statusCode"] == 303
-    assert topic.wait_for(3)[-1]["eventType"] == "Bounce"
+    inbox = Inbox(tmp_path, endpoint)
+    assert f"/{button}" in inbox.answer("GET", f"/inbox/messages/{message_id}")["body"]
+    assert inbox.answer("POST", f"/inbox/messages/{message_id}/{button}")["statusCode"] == 303
+    report = feedback.parse(json.dumps(topic.wait_for(3)[-1]))
+    assert report is not None
+    assert (report.event.kind, report.event.recipients) == (word, recipients)
+    shown = inbox.message(message_id)
+    assert shown is not None
+    assert shown["events"][-1]["kind"] == button
+
+
+def test_what_comes_faster_than_the_rate_is_refused_for_now(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ses, "SENDS_A_SECOND", 0)
+    fifty = [f"a{number}@customer.example" for number in range(50)]
+    for _ in range(2):
+        client.send_email(**_request(*fifty))
+    once = botocore.config.Config(retries={"total_max_attempts": 1})
+    impatient = boto3.client(
+        "sesv2", endpoint_url=client.meta.endpoint_url, region_name="us-east-1", config=once,
+        aws_access_key_id="local", aws_secret_access_key="local",
+    )  # fmt: skip
+    with pytest.raises(ClientError) as refusal:
+        impatient.send_email(**_request("a@customer.example"))
+    assert refusal.value.response["Error"]["Code"] == "TooManyRequestsException"
+    assert client.get_account()["SendQuota"]["SentLast24Hours"] == 100
+
+
+@pytest.mark.parametrize("name", ["", "x" * 256])
+def test_an_attachment_without_a_proper_name_is_refused(client: Any, name: str) -> None:
+    request = _request("a@customer.example")
+    request["Content"]["Simple"]["Attachments"] = [{"FileName": name, "RawContent": b"%PDF"}]
+    with pytest.raises(ClientError) as refusal:
+        client.send_email(**request)
+    assert refusal.value.response["Error"]["Code"] == "BadRequestException"
