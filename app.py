@@ -26,6 +26,7 @@ from chalicelib.mail import jobs as mail_jobs
 from chalicelib.passwords import api as passwords_api
 from chalicelib.passwords import pages as passwords_pages
 from chalicelib.payments import api as payments_api
+from chalicelib.reminders import jobs as reminders_jobs
 from chalicelib.sessions import api as sessions_api
 from chalicelib.sign_in import api as sign_in_api
 from chalicelib.sign_in import pages as sign_in_pages
@@ -67,4 +68,5 @@ app.register_blueprint(duties_jobs.jobs)
 app.register_blueprint(imports_jobs.jobs)
 app.register_blueprint(invoices_jobs.jobs)
 app.register_blueprint(mail_jobs.jobs)
+app.register_blueprint(reminders_jobs.jobs)
 app.register_blueprint(staff_jobs.jobs)

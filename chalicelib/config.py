@@ -7,6 +7,8 @@ from functools import cache
 
 MAIL_MODES = ("capture", "redirect", "allowlist", "live")
 _SIGNING_KEY_CHARACTERS = 32
+LOCAL = "local"
+"""What ``make run`` calls its deployment; infra/resources.yaml lets no other have that name."""
 
 
 class ConfigurationError(Exception):
@@ -40,6 +42,11 @@ class Settings:
     session_idle_minutes: int
     staff_entity_id: str
     """The issuing entity in whose name staff get their sign-in mails; empty: the first there is."""
+
+    @property
+    def is_local(self) -> bool:
+        """Tell whether this is the service of ``make run``, in which time may be moved at will."""
+        return self.deployment == LOCAL
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> "Settings":

@@ -21,7 +21,7 @@ def consume(event: SQSEvent, work: Callable[[Message], None]) -> dict[str, Any]:
     for record in event.to_dict()["Records"]:
         identifier = record["messageId"]
         try:
-            if _seconds_left(event) < _SECONDS_FOR_ONE:
+            if seconds_left(event.context) < _SECONDS_FOR_ONE:
                 failed.append(identifier)
                 continue
             message = Message.parse(record["body"])
@@ -34,7 +34,8 @@ def consume(event: SQSEvent, work: Callable[[Message], None]) -> dict[str, Any]:
     return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in failed]}
 
 
-def _seconds_left(event: SQSEvent) -> float:
+def seconds_left(context: Any) -> float:
+    """Return how long the function that was called with ``context`` may go on."""
     # The local service and tests have no clock that runs out.
-    remaining = getattr(event.context, "get_remaining_time_in_millis", None)
+    remaining = getattr(context, "get_remaining_time_in_millis", None)
     return remaining() / 1000 if callable(remaining) else float("inf")

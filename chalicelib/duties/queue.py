@@ -89,3 +89,14 @@ def send(kind: str, messages: Sequence[Message]) -> int:
             logger.warning("The queue did not answer.", extra={"cause": str(error)})
             lost += len(chunk)
     return lost
+
+
+def waiting(kind: str) -> int:
+    """Return about how many messages of ``kind`` nobody has worked off yet; 0 when the queue does not answer."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    try:
+        answer = client().get_queue_attributes(QueueUrl=url(kind), AttributeNames=names)
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("The queue did not answer.", extra={"cause": str(error)})
+        return 0
+    return sum(int(answer["Attributes"][name]) for name in names)

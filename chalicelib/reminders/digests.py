@@ -2,32 +2,31 @@
 
 A digest is put once, together with its name among the account's unfinished ones, and so freezes which step of which
 invoice it is to take. Then it takes them, some invoices a transaction; a step that somebody else has taken drops out.
-Its mails are written last, all at once. Any worker can go on with a digest from wherever it stands.
+Its mails are written last. Any worker can go on with a digest from wherever it stands, on its day; one that was left
+unfinished is put anew on the day on which the account is reminded again, with what it had taken and what is due then.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
 from chalicelib import ids
 from chalicelib.call import Call
+from chalicelib.contacts.rules import Recipient
 from chalicelib.mail import outbox
 from chalicelib.reminders import emails, facts, planning
 from chalicelib.reminders.facts import Around, Facts, Rows
 from chalicelib.reminders.policy import TONES
-from chalicelib.reminders.rules import OFF, SHADOW, Decision
+from chalicelib.reminders.rules import LIVE, OFF, SHADOW, Decision
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountRemindersItem, DigestItem
 from chalicelib.table.keys import Key
 
-CLAIMING, MAILED, SHADOWED, EMPTY = "claiming", "mailed", "shadow", "empty"
+CLAIMING, MAILED, SHADOWED, EMPTY, STOPPED = "claiming", "mailed", "shadow", "empty", "stopped"
 SENT = "sent"
 
-MOST_INVOICES = 500
-"""Of one digest; more wait for another day."""
-_ROWS_A_TRANSACTION = 90
-_ROWS_AN_INVOICE = 5
+_MAILS_A_TRANSACTION = 40
 
 
 @dataclass(frozen=True)
@@ -38,46 +37,67 @@ class Chosen:
     decision: Decision
 
 
-def freeze(call: Call, about: Around, currency: str, chosen: Sequence[Chosen]) -> bool:
-    """Put the digest of a currency and today; False if there is one already. One transaction.
+@dataclass(frozen=True)
+class LeftOver:
+    """A digest of another day that was not finished, and those of its invoices whose step it has taken, as frozen."""
 
-    Raises Contended when somebody else is at work on the account.
+    digest: DigestItem
+    taken: tuple[dict[str, Any], ...]
+
+
+def freeze(
+    call: Call, about: Around, chosen: Mapping[str, Sequence[Chosen]], left_over: Sequence[LeftOver] = ()
+) -> tuple[Around, list[DigestItem]]:
+    """Put today's digests, one for each currency; return them, and what holds for the account after that.
+
+    One transaction. What is left over of other days goes into them. Raises Contended when somebody else is at work on
+    the account.
     """
-    account_id, entity_id = about.account.account_id, about.entity.entity_id
-    key = keys.digest(account_id, about.today, entity_id, currency)
-    if store.batch([key]):
-        return False
-    strongest = max(chosen, key=lambda one: (TONES.index(_tone(one)), _days_over(one, about)))
-    digest = DigestItem(
+    of_account = _of_account(about)
+    unfinished = [sk for sk in of_account.unfinished if sk not in {one.digest.sk for one in left_over}]
+    transaction = store.Transaction(call)
+    earlier = {one.digest.currency: one for one in left_over}
+    made = []
+    for currency in sorted({*chosen, *earlier}):
+        before = earlier.get(currency)
+        if before is not None:
+            transaction.delete(before.digest)
+        invoices = [*(before.taken if before else ()), *(_frozen(one) for one in chosen.get(currency, ()))]
+        if invoices:
+            digest = _digest(call, about, currency, invoices, before)
+            transaction.create(digest)
+            unfinished.append(digest.sk)
+            made.append(digest)
+    of_account.unfinished = unfinished
+    transaction.put(of_account, new=about.reminders is None)
+    transaction.commit()
+    return replace(about, reminders=of_account), made
+
+
+def _digest(
+    call: Call, about: Around, currency: str, invoices: list[dict[str, Any]], before: LeftOver | None
+) -> DigestItem:
+    strongest = max(invoices, key=lambda one: (TONES.index(one["tone"]), _days_over(one, about)))
+    key = keys.digest(about.account.account_id, about.today, about.entity.entity_id, currency)
+    return DigestItem(
         key.pk,
         key.sk,
-        digest_id=ids.new_id(ids.DIGEST, call.now),
-        account_id=account_id,
-        entity_id=entity_id,
+        digest_id=before.digest.digest_id if before else ids.new_id(ids.DIGEST, call.now),
+        account_id=about.account.account_id,
+        entity_id=about.entity.entity_id,
         currency=currency,
         on=about.today,
         at=call.now,
         status=CLAIMING,
-        tone=_tone(strongest),
-        template=strongest.decision.step.template if strongest.decision.step else None,
-        invoices=[_frozen(one) for one in chosen],
+        shadow=about.mode == SHADOW or bool(before and before.digest.shadow),
+        tone=strongest["tone"],
+        template=strongest["template"],
+        invoices=invoices,
     )
-    of_account = _of_account(about)
-    of_account.unfinished = [*of_account.unfinished, key.sk]
-    transaction = store.Transaction(call)
-    transaction.create(digest)
-    transaction.put(of_account, new=about.reminders is None)
-    transaction.commit()
-    return True
 
 
-def _tone(chosen: Chosen) -> str:
-    return chosen.decision.step.tone if chosen.decision.step else TONES[0]
-
-
-def _days_over(chosen: Chosen, about: Around) -> int:
-    due = chosen.facts.invoice.due_date
-    return (about.today - due).days if due else 0
+def _days_over(frozen: Mapping[str, Any], about: Around) -> int:
+    return (about.today - date.fromisoformat(frozen["due_date"])).days
 
 
 def _frozen(chosen: Chosen) -> dict[str, Any]:
@@ -89,6 +109,7 @@ def _frozen(chosen: Chosen) -> dict[str, Any]:
         "due_date": invoice.due_date.isoformat(),
         "step": step.name,
         "tone": step.tone,
+        "template": step.template,
         "superseded": [one.name for one in chosen.decision.superseded],
         "next_on": chosen.decision.next_on.isoformat() if chosen.decision.next_on else None,
     }
@@ -101,50 +122,55 @@ def _of_account(about: Around) -> AccountRemindersItem:
     return AccountRemindersItem(key.pk, key.sk, account_id=about.account.account_id)
 
 
-def finish(call: Call, about: Around, key: Key) -> None:
-    """Take the steps of the digest at ``key`` that are not taken yet, and write its mails.
-
-    One Query an invoice, one transaction for each dozen or so, one for the mails. Raises Contended.
-    """
+def left_over(key: Key) -> LeftOver | None:
+    """Read the digest of another day at ``key`` and what it has taken, one Query an invoice; None if there is none."""
     digest = store.get(DigestItem, key)
     if digest is None or digest.status != CLAIMING:
-        _forget(call, about, key)
-        return
-    outcome = SHADOWED if about.mode == SHADOW else SENT
+        return None
+    taken = []
+    for frozen in digest.invoices:
+        rows = facts.rows_of(frozen["invoice_id"])
+        if rows is not None and _taken_by(rows, frozen) == digest.digest_id:
+            taken.append(frozen)
+    return LeftOver(digest, tuple(taken))
+
+
+def resume(call: Call, about: Around, key: Key) -> None:
+    """Finish the digest of today at ``key`` from wherever it stands. Raises Contended."""
+    digest = store.get(DigestItem, key)
+    if digest is None or digest.status != CLAIMING:
+        forget(about, key)
+    else:
+        finish(call, about, digest, {})
+
+
+def finish(call: Call, about: Around, digest: DigestItem, known: Mapping[str, Facts]) -> Around:
+    """Take the steps of a digest that are not taken yet, write its mails, and return what holds for the account then.
+
+    ``known`` is what was found of its invoices when it was put; the others are read, one Query each. One transaction
+    for each dozen or so, one for the mails. Raises Contended.
+    """
+    outcome = SHADOWED if digest.shadow or about.mode == SHADOW else SENT
     claimed: list[Rows] = []
-    # Where reminders were switched off meanwhile, no step is taken.
-    for part in _parts(digest.invoices) if about.mode != OFF else ():
+    for part in planning.fitting(digest.invoices, lambda one: len(one["superseded"])):
         transaction = store.Transaction(call)
         writes = False
         for frozen in part:
-            rows = facts.rows_of(frozen["invoice_id"])
+            rows = known[frozen["invoice_id"]].rows if frozen["invoice_id"] in known else None
+            rows = rows or facts.rows_of(frozen["invoice_id"])
             if rows is None:
                 continue
             taken = _taken_by(rows, frozen)
-            if taken == digest.digest_id:
-                claimed.append(rows)
-            elif taken is None and _still_stands(rows, frozen):
+            # Where reminders were switched off meanwhile, no further step is taken.
+            if taken is None and about.mode != OFF and _still_stands(rows, frozen):
                 _claim(transaction, call, about, rows, frozen, outcome, digest.digest_id)
-                claimed.append(rows)
                 writes = True
+            elif taken != digest.digest_id:
+                continue
+            claimed.append(rows)
         if writes:
             transaction.commit()
-    _write_mails(call, about, digest, claimed)
-
-
-def _parts(invoices: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
-    """Divide the invoices of a digest so that each part fits a transaction."""
-    part: list[Mapping[str, Any]] = []
-    rows = 0
-    for frozen in invoices:
-        wanted = _ROWS_AN_INVOICE + len(frozen["superseded"])
-        if part and rows + wanted > _ROWS_A_TRANSACTION:
-            yield part
-            part, rows = [], 0
-        part.append(frozen)
-        rows += wanted
-    if part:
-        yield part
+    return _write_mails(call, about, digest, claimed, known)
 
 
 def _taken_by(rows: Rows, frozen: Mapping[str, Any]) -> str | None:
@@ -178,44 +204,89 @@ def _claim(
     planning.write(transaction, about, rows, next_on, None)
 
 
-def _write_mails(call: Call, about: Around, digest: DigestItem, claimed: Sequence[Rows]) -> None:
-    """Write the mails of a digest, an own copy for each contact, and that it is finished; one transaction (R3)."""
-    found = facts.of_invoices(about, claimed) if claimed else []
-    copies = _copies(found)
-    transaction = store.Transaction(call)
-    digest.claimed = [rows.invoice.invoice_id for rows in claimed]
-    digest.status = EMPTY if not claimed else SHADOWED if about.mode == SHADOW else MAILED
-    digest.recipients = []
-    for contact_id, (contact, of_contact) in copies.items():
-        others = tuple(one.name for other, (one, _) in copies.items() if other != contact_id and not one.copy)
-        mail = emails.reminder(about, digest, contact, of_contact, others)
-        email_id = outbox.enqueue(transaction, call, mail) if digest.status == MAILED else None
-        invoice_ids = [one.invoice.invoice_id for one in of_contact]
-        digest.recipients = [
-            *digest.recipients,
-            {"contact_id": contact_id, "email_id": email_id, "invoice_ids": invoice_ids},
-        ]
-    transaction.replace(digest)
+def _write_mails(
+    call: Call, about: Around, digest: DigestItem, claimed: Sequence[Rows], known: Mapping[str, Facts]
+) -> Around:
+    """Write the mails of a digest, an own copy for each contact, and that it is finished (R3).
+
+    One transaction; more where there are more contacts than fit one.
+    """
+    found = [known[rows.invoice.invoice_id] for rows in claimed if rows.invoice.invoice_id in known]
+    if len(found) != len(claimed):
+        found = facts.of_invoices(about, claimed)
+    copies = copies_of(found) if about.mode != OFF else {}
+    status = _status(about, digest, copies)
+    told = {one["contact_id"] for one in digest.recipients}
+    waiting = [one for one in copies.values() if one.contact.contact_id not in told]
     of_account = _of_account(about)
-    of_account.unfinished = [sk for sk in of_account.unfinished if sk != digest.sk]
-    if claimed:
-        of_account.last_reminded_on = max(of_account.last_reminded_on or about.today, about.today)
-    transaction.put(of_account, new=about.reminders is None)
-    transaction.commit()
+    while True:
+        now, waiting = waiting[:_MAILS_A_TRANSACTION], waiting[_MAILS_A_TRANSACTION:]
+        transaction = store.Transaction(call)
+        recipients = [_told(transaction, call, about, digest, one, copies, status) for one in now]
+        digest.recipients = [*digest.recipients, *recipients]
+        if not waiting:
+            digest.claimed = [rows.invoice.invoice_id for rows in claimed]
+            digest.status = status
+            of_account.unfinished = [sk for sk in of_account.unfinished if sk != digest.sk]
+            if status in (MAILED, SHADOWED):
+                of_account.last_reminded_on = max(of_account.last_reminded_on or about.today, about.today)
+            transaction.put(of_account, new=about.reminders is None)
+        transaction.replace(digest)
+        transaction.commit()
+        if not waiting:
+            return replace(about, reminders=of_account)
 
 
-def _copies(found: Sequence[Facts]) -> dict[str, tuple[Any, list[Facts]]]:
-    """Return, for each contact that can be reached, the invoices that it is told of (C8)."""
-    copies: dict[str, tuple[Any, list[Facts]]] = {}
+def _status(about: Around, digest: DigestItem, copies: Mapping[str, "Copy"]) -> str:
+    if about.mode == OFF:
+        return STOPPED
+    if not copies:
+        return EMPTY
+    return MAILED if about.mode == LIVE and not digest.shadow else SHADOWED
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One contact's own copy of a digest, and the invoices that it tells of (C8)."""
+
+    contact: Recipient
+    found: tuple[Facts, ...]
+
+
+def copies_of(found: Sequence[Facts]) -> dict[str, Copy]:
+    """Return, for each contact that can be reached, its copy of a digest of the invoices in ``found``."""
+    copies: dict[str, Copy] = {}
     for one in found:
         for contact in one.recipients:
             if not contact.suppressed:
-                copies.setdefault(contact.contact_id, (contact, []))[1].append(one)
+                before = copies.get(contact.contact_id, Copy(contact, ()))
+                copies[contact.contact_id] = Copy(before.contact, (*before.found, one))
     return copies
 
 
-def _forget(call: Call, about: Around, key: Key) -> None:
-    """Strike a digest off the unfinished ones, if it is still among them."""
+def _told(
+    transaction: store.Transaction,
+    call: Call,
+    about: Around,
+    digest: DigestItem,
+    copy: Copy,
+    copies: Mapping[str, Copy],
+    status: str,
+) -> dict[str, Any]:
+    email_id = None
+    if status == MAILED:
+        others = tuple(
+            other.contact.name
+            for contact_id, other in copies.items()
+            if contact_id != copy.contact.contact_id and not other.contact.copy
+        )
+        email_id = outbox.enqueue(transaction, call, emails.reminder(about, digest, copy.contact, copy.found, others))
+    invoice_ids = [one.invoice.invoice_id for one in copy.found]
+    return {"contact_id": copy.contact.contact_id, "email_id": email_id, "invoice_ids": invoice_ids}
+
+
+def forget(about: Around, key: Key) -> None:
+    """Strike a digest off the unfinished ones, if it is still among them. Raises Contended."""
     of_account = about.reminders
     if of_account is None or key.sk not in of_account.unfinished:
         return

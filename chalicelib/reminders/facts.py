@@ -14,8 +14,8 @@ from chalicelib.entities.rules import Entity
 from chalicelib.invoices.rules import Invoice, local_date
 from chalicelib.mail.recipients import recipient_statuses
 from chalicelib.mail.service import Email
-from chalicelib.reminders import policies, rules
-from chalicelib.reminders.calendars import calendar_of, local_day
+from chalicelib.reminders import credit, policies
+from chalicelib.reminders.calendars import calendar_of, local_day, sending_begins
 from chalicelib.reminders.policy import Policy
 from chalicelib.reminders.rules import Calendar, Pause, Subject
 from chalicelib.table import keys, store
@@ -41,6 +41,8 @@ class Around:
     account: Account
     entity: Entity
     today: date
+    begins: datetime
+    """When sending begins today (R4)."""
     time_zone: str
     policy: Policy
     """Of the entity and the account; bill groups may have other steps."""
@@ -65,6 +67,8 @@ class Rows:
     state: RemindersItem | None
     steps: tuple[ReminderStepItem, ...]
     deliveries: tuple[Delivery, ...]
+    changed_at: datetime | None = None
+    """When what may have changed was written, which is before it is planned for; None: just now."""
 
     @property
     def spent(self) -> frozenset[str]:
@@ -113,6 +117,7 @@ def around(account_id: str, entity_id: str, now: datetime) -> Around | None:
         account=account,
         entity=entity,
         today=today,
+        begins=sending_begins(today, policy.send_at, time_zone),
         time_zone=time_zone,
         policy=policy,
         policy_rows=(rows["entity_policy"], rows["account_policy"]),
@@ -161,9 +166,10 @@ def rows_of(invoice_id: str) -> Rows | None:
 def of_invoices(about: Around, invoices: Sequence[Rows], *, with_recipients: bool = True) -> list[Facts]:
     """Gather the facts of invoices of one account and entity, in their order.
 
-    One read for bill groups, balances and the mails of deliveries; where recipients are wanted, at most two more for
-    each bill group that has its own. Without them nobody is taken to lack contacts or to have credit: planning, which
-    only asks when to look, need not know.
+    One read for bill groups, balances, today's digests and the mails of deliveries; where recipients are wanted, at
+    most two more for each bill group that has its own, and some where there is unallocated credit (``credit.covered``).
+    Without them nobody is taken to lack contacts or to have credit: planning, which only asks when to look, need not
+    know.
     """
     groups = {rows.invoice.bill_group_id for rows in invoices}
     currencies = {rows.invoice.currency for rows in invoices}
@@ -175,10 +181,14 @@ def of_invoices(about: Around, invoices: Sequence[Rows], *, with_recipients: boo
             policies.policy_key(policies.BILL_GROUP, group_id),
         ]
     account_id, entity_id = about.account.account_id, about.entity.entity_id
-    wanted += [keys.account_balance(account_id, entity_id, currency) for currency in sorted(currencies)]
+    for currency in sorted(currencies):
+        wanted.append(keys.account_balance(account_id, entity_id, currency))
+        wanted.append(keys.digest(account_id, about.today, entity_id, currency))
     wanted += [keys.email(email_id) for rows in invoices for email_id in _email_ids(rows)]
     found = store.batch(wanted)
-    left = _after_credit(about, invoices, found) if with_recipients else {}
+    balances = {one: found.get(keys.account_balance(account_id, entity_id, one)) for one in currencies}
+    known = {currency: balance for currency, balance in balances.items() if balance is not None}
+    covered = credit.covered((rows.invoice for rows in invoices), known) if with_recipients else frozenset[str]()
     people: dict[tuple[str, ...], tuple[Recipient, ...]] = {}
     gathered = []
     for rows in invoices:
@@ -194,23 +204,11 @@ def of_invoices(about: Around, invoices: Sequence[Rows], *, with_recipients: boo
                 policy=policies.effective(
                     *about.policy_rows, found.get(policies.policy_key(policies.BILL_GROUP, group.bill_group_id))
                 ),
-                subject=_subject(about, rows, group, found, left.get(rows.invoice.invoice_id, 1) <= 0, who),
+                subject=_subject(about, rows, group, found, rows.invoice.invoice_id in covered, who),
                 recipients=who or (),
             )
         )
     return gathered
-
-
-def _after_credit(about: Around, invoices: Sequence[Rows], found: Mapping[Key, Any]) -> dict[str, int]:
-    left: dict[str, int] = {}
-    for currency in {rows.invoice.currency for rows in invoices}:
-        balance = found.get(keys.account_balance(about.account.account_id, about.entity.entity_id, currency))
-        credit = int(balance.unallocated) if balance is not None else 0
-        of_currency = [rows.invoice for rows in invoices if rows.invoice.currency == currency]
-        left |= rules.after_credit(
-            [(one.invoice_id, one.due_date, 0 if one.is_credit_note else one.balance) for one in of_currency], credit
-        )
-    return left
 
 
 def _subject(
@@ -248,6 +246,7 @@ def _subject(
         live_from=about.entity.live_from,
         released_on=_released_on(about),
         last_reminded_on=about.reminders.last_reminded_on if about.reminders else None,
+        digest_today=keys.digest(invoice.account_id, about.today, invoice.entity_id, invoice.currency) in found,
         contacts=1 if who is None else len(holders),
         reachable_contacts=1 if who is None else len([one for one in holders if not one.suppressed]),
         payments_current=about.payments_current,
@@ -255,12 +254,12 @@ def _subject(
 
 
 def recorded_on(about: Around, rows: Rows) -> date:
-    """Return the day on which the due date that the invoice has now was recorded here; today, if just now."""
+    """Return the day on which the due date that the invoice has now was recorded here."""
     state, invoice = rows.state, rows.invoice
     if state is None:
         return local_date(invoice, invoice.recorded_at)
     if state.due_date != invoice.due_date or state.due_since is None:
-        return about.today
+        return local_day(rows.changed_at, about.time_zone) if rows.changed_at else about.today
     return state.due_since
 
 

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 from pydantic_core import PydanticCustomError
 
-from chalicelib.fields import Body, CalendarDate, Line, ShortText
+from chalicelib.fields import Body, CalendarDate, Line, ShortText, VendorId
 from chalicelib.reminders import policy
 
 
@@ -76,3 +76,12 @@ class EntityPolicyBody(AccountPolicyBody):
         le=30,
         description="How many business days old what is known of payments may be, once the billing system reports it.",
     )
+
+
+class ConsoleRunBody(Body):
+    """What the console function of the hourly run is asked."""
+
+    as_of: AwareDatetime | None = None
+    entity_id: VendorId | None = None
+    account_id: VendorId | None = None
+    confirm: bool = False

@@ -6,9 +6,12 @@ hourly run finds the account.
 """
 
 import secrets
-from datetime import date
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from datetime import date, datetime
+from typing import TypeVar
 
-from chalicelib import clock
+from chalicelib import clock, ids
 from chalicelib.call import Actor, Call
 from chalicelib.duties import service as duties
 from chalicelib.duties.queue import Message
@@ -22,17 +25,24 @@ from chalicelib.table.keys import Key
 
 PLANNER = Actor("system", "reminders", "Reminders")
 
+T = TypeVar("T")
+
 SUPERSEDED = "superseded"
 _VERSIONS = 2**53
+_ROWS_A_TRANSACTION = 90
+_ROWS_AN_INVOICE = 5
+"""Its reminders, the step, the old and the new reminder to come, and when its account is due, which many share."""
 
 
 def run(message: Message) -> None:
     """Plan the invoices that ``message`` names anew."""
     call = Call(PLANNER, clock.now(), message.correlation_id)
+    duty_id = message.key.sk.partition("#")[2]
+    since = ids.time_of_id(ids.DUTY, duty_id)
     *before, last = message.subject.split()
     for invoice_id in before:
-        plan_again(call, invoice_id)
-    store.deciding_again(lambda: plan(call, last, message.key))
+        store.deciding_again(lambda one=invoice_id: plan(call, one, since=since))  # type: ignore[misc]
+    store.deciding_again(lambda: plan(call, last, message.key, since))
 
 
 def plan_again(call: Call, invoice_id: str) -> date | None:
@@ -40,12 +50,14 @@ def plan_again(call: Call, invoice_id: str) -> date | None:
     return store.deciding_again(lambda: plan(call, invoice_id))
 
 
-def plan(call: Call, invoice_id: str, duty: Key | None = None) -> date | None:
+def plan(call: Call, invoice_id: str, duty: Key | None = None, since: datetime | None = None) -> date | None:
     """Decide when to look at an invoice next, write that down, and return the day; None if only an event can tell.
 
-    Three reads and one transaction, with which ``duty`` is done.
+    ``since`` is when what may have changed was written. Three reads and one transaction, with which ``duty`` is done.
     """
     rows = facts.rows_of(invoice_id)
+    if rows is not None and since is not None:
+        rows = replace(rows, changed_at=since)
     about = facts.around(rows.invoice.account_id, rows.invoice.entity_id, call.now) if rows else None
     if rows is None or about is None:
         if duty is not None:
@@ -97,21 +109,40 @@ def write(
                 account_id=account_id,
                 entity_id=entity_id,
                 on=look_on,
-            )
-        )
-        due = sending_begins(look_on, about.policy.send_at, about.time_zone)
-        of_account = keys.account_to_remind(account_id, entity_id, due)
-        transaction.overwrite(
-            # The version is fresh, so that whoever is done with the account notices that more has come.
-            ReminderDueItem(
-                of_account.pk,
-                of_account.sk,
-                account_id=account_id,
-                entity_id=entity_id,
-                due=due,
                 version=secrets.randbelow(_VERSIONS),
             )
         )
+        transaction.overwrite(due_row(about, look_on))
+
+
+def due_row(about: Around, day: date) -> ReminderDueItem:
+    """Return the row by which the hourly run finds the account from when sending begins on ``day``.
+
+    Its version is fresh, so that whoever is done with the account notices that more has come.
+    """
+    account_id, entity_id = about.account.account_id, about.entity.entity_id
+    due = sending_begins(day, about.policy.send_at, about.time_zone)
+    key = keys.account_to_remind(account_id, entity_id, due)
+    version = secrets.randbelow(_VERSIONS)
+    return ReminderDueItem(key.pk, key.sk, account_id=account_id, entity_id=entity_id, due=due, version=version)
+
+
+def fitting(things: Iterable[T], superseded: Callable[[T], int]) -> Iterator[list[T]]:
+    """Divide what is to be written of invoices so that each part fits a transaction.
+
+    ``superseded`` tells how many steps of one are superseded; each is a row of its own.
+    """
+    part: list[T] = []
+    rows = 0
+    for one in things:
+        wanted = _ROWS_AN_INVOICE + superseded(one)
+        if part and rows + wanted > _ROWS_A_TRANSACTION:
+            yield part
+            part, rows = [], 0
+        part.append(one)
+        rows += wanted
+    if part:
+        yield part
 
 
 def supersede(

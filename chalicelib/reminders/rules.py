@@ -88,6 +88,8 @@ class Subject:
     """When staff released the account's invoices from before ``live_from`` (R9)."""
     last_reminded_on: date | None = None
     """When the account was last reminded, of whatever."""
+    digest_today: bool = False
+    """Whether today's digest of the invoice's currency is there already: there is one a day (R3)."""
     contacts: int = 1
     """How many contacts are to get reminders."""
     reachable_contacts: int = 1
@@ -213,14 +215,19 @@ def _held(subject: Subject, calendar: Calendar, first_due: date, today: date) ->
         ("no_contact", subject.contacts == 0),
         ("all_suppressed", subject.contacts > 0 and subject.reachable_contacts == 0),
     ]
-    return next((Decision(reason=REASONS[code], next_on=tomorrow) for code, holds in passing if holds), None)
+    code = next((code for code, holds in passing if holds), None)
+    if code is None:
+        return None
+    # The run waits for the billing system, and goes on as soon as it has reported.
+    return Decision(reason=REASONS[code], next_on=today if code == "payments_not_current" else tomorrow)
 
 
 def _too_soon(subject: Subject, policy: Policy, calendar: Calendar, today: date) -> Decision | None:
+    last = today if subject.digest_today else subject.last_reminded_on
     # Another digest of the same day, as of another currency, belongs to the same run.
-    if subject.last_reminded_on is None or subject.last_reminded_on >= today:
+    if last is None or (last >= today and not subject.digest_today):
         return None
-    from_day = subject.last_reminded_on + timedelta(days=policy.minimum_gap_days)
+    from_day = last + timedelta(days=max(policy.minimum_gap_days, 1))
     if today >= from_day:
         return None
     return Decision(reason=REASONS["too_soon"], next_on=calendar.first_free(from_day))

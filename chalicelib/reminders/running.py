@@ -1,23 +1,68 @@
 """The run of one account: what is due today goes into digests, or is looked at another day (R4, R5)."""
 
-from collections import defaultdict
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import Enum
 
 from chalicelib import clock
 from chalicelib.call import Call
 from chalicelib.duties.queue import Message
+from chalicelib.observability import logger, metrics
 from chalicelib.reminders import digests, facts, planning, rules
-from chalicelib.reminders.digests import Chosen
+from chalicelib.reminders.digests import Chosen, LeftOver
 from chalicelib.reminders.facts import Around, Facts, Rows
 from chalicelib.reminders.planning import PLANNER
-from chalicelib.reminders.rules import REASONS, Decision
+from chalicelib.reminders.rules import Decision
 from chalicelib.table import keys, store
 from chalicelib.table.items import ReminderDueItem, ReminderPlanItem
 from chalicelib.table.keys import Key
 
-_ROUNDS = 20
-"""Each freezes a digest, finishes one, or moves on what is not due; ten currencies of one account have room."""
+MOST_INVOICES = 500
+"""Looked at in one round, and so at most in one digest; more of its currency wait for another day."""
+
+
+class Rest(Enum):
+    """What is left of the run of an account after a round."""
+
+    NOTHING = "nothing"
+    MORE = "more"
+    """More can be done at once."""
+    WAITING = "waiting"
+    """What is left waits for something that may come within the hour."""
+
+
+@dataclass(frozen=True)
+class Until:
+    """What is left waits until sending begins on a day."""
+
+    about: Around
+    day: date
+
+
+@dataclass(frozen=True)
+class Due:
+    """A page of the invoices that are to be looked at, and where the next one begins."""
+
+    invoices: list[Rows]
+    left_behind: list[ReminderPlanItem]
+    """Rows that the plan of their invoice has moved on from."""
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What comes of the invoices of an account that are due to be looked at: which are reminded of, and which not."""
+
+    today: date
+    chosen: dict[str, list[Chosen]]
+    """By currency."""
+    later: list[tuple[Facts, Decision]]
+
+    @property
+    def waiting(self) -> bool:
+        """Tell whether something waits for the billing system to report payments, and may go out today (R2)."""
+        return any(decision.next_on == self.today for _, decision in self.later)
 
 
 def subject(account_id: str, entity_id: str) -> str:
@@ -25,92 +70,162 @@ def subject(account_id: str, entity_id: str) -> str:
     return f"{account_id} {entity_id}"
 
 
-def run(message: Message) -> None:
-    """Remind the account that ``message`` names of what is due, and take its row from among those that are due.
+def run(message: Message, time_is_left: Callable[[], bool] = lambda: True) -> None:
+    """Remind the account that ``message`` names of what is due."""
+    account_id, _, entity_id = message.subject.partition(" ")
+    work_off(Call(PLANNER, clock.now(), message.correlation_id), account_id, entity_id, message.key, time_is_left)
+
+
+def work_off(
+    call: Call, account_id: str, entity_id: str, key: Key, time_is_left: Callable[[], bool] = lambda: True
+) -> None:
+    """Remind an account of what is due, and take its row at ``key`` from among those that are due.
 
     The row stays where anything is left to do: the next hourly run finds it again.
     """
-    account_id, _, entity_id = message.subject.partition(" ")
-    call = Call(PLANNER, clock.now(), message.correlation_id)
-    row = store.get(ReminderDueItem, message.key)
+    row = store.get(ReminderDueItem, key)
     if row is None:
         return
-    if remind(call, account_id, entity_id):
+    rest = remind(call, account_id, entity_id, time_is_left)
+    if not isinstance(rest, Until) and rest is not Rest.NOTHING:
+        return
+    transaction = store.Transaction(call)
+    if isinstance(rest, Until):
+        transaction.overwrite(planning.due_row(rest.about, rest.day))
+    # Where more has come meanwhile, as it has where it waits for the same instant, the row stays.
+    transaction.delete(row)
+    try:
+        transaction.commit()
+    except store.Contended:
+        return
+
+
+def remind(
+    call: Call, account_id: str, entity_id: str, time_is_left: Callable[[], bool] = lambda: True
+) -> Rest | Until:
+    """Remind an account of all that is due to an entity today, as long as there is time; return what is left."""
+    rest: Rest | Until = Rest.MORE
+    while rest is Rest.MORE and time_is_left():
+        rest = store.deciding_again(lambda: _round(call, account_id, entity_id))
+    return rest
+
+
+def _round(call: Call, account_id: str, entity_id: str) -> Rest | Until:
+    """Finish what was begun, or decide upon what is due and do it."""
+    about = facts.around(account_id, entity_id, call.now)
+    if about is None:
+        return Rest.NOTHING
+    begun, earlier = unfinished(about)
+    if begun:
+        digests.resume(call, about, begun[0])
+        return Rest.MORE
+    if call.now < about.begins:
+        return Until(about, about.today)
+    left_over: list[LeftOver] = []
+    if earlier:
+        day = _day_of_left_over(about, earlier)
+        if day != about.today:
+            return Until(about, day)
+        for key in earlier:
+            found = digests.left_over(key)
+            if found is None:
+                digests.forget(about, key)
+                return Rest.MORE
+            left_over.append(found)
+    due = due_today(about)
+    _tidy(call, due.left_behind)
+    outlook = look(about, due.invoices)
+    _look_later(call, about, outlook.later)
+    _remind(call, about, outlook.chosen, left_over)
+    if outlook.waiting:
+        logger.warning("Reminders wait until the billing system has reported payments.")
+        metrics.add_metric(name="RemindersWaitForPayments", unit="Count", value=1)
+        return Rest.WAITING
+    return Rest.NOTHING if due.after is None else Rest.MORE
+
+
+def unfinished(about: Around) -> tuple[list[Key], list[Key]]:
+    """Return the keys of the entity's digests of today that are not finished, and of those of other days."""
+    begun: list[Key] = []
+    earlier: list[Key] = []
+    for sort_key in about.reminders.unfinished if about.reminders is not None else ():
+        _, day, entity_id, _ = sort_key.split("#")
+        if entity_id == about.entity.entity_id:
+            key = Key(keys.account(about.account.account_id).pk, sort_key)
+            (begun if day == about.today.isoformat() else earlier).append(key)
+    return begun, earlier
+
+
+def _day_of_left_over(about: Around, earlier: Sequence[Key]) -> date:
+    """Return the day on which what was left over goes out: as everything else a business day, in that day's digest."""
+    account_id, entity_id = about.account.account_id, about.entity.entity_id
+    todays = [keys.digest(account_id, about.today, entity_id, key.sk.rpartition("#")[2]) for key in earlier]
+    first = about.today + timedelta(days=1) if store.batch(todays) else about.today
+    return about.calendar.first_free(first) or first
+
+
+def due_today(about: Around, after: str | None = None) -> Due:
+    """Read a page of the invoices that are to be looked at today or before. One Query, and one for each invoice."""
+    account_id, entity_id = about.account.account_id, about.entity.entity_id
+    last = keys.reminder_to_come(account_id, entity_id, about.today, "")
+    first = last.sk.removesuffix(f"{about.today.isoformat()}#")
+    page = store.query(last.pk, span=(first, last.sk + "~"), limit=MOST_INVOICES, after=after)
+    due = Due([], [], page.after)
+    for row in page.items:
+        rows = facts.rows_of(row.invoice_id)
+        if rows is not None and rows.state is not None and rows.state.next_on == row.on:
+            due.invoices.append(rows)
+        else:
+            due.left_behind.append(row)
+    return due
+
+
+def look(about: Around, due: Sequence[Rows]) -> Outlook:
+    """Decide upon invoices that are due to be looked at; nothing is written."""
+    outlook = Outlook(about.today, {}, [])
+    for found in facts.of_invoices(about, due) if due else ():
+        decision = rules.decide(found.subject, found.policy, about.calendar, about.today)
+        if decision.step is None:
+            outlook.later.append((found, decision))
+        else:
+            outlook.chosen.setdefault(found.invoice.currency, []).append(Chosen(found, decision))
+    return outlook
+
+
+def _remind(call: Call, about: Around, chosen: Mapping[str, Sequence[Chosen]], left_over: Sequence[LeftOver]) -> None:
+    if not chosen and not left_over:
+        return
+    about, made = digests.freeze(call, about, chosen, left_over)
+    known = {one.facts.invoice.invoice_id: one.facts for of_currency in chosen.values() for one in of_currency}
+    for digest in made:
+        about = digests.finish(call, about, digest, known)
+
+
+def _look_later(call: Call, about: Around, later: Sequence[tuple[Facts, Decision]]) -> None:
+    news = [(found, decision) for found, decision in later if not _is_known(about, found, decision)]
+    for part in planning.fitting(news, lambda one: len(one[1].superseded)):
+        transaction = store.Transaction(call)
+        for found, decision in part:
+            planning.supersede(transaction, call, found.rows, about, decision.superseded)
+            planning.write(transaction, about, found.rows, decision.next_on, decision.reason)
+        transaction.commit()
+
+
+def _is_known(about: Around, found: Facts, decision: Decision) -> bool:
+    """Tell whether it is written already that an invoice waits today, and why."""
+    state, reason = found.rows.state, decision.reason
+    if state is None or reason is None or decision.superseded or not state.next_on == decision.next_on == about.today:
+        return False
+    noted = state.reasons[-1] if state.reasons else {}
+    return (noted.get("code"), noted.get("last_on")) == (reason.code, about.today.isoformat())
+
+
+def _tidy(call: Call, left_behind: Sequence[ReminderPlanItem]) -> None:
+    """Take away what the plan of an invoice has moved on from, unless it has come back meanwhile."""
+    for row in left_behind:
         transaction = store.Transaction(call)
         transaction.delete(row)
         try:
             transaction.commit()
         except store.Contended:
-            # More has come meanwhile, or another worker has taken the row away.
-            return
-
-
-def remind(call: Call, account_id: str, entity_id: str) -> bool:
-    """Remind an account of all that is due to an entity today; False if something is left for the next run."""
-    return any(store.deciding_again(lambda: _round(call, account_id, entity_id)) for _ in range(_ROUNDS))
-
-
-def _round(call: Call, account_id: str, entity_id: str) -> bool:
-    """Finish what was begun, then decide upon what is due; True if nothing was."""
-    about = facts.around(account_id, entity_id, call.now)
-    if about is None:
-        return True
-    if about.reminders is not None and about.reminders.unfinished:
-        for sort_key in list(about.reminders.unfinished):
-            if sort_key.split("#")[2] == entity_id:
-                digests.finish(call, about, Key(keys.account(account_id).pk, sort_key))
-                return False
-    due = _due(about)
-    if not due:
-        return True
-    chosen: dict[str, list[Chosen]] = defaultdict(list)
-    later: list[tuple[Facts, Decision]] = []
-    for found in facts.of_invoices(about, due):
-        decision = rules.decide(found.subject, found.policy, about.calendar, about.today)
-        if decision.step is not None and len(chosen[found.invoice.currency]) < digests.MOST_INVOICES:
-            chosen[found.invoice.currency].append(Chosen(found, decision))
-        elif decision.step is not None:
-            later.append((found, _another_day(about)))
-        else:
-            later.append((found, decision))
-    for found, decision in later:
-        _look_later(call, about, found, decision)
-    for currency, of_currency in chosen.items():
-        if of_currency and not digests.freeze(call, about, currency, of_currency):
-            for one in of_currency:
-                _look_later(call, about, one.facts, _another_day(about))
             continue
-        if of_currency:
-            # The account's row has changed with the digest, so the rest is decided upon anew.
-            return False
-    return False
-
-
-def _due(about: Around) -> Sequence[Rows]:
-    """Read the invoices that are to be looked at today or before, at most as many as a digest holds."""
-    account_id, entity_id = about.account.account_id, about.entity.entity_id
-    first = keys.reminder_to_come(account_id, entity_id, about.today, "")
-    begin = first.sk.removesuffix(f"{about.today.isoformat()}#")
-    page = store.query(first.pk, span=(begin, first.sk + "~"), limit=digests.MOST_INVOICES)
-    found = []
-    for row in page.items:
-        if isinstance(row, ReminderPlanItem):
-            rows = facts.rows_of(row.invoice_id)
-            if rows is None or (rows.state is None or rows.state.next_on != row.on):
-                # The plan has moved on; this row of it was left behind.
-                store.remove(row.key)
-            else:
-                found.append(rows)
-    return found
-
-
-def _another_day(about: Around) -> Decision:
-    next_on = about.calendar.first_free(about.today + timedelta(days=1))
-    return Decision(reason=REASONS["too_soon"], next_on=next_on)
-
-
-def _look_later(call: Call, about: Around, found: Facts, decision: Decision) -> None:
-    transaction = store.Transaction(call)
-    planning.supersede(transaction, call, found.rows, about, decision.superseded)
-    planning.write(transaction, about, found.rows, decision.next_on, decision.reason)
-    transaction.commit()

@@ -417,11 +417,14 @@ class DigestItem(Item, discriminator="digest"):
     on = DateAttribute()
     at = InstantAttribute()
     status = UnicodeAttribute()
-    """``claiming``, then ``mailed`` or ``shadow``; ``empty`` if every invoice dropped out."""
+    """``claiming``, then ``mailed`` or ``shadow``; ``empty`` if nothing was left to send, ``stopped`` if reminders were
+    switched off meanwhile."""
+    shadow = BooleanAttribute(default=False)
+    """Whether it was put while reminders were not sent yet; then it never is."""
     tone = UnicodeAttribute()
     template = UnicodeAttribute(null=True)
     invoices: Any = JSONAttribute(default=list)
-    """Of each: {"invoice_id", "due_date", "step", "tone", "superseded", "next_on"}, frozen."""
+    """Of each: {"invoice_id", "due_date", "step", "tone", "template", "superseded", "next_on"}, frozen."""
     claimed: Any = JSONAttribute(default=list)
     """The ids of those invoices whose step this digest has taken."""
     recipients: Any = JSONAttribute(default=list)
@@ -846,6 +849,10 @@ class ImportItem(Item, discriminator="import"):
     """Where in the bucket the file is."""
     size = NumberAttribute(null=True)
     etag = UnicodeAttribute(null=True)
+    lines_source = UnicodeAttribute(null=True)
+    """Where in the bucket the second file is that the mapping joins."""
+    lines_size = NumberAttribute(null=True)
+    lines_etag = UnicodeAttribute(null=True)
     created_at = InstantAttribute()
     started_at = InstantAttribute(null=True)
     finished_at = InstantAttribute(null=True)

@@ -261,6 +261,11 @@ def open_invoices(account_id: str) -> Key:
     return Key(f"ACCOUNT#{account_id}", "OPEN#")
 
 
+def open_invoices_in(account_id: str, entity_id: str, currency: str) -> Key:
+    """Return the same of those to an entity in a currency, which stand in order of their due dates."""
+    return Key(f"ACCOUNT#{account_id}", f"OPEN#{entity_id}#{currency}#")
+
+
 def account_balance(account_id: str, entity_id: str, currency: str) -> Key:
     """Return the key of what an account owes an issuing entity in a currency."""
     return Key(f"ACCOUNT#{account_id}", f"BALANCE#{entity_id}#{currency}")
@@ -330,6 +335,11 @@ def account_to_remind(account_id: str, entity_id: str, due: datetime) -> Key:
     """Return the key by which the hourly run finds an account some of whose invoices are to be looked at."""
     shard = sum(account_id.encode()) % DUTY_SHARDS["reminder"]
     return Key(duty_partition("reminder", shard), f"{instant(due)}#{account_id}#{entity_id}")
+
+
+def accounts_to_remind() -> tuple[str, ...]:
+    """Return the partitions in which the hourly run finds accounts, the earliest first in each."""
+    return tuple(duty_partition("reminder", shard) for shard in range(DUTY_SHARDS["reminder"]))
 
 
 def digest(account_id: str, day: date, entity_id: str, currency: str) -> Key:

@@ -134,6 +134,16 @@ def query(
     return Page([Item.from_raw_data(row) for row in rows], last["SK"]["S"] if last else None)
 
 
+def sort_keys(pk: str, *, limit: int, after: str | None = None, until: str) -> tuple[list[str], str | None]:
+    """Read only the sort keys of a page of one partition, up to ``until`` (exclusive), and where the next page begins.
+
+    For rows whose keys say all that matters: making items of a million rows would take minutes.
+    """
+    start = {"PK": {"S": pk}, "SK": {"S": after}} if after else None
+    rows, last = _page(pk, Item.sk < until, None, limit, start, newest_first=False)
+    return [row["SK"]["S"] for row in rows], last["SK"]["S"] if last else None
+
+
 def sift(
     pk: str,
     prefix: str,

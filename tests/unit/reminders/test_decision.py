@@ -79,7 +79,6 @@ class TestReasons:
             ({"covered_by_credit": True}, "covered_by_credit"),
             ({"contacts": 0, "reachable_contacts": 0}, "no_contact"),
             ({"reachable_contacts": 0}, "all_suppressed"),
-            ({"payments_current": False}, "payments_not_current"),
             ({"last_reminded_on": date(2026, 3, 10)}, "too_soon"),
             ({"pauses": (Pause("invoice", date(2026, 3, 11)),)}, "paused_invoice"),
         ],
@@ -87,6 +86,20 @@ class TestReasons:
     def test_what_passes_is_looked_at_again(self, change: dict[str, object], why: str) -> None:
         decision = decide(replace(OPEN, **change), Policy(), WEEKEND, date(2026, 3, 11))
         assert (sent(decision), code(decision), decision.next_on) == (None, why, date(2026, 3, 12))
+
+    def test_the_run_waits_for_the_report_of_payments_and_goes_on_the_same_day(self) -> None:
+        decision = decide(replace(OPEN, payments_current=False), Policy(), WEEKEND, date(2026, 3, 11))
+        assert (sent(decision), code(decision), decision.next_on) == (None, "payments_not_current", date(2026, 3, 11))
+
+    @pytest.mark.parametrize(("gap", "then"), [(0, 12), (1, 12), (2, 13), (3, 16)])
+    def test_a_second_digest_of_a_currency_goes_out_another_day(self, gap: int, then: int) -> None:
+        reminded = replace(OPEN, digest_today=True, last_reminded_on=date(2026, 3, 11))
+        decision = decide(reminded, Policy(minimum_gap_days=gap), WEEKEND, date(2026, 3, 11))
+        assert (sent(decision), code(decision), decision.next_on) == (None, "too_soon", date(2026, 3, then))
+
+    def test_a_digest_of_another_currency_belongs_to_the_same_run(self) -> None:
+        reminded = replace(OPEN, last_reminded_on=date(2026, 3, 11))
+        assert sent(decide(reminded, Policy(minimum_gap_days=5), WEEKEND, date(2026, 3, 11))) == "+1"
 
     def test_a_failed_automatic_payment_is_reminded_of(self) -> None:
         failed = replace(OPEN, auto_pay=True, auto_pay_failed=True)

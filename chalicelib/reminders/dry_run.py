@@ -1,0 +1,131 @@
+"""What an hourly run would send, told and not done: by the same reading and deciding as the run itself."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from chalicelib.call import Call
+from chalicelib.reminders import digests, due, facts, going_live, running
+from chalicelib.reminders.digests import Chosen
+from chalicelib.reminders.due import DueAccount
+from chalicelib.reminders.facts import Around, Facts
+from chalicelib.reminders.policy import TONES
+from chalicelib.reminders.rules import LIVE, Decision
+
+MOST_ACCOUNTS = 1000
+"""Told in one dry run: what a console function returns has to fit 6 MB."""
+
+
+@dataclass
+class Told:
+    """What would be sent, what not and why, and what waits."""
+
+    digests: list[dict[str, Any]] = field(default_factory=list)
+    not_sent: list[dict[str, Any]] = field(default_factory=list)
+    waiting: list[dict[str, Any]] = field(default_factory=list)
+
+
+def rehearse(call: Call, time_is_left: Callable[[], bool], wanted: Callable[[DueAccount], bool]) -> dict[str, Any]:
+    """Return what a run at the instant of ``call`` would send; nothing is written and nobody is mailed."""
+    found = due.find(call.now, time_is_left, wanted)
+    counts = found.by_entity
+    held = going_live.held(call, counts, rehearsed=True)
+    accounts = list(dict.fromkeys((one.account_id, one.entity_id) for one in found.accounts))
+    going = [one for one in accounts if one[1] not in held]
+    told = Told()
+    looked_at = 0
+    for account_id, entity_id in going[:MOST_ACCOUNTS]:
+        if not time_is_left():
+            break
+        _look_at(call, account_id, entity_id, told)
+        looked_at += 1
+    return {
+        "as_of": call.now.isoformat(),
+        "accounts_due": {entity_id: count for entity_id, count in counts.items() if entity_id not in held},
+        "waiting_for_a_yes": {entity_id: counts[entity_id] for entity_id in sorted(held)},
+        "digests": told.digests,
+        "not_sent": told.not_sent,
+        "accounts_waiting": told.waiting,
+        "accounts_looked_at": looked_at,
+        "accounts_left_out": len(going) - looked_at,
+    }
+
+
+def _look_at(call: Call, account_id: str, entity_id: str, told: Told) -> None:
+    about = facts.around(account_id, entity_id, call.now)
+    if about is None:
+        return
+    begun, earlier = running.unfinished(about)
+    if begun or earlier:
+        _wait(told, about, "A digest was begun and not finished; it goes first.")
+    if call.now < about.begins:
+        _wait(told, about, f"Sending begins at {about.begins.isoformat()}.")
+        return
+    chosen: dict[str, list[Chosen]] = {}
+    after: str | None = None
+    while True:
+        page = running.due_today(about, after)
+        outlook = running.look(about, page.invoices)
+        for currency, of_currency in outlook.chosen.items():
+            room = running.MOST_INVOICES - len(chosen.setdefault(currency, []))
+            chosen[currency] += of_currency[:room]
+        told.not_sent += [_not_sent(found, decision) for found, decision in outlook.later]
+        after = page.after
+        if after is None:
+            break
+    told.digests += [_digest(about, currency, of_currency) for currency, of_currency in sorted(chosen.items())]
+
+
+def _wait(told: Told, about: Around, why: str) -> None:
+    told.waiting.append({"account_id": about.account.account_id, "entity_id": about.entity.entity_id, "why": why})
+
+
+def _digest(about: Around, currency: str, chosen: list[Chosen]) -> dict[str, Any]:
+    copies = digests.copies_of([one.facts for one in chosen])
+    steps = [one.decision.step for one in chosen if one.decision.step is not None]
+    return {
+        "account_id": about.account.account_id,
+        "entity_id": about.entity.entity_id,
+        "on": about.today.isoformat(),
+        "currency": currency,
+        "outcome": "mailed" if about.mode == LIVE else "shadow",
+        "tone": max((step.tone for step in steps), key=TONES.index),
+        "total": sum(one.facts.invoice.balance for one in chosen),
+        "contacts": [
+            {
+                "contact_id": one.contact.contact_id,
+                "name": one.contact.name,
+                "email": one.contact.email,
+                "copy": one.contact.copy,
+                "invoice_ids": [found.invoice.invoice_id for found in one.found],
+            }
+            for one in copies.values()
+        ],
+        "invoices": [_invoice(one) for one in chosen],
+    }
+
+
+def _invoice(chosen: Chosen) -> dict[str, Any]:
+    invoice, step = chosen.facts.invoice, chosen.decision.step
+    return {
+        "invoice_id": invoice.invoice_id,
+        "number": invoice.number,
+        "due_date": invoice.due_date.isoformat() if invoice.due_date else None,
+        "amount": invoice.balance,
+        "step": step.name if step else None,
+        "tone": step.tone if step else None,
+        "superseded": [one.name for one in chosen.decision.superseded],
+    }
+
+
+def _not_sent(found: Facts, decision: Decision) -> dict[str, Any]:
+    invoice = found.invoice
+    return {
+        "invoice_id": invoice.invoice_id,
+        "number": invoice.number,
+        "account_id": invoice.account_id,
+        "entity_id": invoice.entity_id,
+        "code": decision.reason.code if decision.reason else None,
+        "reason": decision.reason.text if decision.reason else None,
+        "looked_at_again_on": decision.next_on.isoformat() if decision.next_on else None,
+    }

@@ -1,0 +1,162 @@
+"""The hourly run: finds the accounts of which something is due, and hands each to the queue (R4, R8, R9).
+
+The rows by which it finds them stay until the run of the account is done with them, so that whatever is lost on the way
+is found again an hour later.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from chalicelib.call import Call
+from chalicelib.duties import queue
+from chalicelib.duties.queue import Message
+from chalicelib.observability import logger, metrics
+from chalicelib.reminders import going_live, running
+from chalicelib.table import keys, store
+from chalicelib.table.keys import Key
+
+T = TypeVar("T")
+
+SecondsLeft = Callable[[], float]
+
+_ROWS_A_PAGE = 1000
+_THREADS = 8
+_BACKLOG = 10_000
+"""While the queue holds more messages, only what has come due since the last run is added to it."""
+_HOUR = timedelta(hours=1)
+_SECONDS_IN_RESERVE = 20
+
+
+@dataclass(frozen=True, order=True)
+class DueAccount:
+    """An account some of whose invoices of an entity are to be looked at from an instant on."""
+
+    due: str
+    account_id: str
+    entity_id: str
+    key: Key = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The accounts that are due, the longest due first; ``complete`` tells whether there was time to find all."""
+
+    accounts: list[DueAccount]
+    complete: bool
+
+    @property
+    def by_entity(self) -> dict[str, int]:
+        """Return how many accounts of each entity there are."""
+        counted: dict[str, set[str]] = {}
+        for one in self.accounts:
+            counted.setdefault(one.entity_id, set()).add(one.account_id)
+        return {entity_id: len(accounts) for entity_id, accounts in sorted(counted.items())}
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What an hourly run has done: numbers of accounts, handed out, lost on the way, on their way already, and left."""
+
+    handed_out: int
+    lost: int
+    on_their_way: int
+    left: int
+    held: dict[str, int]
+    """Entities whose run waits for a yes, with the number of their accounts (R9)."""
+
+
+def find(
+    at: datetime, time_is_left: Callable[[], bool], wanted: Callable[[DueAccount], bool] = lambda one: True
+) -> Found:
+    """Find the accounts that are due at ``at``: one Query for each thousand of them, and one for each shard."""
+    until = keys.instant(at + timedelta(milliseconds=1))
+    turns: deque[tuple[str, str | None]] = deque((partition, None) for partition in keys.accounts_to_remind())
+    found: list[DueAccount] = []
+    while turns and time_is_left():
+        partition, after = turns.popleft()
+        sort_keys, after = store.sort_keys(partition, limit=_ROWS_A_PAGE, after=after, until=until)
+        for sort_key in sort_keys:
+            due, account_id, entity_id = sort_key.split("#")
+            one = DueAccount(due, account_id, entity_id, Key(partition, sort_key))
+            if wanted(one):
+                found.append(one)
+        if after is not None:
+            turns.append((partition, after))
+    return Found(sorted(found), complete=not turns)
+
+
+def send(call: Call, seconds_left: SecondsLeft, wanted: Callable[[DueAccount], bool] = lambda one: True) -> Sent:
+    """Hand every account that is due to the queue of reminders, but for entities whose run waits for staff (R9).
+
+    Half of the time is for finding them. What there is no time for is left to the next run.
+    """
+    half = seconds_left() / 2
+    found = find(call.now, lambda: seconds_left() >= half, wanted)
+    if not found.complete:
+        logger.warning("There was no time to find all accounts that are due.", extra={"found": len(found.accounts)})
+    counts = found.by_entity
+    waiting = going_live.held(call, counts)
+    going = [one for one in found.accounts if one.entity_id not in waiting]
+    fresh = going
+    if going and queue.waiting("reminder") > _BACKLOG:
+        # What was due an hour ago was handed out then, and is still in the queue.
+        fresh = [one for one in going if one.due > keys.instant(call.now - _HOUR)]
+    handed_out, lost = _hand_out(call, fresh, lambda: seconds_left() > _SECONDS_IN_RESERVE)
+    sent = Sent(
+        handed_out=handed_out,
+        lost=lost,
+        on_their_way=len(going) - len(fresh),
+        left=len(fresh) - handed_out - lost,
+        held={entity_id: counts[entity_id] for entity_id in sorted(waiting)},
+    )
+    logger.info("Accounts that are due were handed out.", extra={"handed_out": handed_out, "left": sent.left})
+    for name, number in (("AccountsToRemind", handed_out), ("AccountsToRemindLeft", sent.left + lost)):
+        metrics.add_metric(name=name, unit="Count", value=number)
+    return sent
+
+
+def remind_here(call: Call, wanted: Callable[[DueAccount], bool] = lambda one: True) -> Sent:
+    """Remind every account that is due at the instant of ``call`` in this process, whatever the clock says.
+
+    For the service of ``make run`` only: elsewhere one process would take too long.
+    """
+    found = find(call.now, lambda: True, wanted)
+    counts = found.by_entity
+    waiting = going_live.held(call, counts)
+    going = [one for one in found.accounts if one.entity_id not in waiting]
+    for one in going:
+        running.work_off(call, one.account_id, one.entity_id, one.key)
+    return Sent(len(going), 0, 0, 0, {entity_id: counts[entity_id] for entity_id in sorted(waiting)})
+
+
+def _hand_out(call: Call, accounts: Iterable[DueAccount], time_is_left: Callable[[], bool]) -> tuple[int, int]:
+    """Send the messages, some calls to the queue at once; return how many were taken, and how many were lost."""
+    taken = lost = 0
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for wave in _parts(accounts, _THREADS * queue.BATCH):
+            if not time_is_left():
+                break
+            messages = [_message(call, one) for one in wave]
+            results = list(pool.map(lambda part: queue.send("reminder", part), _parts(messages, queue.BATCH)))
+            lost += sum(results)
+            taken += len(messages) - sum(results)
+    return taken, lost
+
+
+def _message(call: Call, one: DueAccount) -> Message:
+    return Message("reminder", running.subject(one.account_id, one.entity_id), one.key, call.correlation_id)
+
+
+def _parts(things: Iterable[T], size: int) -> Iterator[list[T]]:
+    part: list[T] = []
+    for one in things:
+        part.append(one)
+        if len(part) == size:
+            yield part
+            part = []
+    if part:
+        yield part
