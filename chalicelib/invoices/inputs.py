@@ -167,7 +167,8 @@ class InvoiceBody(Body):
     )
     deliver: bool | None = Field(
         default=None,
-        description="Whether to mail it to the invoicing contacts. When absent, only to accounts on net terms.",
+        description="Whether to mail it, once it is issued, to the invoicing contacts. When absent, only to accounts "
+        "on net terms.",
     )
 
 

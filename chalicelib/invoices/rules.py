@@ -3,6 +3,7 @@
 Amounts are integers of minor units, quantities and rates decimals as text.
 """
 
+import hashlib
 import unicodedata
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -24,7 +25,8 @@ UNSETTLED = frozenset({OPEN, PART_PAID})
 DUE_SOON_DAYS = 7
 LARGEST_AMOUNT = 10**15
 """In minor units: exact in every program that reads JSON."""
-DISPUTE_REASONS = ("amount", "quantity", "quality", "not_ordered", "not_received", "duplicate", "tax", "other")
+_LONGEST_FOLDED = 512
+"""In bytes of UTF-8, of which a key of the table has at most 1024."""
 
 
 @dataclass(frozen=True)
@@ -256,6 +258,11 @@ def is_due_soon(invoice: Invoice, today: date) -> bool:
 
 
 def folded(text: str) -> str:
-    """Return a number or PO number as it is compared: compatible forms, no case, white space as single spaces."""
+    """Return a number or PO number as it is compared: compatible forms, no case, white space as single spaces.
+
+    What becomes too long for a key by this, as some ligatures do, is compared by its hash.
+    """
     compatible = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return " ".join(compatible.split())
+    tidy = " ".join(compatible.split())
+    raw = tidy.encode()
+    return tidy if len(raw) <= _LONGEST_FOLDED else f"sha256:{hashlib.sha256(raw).hexdigest()}"

@@ -52,6 +52,12 @@ def test_numbers_are_compared_without_case_and_in_compatible_forms() -> None:
     assert rules.folded(" ＩＮＶ-１  x ") == rules.folded("inv-1 X") == "inv-1 x"
 
 
+def test_a_number_that_grows_by_folding_still_fits_a_key() -> None:
+    longest = rules.folded("\ufdfa" * 64)
+    assert len(longest.encode()) <= 512
+    assert longest == rules.folded("\ufdfa" * 64) != rules.folded("\ufdfa" * 63)
+
+
 def refusal(decide: object, *arguments: object) -> str:
     with pytest.raises((Conflict, Invalid)) as refused:
         decide(*arguments)  # type: ignore[operator]
