@@ -7,11 +7,11 @@ role that the template gives it, so a grant that is missing shows as it would on
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,9 +26,11 @@ from botocore.exceptions import WaiterError
 from chalicelib.table.keys import Key
 from infra.local import engine as local_engine
 from infra.package import Package
+from infra.stack_http import Answer, answer
 from infra.stack_mail import MailStandIn
 
 _ARTIFACTS = "counterfoil-artifacts"
+_PLENTY_BYTES = 12 * 1024**3
 _PARAMETERS = {
     "DeploymentName": "stack-test",
     "SigningKey": "only-for-the-test-of-the-stack-0123456789",
@@ -39,20 +41,6 @@ _PARAMETERS = {
 
 class DeploymentError(Exception):
     """CloudFormation did not create the stack; the message holds its reasons."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One answer of the deployed API."""
-
-    status: int
-    headers: dict[str, str]
-    text: str
-
-    @property
-    def json(self) -> Any:
-        """The body, read as JSON."""
-        return json.loads(self.text)
 
 
 @dataclass
@@ -103,7 +91,7 @@ class Stack:
         request = urllib.request.Request(
             f"{self.cloud.url}/api{path}", data=data, method=method, headers=sent | (headers or {})
         )
-        return _open(request)
+        return answer(request)
 
     @property
     def configuration_set(self) -> str:
@@ -179,7 +167,13 @@ class Cloud:
 
     def put(self, url: str, content: bytes, headers: dict[str, str]) -> int:
         """Send a file to a presigned address, as a caller of the API does, and return the status."""
-        return _open(urllib.request.Request(url, data=content, method="PUT", headers=headers)).status
+        return answer(urllib.request.Request(url, data=content, method="PUT", headers=headers)).status
+
+    def get(self, url: str) -> bytes:
+        """Return what is at a presigned address. Raises AssertionError when it is refused."""
+        found = answer(urllib.request.Request(url))
+        assert found.status == 200, found.text
+        return found.body
 
     def verify_sender(self, domain: str) -> None:
         """Let SES accept mail from addresses of ``domain``, as the vendor does once for each sender."""
@@ -236,15 +230,15 @@ class Cloud:
         gateway = self.client("apigateway")
         api = stack.outputs["RestAPIId"]
         answers = stack.template["Resources"]["RestAPI"]["Properties"]["GatewayResponses"]
-        for kind, answer in answers.items():
+        for kind, own in answers.items():
             gateway.put_gateway_response(
                 restApiId=api,
                 responseType=kind,
-                statusCode=str(answer["StatusCode"]),
-                responseTemplates=answer["ResponseTemplates"],
+                statusCode=str(own["StatusCode"]),
+                responseTemplates=own["ResponseTemplates"],
                 responseParameters={
                     f"gatewayresponse.header.{name}": value
-                    for name, value in answer["ResponseParameters"]["Headers"].items()
+                    for name, value in own["ResponseParameters"]["Headers"].items()
                 },
             )
         gateway.create_deployment(restApiId=api, stageName="api")
@@ -253,12 +247,25 @@ class Cloud:
 @contextlib.contextmanager
 def cloud() -> Iterator[Cloud]:
     """Start a fresh engine on a free port; it and all that it kept are gone in the end."""
-    with tempfile.TemporaryDirectory(prefix="counterfoil-stack-") as folder:
+    with tempfile.TemporaryDirectory(prefix="counterfoil-stack-", dir=_roomy_memory()) as folder:
         state, logs, temporary, mails = (Path(folder) / name for name in ("state", "logs", "tmp", "mails"))
         temporary.mkdir()
         with MailStandIn(mails) as mail, _engine(state, logs, temporary, mail.url) as url:
             mail.engine = url
             yield Cloud(url, mail)
+
+
+def _roomy_memory() -> Path | None:
+    """Return a folder in memory, if there is plenty of it; None for the usual place.
+
+    The engine unpacks the whole package afresh for every function that it wakes, which costs a disk minutes.
+    """
+    shared, told = Path("/dev/shm"), Path("/proc/meminfo")
+    if not (os.access(shared, os.W_OK) and told.exists()):
+        return None
+    kibibytes = dict(line.split()[:2] for line in told.read_text().splitlines())["MemAvailable:"]
+    room = min(int(kibibytes) * 1024, shutil.disk_usage(shared).free)
+    return shared if room >= _PLENTY_BYTES else None
 
 
 @contextlib.contextmanager
@@ -269,6 +276,8 @@ def _engine(state: Path, logs: Path, temporary: Path, mail_url: str) -> Iterator
         "HOME": str(temporary),
         "TMPDIR": str(temporary),
         "LANG": "C.UTF-8",
+        # What is unpacked afresh each time would be compiled in vain.
+        "PYTHONDONTWRITEBYTECODE": "1",
         "AUTH": "true",
         "AWS_ENDPOINT_URL_SESV2": mail_url,
     }
@@ -288,12 +297,3 @@ def eventually(check: Any, seconds: float = 60.0) -> Any:
     while not (found := check()) and time.monotonic() < deadline:
         time.sleep(0.2)
     return found
-
-
-def _open(request: urllib.request.Request) -> Answer:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(request, timeout=60) as reply:
-            return Answer(reply.status, {k.lower(): v for k, v in reply.headers.items()}, reply.read().decode())
-    except urllib.error.HTTPError as reply:
-        return Answer(reply.code, {k.lower(): v for k, v in reply.headers.items()}, reply.read().decode())

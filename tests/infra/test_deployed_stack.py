@@ -18,6 +18,7 @@ from chalicelib.table import keys
 from chalicelib.table.items import DutyItem
 from infra.package import Package
 from infra.stack import Cloud, Stack, eventually
+from tests.infra import journey_of_invoices
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
@@ -209,6 +210,7 @@ JOURNEY: tuple[Callable[[Stack], None], ...] = (
     a_contact_is_erased_for_good,
     a_file_is_imported,
     somebody_signs_in_by_mail,
+    *journey_of_invoices.STEPS,
 )
 
 
