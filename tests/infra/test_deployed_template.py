@@ -203,7 +203,11 @@ def test_sam_understands_the_template_and_makes_one_stage(translated: dict[str, 
     mappings = _of_type(translated, "AWS::Lambda::EventSourceMapping").values()
     queues = {name for name in _of_type(translated, QUEUE) if not name.endswith("DeadLetterQueue")}
     assert {mapping["EventSourceArn"]["Fn::GetAtt"][0] for mapping in mappings} == queues
-    assert len(_of_type(translated, "AWS::Scheduler::Schedule")) == 1
+    schedules = {
+        schedule["ScheduleExpression"] for schedule in _of_type(translated, "AWS::Scheduler::Schedule").values()
+    }
+    # The sweeper's is needed for everything else to be done at last.
+    assert "rate(1 minute)" in schedules
     subscribed = {one["Protocol"] for one in _of_type(translated, "AWS::SNS::Subscription").values()}
     assert subscribed == {"lambda", "email"}
 
