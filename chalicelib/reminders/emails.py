@@ -14,7 +14,7 @@ LIFETIME = timedelta(days=3)
 
 def reminder(about: Any, digest: DigestItem, contact: Recipient, found: Sequence[Any], others: tuple[str, ...]) -> Mail:
     """Return one contact's own copy of a digest; what it says of each invoice is read when it is sent (R3)."""
-    groups = {one.invoice.bill_group_id for one in found}
+    groups = sorted({one.invoice.bill_group_id for one in found})
     return Mail(
         kind="reminder",
         entity_id=about.entity.entity_id,
@@ -22,11 +22,13 @@ def reminder(about: Any, digest: DigestItem, contact: Recipient, found: Sequence
         to=(contact.email,),
         locale=contact.locale or about.locale,
         lifetime=LIFETIME,
-        bill_group_id=groups.pop() if len(groups) == 1 else None,
+        bill_group_id=groups[0] if len(groups) == 1 else None,
+        bill_group_ids=tuple(groups),
         contact_id=contact.contact_id,
         context={
             "digest": [digest.pk, digest.sk],
             "invoice_ids": [one.invoice.invoice_id for one in found],
+            "bill_group_ids": groups,
             "tone": digest.tone,
             "others": list(others),
             "copy": contact.copy,

@@ -228,6 +228,7 @@ class InvoiceItem(Item, discriminator="invoice"):
     credited = NumberAttribute(default=0)
     status = UnicodeAttribute()
     dispute: Any = JSONAttribute(null=True)
+    promise: Any = JSONAttribute(null=True)
     content_hash = UnicodeAttribute()
     content_parts = NumberAttribute()
     pdf_expected = UnicodeAttribute(default="made")
@@ -249,7 +250,7 @@ class InvoiceContentItem(Item, discriminator="invoice_content"):
 
 
 class InvoicePointerItem(Item, discriminator="invoice_pointer"):
-    """Leads to an invoice: from its number, its PO number, as an open one, or as a disputed one."""
+    """Leads to an invoice: from its number, its PO number, as one that is open, disputed or promised."""
 
     invoice_id = UnicodeAttribute()
     bill_group_id = UnicodeAttribute(null=True)
@@ -372,7 +373,6 @@ class RemindersItem(Item, discriminator="reminders"):
     """When that due date was recorded here."""
     next_on = DateAttribute(null=True)
     pause: Any = JSONAttribute(null=True)
-    promise: Any = JSONAttribute(null=True)
     auto_pay_failure: Any = JSONAttribute(null=True)
     reasons: Any = JSONAttribute(default=list)
     """Why it was not reminded of: {"code", "since", "last_on"}, the newest last."""
@@ -459,6 +459,8 @@ class ReplyLinkItem(Item, discriminator="reply_link"):
     contact_id = UnicodeAttribute()
     digest: Any = JSONAttribute()
     """The key of the digest."""
+    invoice_ids: Any = JSONAttribute(default=list)
+    """Those that the mail told of."""
     until = InstantAttribute()
     used: Any = JSONAttribute(default=list)
 
@@ -622,6 +624,8 @@ class EmailItem(Item, discriminator="email"):
     entity_id = UnicodeAttribute()
     account_id = UnicodeAttribute(null=True)
     bill_group_id = UnicodeAttribute(null=True)
+    bill_group_ids: Any = JSONAttribute(default=list)
+    """Those that it is about, where there are several: who may not see each of them may not see the mail."""
     contact_id = UnicodeAttribute(null=True)
     to: Any = JSONAttribute(default=list)
     cc: Any = JSONAttribute(default=list)

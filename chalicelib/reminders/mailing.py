@@ -1,0 +1,184 @@
+"""What a reminder says and carries, looked up when it is claimed: whoever has paid meanwhile gets none (R2, R3, R6)."""
+
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+from babel import dates
+
+from chalicelib import money
+from chalicelib.accounts.rules import Account
+from chalicelib.bill_groups import portal_link
+from chalicelib.call import Call
+from chalicelib.config import settings
+from chalicelib.contacts import unsubscribing
+from chalicelib.contacts.rules import ACTIVE, REMINDERS, Contact
+from chalicelib.documents import files
+from chalicelib.entities.rules import LIVE, BankDetails
+from chalicelib.entities.service import remembered_entity
+from chalicelib.invoices import pdfs
+from chalicelib.invoices.rules import Invoice
+from chalicelib.mail import languages
+from chalicelib.mail.claims import Attachment, Outgoing, Ready, Withheld
+from chalicelib.reminders.calendars import local_day
+from chalicelib.table import keys, store
+from chalicelib.table.items import ReplyLinkItem
+from chalicelib.table.keys import Key
+
+REPLY_PAGE = "/portal/reply"
+MOST_ATTACHED_BYTES = 7 * 1024 * 1024
+"""Of all PDFs of a reminder together; those beyond are reached through the portal."""
+REPLY_LINK_LIVES = timedelta(days=60)
+_LINK_BYTES = 32
+
+
+def link_hash(link: str) -> str:
+    """Return what is kept of the secret in a reply link."""
+    return hashlib.sha256(link.encode()).hexdigest()
+
+
+def prepare(outgoing: Outgoing, call: Call) -> Ready | Withheld:
+    """Make one contact's copy of a digest ready: one read, and one of each PDF that is attached.
+
+    Invoices that need no reminder any more leave it; it is withheld when none is left, the contact has gone, or the
+    entity's reminders are not live for the account any more. The secret of its reply link is made here, and its hash
+    written with the claim. Raises LookupError when a PDF is not in the bucket as it was kept.
+    """
+    context, account_id = outgoing.context, str(outgoing.account_id)
+    invoice_ids: Sequence[str] = context["invoice_ids"]
+    group_ids: Sequence[str] = context["bill_group_ids"]
+    contact_key = keys.contact(account_id, str(outgoing.contact_id))
+    found = store.batch(
+        [
+            keys.account(account_id),
+            keys.account_reminders(account_id),
+            contact_key,
+            *(key(one) for one in invoice_ids for key in (keys.invoice, keys.reminders)),
+            *(key(one) for one in group_ids for key in (keys.bill_group, keys.bill_group_reminders)),
+        ]
+    )
+    entity = remembered_entity(outgoing.entity_id, call.now)
+    account = store.load(Account, found[keys.account(account_id)])
+    contact = store.load(Contact, found[contact_key]) if contact_key in found else None
+    if entity.reminder_mail.for_account(account_id) != LIVE:
+        return Withheld("reminders_not_live")
+    if contact is None or contact.status != ACTIVE:
+        return Withheld("no_contacts")
+    today = local_day(call.now, account.time_zone or entity.time_zone)
+    heads = [store.load(Invoice, found[key]) for key in map(keys.invoice, invoice_ids) if key in found]
+    left = [invoice for invoice in heads if _is_owed(invoice, found, today)]
+    if not left:
+        return Withheld("nothing_left")
+    attached = _attached(left, contact)
+    link = secrets.token_urlsafe(_LINK_BYTES)
+    unsubscribe = (
+        unsubscribing.address(account_id, contact.contact_id, contact.email, REMINDERS) if context["copy"] else None
+    )
+    reader = languages.formats(outgoing.locale)
+
+    def keep_link(transaction: store.Transaction) -> None:
+        key = keys.reply_link(link_hash(link))
+        until = call.now + REPLY_LINK_LIVES
+        transaction.create(
+            ReplyLinkItem(
+                key.pk,
+                key.sk,
+                email_id=outgoing.email_id,
+                account_id=account_id,
+                entity_id=outgoing.entity_id,
+                contact_id=contact.contact_id,
+                digest=context["digest"],
+                invoice_ids=[one.invoice_id for one in left],
+                until=until,
+                expires_at=int(until.timestamp()),
+            )
+        )
+
+    return Ready(
+        context={
+            "account_name": account.name,
+            "contact_name": contact.name,
+            "documents": [
+                _told(one, one.invoice_id in attached, found, outgoing.locale, today) for one in _in_order(left)
+            ],
+            "amount": money.written(sum(one.balance for one in left), left[0].currency, reader),
+            "overdue": any(one.due_date is not None and one.due_date < today for one in left),
+            "pay": _how_to_pay(entity.bank_details),
+            "reply": f"{settings().public_url}{REPLY_PAGE}/{link}",
+            "unsubscribe": unsubscribe,
+        },
+        write=keep_link,
+        to=(contact.email,),
+        attachments=tuple(_attachment(one) for one in left if one.invoice_id in attached),
+        headers=unsubscribing.headers(unsubscribe, entity, REMINDERS) if unsubscribe else {},
+    )
+
+
+def _is_owed(invoice: Invoice, found: Mapping[Key, Any], today: date) -> bool:
+    """Tell whether an invoice is still to be reminded of: open, not disputed, and not paused by anybody meanwhile."""
+    holders = (
+        found.get(keys.reminders(invoice.invoice_id)),
+        found.get(keys.bill_group_reminders(invoice.bill_group_id)),
+        found.get(keys.account_reminders(invoice.account_id)),
+    )
+    pauses = [holder.pause for holder in holders if holder is not None and holder.pause]
+    paused = any(pause["until"] is None or date.fromisoformat(pause["until"]) >= today for pause in pauses)
+    return invoice.balance > 0 and invoice.dispute is None and not paused
+
+
+def _in_order(invoices: Sequence[Invoice]) -> list[Invoice]:
+    return sorted(invoices, key=lambda one: (one.due_date or date.max, one.number))
+
+
+def _attached(invoices: Sequence[Invoice], contact: Contact) -> frozenset[str]:
+    """Return the invoices whose PDFs go along: the ones due first, as long as they fit what the contact takes."""
+    kib = contact.delivery_style.size_limit_kib
+    room = min(MOST_ATTACHED_BYTES, kib * 1024) if kib else MOST_ATTACHED_BYTES
+    chosen = set()
+    for invoice in _in_order(invoices):
+        if invoice.pdf is not None and invoice.pdf.size <= room:
+            room -= invoice.pdf.size
+            chosen.add(invoice.invoice_id)
+    return frozenset(chosen)
+
+
+def _told(invoice: Invoice, attached: bool, found: Mapping[Key, Any], locale: str, today: date) -> dict[str, Any]:
+    reader = languages.formats(locale)
+    group = found.get(keys.bill_group(invoice.bill_group_id))
+    days = (today - invoice.due_date).days if invoice.due_date else 0
+    return {
+        "number": invoice.number,
+        "date": dates.format_date(invoice.issue_date, "medium", locale=reader),
+        "due_date": dates.format_date(invoice.due_date, "medium", locale=reader) if invoice.due_date else None,
+        "due_date_long": dates.format_date(invoice.due_date, "long", locale=reader) if invoice.due_date else None,
+        "amount": money.written(invoice.balance, invoice.currency, reader),
+        "days": days,
+        "part_paid": invoice.balance < invoice.total,
+        "po_number": invoice.po_number,
+        "bill_group": group.name if group else None,
+        "attached": attached,
+        "link": portal_link.url_of(group.portal_token) if group and group.portal_token else None,
+    }
+
+
+def _how_to_pay(bank: BankDetails | None) -> dict[str, str | None] | None:
+    if bank is None:
+        return None
+    return {
+        "account_holder": bank.account_holder,
+        "bank_name": bank.bank_name,
+        "iban": bank.iban,
+        "bic": bank.bic,
+        "account_number": bank.account_number,
+        "routing_number": bank.routing_number,
+    }
+
+
+def _attachment(invoice: Invoice) -> Attachment:
+    stored = pdfs.kept(invoice)
+    content = files.read(stored.key)
+    if content is None or files.sha256(content) != stored.sha256:
+        raise LookupError(f"The PDF of {invoice.invoice_id} is not in the bucket as it was kept.")
+    return Attachment(pdfs.file_name(invoice), files.PDF, content)
