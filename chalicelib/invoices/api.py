@@ -19,7 +19,7 @@ routes = Routes("invoices")
 
 
 class InvoicesQuery(Query):
-    """Which invoices; by number, by PO number, disputed ones, or by status and days overdue."""
+    """Which invoices; by number, by PO number, disputed or promised ones, or by status and days overdue."""
 
     number: ShortText | None = None
     po: ShortText | None = None
@@ -29,6 +29,9 @@ class InvoicesQuery(Query):
     )
     overdue_days: int | None = Field(default=None, ge=1, le=36500, description="Overdue for at least so many days.")
     disputed: Literal["true"] | None = None
+    promised: Literal["true"] | None = Field(
+        default=None, description="What is open and was promised to be paid by a day; the earliest day first."
+    )
     kind: Literal["invoice", "credit_note"] = "invoice"
 
 
@@ -61,6 +64,7 @@ def list_invoices(request: Request[None, InvoicesQuery]) -> Reply:
         status=asked.status,
         overdue_days=asked.overdue_days,
         disputed=asked.disputed is not None,
+        promised=asked.promised is not None,
         kind=asked.kind,
     )
     now = request.call.now

@@ -5,7 +5,7 @@ from datetime import date
 
 from chalicelib.errors import Conflict, Invalid
 from chalicelib.invoices import issuing
-from chalicelib.invoices.rules import STANDING, UNCOLLECTIBLE, UNSETTLED, VOID, Dispute, Invoice, status_of
+from chalicelib.invoices.rules import STANDING, UNCOLLECTIBLE, UNSETTLED, VOID, Dispute, Invoice, Promise, status_of
 
 
 def due_on(invoice: Invoice, due_date: date | None) -> Invoice:
@@ -73,6 +73,22 @@ def disputed(invoice: Invoice, dispute: Dispute) -> Invoice:
     if known is not None:
         dispute = replace(dispute, since=known.since, by=known.by, owner=dispute.owner or known.owner)
     return replace(invoice, dispute=dispute)
+
+
+def promised(invoice: Invoice, promise: Promise) -> Invoice:
+    """Return the invoice as one that is to be paid by a day; the same day again changes nothing. Raises Conflict."""
+    if invoice.is_credit_note:
+        raise _conflict("not_an_invoice", invoice, "A credit note is not paid.")
+    if invoice.status not in UNSETTLED:
+        raise _conflict("invoice_not_open", invoice, f"It is {invoice.status}. Nothing is open of it.")
+    if invoice.promise is not None and invoice.promise.on == promise.on:
+        return invoice
+    return replace(invoice, promise=promise)
+
+
+def not_promised(invoice: Invoice) -> Invoice:
+    """Return the invoice without a promise of payment."""
+    return replace(invoice, promise=None)
 
 
 def resolved(invoice: Invoice) -> Invoice:

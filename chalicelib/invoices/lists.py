@@ -17,7 +17,7 @@ _EASTERNMOST = timedelta(hours=14)
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which invoices are asked for. One of ``number``, ``po``, ``disputed``, and status or days overdue; an entity."""
+    """Which invoices are asked for. One of ``number``, ``po``, ``disputed``, ``promised``, and status or days overdue; an entity."""
 
     entity: str | None = None
     number: str | None = None
@@ -25,6 +25,7 @@ class Wanted:
     status: str | None = None
     overdue_days: int | None = None
     disputed: bool = False
+    promised: bool = False
     kind: str = INVOICE
 
 
@@ -51,10 +52,11 @@ def list_invoices(wanted: Wanted, now: datetime, after: str | None, limit: int) 
     ids = _entities(wanted.entity)
     if wanted.number is not None:
         return _of_number(wanted.number, ids), None
-    if wanted.disputed:
-        page = merging.merge([Stretch(keys.disputed_invoice(one, "").pk) for one in ids], limit=limit, after=after)
-        heads = reading.heads_of(pointer.invoice_id for pointer in page.items)
-        return [head for head in heads.values() if head.dispute is not None], page.after
+    if wanted.disputed or wanted.promised:
+        flagged = keys.disputed_invoices if wanted.disputed else keys.promised_invoices
+        page = merging.merge([Stretch(flagged(one)) for one in ids], limit=limit, after=after)
+        heads = reading.heads_of(pointer.invoice_id for pointer in page.items).values()
+        return [head for head in heads if (head.dispute if wanted.disputed else head.promise)], page.after
     return _of_status(wanted, ids, now, after, limit)
 
 
@@ -64,13 +66,14 @@ def _check(wanted: Wanted) -> None:
         "number": wanted.number is not None,
         "po": wanted.po is not None,
         "disputed": wanted.disputed,
+        "promised": wanted.promised,
         "status": by_status,
     }
     asked = [name for name, is_asked in ways.items() if is_asked]
     if len(asked) > 1:
         raise Invalid.field(asked[1], "not_together", f"Ask by {asked[0]} or by {asked[1]}, not by both at once.")
-    if wanted.kind != INVOICE and (wanted.overdue_days is not None or wanted.disputed):
-        raise Invalid.field("kind", "not_together", "Only invoices are overdue or disputed.")
+    if wanted.kind != INVOICE and (wanted.overdue_days is not None or wanted.disputed or wanted.promised):
+        raise Invalid.field("kind", "not_together", "Only invoices are overdue, disputed or promised.")
     if wanted.overdue_days is not None and wanted.status not in (None, *UNSETTLED):
         raise Invalid.field("overdue_days", "not_together", "Only what is open is overdue. Leave the status out.")
 

@@ -174,6 +174,15 @@ class Dispute:
 
 
 @dataclass(frozen=True)
+class Promise:
+    """The day by which an invoice is to be paid, as was promised by ``by`` at the instant ``since`` (R6)."""
+
+    on: date
+    since: datetime
+    by: str
+
+
+@dataclass(frozen=True)
 class Invoice:
     """The head of an invoice or credit note, and what has become of it. Amounts are never below zero."""
 
@@ -203,6 +212,7 @@ class Invoice:
     """By credit notes; of a credit note: what of it was applied."""
     status: str = OPEN
     dispute: Dispute | None = None
+    promise: Promise | None = None
     pdf_expected: str = "made"
     pdf: StoredPdf | None = None
     delivery_wanted: bool = False

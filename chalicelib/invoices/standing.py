@@ -10,7 +10,7 @@ the rules make ``after`` of ``before``, and hands both to ``write``, once for a 
     standing.write(transaction, found, [(before, after)])
 
 So pointers and balances cannot differ from what the heads say. Rows of a transaction: 2 an invoice (head, pointer of
-the open one; 3 when the due date moves, 3 when a dispute begins or ends), 1 a bill group, 1 an account and currency.
+the open one; 3 when the due date moves, or a dispute or a promise begins or ends), 1 a bill group, 1 an account and currency.
 """
 
 from collections import defaultdict
@@ -105,7 +105,9 @@ def _is_planned_anew(before: Invoice | None, after: Invoice) -> bool:
         return False
     if before is None or before.status not in UNSETTLED:
         return True
-    return before.due_date != after.due_date or (before.dispute is None) != (after.dispute is None)
+    if before.due_date != after.due_date or before.promise != after.promise:
+        return True
+    return (before.dispute is None) != (after.dispute is None)
 
 
 def _check(before: Invoice | None, after: Invoice) -> None:
@@ -121,7 +123,7 @@ def row_of(invoice: Invoice) -> InvoiceItem:
     """Return the row of a head, with the keys under which it is listed."""
     listed = keys.invoice_listed(invoice.bill_group_id, invoice.issue_date, invoice.invoice_id)
     row = store.row(InvoiceItem, keys.invoice(invoice.invoice_id), invoice, listed=listed)
-    row.dispute = plain(invoice.dispute)
+    row.dispute, row.promise = plain(invoice.dispute), plain(invoice.promise)
     day = invoice.due_date if invoice.status in UNSETTLED else invoice.issue_date
     by_status = keys.invoice_of_status(invoice.entity_id, invoice.kind, invoice.status, day, invoice.invoice_id)
     row.gsi2_pk, row.gsi2_sk = by_status.pk, by_status.sk
@@ -159,6 +161,8 @@ def _pointers(invoice: Invoice) -> dict[Key, None]:
         )
     if invoice.dispute is not None:
         wanted.append(keys.disputed_invoice(invoice.entity_id, invoice.invoice_id))
+    if invoice.promise is not None and invoice.status in UNSETTLED:
+        wanted.append(keys.promised_invoice(invoice.entity_id, invoice.promise.on, invoice.invoice_id))
     return dict.fromkeys(wanted)
 
 

@@ -64,6 +64,7 @@ class InvoiceListed(View):
     days_overdue: int
     due_soon: bool = Field(description="Whether it falls due today or within seven days.")
     disputed: bool
+    promised_on: date | None = Field(description="The day by which its payment was promised.")
     recorded_at: datetime
     version: int
 
@@ -148,7 +149,7 @@ class InvoiceView(InvoiceHeadView):
     preceding_numbers: list[str]
 
 
-_DERIVED = frozenset({"balance", "overdue", "days_overdue", "due_soon", "disputed"})
+_DERIVED = frozenset({"balance", "overdue", "days_overdue", "due_soon", "disputed", "promised_on"})
 
 
 def _listed(invoice: Invoice, now: datetime) -> dict[str, Any]:
@@ -162,6 +163,7 @@ def _listed(invoice: Invoice, now: datetime) -> dict[str, Any]:
         "days_overdue": late,
         "due_soon": is_due_soon(invoice, today),
         "disputed": invoice.dispute is not None,
+        "promised_on": invoice.promise.on if invoice.promise else None,
     }
 
 

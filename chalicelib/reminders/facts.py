@@ -225,6 +225,7 @@ def _subject(
         _pause("invoice", state.pause if state else None),
         _pause("bill_group", group_row.pause if group_row else None),
         _pause("account", about.reminders.pause if about.reminders else None),
+        Pause("promise", invoice.promise.on) if invoice.promise else None,
     )
     holders = [one for one in who or () if not one.copy]
     return Subject(

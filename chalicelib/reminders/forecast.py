@@ -39,7 +39,7 @@ def forecast(invoices: Sequence[tuple[Subject, Policy]], calendar: Calendar, tod
             wanted = look_on[invoice_id]
             if wanted is None or day < wanted:
                 continue
-            decision = decide(replace(subject, last_reminded_on=last), policy, calendar, day)
+            decision = decide(_as_of(subject, ahead, last), policy, calendar, day)
             spent = {step.name for step in decision.superseded}
             look_on[invoice_id] = decision.next_on
             if decision.step is not None:
@@ -53,3 +53,10 @@ def forecast(invoices: Sequence[tuple[Subject, Policy]], calendar: Calendar, tod
         # All of one day goes into one run, so the gap counts from it only afterwards.
         last = day if reminded else last
     return Forecast(tuple(expected), reasons)
+
+
+def _as_of(subject: Subject, ahead: int, last_reminded_on: date | None) -> Subject:
+    """Return what is known of an invoice as it would be some days ahead: the billing system goes on reporting."""
+    if ahead == 0:
+        return replace(subject, last_reminded_on=last_reminded_on)
+    return replace(subject, last_reminded_on=last_reminded_on, digest_today=False, payments_current=True)

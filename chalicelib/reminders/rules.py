@@ -51,7 +51,10 @@ class Calendar:
 
 @dataclass(frozen=True)
 class Pause:
-    """Reminders are paused, at an ``invoice``, its ``bill_group`` or its ``account``. Without an end it is for good."""
+    """Reminders are paused: at an ``invoice``, its ``bill_group`` or its ``account``, or by a ``promise`` to pay.
+
+    Without an end it is for good.
+    """
 
     level: str
     until: date | None
@@ -138,10 +141,7 @@ def decide(subject: Subject, policy: Policy, calendar: Calendar, today: date) ->
     never = _never(subject)
     if never is not None or subject.due_date is None:
         return Decision(reason=never)
-    anchor, earliest = _anchor(subject, policy, subject.due_date)
-    unspent = [step for step in planned_steps(policy, anchor) if step.name not in subject.spent]
-    gone = tuple(step for step in unspent if step.on < earliest)
-    steps = [step for step in unspent if step.on >= earliest]
+    gone, steps = steps_left(subject, policy, subject.due_date)
     if not steps:
         return Decision(reason=REASONS["all_steps_done"], superseded=gone)
     held = _held(subject, calendar, steps[0].on, today)
@@ -157,6 +157,27 @@ def decide(subject: Subject, policy: Policy, calendar: Calendar, today: date) ->
     following = [step for step in steps if step.on > today]
     next_on = calendar.first_free(following[0].on) if following else None
     return Decision(due[-1], None, (*gone, *due[:-1]), next_on, shadow=subject.mode == SHADOW)
+
+
+def steps_left(
+    subject: Subject, policy: Policy, due_date: date
+) -> tuple[tuple[PlannedStep, ...], tuple[PlannedStep, ...]]:
+    """Return the steps of an invoice that are too old to be taken, and those that can be, in order of days."""
+    anchor, earliest = _anchor(subject, policy, due_date)
+    unspent = [step for step in planned_steps(policy, anchor) if step.name not in subject.spent]
+    gone = tuple(step for step in unspent if step.on < earliest)
+    return gone, tuple(step for step in unspent if step.on >= earliest)
+
+
+def next_step(
+    subject: Subject, policy: Policy, due_date: date, today: date
+) -> tuple[PlannedStep | None, tuple[PlannedStep, ...]]:
+    """Return the step that would be taken next, whatever holds it up, and those that it supersedes."""
+    gone, steps = steps_left(subject, policy, due_date)
+    due = [step for step in steps if step.on <= today]
+    if due:
+        return due[-1], (*gone, *due[:-1])
+    return (steps[0] if steps else None), gone
 
 
 def _never(subject: Subject) -> Reason | None:
@@ -265,6 +286,7 @@ REASONS = {
         "paused_invoice": "Reminders of the invoice are paused.",
         "paused_bill_group": "Reminders of the bill group are paused.",
         "paused_account": "Reminders of the account are paused.",
+        "paused_promise": "The customer has promised to pay by a day that has not passed.",
         "weekend": "Today is a weekend where the account is; the step waits for the next business day.",
         "holiday": "Today is a public holiday where the account is; the step waits for the next business day.",
         "closing_day": "Today is a closing day that staff have set; the step waits for the next business day.",

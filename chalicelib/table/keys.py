@@ -250,6 +250,16 @@ def disputed_invoice(entity_id: str, invoice_id: str) -> Key:
     return Key(f"DISPUTED#{entity_id}", invoice_id)
 
 
+def disputed_invoices(entity_id: str) -> str:
+    """Return the partition of the pointers to an entity's disputed invoices."""
+    return disputed_invoice(entity_id, "").pk
+
+
+def promised_invoices(entity_id: str) -> str:
+    """Return the partition of the pointers to an entity's open invoices that were promised, the earliest day first."""
+    return f"PROMISED#{entity_id}"
+
+
 def open_invoice(account_id: str, entity_id: str, currency: str, due: date | None, invoice_id: str) -> Key:
     """Return the key of the row that exists while an invoice is open or part paid; without a due date it is last."""
     day = due.isoformat() if due else NO_DAY
@@ -364,7 +374,7 @@ def reply_link(link_hash: str) -> Key:
 
 def promised_invoice(entity_id: str, day: date, invoice_id: str) -> Key:
     """Return the key by which an invoice is found whose payment is promised for ``day``."""
-    return Key(f"PROMISED#{entity_id}", f"{day.isoformat()}#{invoice_id}")
+    return Key(promised_invoices(entity_id), f"{day.isoformat()}#{invoice_id}")
 
 
 def reminder_run(entity_id: str, started: datetime) -> Key:
