@@ -76,7 +76,9 @@ def test_every_mail_says_who_sent_it_and_why_in_text_and_html_alike(kind: str, l
     rendered = message.render(kind, language, CONTEXTS[kind], ENTITY, AT)
     page = read(rendered.html)
     assert page.attributes["html"] == {"lang": language, "dir": "rtl" if language == "ar" else "ltr"}
-    own = {CONTEXTS[kind]["link"]} if "link" in CONTEXTS[kind] else set()
+    context = CONTEXTS[kind]
+    told = [context.get("link"), context.get("reply"), *(one["link"] for one in context.get("documents", ()))]
+    own = {link for link in told if link}
     assert set(page.links) == {"mailto:help@nordlicht.example", "https://nordlicht.example", *own}
     plain = "".join(character for character in rendered.text if unicodedata.category(character) != "Cf")
     shown = " ".join(page.shown.split())
