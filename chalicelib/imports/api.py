@@ -13,7 +13,7 @@ from chalicelib.errors import Forbidden
 from chalicelib.imports import rules, service
 from chalicelib.imports.inputs import ImportBody, StartBody
 from chalicelib.imports.kinds import KINDS
-from chalicelib.imports.rules import Import
+from chalicelib.imports.rules import Import, Sent
 
 routes = Routes("imports")
 
@@ -23,6 +23,7 @@ class FindingView(View):
 
     line: int = Field(description="Where in the file the row begins, from 1; 0 where it is about the whole file.")
     kind: str
+    file: Literal["file", "lines"] = Field(description="In which file: `lines` is the second one.")
     field: str
     column: str = Field(description="The columns that the field came of.")
     code: str = Field(description="Stable; for programs.")
@@ -74,6 +75,7 @@ class ImportMade(ImportListed):
     """An import, and where to send its file."""
 
     upload: UploadView | None = Field(description="Null once the file is not waited for any more.")
+    upload_lines: UploadView | None = Field(description="Likewise, of the second file; null also where none is joined.")
 
 
 def _fields(request: Request[Any, Any], found: Import) -> dict[str, Any]:
@@ -92,13 +94,17 @@ def _view(request: Request[Any, Any], found: Import) -> ImportView:
 
 
 def _made(request: Request[Any, Any], found: Import) -> ImportMade:
-    url = service.upload_address(found)
-    upload = None
-    if url is not None:
-        headers = {"Content-Length": str(found.size)} if found.size is not None else {}
-        expires_at = request.call.now + rules.UPLOAD_LASTS
-        upload = UploadView(url=url, method="PUT", headers=headers, expires_at=expires_at)
-    return ImportMade(**_fields(request, found), upload=upload)
+    def upload(url: str | None, size: int | None) -> UploadView | None:
+        if url is None:
+            return None
+        headers = {"Content-Length": str(size)} if size is not None else {}
+        return UploadView(url=url, method="PUT", headers=headers, expires_at=request.call.now + rules.UPLOAD_LASTS)
+
+    return ImportMade(
+        **_fields(request, found),
+        upload=upload(service.upload_address(found), found.size),
+        upload_lines=upload(service.lines_upload_address(found), found.lines_size),
+    )
 
 
 def _rebuild(request: Request[Any, Any]) -> Reply:
@@ -137,12 +143,20 @@ def get_import(request: Request[None, None]) -> Reply:
 def create_import(request: Request[ImportBody, None]) -> Reply:
     """Make an import: send its file to the upload address, then start it.
 
-    The mapping says how columns become fields; docs/imports.md explains it. Nothing is written unless `dry_run` is
+    The mapping says how columns become fields; docs/imports.md explains it. Where it joins a second file, that has an
+    upload address of its own. Nothing is written unless `dry_run` is
     false, here or at the start, and nobody is mailed unless `mail` is true.
     """
     body = request.body
     _check_permission(request.principal, (wanted.kind for wanted in body.mapping.kinds))
-    made = service.create_import(request.call, body.mapping, dry_run=body.dry_run, mail=body.mail, size=body.size)
+    made = service.create_import(
+        request.call,
+        body.mapping,
+        dry_run=body.dry_run,
+        mail=body.mail,
+        file=Sent(size=body.size),
+        lines=Sent(size=body.lines_size),
+    )
     return Reply(_made(request, made), status=202)
 
 

@@ -74,23 +74,35 @@ def date(text: str, formats: Sequence[str]) -> str:
     raise BadValue("bad_date", f"This is not a date of the form {' or '.join(formats)}.")
 
 
-def minor_units(text: str, currency: str, *, decimal_separator: str = ".", group_separator: str | None = None) -> int:
-    """Return an amount in minor units of ``currency``, exactly. More decimals than it has are refused."""
+def decimal(text: str, *, decimal_separator: str = ".", group_separator: str | None = None) -> str:
+    """Return a decimal number with a point before its decimals and nothing between its groups."""
     whole = r"\d+"
     if group_separator is not None:
         spaces = "[ \u00a0\u202f]" if group_separator == " " else re.escape(group_separator)
         whole = rf"\d{{1,3}}(?:{spaces}\d{{3}})+|\d+"
     found = re.fullmatch(rf"([+-]?)({whole})(?:{re.escape(decimal_separator)}(\d+))?", text, re.ASCII)
     if found is None:
-        raise BadValue("bad_amount", f"This is not an amount such as 1234{decimal_separator}50.")
-    sign, integer, fraction = found[1], re.sub(r"\D", "", found[2]), (found[3] or "").rstrip("0")
-    decimals = digits(currency)
+        raise BadValue("bad_amount", f"This is not a number such as 1234{decimal_separator}50.")
+    sign, integer, fraction = "-" if found[1] == "-" else "", re.sub(r"\D", "", found[2]), found[3]
+    return f"{sign}{integer}.{fraction}" if fraction else f"{sign}{integer}"
+
+
+def negated(number: str) -> str:
+    """Return a decimal number with the other sign."""
+    return number[1:] if number.startswith("-") else f"-{number}"
+
+
+def minor_units(text: str, currency: str, *, decimal_separator: str = ".", group_separator: str | None = None) -> int:
+    """Return an amount in minor units of ``currency``, exactly. More decimals than it has are refused."""
+    number = decimal(text, decimal_separator=decimal_separator, group_separator=group_separator)
+    integer, _, fraction = number.removeprefix("-").partition(".")
+    fraction, decimals = fraction.rstrip("0"), digits(currency)
     if len(fraction) > decimals:
         raise BadValue("too_many_decimals", f"{currency} has {decimals} decimals; this amount has {len(fraction)}.")
     units = integer + fraction.ljust(decimals, "0")
     if len(units.lstrip("0")) > _MOST_DIGITS:
         raise BadValue("number_too_large", "This amount is too large.")
-    return -int(units) if sign == "-" else int(units)
+    return -int(units) if number.startswith("-") else int(units)
 
 
 def integer(text: str) -> int:

@@ -51,6 +51,11 @@ def source_key(import_id: str) -> str:
     return f"imports/{import_id}/source"
 
 
+def lines_key(import_id: str) -> str:
+    """Return where the second file of an import is uploaded to."""
+    return f"imports/{import_id}/lines"
+
+
 def key_of(import_id: str, name: str) -> str:
     """Return where a result, or scratch, of an import is."""
     return f"imports/{import_id}/{name}"

@@ -15,7 +15,7 @@ _ENCODING = re.compile(
 )
 PLACEHOLDER = re.compile(r"{([^{}]+)}")
 SOURCES = ("column", "template", "constant", "first_of")
-CONVERSIONS = ("boolean", "country", "date", "list", "minor_units", "phone")
+CONVERSIONS = ("boolean", "country", "date", "decimal", "list", "minor_units", "phone")
 
 
 def _encoding(value: str) -> str:
@@ -71,20 +71,32 @@ class Lookup(Body):
     ignore_case: bool = False
 
 
-class Amounts(Body):
+class Decimals(Body):
+    """How decimal numbers are written that stay such."""
+
+    decimal_separator: Literal[".", ","] = "."
+    group_separator: Literal[",", ".", " ", "'"] | None = None
+    negate: bool = Field(
+        default=False, description="Turns the sign, as for credit notes that the file holds below zero."
+    )
+
+    @model_validator(mode="after")
+    def _two_separators(self) -> Self:
+        if self.group_separator == self.decimal_separator:
+            raise PydanticCustomError("bad_separator", "Groups and decimals cannot have the same separator.")
+        return self
+
+
+class Amounts(Decimals):
     """How amounts are written that become integers of minor units (ISO 4217)."""
 
     currency: Currency | None = None
     currency_column: Name | None = None
-    decimal_separator: Literal[".", ","] = "."
-    group_separator: Literal[",", ".", " ", "'"] | None = None
 
     @model_validator(mode="after")
     def _one_currency(self) -> Self:
         if (self.currency is None) == (self.currency_column is None):
             raise PydanticCustomError("required", "Name the currency, or the column that holds it.")
-        if self.group_separator == self.decimal_separator:
-            raise PydanticCustomError("bad_separator", "Groups and decimals cannot have the same separator.")
         return self
 
 
@@ -150,6 +162,7 @@ class FieldMapping(Source):
     boolean: Booleans | None = None
     country: Countries | None = None
     date: DateFormat | Annotated[list[DateFormat], Field(min_length=1, max_length=10)] | None = None
+    decimal: Decimals | None = None
     list: Lists | None = None
     minor_units: Amounts | None = None
     phone: Phones | None = None
@@ -184,25 +197,57 @@ def _short_form(value: Any) -> Any:
     return {"column": value} if isinstance(value, str) else value
 
 
+Fields = Annotated[
+    dict[Name, Annotated[FieldMapping, BeforeValidator(_short_form, json_schema_input_type=Name | FieldMapping)]],
+    Field(min_length=1, max_length=100, description="By field; `billing_address.city` is within a field."),
+]
+
+
+class PartsMapping(Body):
+    """What the parts of a thing are made of, one row each: the lines of an invoice, the allocations of a payment."""
+
+    join: Annotated[dict[Name, Name], Field(min_length=1, max_length=5)] | None = Field(
+        default=None,
+        description="They are rows of a second file. By column of the first file, the column of the second that holds "
+        "the same. When absent, they are those rows of the first file that have the same id.",
+    )
+    only_if: Condition | None = Field(
+        default=None, description="Which rows make a part. When absent: within one file, those that the kind is of."
+    )
+    fields: Fields
+
+
 class KindMapping(Body):
     """What each row makes of one kind of thing."""
 
     kind: Name
     only_if: Condition | None = None
-    fields: dict[
-        Name,
-        Annotated[FieldMapping, BeforeValidator(_short_form, json_schema_input_type=Name | FieldMapping)],
-    ] = Field(min_length=1, max_length=100, description="By field; `billing_address.city` is within a field.")
+    fields: Fields
+    lines: PartsMapping | None = Field(default=None, description="Of invoices.")
+    allocations: PartsMapping | None = Field(default=None, description="Of payments.")
+
+    def parts(self) -> tuple[tuple[str, PartsMapping], ...]:
+        """Return what is made of rows of its own, by field."""
+        both = (("lines", self.lines), ("allocations", self.allocations))
+        return tuple((name, mapped) for name, mapped in both if mapped is not None)
 
 
-class Mapping(Body):
-    """How a file becomes accounts and so on. Each row makes each of the kinds, in their order."""
+class FileForm(Body):
+    """How a file is written."""
 
     format: Literal["csv", "json_lines"] = "csv"
     encoding: Annotated[str, StringConstraints(max_length=40), AfterValidator(_encoding)] = "utf-8"
     delimiter: Annotated[
         str, StringConstraints(min_length=1, max_length=1), AfterValidator(_delimiter), Field(description="Of CSV.")
     ] = ","
+
+
+class Mapping(FileForm):
+    """How a file becomes accounts, invoices and so on. Each row makes each of the kinds, in their order."""
+
+    lines_file: FileForm | None = Field(
+        default=None, description="How the second file is written, when that is otherwise than the first."
+    )
     kinds: list[KindMapping] = Field(min_length=1, max_length=10)
 
 
@@ -215,6 +260,9 @@ class ImportBody(Body):
     size: int | None = Field(
         default=None, ge=1, le=LARGEST_FILE, description="Of the file, in bytes. The upload must then have it exactly."
     )
+    lines_size: int | None = Field(
+        default=None, ge=1, le=LARGEST_FILE, description="Likewise, of the second file that the mapping joins."
+    )
 
 
 class StartBody(Body):
@@ -225,10 +273,14 @@ class StartBody(Body):
     )
 
 
+FileKey = Annotated[str, StringConstraints(pattern=r"^imports/[^\x00-\x1f]{1,900}$")]
+
+
 class FileBody(Body):
     """A file that is in the bucket already, to be imported from the console."""
 
-    key: Annotated[str, StringConstraints(pattern=r"^imports/[^\x00-\x1f]{1,900}$")]
+    key: FileKey
+    lines_key: FileKey | None = Field(default=None, description="Of the second file that the mapping joins.")
     mapping: Mapping
     confirm: bool = False
     mail: bool = False

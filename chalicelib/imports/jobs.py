@@ -12,7 +12,7 @@ from chalicelib.duties.queue import Message
 from chalicelib.errors import CounterfoilError, NotFound
 from chalicelib.imports import service
 from chalicelib.imports.inputs import FileBody, KnownImportBody
-from chalicelib.imports.rules import Import
+from chalicelib.imports.rules import Import, Sent
 from chalicelib.imports.run import run_import
 from chalicelib.observability import job, new_correlation_id
 from chalicelib.validation import body_from
@@ -44,7 +44,8 @@ def import_file(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Import a file that was put into the bucket under ``imports/``.
 
     ``{"key": "imports/customers.csv", "mapping": {…}}`` starts a dry run; with ``"confirm": true`` it writes, and
-    with ``"mail": true`` it mails too. ``{"import_id": "imp_…"}`` shows how far it is, and with ``"confirm": true``
+    with ``"mail": true`` it mails too. ``"lines_key"`` names the second file, where the mapping joins one.
+    ``{"import_id": "imp_…"}`` shows how far it is, and with ``"confirm": true``
     confirms a finished dry run.
     """
     call = Call(Actor("console", "import_file", "console"), clock.now(), new_correlation_id())
@@ -53,7 +54,10 @@ def import_file(event: dict[str, Any], context: Any) -> dict[str, Any]:
         if isinstance(event, dict) and "import_id" in event:
             return _known(call, body_from(KnownImportBody, raw))
         body = body_from(FileBody, raw)
-        made = service.create_import(call, body.mapping, dry_run=not body.confirm, mail=body.mail, source=body.key)
+        file, lines = Sent(source=body.key), Sent(source=body.lines_key)
+        made = service.create_import(
+            call, body.mapping, dry_run=not body.confirm, mail=body.mail, file=file, lines=lines
+        )
         return _shown(service.start_import(call, made.import_id))
     except CounterfoilError as refusal:
         return {

@@ -11,7 +11,6 @@ from chalicelib.access import access_rules
 from chalicelib.access.inputs import AccessRuleBody, Permissions
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.inputs import AccountBody
-from chalicelib.accounts.rules import Override
 from chalicelib.bill_groups import service as bill_groups
 from chalicelib.bill_groups import subscriptions
 from chalicelib.bill_groups.inputs import BillGroupBody, SubscriptionBody
@@ -21,17 +20,8 @@ from chalicelib.entities import service as entities
 from chalicelib.entities.inputs import EntityBody
 from chalicelib.errors import Conflict, FieldError, Invalid, NotFound
 from chalicelib.fields import Body, Email, ShortText, VendorId
-from chalicelib.imports import contacts
-
-CREATED, CHANGED, UNCHANGED = "created", "changed", "unchanged"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one thing, and what the import should warn of."""
-
-    done: str
-    notes: tuple[FieldError, ...] = ()
+from chalicelib.imports import contacts, invoices
+from chalicelib.imports.outcomes import CHANGED, CREATED, UNCHANGED, Outcome, outcome, unknown, without
 
 
 @dataclass(frozen=True)
@@ -48,6 +38,11 @@ class Kind:
     identities: Callable[[Any], tuple[str, ...]]
     """Names under which no two rows of a file may say different things."""
     write: Callable[[Call, Any], Outcome]
+    parts: str = ""
+    """The field whose entries may each be made of a row of its own."""
+    grouped_by: tuple[str, ...] = ()
+    """The fields by which rows of one file belong together, when its parts are among them."""
+    needs_parts: bool = False
 
 
 class EntityRow(EntityBody):
@@ -110,35 +105,19 @@ class ContactAccessRow(ContactReference):
     permissions: Permissions | None = None
 
 
-def _outcome(created: bool, changed: bool, overrides: tuple[Override, ...] = ()) -> Outcome:
-    notes = tuple(
-        FieldError(
-            override.field,
-            "overridden",
-            "This was changed here, and is now replaced by the new value that the file brings.",
-        )
-        for override in overrides
-    )
-    return Outcome(CREATED if created else CHANGED if changed else UNCHANGED, notes)
-
-
-def _without(row: Body, *names: str) -> dict[str, Any]:
-    return {name: value for name, value in row.given().items() if name not in names}
-
-
 def _write_entity(call: Call, row: EntityRow) -> Outcome:
-    written = entities.put_entity(call, row.entity_id, _without(row, "entity_id"))
-    return _outcome(written.created, written.changed)
+    written = entities.put_entity(call, row.entity_id, without(row, "entity_id"))
+    return outcome(written.created, written.changed)
 
 
 def _write_account(call: Call, row: AccountRow) -> Outcome:
-    written = accounts.put_account(call, row.account_id, _without(row, "account_id"))
-    return _outcome(written.created, written.changed, written.overrides)
+    written = accounts.put_account(call, row.account_id, without(row, "account_id"))
+    return outcome(written.created, written.changed, written.overrides)
 
 
 def _write_bill_group(call: Call, row: BillGroupRow) -> Outcome:
     references = {f"{name}_id": name for name in ("billing_contact", "shipping_contact")}
-    given = _without(row, "bill_group_id", *references.values())
+    given = without(row, "bill_group_id", *references.values())
     for field, name in references.items():
         if name in row.model_fields_set:
             given[field] = _referred(row, name, getattr(row, name))
@@ -155,8 +134,8 @@ def _write_bill_group(call: Call, row: BillGroupRow) -> Outcome:
         if (meant := given.get(field)) not in (None, getattr(group, field))
         and contacts.is_inactive(group.account_id, meant)
     )
-    outcome = _outcome(written.created, written.changed, written.overrides)
-    return replace(outcome, notes=outcome.notes + notes)
+    done = outcome(written.created, written.changed, written.overrides)
+    return replace(done, notes=done.notes + notes)
 
 
 def _referred(row: BillGroupRow, name: str, reference: ContactReference | None) -> str | None:
@@ -176,30 +155,30 @@ def _write_contact(call: Call, row: ContactRow) -> Outcome:
     try:
         written = contacts.write(call, row.account_id, given, roles)
     except NotFound:
-        raise _unknown("account_id") from None
+        raise unknown("account_id") from None
     except Conflict as refusal:
         if refusal.code != "contact_is_inactive":
             raise
         note = FieldError("", refusal.code, "This contact was deleted here. It stays so; restore it by hand.")
         return Outcome(UNCHANGED, (note,))
-    return _outcome(written.created, written.read.changed, written.read.overrides)
+    return outcome(written.created, written.read.changed, written.read.overrides)
 
 
 def _write_subscription(call: Call, row: SubscriptionRow) -> Outcome:
     try:
         written = subscriptions.put_subscription(
-            call, row.bill_group_id, row.subscription_id, _without(row, "bill_group_id", "subscription_id")
+            call, row.bill_group_id, row.subscription_id, without(row, "bill_group_id", "subscription_id")
         )
     except NotFound:
-        raise _unknown("bill_group_id") from None
-    return _outcome(written.created, written.changed)
+        raise unknown("bill_group_id") from None
+    return outcome(written.created, written.changed)
 
 
 def _write_access_rule(call: Call, row: AccessRuleRow) -> Outcome:
     try:
         access_rules.add(call, row.bill_group_id, row.read(), row.permissions, replace_emails=row.replace_emails)
     except NotFound:
-        raise _unknown("bill_group_id") from None
+        raise unknown("bill_group_id") from None
     except Conflict as refusal:
         if refusal.code == "access_rule_exists":
             return _rule_that_stands(row)
@@ -224,10 +203,6 @@ def _write_contact_access(call: Call, row: ContactAccessRow) -> Outcome:
         raise Invalid.field(named, "unknown_contact", "The account has no such contact. Import contacts before it.")
     changed = contacts.give_access(call, row.account_id, contact_id, row.bill_group_id, row.permissions)
     return Outcome(CHANGED if changed else UNCHANGED)
-
-
-def _unknown(field: str) -> Invalid:
-    return Invalid.field(field, "unknown", "There is no such thing. Import it first, or correct the id.")
 
 
 def _contact_identities(row: ContactRow) -> tuple[str, ...]:
@@ -293,6 +268,27 @@ KINDS = {
             (("account_id",), ("bill_group_id",), ("external_id", "email")),
             lambda row: (f"{row.account_id} {row.external_id or row.email} {row.bill_group_id}",),
             _write_contact_access,
+        ),
+        Kind(
+            "invoices",
+            "invoices.write",
+            invoices.InvoiceRow,
+            (("invoice_id",), ("bill_group_id",), ("lines",)),
+            lambda row: (row.invoice_id,),
+            invoices.write_invoice,
+            parts="lines",
+            grouped_by=("invoice_id",),
+            needs_parts=True,
+        ),
+        Kind(
+            "payments",
+            "payments.write",
+            invoices.PaymentRow,
+            (("payment_id",), ("account_id", "allocations")),
+            lambda row: (f"{row.account_id or ''} {row.payment_id}",),
+            invoices.write_payment,
+            parts="allocations",
+            grouped_by=("account_id", "payment_id"),
         ),
     )
 }

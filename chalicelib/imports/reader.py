@@ -4,13 +4,16 @@ import codecs
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import IO, Any, NoReturn, cast
 
 from chalicelib.errors import FieldError
-from chalicelib.imports.mapping import Plan
+from chalicelib.imports.columns import FileColumns
+from chalicelib.imports.filling import FIRST_FILE
+from chalicelib.imports.inputs import FileForm
 from chalicelib.imports.rules import LONGEST_ROW
 
 _LONGEST_NUMBER = 40
@@ -39,12 +42,15 @@ class Row:
 class Unreadable(Exception):
     """The file cannot be read (any further); ``faults`` says why, for fields of the mapping where they are wrong."""
 
-    def __init__(self, message: str, *, line: int = 0, faults: tuple[FieldError, ...] = ()) -> None:
-        """Keep the sentence, the line and the faults."""
+    def __init__(
+        self, message: str, *, line: int = 0, faults: tuple[FieldError, ...] = (), file: str = FIRST_FILE
+    ) -> None:
+        """Keep the sentence, the line, the faults, and which of the files it is."""
         super().__init__(message)
         self.message = message
         self.line = line
         self.faults = faults
+        self.file = file
 
 
 class _RowTooLong(Exception):
@@ -102,30 +108,72 @@ class _Lines:
         return text
 
 
-def rows(file: IO[bytes], plan: Plan) -> Iterator[Row]:
+def rows(file: IO[bytes], columns: FileColumns) -> Generator[Row, None, None]:
     """Yield the rows of a file. Raises Unreadable where no further row can be trusted.
 
-    Rows that are faulty in themselves come with their fault. Empty lines are no rows.
+    Rows that are faulty in themselves come with their fault. Empty lines are no rows. The file stays open.
     """
-    mapping = plan.mapping
-    encoding = "utf-8-sig" if mapping.encoding == "utf-8" else mapping.encoding
-    newline = "" if mapping.format == "csv" else "\n"
+    with _lines_of(file, columns.form) as lines:
+        if columns.form.format == "json_lines":
+            yield from _json_rows(lines)
+            return
+        reader = csv.reader(lines, delimiter=columns.form.delimiter, strict=True)
+        yield from _csv_rows(lines, reader, _header(lines, reader, columns))
+
+
+def header_of(file: IO[bytes], columns: FileColumns) -> list[str]:
+    """Return the names of a file's columns; JSON Lines has none. Raises Unreadable when the mapping names others.
+
+    The file is left at its beginning.
+    """
+    if columns.form.format == "json_lines":
+        return []
+    with _lines_of(file, columns.form) as lines:
+        found = _header(lines, csv.reader(lines, delimiter=columns.form.delimiter, strict=True), columns)
+    file.seek(0)
+    return found
+
+
+@contextmanager
+def _lines_of(file: IO[bytes], form: FileForm) -> Iterator[_Lines]:
+    encoding = "utf-8-sig" if form.encoding == "utf-8" else form.encoding
+    newline = "" if form.format == "csv" else "\n"
     text = io.TextIOWrapper(cast(io.BufferedRandom, file), encoding, errors=_MARK_UNDECODED, newline=newline)
-    lines = _Lines(text)
     try:
-        yield from (_csv_rows(lines, plan) if mapping.format == "csv" else _json_rows(lines))
+        yield _Lines(text)
     except _WrongEncoding as wrong:
         raise Unreadable(
-            f"Line {wrong.line} holds something that is not {mapping.encoding}. "
+            f"Line {wrong.line} holds something that is not {form.encoding}. "
             "Name the file's encoding in the mapping, such as cp1252.",
             line=wrong.line,
-            faults=(FieldError("mapping.encoding", "bad_encoding", f"The file is not in {mapping.encoding}."),),
+            faults=(FieldError("mapping.encoding", "bad_encoding", f"The file is not in {form.encoding}."),),
         ) from None
+    finally:
+        # Else the file would be closed along with its text.
+        text.detach()
 
 
-def _csv_rows(lines: _Lines, plan: Plan) -> Iterator[Row]:
-    reader = csv.reader(lines, delimiter=plan.mapping.delimiter, strict=True)
-    columns: list[str] | None = None
+def _header(lines: _Lines, reader: Iterator[list[str]], columns: FileColumns) -> list[str]:
+    first_line, cells = 1, list[str]()
+    try:
+        while not cells:
+            lines.length_of_row = 0
+            first_line = lines.number + 1
+            cells = next(reader)
+    except StopIteration:
+        raise Unreadable("The file is empty. Its first row must name the columns.") from None
+    except _RowTooLong:
+        raise _bad_header(_too_long().message, first_line) from None
+    except csv.Error as error:
+        raise _bad_header(f"This row is not CSV: {error}.", first_line) from None
+    return _columns(cells, columns)
+
+
+def _bad_header(why: str, line: int) -> Unreadable:
+    return Unreadable(f"The first row must name the columns. {why}", line=line)
+
+
+def _csv_rows(lines: _Lines, reader: Iterator[list[str]], columns: list[str]) -> Iterator[Row]:
     while True:
         lines.length_of_row = 0
         first_line = lines.number + 1
@@ -133,38 +181,30 @@ def _csv_rows(lines: _Lines, plan: Plan) -> Iterator[Row]:
         try:
             cells = next(reader)
         except StopIteration:
-            break
+            return
         except _RowTooLong:
             cells, fault = [""], _too_long()
         except csv.Error as error:
             cells, fault = [""], FieldError("", "bad_csv", f"This row is not CSV: {error}.")
         if not cells:
             continue
-        if columns is None:
-            if fault is not None:
-                raise Unreadable(f"The first row must name the columns. {fault.message}", line=first_line)
-            columns = _columns(cells, plan)
-        elif fault is None and len(cells) != len(columns):
+        if fault is None and len(cells) != len(columns):
             message = (
                 f"The row has {len(cells)} columns, the first row {len(columns)}. Correct its delimiters or quotes."
             )
             fault = FieldError("", "bad_number_of_columns", message)
-            yield Row(first_line, {}, fault)
-        else:
-            yield Row(first_line, {} if fault else dict(zip(columns, cells, strict=True)), fault)
-    if columns is None:
-        raise Unreadable("The file is empty. Its first row must name the columns.")
+        yield Row(first_line, {} if fault else dict(zip(columns, cells, strict=True)), fault)
 
 
-def _columns(cells: list[str], plan: Plan) -> list[str]:
+def _columns(cells: list[str], wanted: FileColumns) -> list[str]:
     columns = [cell.strip() for cell in cells]
-    faults = list(plan.unknown_columns(columns))
+    faults = list(wanted.unknown(columns))
     for name in sorted({name for name in columns if columns.count(name) > 1}):
         # An unknown column is all the others do not name: so this finds where the mapping uses the name.
         others = [column for column in columns if column != name]
         faults += [
             FieldError(fault.field, "repeated_column", f"The file has {name!r} more than once. Rename one.")
-            for fault in plan.unknown_columns(others)
+            for fault in wanted.unknown(others, alone=True)
             if repr(name) in fault.message
         ]
     if faults:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from chalicelib.imports import files
-from chalicelib.imports.mapping import Fault
+from chalicelib.imports.filling import Fault
 from chalicelib.imports.rules import TOLD_AT_ONCE, Counts, Finding
 from chalicelib.imports.service import REFUSALS, WARNINGS
 from chalicelib.table.items import ImportItem
@@ -29,6 +29,10 @@ class Report:
         """Count one more."""
         self.counts[name][what] += 1
 
+    def set_count(self, name: str, what: str, number: int) -> None:
+        """Count anew what each run meets from the beginning."""
+        self.counts[name][what] = number
+
     def refuse(self, line: int, kind: str, *faults: Fault) -> None:
         """Tell why something of a row was refused."""
         self._add(_REFUSAL, line, kind, faults)
@@ -39,7 +43,8 @@ class Report:
 
     def _add(self, what: str, line: int, kind: str, faults: tuple[Fault, ...]) -> None:
         for fault in faults:
-            found = asdict(Finding(line, kind, fault.field, fault.column, fault.code, fault.message))
+            place = fault.line or line
+            found = asdict(Finding(place, kind, fault.field, fault.column, fault.code, fault.message, fault.file))
             if len(self._first[what]) < TOLD_AT_ONCE:
                 self._first[what].append(found)
             self._unsaved.append(json.dumps([what, found], ensure_ascii=False))

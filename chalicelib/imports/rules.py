@@ -15,8 +15,11 @@ EXPIRED = "expired"
 
 LARGEST_FILE = 100 * 1024 * 1024
 LONGEST_ROW = 64 * 1024
-MOST_ROWS = 50_000
-"""A dry run keeps what it would have written in memory: about 6 KB for a customer with contact and bill group."""
+MOST_ROWS = 100_000
+"""Of the first file; where its rows belong together, so many things that they name. A dry run keeps what it would have
+written on disk: about 2 KB for a customer with contact and bill group, 1 KB for an invoice."""
+MOST_PARTS = 1_000_000
+"""Rows of the second file, or of one whose rows belong together."""
 UPLOAD_LASTS = timedelta(hours=1)
 """How long the upload address works."""
 WAITS = timedelta(hours=24)
@@ -33,6 +36,9 @@ MOST_ATTEMPTS = 5
 
 DONE = ("created", "changed", "unchanged", "refused")
 
+ROWS, LINES = "rows", "lines"
+"""What is counted beside the kinds: the rows of the first file, and those of the second."""
+
 Counts = dict[str, dict[str, int]]
 
 
@@ -40,7 +46,8 @@ Counts = dict[str, dict[str, int]]
 class Finding:
     """What a run tells of a row: why something was refused, or a warning.
 
-    ``line`` is where in the file the row begins, from 1. ``column`` names the columns that ``field`` came of.
+    ``line`` is where in ``file``, the first (``file``) or the second (``lines``), the row begins, from 1. ``column``
+    names the columns that ``field`` came of.
     """
 
     line: int
@@ -49,6 +56,7 @@ class Finding:
     column: str
     code: str
     message: str
+    file: str = "file"
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,10 @@ class Import:
     mapping: dict[str, Any]
     source: str
     created_at: datetime
+    lines_source: str | None = None
+    """Where the second file is, None when there is none."""
     size: int | None = None
+    lines_size: int | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
     rows_read: int = 0
@@ -89,27 +100,48 @@ def check_start(state: str, *, dry_run_before: bool) -> None:
         raise Conflict(f"import_is_{state}", f"This import is {state}. Make a new one.")
 
 
-def check_size(size: int) -> None:
-    """Raise Invalid when a file is empty or larger than an import takes."""
+def check_size(name: str, size: int) -> None:
+    """Raise Invalid when a file, ``file`` or ``lines``, is empty or larger than an import takes."""
     if size == 0:
-        raise Invalid.field("file", "empty_file", "The file is empty.")
+        raise Invalid.field(name, "empty_file", "The file is empty.")
     if size > LARGEST_FILE:
         raise Invalid.field(
-            "file",
+            name,
             "file_too_large",
             f"The file has more than {LARGEST_FILE // 1024 // 1024} MiB. Divide it into several.",
         )
 
 
-def upload_missing() -> Conflict:
-    """Return the refusal to start before the file is there."""
+def upload_missing(name: str) -> Conflict:
+    """Return the refusal to start before a file, ``file`` or ``lines``, is there."""
+    which = "The second file" if name == LINES else "The file"
     return Conflict(
         "upload_missing",
-        "There is no file yet. Send it to the upload address first; if that has expired, make a new import.",
-        fields=(FieldError("file", "missing", "There is no file yet."),),
+        f"{which} is not there yet. Send it to its upload address first; if that has expired, make a new import.",
+        fields=(FieldError(name, "missing", f"{which} is not there yet."),),
     )
 
 
-def new_counts(kinds: tuple[str, ...]) -> Counts:
-    """Return counts of nothing: of rows, and of what is done for each kind."""
-    return {"rows": {"read": 0, "refused": 0}, **{kind: dict.fromkeys(DONE, 0) for kind in kinds}}
+@dataclass(frozen=True)
+class Sent:
+    """What is known of a file that is to be imported: its size in bytes, and where in the bucket it is already."""
+
+    size: int | None = None
+    source: str | None = None
+
+
+def check_second_file(joins: bool, file: Sent, lines: Sent) -> None:
+    """Raise Invalid when a second file is told of that the mapping does not join, or one is joined and not named."""
+    message = "The mapping joins no second file. Leave this out, or say in the mapping what it is joined by."
+    for name, given in (("lines_size", lines.size), ("lines_key", lines.source)):
+        if given is not None and not joins:
+            raise Invalid.field(name, "not_joined", message)
+    if joins and file.source is not None and lines.source is None:
+        raise Invalid.field("lines_key", "required", "The mapping joins a second file. Name it.")
+
+
+def new_counts(kinds: tuple[str, ...], *, joins: bool) -> Counts:
+    """Return counts of nothing: of rows, of those of a second file, and of what is done for each kind."""
+    names = (ROWS, LINES) if joins else (ROWS,)
+    rows = {name: {"read": 0, "refused": 0} for name in names}
+    return {**rows, **{kind: dict.fromkeys(DONE, 0) for kind in kinds}}

@@ -5,15 +5,14 @@ because each wrote an idempotency record with its effect, they are counted as wh
 A dry run writes nothing, so one that dies begins again where it was last handed over.
 """
 
-import hashlib
 import io
 import json
 import secrets
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import IO, Any
 
 from chalicelib import clock
 from chalicelib.call import Actor, Call, Idempotency
@@ -21,10 +20,14 @@ from chalicelib.duties import service as duties
 from chalicelib.entities.service import forget_entities
 from chalicelib.errors import Conflict, CounterfoilError, FieldError, Replayed, Unavailable
 from chalicelib.imports import files, rules
+from chalicelib.imports.columns import first_file
+from chalicelib.imports.filling import SECOND_FILE, Fault
 from chalicelib.imports.inputs import Mapping
-from chalicelib.imports.kinds import CHANGED, CREATED
-from chalicelib.imports.mapping import Fault, Mapped, Plan, PlannedKind, plan_of
+from chalicelib.imports.mapping import Mapped, Plan, PlannedKind, plan_of
+from chalicelib.imports.outcomes import CHANGED, CREATED
+from chalicelib.imports.parts import Parts
 from chalicelib.imports.reader import Row, Unreadable, rows
+from chalicelib.imports.repeats import Seen
 from chalicelib.imports.report import Report
 from chalicelib.observability import logger
 from chalicelib.table import keys, store
@@ -83,7 +86,7 @@ class Run:
         self._lease_id = secrets.token_hex(8)
         self._report = Report(item)
         self._rehearsal: Rehearsal | None = None
-        self._seen: dict[bytes, tuple[bytes, int]] = {}
+        self._seen = Seen()
         self._checkpoint_at = clock.now()
 
     def claim(self) -> bool:
@@ -107,28 +110,53 @@ class Run:
     def work(self) -> None:
         """Work through the rows that are left. Raises Unreadable, Unavailable, Conflict, LeaseLost."""
         plan = plan_of(Mapping.model_validate_json(json.dumps(self._item.mapping)))
-        if self._item.dry_run:
-            self._rehearsal = self._rehearsal_so_far()
-        start = int(self._item.next_row)
-        number = 0
-        with closing(files.fetch(self._item.source, self._item.etag)) as file:
-            for number, row in enumerate(rows(file, plan), start=1):
-                if number > rules.MOST_ROWS:
-                    raise Unreadable(f"The file has more than {rules.MOST_ROWS} rows. Divide it.", line=row.line)
-                self._row(plan, row, number, done_before=number <= start)
-                self._item.rows_read = max(number, start)
-                if self._is_time_for_checkpoint(number, start):
-                    self._checkpoint(max(number, start))
-                if number > start and not self._time_is_left():
-                    self._hand_over(number)
-                    return
+        with ExitStack() as open_:
+            if self._item.dry_run:
+                self._rehearsal = open_.enter_context(closing(self._rehearsal_so_far()))
+            file = open_.enter_context(files.fetch(self._item.source, self._item.etag))
+            parts = open_.enter_context(closing(Parts(plan)))
+            self._read_parts(plan, parts, file)
+            found = open_.enter_context(closing(rows(file, first_file(plan.mapping))))
+            if not self._work_through(plan, parts, found):
+                return
+            self._tell_left_over(parts)
         self._end(rules.FINISHED, None)
+
+    def _read_parts(self, plan: Plan, parts: Parts, file: IO[bytes]) -> None:
+        if self._item.lines_source is None:
+            parts.read(file, None)
+            return
+        with files.fetch(self._item.lines_source, self._item.lines_etag) as second:
+            parts.read(file, second)
+        self._report.set_count(rules.LINES, "read", parts.of_second_file)
+
+    def _work_through(self, plan: Plan, parts: Parts, found: Iterator[Row]) -> bool:
+        """Work through rows and tell whether all are done; otherwise the import has been handed over."""
+        start = int(self._item.next_row)
+        most = rules.MOST_PARTS if plan.groups else rules.MOST_ROWS
+        for number, row in enumerate(found, start=1):
+            if number > most:
+                raise Unreadable(f"The file has more than {most} rows. Divide it.", line=row.line)
+            self._row(plan, parts, row, number, done_before=number <= start)
+            self._item.rows_read = max(number, start)
+            if self._is_time_for_checkpoint(number, start):
+                self._checkpoint(max(number, start))
+            if number > start and not self._time_is_left():
+                self._hand_over(number)
+                return False
+        return True
+
+    def _tell_left_over(self, parts: Parts) -> None:
+        for left in parts.left_over():
+            self._report.refuse(left.fault.line, left.kind, left.fault)
+            self._report.count(rules.LINES if left.fault.file == SECOND_FILE else rules.ROWS, "refused")
 
     def fail(self, reason: str, because: Unreadable | Conflict | None = None) -> None:
         """End the import for good, with what was found so far."""
         if isinstance(because, Unreadable):
-            faults = (Fault(fault.field, "", fault.code, fault.message) for fault in because.faults)
-            self._report.refuse(because.line, "", *faults)
+            line, file = because.line, because.file
+            faults = (Fault(fault.field, "", fault.code, fault.message, line, file) for fault in because.faults)
+            self._report.refuse(line, "", *faults)
         self._end(rules.FAILED, reason)
 
     def release(self) -> None:
@@ -145,16 +173,17 @@ class Run:
         with files.fetch(self._item.rehearsal) as kept:
             return Rehearsal.read(kept)
 
-    def _row(self, plan: Plan, row: Row, number: int, *, done_before: bool) -> None:
+    def _row(self, plan: Plan, parts: Parts, row: Row, number: int, *, done_before: bool) -> None:
         refused = row.fault is not None
         if row.fault is not None and not done_before:
             fault = row.fault
             self._report.refuse(row.line, "", Fault(fault.field, "", fault.code, fault.message))
         for position, planned in enumerate(plan.kinds if row.fault is None else ()):
-            mapped = planned.map(row.values)
+            group = parts.of(position, row)
+            mapped = None if group is None else planned.map(row.values, group.parts, group.others, row.line)
             if mapped is None:
                 continue
-            repeats = self._compare(planned, mapped, row.line)
+            repeats = self._seen.compare(planned.kind, mapped.row, row.line)
             if done_before:
                 continue
             done = self._kind(planned, mapped, repeats, row.line, f"{number}.{position}")
@@ -164,20 +193,6 @@ class Run:
             self._report.count("rows", "read")
             if refused:
                 self._report.count("rows", "refused")
-
-    def _compare(self, planned: PlannedKind, mapped: Mapped, line: int) -> tuple[int, bool] | None:
-        """Return the earlier line that names the same thing, and whether it says the same; None when there is none."""
-        if mapped.row is None:
-            return None
-        content = _digest(mapped.row.model_dump_json(exclude_unset=True))
-        names = [_digest(f"{planned.kind.name} {name}") for name in planned.kind.identities(mapped.row)]
-        earlier = [self._seen[name] for name in names if name in self._seen]
-        other = next((found for found in earlier if found[0] != content), None)
-        for name in names:
-            self._seen.setdefault(name, (content, line))
-        if other is not None:
-            return other[1], False
-        return (earlier[0][1], True) if earlier else None
 
     def _kind(
         self, planned: PlannedKind, mapped: Mapped, repeats: tuple[int, bool] | None, line: int, place: str
@@ -189,13 +204,18 @@ class Run:
             message = f"Line {repeats[0]} says otherwise of the same thing. Leave one of the two."
             faults = (*faults, Fault("", "", "repeated", message))
         if faults or mapped.row is None:
-            self._report.refuse(line, kind, *faults)
+            self._refuse(line, kind, *faults)
             return "refused"
         if repeats is not None:
             return "unchanged"
-        return self._written(planned, mapped.row, line, self._call(place))
+        return self._written(planned, mapped, mapped.row, line, self._call(place))
 
-    def _written(self, planned: PlannedKind, row: Any, line: int, call: Call) -> str:
+    def _refuse(self, line: int, kind: str, *faults: Fault) -> None:
+        self._report.refuse(line, kind, *faults)
+        for _ in {fault.line for fault in faults if fault.file == SECOND_FILE}:
+            self._report.count(rules.LINES, "refused")
+
+    def _written(self, planned: PlannedKind, mapped: Mapped, row: Any, line: int, call: Call) -> str:
         kind = planned.kind.name
         try:
             with rehearsing(self._rehearsal):
@@ -206,13 +226,13 @@ class Run:
             raise
         except CounterfoilError as refusal:
             told = refusal.fields or (FieldError("", refusal.code, refusal.message),)
-            smaller = planned.without(row, told)
+            smaller = mapped.without(row, told)
             if smaller is not None:
                 self._report.warn(line, kind, *map(_left_out, smaller[1]))
-                return self._written(planned, smaller[0], line, call)
-            self._report.refuse(line, kind, *(planned.explained(fault) for fault in told))
+                return self._written(planned, mapped, smaller[0], line, call)
+            self._refuse(line, kind, *(mapped.explained(fault) for fault in told))
             return "refused"
-        self._report.warn(line, kind, *(planned.explained(note) for note in outcome.notes))
+        self._report.warn(line, kind, *(mapped.explained(note) for note in outcome.notes))
         return outcome.done
 
     def _call(self, place: str) -> Call:
@@ -294,7 +314,3 @@ def _now() -> datetime:
 
 def _left_out(fault: Fault) -> Fault:
     return replace(fault, message=f"{fault.message} The field was left out.")
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode(), digest_size=12).digest()

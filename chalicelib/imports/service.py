@@ -13,23 +13,25 @@ from chalicelib.errors import NotFound
 from chalicelib.imports import files, rules
 from chalicelib.imports.inputs import Mapping
 from chalicelib.imports.mapping import plan_of
-from chalicelib.imports.rules import Import
+from chalicelib.imports.rules import Import, Sent
 from chalicelib.table import keys, store
 from chalicelib.table.items import ImportItem
 
 REFUSALS = "refusals.jsonl"
 WARNINGS = "warnings.jsonl"
 _DOWNLOAD_LASTS = timedelta(minutes=15)
+_UNKNOWN = Sent()
 
 
 def create_import(
-    call: Call, mapping: Mapping, *, dry_run: bool, mail: bool, size: int | None = None, source: str | None = None
+    call: Call, mapping: Mapping, *, dry_run: bool, mail: bool, file: Sent = _UNKNOWN, lines: Sent = _UNKNOWN
 ) -> Import:
-    """Make an import that waits for its file, or for its start when the file is in the bucket at ``source``.
+    """Make an import that waits for its files, or for its start where they are in the bucket already.
 
-    Raises Invalid naming every fault of the mapping.
+    ``lines`` is the second file, where the mapping joins one. Raises Invalid naming every fault of the mapping.
     """
     plan = plan_of(mapping)
+    rules.check_second_file(plan.joins, file, lines)
 
     def attempt() -> Import:
         store.gather(call)
@@ -47,10 +49,12 @@ def create_import(
             mail=mail,
             actor=asdict(call.actor),
             correlation_id=call.correlation_id,
-            source=source or files.source_key(import_id),
-            size=size,
+            source=file.source or files.source_key(import_id),
+            size=file.size,
+            lines_source=(lines.source or files.lines_key(import_id)) if plan.joins else None,
+            lines_size=lines.size,
             created_at=call.now,
-            counts=rules.new_counts(tuple(planned.kind.name for planned in plan.kinds)),
+            counts=rules.new_counts(tuple(planned.kind.name for planned in plan.kinds), joins=plan.joins),
         )
         transaction = store.Transaction(call)
         transaction.create(item)
@@ -72,7 +76,9 @@ def start_import(call: Call, import_id: str, dry_run: bool | None = None) -> Imp
     first = store.get(ImportItem, key)
     if first is None:
         raise NotFound()
-    stored = files.look(first.source)
+    stored = {"file": files.look(first.source)}
+    if first.lines_source is not None:
+        stored["lines"] = files.look(first.lines_source)
 
     def attempt() -> Import:
         (item,) = store.gather(call, key)
@@ -80,14 +86,15 @@ def start_import(call: Call, import_id: str, dry_run: bool | None = None) -> Imp
             raise NotFound()
         before = store.load(Import, item)
         rules.check_start(before.state(call.now), dry_run_before=before.dry_run)
-        if stored is None:
-            raise rules.upload_missing()
-        rules.check_size(stored.size)
-        item.status, item.size, item.etag = rules.QUEUED, stored.size, stored.etag
+        sent = {name: _sent(name, one) for name, one in stored.items()}
+        item.status, item.size, item.etag = rules.QUEUED, sent["file"].size, sent["file"].etag
+        if "lines" in sent:
+            item.lines_size, item.lines_etag = sent["lines"].size, sent["lines"].etag
         item.dry_run = before.dry_run if dry_run is None else dry_run
         item.actor = asdict(call.actor)
         item.correlation_id = call.correlation_id
-        item.counts = rules.new_counts(tuple(kind for kind in before.counts if kind != "rows"))
+        kinds = tuple(name for name in before.counts if name not in (rules.ROWS, rules.LINES))
+        item.counts = rules.new_counts(kinds, joins="lines" in sent)
         item.next_row = item.rows_read = item.attempts = 0
         item.refusals, item.warnings, item.parts = [], [], []
         item.started_at = item.finished_at = item.lease_id = item.lease_until = item.rehearsal = item.reason = None
@@ -100,6 +107,14 @@ def start_import(call: Call, import_id: str, dry_run: bool | None = None) -> Imp
         return store.load(Import, item)
 
     return store.deciding_again(attempt)
+
+
+def _sent(name: str, stored: files.Stored | None) -> files.Stored:
+    """Return a file that can be imported. Raises Conflict before it is there, Invalid for its size."""
+    if stored is None:
+        raise rules.upload_missing(name)
+    rules.check_size(name, stored.size)
+    return stored
 
 
 def get_import(import_id: str) -> Import:
@@ -123,6 +138,14 @@ def upload_address(found: Import) -> str | None:
     return files.upload_address(found.source, found.size, rules.UPLOAD_LASTS)
 
 
+def lines_upload_address(found: Import) -> str | None:
+    """Return the address that takes the second file, None when the import does not wait for one."""
+    wanted = files.lines_key(found.import_id)
+    if found.status != rules.WAITING or found.lines_source != wanted:
+        return None
+    return files.upload_address(wanted, found.lines_size, rules.UPLOAD_LASTS)
+
+
 def results(found: Import) -> dict[str, str]:
     """Return addresses, good for 15 minutes, of the files with all refusals and all warnings, where there are any."""
     if found.status not in (rules.FINISHED, rules.FAILED):
@@ -136,5 +159,6 @@ def results(found: Import) -> dict[str, str]:
 
 
 def _record(transaction: store.Transaction, call: Call, action: str, item: Any) -> None:
-    told = tuple(Change(name, None, getattr(item, name)) for name in ("dry_run", "mail", "source"))
+    named = ("dry_run", "mail", "source", "lines_source")
+    told = tuple(Change(name, None, getattr(item, name)) for name in named if getattr(item, name) is not None)
     audit.record(transaction, call, action, "import", item.import_id, told)

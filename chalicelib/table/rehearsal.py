@@ -1,4 +1,4 @@
-"""Rehearsing writes: everything is read and decided as ever, but what is written stays in this process.
+"""Rehearsing writes: everything is read and decided as ever, but what is written stays with this process.
 
 While a rehearsal is on, ``store`` hands it the rows of each transaction instead of sending them, and reads them
 back from it, so that later decisions see earlier ones. Only reads by key see them: queries and the conditions of
@@ -7,6 +7,8 @@ transactions are for the table alone. So a rehearsal cannot meet what others wri
 
 import gzip
 import json
+import sqlite3
+import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,41 +19,65 @@ from chalicelib.table.items import AccountWordItem, AuditEventItem, DutyItem, Em
 from chalicelib.table.keys import Key
 
 _NEVER_READ_BY_DECISIONS = (AccountWordItem, AuditEventItem, DutyItem, EmailItem, IdempotencyItem)
+_CACHE_KIB = 32 * 1024
+_FAST = 1
 
 
 class Rehearsal:
-    """The rows that would have been written or deleted so far."""
+    """The rows that would have been written or deleted so far.
+
+    They are kept on disk, in a database that vanishes with this object: a file may make a hundred thousand invoices.
+    """
 
     def __init__(self) -> None:
         """Begin with what the table holds."""
-        # As text, which takes a fraction of an item's memory and gives each reader an item of its own.
-        self._rows: dict[Key, str | None] = {}
+        self._database = sqlite3.connect("")
+        self._database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        self._database.execute("CREATE TABLE row (pk TEXT, sk TEXT, content BLOB, PRIMARY KEY (pk, sk)) WITHOUT ROWID")
+
+    def close(self) -> None:
+        """Let everything vanish."""
+        self._database.close()
 
     def put(self, item: Item) -> None:
         """Keep a row as if it had been written."""
         if not isinstance(item, _NEVER_READ_BY_DECISIONS):
-            self._rows[item.key] = json.dumps(item.serialize(), separators=(",", ":"), default=_bytes_as_text)
+            self._keep(item.key, json.dumps(item.serialize(), separators=(",", ":"), default=_bytes_as_text))
 
     def delete(self, key: Key) -> None:
         """Let a row be gone."""
-        self._rows[key] = None
+        self._keep(key, None)
+
+    def _keep(self, key: Key, row: str | None) -> None:
+        # Compressed text gives each reader an item of its own.
+        content = None if row is None else zlib.compress(row.encode(), _FAST)
+        self._database.execute("INSERT OR REPLACE INTO row VALUES (?, ?, ?)", (key.pk, key.sk, content))
+
+    def keys(self) -> list[Key]:
+        """Return the keys of all rows that are kept here, also of those that are gone."""
+        return [Key(pk, sk) for pk, sk in self._database.execute("SELECT pk, sk FROM row")]
 
     def split(self, keys: Iterable[Key]) -> tuple[dict[Key, Item], list[Key]]:
         """Return the rows among ``keys`` that are kept here, and the keys that only the table can answer."""
         found: dict[Key, Item] = {}
         unknown: list[Key] = []
         for key in keys:
-            if key not in self._rows:
+            kept = self._database.execute(
+                "SELECT content FROM row WHERE pk = ? AND sk = ?", (key.pk, key.sk)
+            ).fetchone()
+            if kept is None:
                 unknown.append(key)
-            elif (row := self._rows[key]) is not None:
-                found[key] = Item.from_raw_data(json.loads(row, object_hook=_bytes_of_text))
+            elif kept[0] is not None:
+                row = json.loads(zlib.decompress(kept[0]), object_hook=_bytes_of_text)
+                found[key] = Item.from_raw_data(row)
         return found, unknown
 
     def write(self, file: IO[bytes]) -> None:
         """Write all rows to ``file``, compressed, for another process to go on with."""
-        with gzip.open(file, "wt", compresslevel=1, encoding="utf-8") as lines:
-            for key, row in self._rows.items():
-                lines.write(json.dumps([key.pk, key.sk, row]) + "\n")
+        with gzip.open(file, "wt", compresslevel=_FAST, encoding="utf-8") as lines:
+            for pk, sk, content in self._database.execute("SELECT pk, sk, content FROM row"):
+                row = None if content is None else zlib.decompress(content).decode()
+                lines.write(json.dumps([pk, sk, row]) + "\n")
 
     @classmethod
     def read(cls, file: IO[bytes]) -> "Rehearsal":
@@ -60,7 +86,7 @@ class Rehearsal:
         with gzip.open(file, "rt", encoding="utf-8") as lines:
             for line in lines:
                 pk, sk, row = json.loads(line)
-                rehearsal._rows[Key(pk, sk)] = row
+                rehearsal._keep(Key(pk, sk), row)
         return rehearsal
 
 

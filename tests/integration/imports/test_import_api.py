@@ -120,7 +120,7 @@ def test_imports_are_listed_newest_first(token: str) -> None:
 
 def test_every_fault_of_a_mapping_is_named(token: str) -> None:
     fields = {"account_id": "id", "nam": "n", "name": {"colum": "n"}}
-    wrong = {"kinds": [{"kind": "accounts", "fields": fields}, {"kind": "invoices", "fields": {"x": "y"}}]}
+    wrong = {"kinds": [{"kind": "accounts", "fields": fields}, {"kind": "tickets", "fields": {"x": "y"}}]}
     answer = send("POST", "/v1/imports", token=token, body={"mapping": wrong})
     assert answer.status == 422
     assert {fault["field"] for fault in answer.json["errors"]} >= {"mapping.kinds.0.fields.name.colum"}

@@ -102,7 +102,7 @@ def pointers_of(head: Invoice) -> set[Key]:
 
 
 def check(kept: Rehearsal) -> None:
-    rows, _ = kept.split(list(kept._rows))
+    rows, _ = kept.split(kept.keys())
     heads = [store.load(Invoice, row) for row in rows.values() if type(row).__name__ == "InvoiceItem"]
     pointers = {key for key, row in rows.items() if type(row).__name__ == "InvoicePointerItem"}
     assert pointers == set().union(*(pointers_of(head) for head in heads)) if heads else not pointers

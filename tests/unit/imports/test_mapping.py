@@ -148,7 +148,7 @@ class TestRefusedMappings:
     @pytest.mark.parametrize(
         ("kind", "field"),
         [
-            ({"kind": "invoices", "fields": {"a": "b"}}, "mapping.kinds.0.kind"),
+            ({"kind": "tickets", "fields": {"a": "b"}}, "mapping.kinds.0.kind"),
             ({"kind": "accounts", "fields": {"name": "n"}}, "mapping.kinds.0.fields"),
             ({"kind": "accounts", "fields": {"account_id": "a", "nam": "n"}}, "mapping.kinds.0.fields.nam"),
             ({"kind": "contacts", "fields": {"account_id": "a"}}, "mapping.kinds.0.fields"),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.imports.columns import first_file
 from chalicelib.imports.inputs import Mapping
 from chalicelib.imports.mapping import plan_of
 from chalicelib.imports.reader import Row, Unreadable, rows
@@ -27,7 +28,7 @@ def reading(content: str | bytes, **further: Any) -> Iterator[Row]:
     with tempfile.TemporaryFile() as file:
         file.write(content.encode() if isinstance(content, str) else content)
         file.seek(0)
-        yield from rows(file, plan)
+        yield from rows(file, first_file(plan.mapping))
 
 
 def until_unreadable(content: bytes, **further: Any) -> tuple[list[Row], Unreadable]:
