@@ -60,18 +60,30 @@ def an_invoice_is_issued_once_and_becomes_a_pdf(stack: Stack) -> None:
 
 
 def the_invoice_is_mailed_with_its_pdf(stack: Stack) -> None:
-    assert eventually(lambda: _invoice_mails(stack) or stack.refused_mails()), "no mail was sent"
+    assert eventually(lambda: _mails_with_files(stack) or stack.refused_mails()), "no mail was sent"
     assert not stack.refused_mails(), stack.refused_mails()
-    (mail,) = _invoice_mails(stack)
+    (mail,) = _mails_with_files(stack)
     (attached,) = mail["Content"]["Simple"]["Attachments"]
-    assert base64.b64decode(attached["RawContent"]) == _download(stack)
     assert attached["ContentType"] == "application/pdf"
+    assert _attached(stack) == [_download(stack)]
 
     def delivered() -> bool:
         (delivery,) = stack.call("GET", f"{INVOICE}/deliveries").json["items"]
         return [one["status"] for one in delivery["recipients"]] == ["delivered"]
 
     assert eventually(delivered), stack.call("GET", f"{INVOICE}/deliveries").text
+
+
+def a_statement_of_account_is_made_and_mailed(stack: Stack) -> None:
+    path = "/v1/accounts/borealis"
+    (contact,) = stack.call("GET", f"{path}/contacts").json["items"]
+    asked = stack.call("POST", f"{path}/statements", {"send_to": [contact["contact_id"]]})
+    assert asked.status == 202, asked.text
+    address = f"{path}/statements/{asked.json['statement_id']}/pdf"
+    assert eventually(lambda: stack.call("GET", address).status == 302), stack.call("GET", address).text
+    pdf = stack.cloud.get(stack.call("GET", address).headers["location"])
+    assert "INV-2026-1" in PdfReader(io.BytesIO(pdf)).pages[0].extract_text()
+    assert eventually(lambda: pdf in _attached(stack)), _subjects(stack, READER)
 
 
 def the_console_renders_a_missing_pdf_and_sends_again(stack: Stack) -> None:
@@ -86,9 +98,9 @@ def the_console_renders_a_missing_pdf_and_sends_again(stack: Stack) -> None:
     assert _download(stack) == before
     planned = stack.invoke("ResendInvoice", named)["would_send"]
     assert [mail["to"] for mail in planned["mails"]] == [[READER]]
-    assert len(_invoice_mails(stack)) == 1
+    assert _attached(stack).count(before) == 1
     assert stack.invoke("ResendInvoice", {**named, "confirm": True})["sent"]["email_ids"]
-    assert eventually(lambda: len(_invoice_mails(stack)) == 2)
+    assert eventually(lambda: _attached(stack).count(before) == 2)
 
 
 def a_payment_settles_it(stack: Stack) -> None:
@@ -181,14 +193,21 @@ def _subjects(stack: Stack, address: str) -> str:
     return "\n".join(mail["Content"]["Simple"]["Subject"]["Data"] for mail in stack.mails_to(address))
 
 
-def _invoice_mails(stack: Stack) -> list[dict[str, Any]]:
+def _mails_with_files(stack: Stack) -> list[dict[str, Any]]:
     return [mail for mail in stack.mails_to(READER) if mail["Content"]["Simple"].get("Attachments")]
+
+
+def _attached(stack: Stack) -> list[bytes]:
+    """Return the files that came by mail, in order."""
+    parts = [part for mail in _mails_with_files(stack) for part in mail["Content"]["Simple"]["Attachments"]]
+    return [base64.b64decode(part["RawContent"]) for part in parts]
 
 
 STEPS = (
     an_entity_goes_live_with_a_logo,
     an_invoice_is_issued_once_and_becomes_a_pdf,
     the_invoice_is_mailed_with_its_pdf,
+    a_statement_of_account_is_made_and_mailed,
     the_console_renders_a_missing_pdf_and_sends_again,
     a_payment_settles_it,
     an_address_that_bounces_gets_no_more_mail_until_cleared,
