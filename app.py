@@ -20,13 +20,16 @@ from chalicelib.imports import api as imports_api
 from chalicelib.imports import jobs as imports_jobs
 from chalicelib.invoices import api as invoices_api
 from chalicelib.invoices import jobs as invoices_jobs
+from chalicelib.invoices import pdf_api
 from chalicelib.logos import api as logos_api
 from chalicelib.mail import api as mail_api
 from chalicelib.mail import jobs as mail_jobs
 from chalicelib.passwords import api as passwords_api
 from chalicelib.passwords import pages as passwords_pages
 from chalicelib.payments import api as payments_api
+from chalicelib.reminders import api as reminders_api
 from chalicelib.reminders import jobs as reminders_jobs
+from chalicelib.reminders import policies_api as reminder_policies_api
 from chalicelib.sessions import api as sessions_api
 from chalicelib.sign_in import api as sign_in_api
 from chalicelib.sign_in import pages as sign_in_pages
@@ -48,9 +51,12 @@ app.register(bill_groups_api.routes)
 app.register(contacts_api.routes)
 app.register(preferences_api.routes)
 app.register(invoices_api.routes)
+app.register(pdf_api.routes)
 app.register(deliveries_api.routes)
 app.register(payments_api.routes)
 app.register(statements_api.routes)
+app.register(reminders_api.routes)
+app.register(reminder_policies_api.routes)
 app.register(audit_api.routes)
 app.register(mail_api.routes)
 app.register(imports_api.routes)

@@ -1,4 +1,4 @@
-"""Sending invoices, and their PDFs, over HTTP."""
+"""Sending invoices, and what became of it, over HTTP."""
 
 from datetime import datetime
 from typing import Any
@@ -8,11 +8,8 @@ from pydantic import Field
 from chalicelib.api import Listing, Reply, Request, Routes, View
 from chalicelib.deliveries import history, sending
 from chalicelib.deliveries.history import DeliveryRead
-from chalicelib.deliveries.inputs import SendBody, SuppliedPdfBody
+from chalicelib.deliveries.inputs import SendBody
 from chalicelib.deliveries.rules import Asked
-from chalicelib.errors import Forbidden
-from chalicelib.invoices import pdfs, reading
-from chalicelib.invoices.pdfs import Supplying
 
 routes = Routes("invoices")
 
@@ -47,23 +44,6 @@ class DeliveryView(View):
     at: datetime
     requested_by: dict[str, str] | None = Field(description="Kind and name of whoever asked for it.")
     recipients: list[DeliveryRecipientView]
-
-
-class UploadView(View):
-    """Where a file is to be uploaded to."""
-
-    url: str = Field(description="Takes the file by PUT.")
-    headers: dict[str, str] = Field(description="To be sent along, as they are.")
-    until: datetime
-
-
-class SuppliedPdfView(View):
-    """How far a supplied PDF is."""
-
-    status: str = Field(description="kept, or awaiting_upload: upload the file, then send this request again.")
-    sha256: str | None
-    size: int | None
-    upload: UploadView | None
 
 
 def _view(read: DeliveryRead) -> DeliveryView:
@@ -113,57 +93,10 @@ def send_invoice(request: Request[SendBody, None]) -> Reply:
     """Send an invoice by mail, to all invoicing contacts of its bill group or to those who are named.
 
     It goes whatever the payment terms are and however old it is, but not while `invoice_mail` of the issuing entity is
-    not live for the account. A portal user needs the permission `invoices` too.
+    not live for the account. A portal user can only name contacts of the account.
     """
-    caller, invoice_id = request.principal, request.path["invoice_id"]
-    if caller.is_portal and not any(caller.has("invoices", group) for group in caller.grants):
-        raise Forbidden("forbidden", "You lack the permission invoices. Ask the account's owner for it.")
+    invoice_id = request.path["invoice_id"]
     body: SendBody | None = request.body
     asked = body.asked() if body else Asked()
     delivery = sending.send(request.call, invoice_id, asked)
     return Reply(_view(history.get_delivery(invoice_id, delivery.delivery_id)), status=202)
-
-
-@routes.get("/v1/invoices/{invoice_id}/pdf", may="invoices.read", returns={302: None}, raises=("pdf_pending",))
-def get_pdf(request: Request[None, None]) -> Reply:
-    """Be led to the PDF of an invoice, by an address that works for a minute.
-
-    While there is none yet, this is 409 `pdf_pending`.
-    """
-    invoice = reading.get_head(request.path["invoice_id"])
-    return Reply(status=302, headers={"Location": pdfs.download_address(invoice)})
-
-
-def _supplied(found: Supplying) -> Reply:
-    upload = None
-    if found.upload is not None and found.until is not None:
-        upload = UploadView(url=found.upload.url, headers=found.upload.headers, until=found.until)
-    view = SuppliedPdfView(
-        status="kept" if found.pdf else "awaiting_upload",
-        sha256=found.pdf.sha256 if found.pdf else None,
-        size=found.pdf.size if found.pdf else None,
-        upload=upload,
-    )
-    return Reply(view, status=200 if found.pdf else 202)
-
-
-def _supplied_before(request: Request[Any, Any]) -> Reply:
-    return _supplied(pdfs.state_of(reading.get_head(request.path["invoice_id"])))
-
-
-@routes.put(
-    "/v1/invoices/{invoice_id}/pdf",
-    may="invoices.write",
-    body=SuppliedPdfBody,
-    returns={200: SuppliedPdfView, 202: SuppliedPdfView},
-    raises=("pdf_is_made", "pdf_exists"),
-    replay=_supplied_before,
-)
-def put_pdf(request: Request[SuppliedPdfBody, None]) -> Reply:
-    """Supply the PDF of an invoice that was issued with `"pdf": "supplied"`.
-
-    The first request answers where to upload the file to; the same request again, once it is there, keeps the file as
-    it came, for ever, and lets the invoice be delivered.
-    """
-    body = request.body
-    return _supplied(pdfs.supply(request.call, request.path["invoice_id"], body.sha256, body.size))

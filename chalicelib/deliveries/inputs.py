@@ -1,21 +1,9 @@
-"""What callers send to have an invoice sent, or to supply its PDF."""
+"""What callers send to have an invoice sent."""
 
-import re
-from typing import Annotated
-
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from chalicelib.deliveries.rules import MOST_RECIPIENTS, Asked
-from chalicelib.fields import Body, ContactId, Email, ShortText, VendorId, matching
-from chalicelib.invoices.pdfs import LARGEST_PDF_BYTES
-
-Sha256 = Annotated[
-    ShortText,
-    AfterValidator(
-        matching(re.compile("[0-9a-f]{64}"), "bad_hash", "Send the SHA-256 of the file, 64 lower-case hex digits.")
-    ),
-    Field(json_schema_extra={"pattern": "^[0-9a-f]{64}$"}),
-]
+from chalicelib.fields import Body, ContactId, Email, VendorId
 
 
 class SendBody(Body):
@@ -41,10 +29,3 @@ class ConsoleSendBody(SendBody):
 
     invoice_id: VendorId
     confirm: bool = False
-
-
-class SuppliedPdfBody(Body):
-    """The PDF that the billing system supplies."""
-
-    sha256: Sha256
-    size: int = Field(ge=1, le=LARGEST_PDF_BYTES, description="In bytes; at most 10 MiB.")

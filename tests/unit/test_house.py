@@ -36,9 +36,10 @@ def test_an_edge_calls_its_own_capability_only() -> None:
             own = len(there) < 2 or there[1] == parts[1] or there[1] in SHARED
             # A queue function works by the consumer of duties; the form of a field is the same everywhere.
             # Who may do what is asked of the one table of permissions.
-            # The consumer of urgent mail hands mails to the capability that prepares them.
+            # The consumers of mails and documents hand each to the capability that prepares it.
             lent = there[1:2] == ["duties"] or there[2:3] == ["inputs"] or there[1:] == ["access", "rules"]
             lent = lent or (parts[1:] == ["mail", "jobs"] and there[2:] == ["mailing"])
+            lent = lent or (parts[1:] == ["documents", "jobs"] and there[2:] == ["making"])
             if not own and not lent:
                 strangers.append(f"{module} -> {imported}")
     assert strangers == []

@@ -1,6 +1,7 @@
 """Whatever takes an Idempotency-Key answers a repeat as it answered first, and writes nothing again."""
 
 import base64
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -8,9 +9,10 @@ import pytest
 from app import app
 from chalicelib import clock
 from chalicelib.api.routes import WRITES, Route
+from chalicelib.entities.service import forget_entities
 from chalicelib.table import keys, store
-from chalicelib.table.items import EmailItem, SuppressionItem
-from tests.aws import TABLE, client
+from chalicelib.table.items import EmailItem, InvoiceItem, SuppressionItem
+from tests.aws import BUCKET, TABLE, client
 from tests.integration.api.gateway import send
 from tests.integration.api.test_ownership import ENTITY, INVOICE, PAYMENT, PERSON, SPREAD, SUBSCRIPTION, ids_for, own
 from tests.integration.api.test_routes import for_keys
@@ -23,6 +25,7 @@ REPEATABLE = [
     for route in app.handler.all_routes()
     if route.method in WRITES and route.repeatable and not route.path.startswith("/v1/imports")
 ]
+PDF = b"%PDF-1.7 supplied"
 # Each changes something: a write that changes nothing does not spend its key.
 BODIES: dict[str, dict[str, Any]] = {
     "ApiKeyBody": {"name": "crm", "scopes": ["accounts:read"]},
@@ -45,6 +48,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "AllocationsBody": {"allocations": SPREAD},
     "ApplicationsBody": {"applications": SPREAD},
     "ReversalBody": {"reason": "Returned."},
+    "SendBody": {"cc": ["boss@example.com"]},
+    "SuppliedPdfBody": {"sha256": sha256(PDF).hexdigest(), "size": len(PDF)},
 }
 OTHERS: dict[str, dict[str, Any]] = {
     "ContactWrite": {"first_name": "Another"},
@@ -61,6 +66,8 @@ OTHERS: dict[str, dict[str, Any]] = {
     "StatementBody": {"currency": "USD"},
     "ReasonBody": {"reason": "Another."},
     "DisputeBody": {"reason": "tax"},
+    "SendBody": {"cc": ["another@example.com"]},
+    "SuppliedPdfBody": {"size": len(PDF) + 1},
     "LogoBody": {"image": base64.b64encode(written(flat(colour="blue"), "PNG")).decode()},
 }
 # A body that can say one thing only.
@@ -104,6 +111,25 @@ def finish(email_id: str) -> None:
     store.replace(item)
 
 
+def let_send(invoice_id: str, token: str) -> None:
+    """Let the invoice be one that can be sent: it has a PDF, and its entity's mail is live."""
+    send("PUT", "/v1/entities/acme", token=token, body={"invoice_mail": {"mode": "live"}, "live_from": "2026-01-01"})
+    forget_entities()
+    item = store.get(InvoiceItem, keys.invoice(invoice_id))
+    assert item is not None
+    item.pdf = {"key": "k", "sha256": "0", "size": 1, "source": "made"}
+    store.replace(item)
+
+
+def let_supply(token: str) -> str:
+    """Issue an invoice whose PDF is supplied and uploaded, and return its id."""
+    body = {**INVOICE, "number": "2026-009", "pdf": "supplied"}
+    send("PUT", "/v1/invoices/invoice-supplied", token=token, body=body)
+    key = f"uploads/invoices/invoice-supplied/{sha256(PDF).hexdigest()}.pdf"
+    client("s3").put_object(Bucket=BUCKET, Key=key, Body=PDF)
+    return "invoice-supplied"
+
+
 @pytest.mark.parametrize("route", REPEATABLE, ids=lambda route: f"{route.method} {route.path}")
 def test_a_repeat_is_answered_alike_and_writes_nothing(own: dict[str, str], token: str, route: Route) -> None:
     made = send("POST", "/v1/api-keys", token=token, body={"name": "old", "scopes": ["accounts:read"]}).json
@@ -125,6 +151,10 @@ def test_a_repeat_is_answered_alike_and_writes_nothing(own: dict[str, str], toke
         suppress(ids.setdefault("suppressed_email", "ann@example.com"))
     if route.path.endswith("/emails/{email_id}/resend"):
         finish(ids["email_id"])
+    if route.path.endswith("/send"):
+        let_send(ids["invoice_id"], token)
+    if route.path.endswith("/invoices/{invoice_id}/pdf"):
+        ids["invoice_id"] = let_supply(token)
     first = ask(route, token, ids)
     assert first.status in route.returns, first.text
     before = client("dynamodb").scan(TableName=TABLE)["Items"]
