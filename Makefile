@@ -6,7 +6,7 @@ BIN := .venv/bin
 ifdef EVENT
 override EVENT := $(value EVENT)
 endif
-export DATA_DIR PORT FUNCTION EVENT AT FORCE FILE MAPPING CONFIRM MAIL
+export DATA_DIR PORT FUNCTION EVENT AT FORCE FILE LINES MAPPING CONFIRM MAIL
 
 .DEFAULT_GOAL := run
 .PHONY: setup run invoke clock import
@@ -30,7 +30,7 @@ invoke: setup  ## FUNCTION=create_api_key EVENT='{…}': call a console function
 clock: setup  ## AT=2013-02-01T09:00Z: set the clock of the service; without AT, show it
 	@$(BIN)/python -m infra.local.service_clock
 
-import: setup  ## FILE=… MAPPING=… [CONFIRM=1] [MAIL=1]: import a file into the running service
+import: setup  ## FILE=… [LINES=…] MAPPING=… [CONFIRM=1] [MAIL=1]: import files into the running service
 	@$(BIN)/python -m infra.local.import_file
 
 .PHONY: package stack-test

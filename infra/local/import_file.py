@@ -1,6 +1,7 @@
-"""``make import FILE=… MAPPING=… [CONFIRM=1]``: import a file through the API of the running service.
+"""``make import FILE=… [LINES=…] MAPPING=… [CONFIRM=1]``: import files through the API of the running service.
 
-Without CONFIRM it is a dry run. MAIL=1 lets the contacts be mailed.
+LINES is the second file, where the mapping joins one. Without CONFIRM it is a dry run. MAIL=1 lets the contacts be
+mailed.
 """
 
 import json
@@ -19,7 +20,7 @@ from infra.local.sample.load import USER_AGENT
 _PAUSE_SECONDS = 0.3
 _SECONDS = 60
 _OVER = {"finished", "failed", "expired"}
-_COLUMNS = ("line", "kind", "field", "column", "code", "message")
+_COLUMNS = ("file", "line", "kind", "field", "column", "code", "message")
 
 Data = dict[str, Any]
 
@@ -32,21 +33,34 @@ class ImportFileError(Exception):
     """The file is not imported; the message is for the user."""
 
 
-def import_file(url: str, api_key: str, file: Path, mapping: Data, *, confirm: bool, mail: bool) -> Data:
-    """Import ``file`` through the API at ``url`` and return what the import found. Raises ImportFileError."""
-    size = file.stat().st_size
-    body = {"mapping": mapping, "dry_run": not confirm, "mail": mail, "size": size}
+def import_file(
+    url: str, api_key: str, file: Path, mapping: Data, *, confirm: bool, mail: bool, lines: Path | None = None
+) -> Data:
+    """Import ``file``, and the second file ``lines``, through the API at ``url``; return what the import found.
+
+    Raises ImportFileError.
+    """
+    body = {"mapping": mapping, "dry_run": not confirm, "mail": mail, "size": file.stat().st_size}
+    if lines is not None:
+        body["lines_size"] = lines.stat().st_size
     made = _call(url, api_key, "POST", "/v1/imports", body)
-    upload = made["upload"]
-    with file.open("rb") as content:
-        headers = {"Content-Length": str(size), **upload["headers"]}
-        _answer(urllib.request.Request(upload["url"], content, headers, method=upload["method"]))
+    if made["upload_lines"] is not None and lines is None:
+        raise ImportFileError("The mapping joins a second file. Say LINES=…; docs/imports.md explains it.")
+    for sent, upload in ((file, made["upload"]), (lines, made["upload_lines"])):
+        if sent is not None:
+            _send(sent, upload)
     path = f"/v1/imports/{made['import_id']}"
     found = _call(url, api_key, "POST", f"{path}/start", {})
     while found["status"] not in _OVER:
         time.sleep(_PAUSE_SECONDS)
         found = _call(url, api_key, "GET", path)
     return found
+
+
+def _send(file: Path, upload: Data) -> None:
+    with file.open("rb") as content:
+        headers = {"Content-Length": str(file.stat().st_size), **upload["headers"]}
+        _answer(urllib.request.Request(upload["url"], content, headers, method=upload["method"]))
 
 
 def all_of(found: Data, name: str) -> list[Data]:
@@ -109,16 +123,17 @@ def _explained(answer: bytes) -> str:
         return answer.decode(errors="replace")
 
 
-def _chosen() -> tuple[Path, Data, Data]:
-    """Return the file, the mapping and the addresses that the environment names."""
-    named = {name: os.environ.get(name, "").strip() for name in ("FILE", "MAPPING")}
-    missing = [f"{name}=…" for name, value in named.items() if not value]
+def _chosen() -> tuple[Path, Path | None, Data, Data]:
+    """Return the file, the second file, the mapping and the addresses that the environment names."""
+    named = {name: os.environ.get(name, "").strip() for name in ("FILE", "MAPPING", "LINES")}
+    missing = [f"{name}=…" for name, value in named.items() if not value and name != "LINES"]
     if missing:
         raise ImportFileError(f"Say {' and '.join(missing)}; docs/imports.md explains them.")
-    file, mapping_file = (Path(value).expanduser() for value in named.values())
-    for path in (file, mapping_file):
+    paths = {name: Path(value).expanduser() for name, value in named.items() if value}
+    for path in paths.values():
         if not path.is_file():
             raise ImportFileError(f"There is no file {path}.")
+    mapping_file = paths["MAPPING"]
     try:
         mapping = json.loads(mapping_file.read_text(encoding="utf-8-sig"))
     except ValueError as error:
@@ -127,15 +142,17 @@ def _chosen() -> tuple[Path, Data, Data]:
     local = read_json(folder.local)
     if local is None or not folder.is_in_use():
         raise ImportFileError(f"No service runs on {folder.root}; start it with `make run`, or name its DATA_DIR.")
-    return file, mapping, local
+    return paths["FILE"], paths.get("LINES"), mapping, local
 
 
 def main() -> int:
     """Import FILE by MAPPING, both from the environment. The exit status is 1 when anything was refused."""
     try:
-        file, mapping, local = _chosen()
+        file, lines, mapping, local = _chosen()
         flags = {name: os.environ.get(name, "").strip() not in ("", "0") for name in ("CONFIRM", "MAIL")}
-        found = import_file(local["api"], local["api_key"], file, mapping, confirm=flags["CONFIRM"], mail=flags["MAIL"])
+        url, api_key = local["api"], local["api_key"]
+        confirm, mail = flags["CONFIRM"], flags["MAIL"]
+        found = import_file(url, api_key, file, mapping, confirm=confirm, mail=mail, lines=lines)
         show(found)
     except ImportFileError as error:
         print(error, file=sys.stderr)
@@ -143,7 +160,8 @@ def main() -> int:
     except KeyboardInterrupt:
         print("The import goes on without you.", file=sys.stderr)
         return 1
-    return 0 if found["status"] == "finished" and not found["counts"]["rows"]["refused"] else 1
+    refused = sum(found["counts"].get(name, {"refused": 0})["refused"] for name in ("rows", "lines"))
+    return 0 if found["status"] == "finished" and not refused else 1
 
 
 if __name__ == "__main__":

@@ -40,6 +40,19 @@ LINE_FIELDS = {
 }
 LINES_OF = {"join": {"InvoiceId": "InvoiceId"}, "fields": LINE_FIELDS}
 JOINED: dict[str, Any] = {"kind": "invoices", "fields": FIELDS, "lines": LINES_OF}
+PAYMENT: dict[str, Any] = {
+    "kind": "payments",
+    "fields": {
+        "payment_id": "id",
+        "account_id": "account",
+        "amount": {"column": "amount", "minor_units": {"currency": "USD"}},
+        "currency": {"constant": "USD"},
+        "received_on": "on",
+        "reference": "text",
+        "allocations.0.invoice_id": {"column": "invoice", "on_bad": "refuse"},
+        "allocations.0.amount": {"column": "paid", "minor_units": {"currency": "USD"}},
+    },
+}
 GROUPS = {
     "kind": "bill_groups",
     "fields": {"bill_group_id": "id", "account_id": "id", "entity_id": {"constant": "acme"}, "name": "name"},

@@ -19,6 +19,7 @@ from infra.local import import_file
 from tests.aws import BUCKET, client
 from tests.integration.api.gateway import Answer, send
 from tests.integration.imports.imports import ACCOUNTS, CALL, NOW, data, duties, prepare, rows
+from tests.integration.imports.shop import INVOICES, JOINED, LINES, PAYMENT, customers
 
 CONTENT = b"id,name\na1,Acme\na2,\n"
 MAPPING = {"kinds": [ACCOUNTS]}
@@ -93,6 +94,50 @@ def test_from_upload_to_confirmation(token: str) -> None:
     assert [item.account_id for item in rows() if isinstance(item, AccountItem)] == ["a1"]
     assert codes(send("POST", f"{path}/start", token=token)) == (409, "import_is_finished")
     assert duties() == []
+
+
+def test_two_files_from_upload_to_confirmation(token: str) -> None:
+    customers()
+    body = {"mapping": {"kinds": [JOINED]}, "size": len(INVOICES), "lines_size": len(LINES)}
+    made = send("POST", "/v1/imports", token=token, body=body)
+    assert made.status == 202, made.text
+    import_id, second = made.json["import_id"], made.json["upload_lines"]
+    assert urlsplit(second["url"]).path == f"/imports/{import_id}/lines"
+    assert second["headers"] == {"Content-Length": str(len(LINES))}
+    path = f"/v1/imports/{import_id}"
+    upload(import_id, INVOICES.encode())
+    refused = send("POST", f"{path}/start", token=token)
+    assert (codes(refused), refused.json["errors"][0]["field"]) == ((409, "upload_missing"), "lines")
+    client("s3").put_object(Bucket=BUCKET, Key=files.lines_key(import_id), Body=LINES.encode())
+    for dry_run in (True, False):
+        assert send("POST", f"{path}/start", token=token, body={"dry_run": dry_run}).status == 202
+        work()
+    found = send("GET", path, token=token).json
+    assert found["counts"]["lines"] == {"read": 5, "refused": 0}
+    assert found["counts"]["invoices"]["created"] == 3
+
+
+def test_a_second_file_that_is_not_joined_is_refused(token: str) -> None:
+    answer = send("POST", "/v1/imports", token=token, body={"mapping": MAPPING, "lines_size": 3})
+    assert (answer.status, answer.json["errors"][0]["field"]) == (422, "lines_size")
+
+
+def test_a_second_file_from_the_console(entity: None) -> None:
+    customers()
+    for key, content in (("imports/i.csv", INVOICES), ("imports/l.csv", LINES)):
+        client("s3").put_object(Bucket=BUCKET, Key=key, Body=content.encode())
+    event = {"key": "imports/i.csv", "lines_key": "imports/l.csv", "mapping": {"kinds": [JOINED]}}
+    asked = jobs.import_file(event, None)
+    work()
+    assert jobs.import_file({"import_id": asked["import_id"]}, None)["counts"]["invoices"]["created"] == 3
+
+
+@pytest.mark.parametrize(("kind", "scope"), [("invoices", "invoices:write"), ("payments", "payments:write")])
+def test_what_is_owed_needs_its_own_scope(token: str, kind: str, scope: str) -> None:
+    wanted = {"invoices": JOINED, "payments": PAYMENT}[kind]
+    _, lesser = access.create(CALL, "lesser", sorted(set(access_rules.SCOPES) - {scope}))
+    answer = send("POST", "/v1/imports", token=lesser, body={"mapping": {"kinds": [wanted]}})
+    assert codes(answer) == (403, "forbidden")
 
 
 def test_repeated_requests_make_and_start_one_import(token: str) -> None:
@@ -201,6 +246,9 @@ class TestConsole:
             ({"key": "imports/x", "mapping": {}}, "mapping.kinds"),
             ({"key": "imports/x", "mapping": MAPPING, "confirm": "yes"}, "confirm"),
             ({"key": "imports/absent", "mapping": MAPPING}, "file"),
+            ({"key": "imports/x", "lines_key": "imports/y", "mapping": MAPPING}, "lines_key"),
+            ({"key": "imports/x", "mapping": {"kinds": [JOINED]}}, "lines_key"),
+            ({"key": "imports/x", "lines_key": "x", "mapping": {"kinds": [JOINED]}}, "lines_key"),
             ({"import_id": 7}, "import_id"),
         ],
     )
@@ -230,10 +278,18 @@ def test_the_queue_function_hands_over_before_its_time_is_up(entity: None) -> No
 
 
 def test_the_table_of_the_local_command() -> None:
-    row = {"line": 3, "kind": "accounts", "field": "name", "column": "n", "code": "required", "message": "Send it."}
+    row = {
+        "file": "lines",
+        "line": 3,
+        "kind": "accounts",
+        "field": "name",
+        "column": "n",
+        "code": "required",
+        "message": "Send it.",
+    }
     assert import_file.table([row]).splitlines() == [
-        "line  kind      field  column  code      message",
-        "3     accounts  name   n       required  Send it.",
+        "file   line  kind      field  column  code      message",
+        "lines  3     accounts  name   n       required  Send it.",
     ]
 
 

@@ -20,6 +20,7 @@ from tests.integration.imports.shop import (
     LINE_FIELDS,
     LINES,
     LINES_OF,
+    PAYMENT,
     customers,
     imported_two,
     prepare_two,
@@ -358,19 +359,6 @@ class TestOneFile:
         assert [one.field for one in refusal.value.fields] == ["mapping.kinds.0.fields"]
 
 
-PAYMENT = {
-    "kind": "payments",
-    "fields": {
-        "payment_id": "id",
-        "account_id": "account",
-        "amount": {"column": "amount", "minor_units": {"currency": "USD"}},
-        "currency": {"constant": "USD"},
-        "received_on": "on",
-        "reference": "text",
-        "allocations.0.invoice_id": {"column": "invoice", "on_bad": "refuse"},
-        "allocations.0.amount": {"column": "paid", "minor_units": {"currency": "USD"}},
-    },
-}
 HEAD = "id,account,amount,on,text,invoice,paid\n"
 
 
