@@ -17,11 +17,14 @@ from chalicelib.accounts.rules import (
 from chalicelib.audit import rules as audit_rules
 from chalicelib.audit import service as audit
 from chalicelib.call import Call
+from chalicelib.duties import service as duties
 from chalicelib.errors import Invalid, NotFound, StaleVersion
 from chalicelib.shapes import build, defaults, plain_fields
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountItem, AccountWordItem, ContactItem, ContactRolesItem
 
+_MOVES_REMINDERS = ("time_zone", "country", "subdivision")
+"""After a change of any of these it is decided anew when open invoices are looked at."""
 _NOT_AUDITED = frozenset({"version", "upstream"})
 
 
@@ -99,6 +102,8 @@ def put_account(call: Call, account_id: str, given: dict[str, Any], expected_ver
         action = "account.changed" if before else "account.created"
         changed = audit_rules.changes(before, after, without=_NOT_AUDITED)
         audit.record(transaction, call, action, "account", account_id, changed, account_id=account_id)
+        if before is not None and any(getattr(before, name) != getattr(after, name) for name in _MOVES_REMINDERS):
+            duties.add(transaction, call, "replanning", f"account {account_id}")
         transaction.answers(account_id, 200 if before else 201)
         transaction.commit()
         return Written(replace(after, version=int(row.version)), before is None, merged.overrides)

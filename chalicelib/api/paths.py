@@ -26,6 +26,7 @@ SHAPES = {
     "key_id": ids.API_KEY + _ULID,
     "session_id": ids.SESSION + _ULID,
     "suppressed_email": r"[^\s@/]{1,64}@[A-Za-z0-9.-]{1,253}",
+    "run_hour": r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}",
     "staff_email": r"[^\s@/]{1,64}@[A-Za-z0-9.-]{1,253}",
 }
 

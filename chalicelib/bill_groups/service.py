@@ -17,11 +17,14 @@ from chalicelib.bill_groups.rules import (
     refuse_what_is_the_vendors,
 )
 from chalicelib.call import Call
+from chalicelib.duties import service as duties
 from chalicelib.errors import Invalid, NotFound, StaleVersion
 from chalicelib.shapes import build, defaults, plain_fields
 from chalicelib.table import keys, store
 from chalicelib.table.items import BillGroupItem, ContactItem
 
+_MOVES_REMINDERS = ("auto_pay", "accounts_payable_contact_ids")
+"""After a change of any of these it is decided anew when open invoices are looked at."""
 _NOT_AUDITED = frozenset({"version", "upstream", "portal_token"})
 
 
@@ -105,6 +108,8 @@ def _write(
         row = store.row(BillGroupItem, key, after, listed=keys.bill_group_listed(after.account_id, after.bill_group_id))
         transaction.put(row, new=before is None)
         _record(transaction, call, before, after)
+        if before is not None and any(getattr(before, name) != getattr(after, name) for name in _MOVES_REMINDERS):
+            duties.add(transaction, call, "replanning", f"bill_group {bill_group_id}")
         transaction.answers(bill_group_id, 200 if before else 201)
         transaction.commit()
         return Written(replace(after, version=int(row.version)), before is None, merged.overrides)

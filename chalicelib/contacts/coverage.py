@@ -86,7 +86,7 @@ def _mails(
     account: Account, entity: Entity, roles: Roles, holders: dict[str, Address], lost: tuple[str, ...]
 ) -> list[Mail]:
     failing = sorted({holders[one].email for role in lost for one in roles.holders(role) if one in holders})
-    staff = _staff() or [entity.support_email or entity.reply_to or entity.sender_email]
+    staff = staff_that_act() or [entity.support_email or entity.reply_to or entity.sender_email]
     mails = [
         emails.role_unreachable_to_staff(entity, account, tuple(staff[start : start + _STAFF_A_MAIL]), lost, failing)
         for start in range(0, len(staff), _STAFF_A_MAIL)
@@ -94,8 +94,8 @@ def _mails(
     return mails + [emails.role_unreachable(entity, account, contact, lost) for contact in _others(account, roles)]
 
 
-def _staff() -> list[str]:
-    """Return the addresses of the staff who can do something about it."""
+def staff_that_act() -> list[str]:
+    """Return the addresses of the staff who can do something: agents and admins."""
     found: list[str] = []
     after: str | None = None
     while True:

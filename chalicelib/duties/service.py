@@ -5,7 +5,7 @@ is sent again by the sweeper, a message that comes twice finds the work done.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,6 +39,19 @@ def add(transaction: store.Transaction, call: Call, kind: str, subject: str, due
     the table for the sweeper.
     """
     due = due or call.now
+    message = _write(transaction, call, kind, subject, due)
+    if due <= call.now:
+        transaction.after_commit(lambda: announce(kind, [message]))
+    return message.key
+
+
+def add_all(transaction: store.Transaction, call: Call, kind: str, subjects: Sequence[str]) -> None:
+    """Add duties that are due now, one for each of ``subjects``; ten are announced in one call to the queue."""
+    messages = [_write(transaction, call, kind, subject, call.now) for subject in subjects]
+    transaction.after_commit(lambda: announce(kind, messages))
+
+
+def _write(transaction: store.Transaction, call: Call, kind: str, subject: str, due: datetime) -> Message:
     duty_id = ids.new_id(ids.DUTY, call.now)
     taken_from = rules.due_in_table(due, call.now)
     key = keys.duty(kind, subject, taken_from, duty_id)
@@ -53,10 +66,7 @@ def add(transaction: store.Transaction, call: Call, kind: str, subject: str, due
             correlation_id=call.correlation_id,
         )
     )
-    if due <= call.now:
-        message = Message(kind, subject, key, call.correlation_id)
-        transaction.after_commit(lambda: announce(kind, [message]))
-    return key
+    return Message(kind, subject, key, call.correlation_id)
 
 
 def announce(kind: str, messages: list[Message]) -> None:

@@ -8,12 +8,15 @@ from chalicelib.accounts.rules import merge
 from chalicelib.audit import rules as audit_rules
 from chalicelib.audit import service as audit
 from chalicelib.call import Call
+from chalicelib.duties import service as duties
 from chalicelib.entities.rules import Entity, check_entity
 from chalicelib.errors import NotFound, StaleVersion
 from chalicelib.shapes import build, plain_fields
 from chalicelib.table import keys, store
 from chalicelib.table.items import EntityItem
 
+_MOVES_REMINDERS = ("reminder_mail", "live_from", "time_zone")
+"""After a change of any of these it is decided anew when open invoices are looked at."""
 _REMEMBERED = timedelta(seconds=30)
 _remembered: dict[str, tuple[datetime, Entity]] = {}
 _sole: dict[str, tuple[datetime, Entity | None]] = {}
@@ -61,6 +64,8 @@ def put_entity(
         action = "entity.changed" if before else "entity.created"
         changed = audit_rules.changes(before, after, without=frozenset({"version"}))
         audit.record(transaction, call, action, "entity", entity_id, changed, entity_id=entity_id)
+        if before is not None and any(getattr(before, name) != getattr(after, name) for name in _MOVES_REMINDERS):
+            duties.add(transaction, call, "replanning", f"entity {entity_id}")
         transaction.answers(entity_id, 200 if before else 201)
         transaction.commit()
         _remembered.pop(entity_id, None)

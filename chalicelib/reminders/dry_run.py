@@ -25,7 +25,9 @@ class Told:
     waiting: list[dict[str, Any]] = field(default_factory=list)
 
 
-def rehearse(call: Call, time_is_left: Callable[[], bool], wanted: Callable[[DueAccount], bool]) -> dict[str, Any]:
+def rehearse(
+    call: Call, time_is_left: Callable[[], bool], wanted: Callable[[DueAccount], bool] | None
+) -> dict[str, Any]:
     """Return what a run at the instant of ``call`` would send; nothing is written and nobody is mailed."""
     found = due.find(call.now, time_is_left, wanted)
     counts = found.by_entity

@@ -15,7 +15,7 @@ from chalicelib.call import Call
 from chalicelib.duties import queue
 from chalicelib.duties.queue import Message
 from chalicelib.observability import logger, metrics
-from chalicelib.reminders import going_live, running
+from chalicelib.reminders import going_live, releasing, running
 from chalicelib.table import keys, store
 from chalicelib.table.keys import Key
 
@@ -69,9 +69,7 @@ class Sent:
     """Entities whose run waits for a yes, with the number of their accounts (R9)."""
 
 
-def find(
-    at: datetime, time_is_left: Callable[[], bool], wanted: Callable[[DueAccount], bool] = lambda one: True
-) -> Found:
+def find(at: datetime, time_is_left: Callable[[], bool], wanted: Callable[[DueAccount], bool] | None = None) -> Found:
     """Find the accounts that are due at ``at``: one Query for each thousand of them, and one for each shard."""
     until = keys.instant(at + timedelta(milliseconds=1))
     turns: deque[tuple[str, str | None]] = deque((partition, None) for partition in keys.accounts_to_remind())
@@ -82,24 +80,27 @@ def find(
         for sort_key in sort_keys:
             due, account_id, entity_id = sort_key.split("#")
             one = DueAccount(due, account_id, entity_id, Key(partition, sort_key))
-            if wanted(one):
+            if wanted is None or wanted(one):
                 found.append(one)
         if after is not None:
             turns.append((partition, after))
     return Found(sorted(found), complete=not turns)
 
 
-def send(call: Call, seconds_left: SecondsLeft, wanted: Callable[[DueAccount], bool] = lambda one: True) -> Sent:
+def send(call: Call, seconds_left: SecondsLeft, wanted: Callable[[DueAccount], bool] | None = None) -> Sent:
     """Hand every account that is due to the queue of reminders, but for entities whose run waits for staff (R9).
+
+    ``wanted`` narrows it to some.
 
     Half of the time is for finding them. What there is no time for is left to the next run.
     """
+    releasing.go_on(call)
     half = seconds_left() / 2
     found = find(call.now, lambda: seconds_left() >= half, wanted)
     if not found.complete:
         logger.warning("There was no time to find all accounts that are due.", extra={"found": len(found.accounts)})
     counts = found.by_entity
-    waiting = going_live.held(call, counts)
+    waiting = going_live.held(call, counts, narrowed=wanted is not None)
     going = [one for one in found.accounts if one.entity_id not in waiting]
     fresh = going
     if going and queue.waiting("reminder") > _BACKLOG:
@@ -119,14 +120,15 @@ def send(call: Call, seconds_left: SecondsLeft, wanted: Callable[[DueAccount], b
     return sent
 
 
-def remind_here(call: Call, wanted: Callable[[DueAccount], bool] = lambda one: True) -> Sent:
+def remind_here(call: Call, wanted: Callable[[DueAccount], bool] | None = None) -> Sent:
     """Remind every account that is due at the instant of ``call`` in this process, whatever the clock says.
 
     For the service of ``make run`` only: elsewhere one process would take too long.
     """
+    releasing.go_on(call)
     found = find(call.now, lambda: True, wanted)
     counts = found.by_entity
-    waiting = going_live.held(call, counts)
+    waiting = going_live.held(call, counts, narrowed=wanted is not None)
     going = [one for one in found.accounts if one.entity_id not in waiting]
     for one in going:
         running.work_off(call, one.account_id, one.entity_id, one.key)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from chalicelib.contacts.rules import Recipient
+from chalicelib.entities.rules import Entity
 from chalicelib.mail.outbox import Mail
 from chalicelib.table.items import DigestItem
 
@@ -33,4 +34,17 @@ def reminder(about: Any, digest: DigestItem, contact: Recipient, found: Sequence
             "others": list(others),
             "copy": contact.copy,
         },
+    )
+
+
+def run_waits(entity: Entity, staff: tuple[str, ...], run_hour: str, accounts: int, limit: int) -> Mail:
+    """Return the mail to the vendor's staff that a run is larger than its limit and waits for their yes (R9)."""
+    return Mail(
+        kind="reminder_run_waits",
+        entity_id=entity.entity_id,
+        account_id=None,
+        to=staff,
+        locale=entity.locale,
+        lifetime=LIFETIME,
+        context={"entity_id": entity.entity_id, "run_hour": run_hour, "accounts": accounts, "limit": limit},
     )

@@ -85,6 +85,8 @@ class Facts:
     policy: Policy
     subject: Subject
     recipients: tuple[Recipient, ...]
+    policy_row: ReminderPolicyItem | None = None
+    """What the bill group has of its own."""
 
     @property
     def invoice(self) -> Invoice:
@@ -197,15 +199,15 @@ def of_invoices(about: Around, invoices: Sequence[Rows], *, with_recipients: boo
         if with_recipients and narrowed not in people:
             people[narrowed] = tuple(recipients.accounts_payable(about.account, group, about.roles))
         who = people.get(narrowed)
+        policy_row = found.get(policies.policy_key(policies.BILL_GROUP, group.bill_group_id))
         gathered.append(
             Facts(
                 rows=rows,
                 group=group,
-                policy=policies.effective(
-                    *about.policy_rows, found.get(policies.policy_key(policies.BILL_GROUP, group.bill_group_id))
-                ),
+                policy=policies.effective(*about.policy_rows, policy_row),
                 subject=_subject(about, rows, group, found, rows.invoice.invoice_id in covered, who),
                 recipients=who or (),
+                policy_row=policy_row,
             )
         )
     return gathered

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, AwareDatetime, Field
 from pydantic_core import PydanticCustomError
 
 from chalicelib.fields import Body, CalendarDate, Line, ShortText, VendorId
-from chalicelib.reminders import policy
+from chalicelib.reminders import plan, policy, preview
 
 
 def _time_of_day(value: str) -> str:
@@ -85,3 +85,63 @@ class ConsoleRunBody(Body):
     entity_id: VendorId | None = None
     account_id: VendorId | None = None
     confirm: bool = False
+
+
+class ConsoleExplainBody(Body):
+    """Of which invoice the console asks."""
+
+    invoice: VendorId
+
+
+class ConsolePlanBody(Body):
+    """Which plan the console asks for."""
+
+    as_of: AwareDatetime | None = None
+    days: int = Field(default=plan.DAYS, ge=1, le=plan.MOST_DAYS)
+    entity_id: VendorId | None = None
+    account_id: VendorId | None = None
+    go_on_with: list[int | str | None] | None = None
+
+
+class PauseBody(Body):
+    """A pause of reminders."""
+
+    until: CalendarDate | None = Field(default=None, description="Its last day. Without it, the pause is for good.")
+    reason: Line | None = None
+
+
+class AutoPayFailureBody(Body):
+    """That an automatic payment has failed."""
+
+    failed_on: CalendarDate
+    reason: Line | None = None
+
+
+class PromiseBody(Body):
+    """By when payment is promised."""
+
+    on: CalendarDate
+    by: Line | None = Field(default=None, description="Who has promised it. Without it, whoever sends this.")
+
+
+class PaymentsAsOfBody(Body):
+    """Up to when payments are known."""
+
+    as_of: AwareDatetime | None = Field(
+        description="All payments received before this instant are recorded. Null: it is not reported any more."
+    )
+
+
+class PreviewBody(EntityPolicyBody):
+    """A change of an issuing entity's policy that is tried. Absent means unchanged, null restores the default."""
+
+    account_ids: Annotated[list[VendorId], Field(min_length=1, max_length=preview.MOST_NAMED)] | None = Field(
+        default=None, description="Of these accounts only; otherwise all, page by page."
+    )
+    days: int = Field(default=plan.DAYS, ge=1, le=plan.MOST_DAYS, description="How many days from today on.")
+
+
+class ReleaseBody(Body):
+    """How many accounts are released a day."""
+
+    accounts_a_day: int = Field(ge=0, le=100_000, description="0 stops the release; what was released stays so.")

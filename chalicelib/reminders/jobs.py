@@ -13,9 +13,9 @@ from chalicelib.duties import consumer
 from chalicelib.duties.queue import Message
 from chalicelib.errors import CounterfoilError, Invalid
 from chalicelib.observability import job, new_correlation_id
-from chalicelib.reminders import dry_run, due, planning, running
+from chalicelib.reminders import dry_run, due, history, planning, releasing, replanning, running, telling
 from chalicelib.reminders.due import DueAccount
-from chalicelib.reminders.inputs import ConsoleRunBody
+from chalicelib.reminders.inputs import ConsoleExplainBody, ConsolePlanBody, ConsoleRunBody
 from chalicelib.validation import body_from
 
 jobs = Blueprint(__name__)
@@ -30,8 +30,17 @@ _SECONDS_IN_RESERVE = 20
 @jobs.on_sqs_message(queue_arn=_QUEUE + "planning", batch_size=10, name="update_reminder_plans")
 @job("update_reminder_plans")
 def update_reminder_plans(event: SQSEvent) -> dict[str, Any]:
-    """Plan anew when invoices are looked at next."""
-    return consumer.consume(event, planning.run)
+    """Plan anew when invoices are looked at next; for all of an entity, account or bill group, part by part."""
+    return consumer.consume(event, _plan)
+
+
+def _plan(message: Message) -> None:
+    if message.duty == "planning":
+        planning.run(message)
+    elif message.subject.startswith(f"{releasing.RELEASE} "):
+        releasing.run(message)
+    else:
+        replanning.run(message)
 
 
 @jobs.on_sqs_message(queue_arn=_QUEUE + "reminders", batch_size=5, name="remind_accounts")
@@ -70,9 +79,10 @@ def send_due_reminders(event: dict[str, Any], context: Any) -> dict[str, Any]:
         def seconds_left() -> float:
             return consumer.seconds_left(context)
 
-        def wanted(one: DueAccount) -> bool:
+        def chosen(one: DueAccount) -> bool:
             return asked.entity_id in (None, one.entity_id) and asked.account_id in (None, one.account_id)
 
+        wanted = None if asked.entity_id is asked.account_id is None else chosen
         if not asked.confirm:
             told = dry_run.rehearse(call, lambda: seconds_left() > _SECONDS_IN_RESERVE, wanted)
             return {"dry_run": True, **told, "next": 'Add "confirm": true to send it.'}
@@ -80,7 +90,38 @@ def send_due_reminders(event: dict[str, Any], context: Any) -> dict[str, Any]:
             return {"sent": vars(due.remind_here(call, wanted))}
         return {"sent": vars(due.send(call, seconds_left, wanted))}
     except CounterfoilError as refusal:
-        return {
-            "refused": {"code": refusal.code, "message": refusal.message},
-            "errors": [{"field": fault.field, "message": fault.message} for fault in refusal.fields],
-        }
+        return _refused(refusal)
+
+
+@jobs.lambda_function(name="explain_reminders")
+@job("explain_reminders")
+def explain_reminders(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Tell why an invoice was or was not reminded of, and what comes next: ``{"invoice": "…"}``. It changes nothing."""
+    try:
+        asked = body_from(ConsoleExplainBody, json.dumps(event).encode())
+        return telling.explained(history.history(asked.invoice, clock.now()))
+    except CounterfoilError as refusal:
+        return _refused(refusal)
+
+
+@jobs.lambda_function(name="plan_reminders")
+@job("plan_reminders")
+def plan_reminders(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Tell what would be sent in the days to come: ``{"days": 30}``. It changes nothing.
+
+    ``"as_of": "…"`` moves the clock; ``"account_id"`` and ``"entity_id"`` narrow it. Where there was no time or room
+    for all, ``go_on_with`` says how to ask for the rest.
+    """
+    try:
+        asked = body_from(ConsolePlanBody, json.dumps(event).encode())
+        now = (asked.as_of or clock.now()).astimezone(UTC)
+        return telling.planned(asked, now, lambda: consumer.seconds_left(context) > _SECONDS_IN_RESERVE)
+    except CounterfoilError as refusal:
+        return _refused(refusal)
+
+
+def _refused(refusal: CounterfoilError) -> dict[str, Any]:
+    return {
+        "refused": {"code": refusal.code, "message": refusal.message},
+        "errors": [{"field": fault.field, "message": fault.message} for fault in refusal.fields],
+    }

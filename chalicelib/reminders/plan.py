@@ -1,24 +1,29 @@
-"""The plan of the days to come, and why an invoice was or was not reminded of (R7)."""
+"""The plan of the days to come: what each account would be reminded of if nothing happened meanwhile (R7)."""
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from chalicelib.contacts.rules import Recipient
 from chalicelib.errors import NotFound
 from chalicelib.reminders import facts, rules
+from chalicelib.reminders.calendars import local_day
 from chalicelib.reminders.facts import Around, Facts
 from chalicelib.reminders.forecast import Forecast, forecast
-from chalicelib.reminders.policy import TONES, PlannedStep, Policy, planned_steps
-from chalicelib.reminders.rules import Decision
+from chalicelib.reminders.planning import due_row
+from chalicelib.reminders.policy import TONES, PlannedStep
 from chalicelib.table import keys, store
-from chalicelib.table.items import ReminderDueItem, ReminderPlanItem, ReminderStepItem
+from chalicelib.table.items import ReminderDueItem, ReminderPlanItem
 
 MOST_INVOICES = 500
 """Of one account, that a plan looks at."""
 MOST_DAYS = 92
+DAYS = 30
+_MOST_ENTITIES = 20
+_ROWS_A_PAGE = 1000
+"""Of accounts that are to be looked at, in one page of the plan of all."""
 
 
 @dataclass(frozen=True)
@@ -35,91 +40,75 @@ class PlannedInvoice:
 
 @dataclass(frozen=True)
 class PlannedDigest:
-    """A digest that would be sent on a day, if nothing happened meanwhile."""
+    """A digest that would be sent on a day, if nothing happened meanwhile. ``total`` is in minor units."""
 
     on: date
     account_id: str
+    account_name: str
     entity_id: str
     currency: str
     tone: str
     shadow: bool
+    total: int
     contacts: tuple[Recipient, ...]
     invoices: tuple[PlannedInvoice, ...]
+    complete: bool
+    """False when the account has more invoices than a plan looks at."""
 
 
-@dataclass(frozen=True)
-class History:
-    """The reminders of one invoice: what was done, why not, and what comes next."""
+def of_account(account_id: str, entity_id: str, now: datetime, days: int) -> list[PlannedDigest]:
+    """Return the digests that an account would get from an entity within ``days`` days, in order of days.
 
-    due_date: date | None
-    taken: tuple[ReminderStepItem, ...]
-    reasons: tuple[dict[str, str], ...]
-    left: tuple[PlannedStep, ...]
-    decision: Decision
-    expected: Forecast
-    policy: Policy
-    state: Any
-    today: date
-
-
-def history(invoice_id: str, now: datetime, days: int = 30) -> History:
-    """Return all that is known of an invoice's reminders; four reads and those of its contacts. Raises NotFound."""
-    rows = facts.rows_of(invoice_id)
-    about = facts.around(rows.invoice.account_id, rows.invoice.entity_id, now) if rows else None
-    if rows is None or about is None:
-        raise NotFound
-    (found,) = facts.of_invoices(about, [rows])
-    due = rows.invoice.due_date
-    steps = planned_steps(found.policy, due) if due else ()
-    return History(
-        due_date=due,
-        taken=tuple(sorted(rows.steps, key=lambda step: (step.due_date, step.at))),
-        reasons=tuple(rows.state.reasons) if rows.state else (),
-        left=tuple(step for step in steps if step.name not in rows.spent),
-        decision=rules.decide(found.subject, found.policy, about.calendar, about.today),
-        expected=forecast([(found.subject, found.policy)], about.calendar, about.today, days),
-        policy=found.policy,
-        state=rows.state,
-        today=about.today,
-    )
-
-
-def of_account(
-    account_id: str, entity_id: str, now: datetime, days: int, policy: Policy | None = None
-) -> list[PlannedDigest]:
-    """Return the digests that an account would get within ``days`` days, in order of days.
-
-    ``policy`` takes the place of the entity's and account's, where a change is tried before it is saved; then all
-    open invoices are looked at, since any of them may move.
+    One Query, one for each invoice that is to be looked at by then, and what ``facts`` reads.
     """
     about = facts.around(account_id, entity_id, now)
     if about is None:
         return []
-    ids = _to_come(about, days) if policy is None else _open(about)
-    rows = [found for found in map(facts.rows_of, ids) if found is not None]
-    gathered = facts.of_invoices(about, rows)
-    if policy is not None:
-        gathered = [replace(one, policy=policy) for one in gathered]
-    return _digests(about, gathered, days)
+    ids, complete = _to_come(about, days)
+    return digests_of(about, gathered(about, ids), days, complete=complete)
 
 
-def _digests(about: Around, gathered: Sequence[Facts], days: int) -> list[PlannedDigest]:
-    by_id = {one.invoice.invoice_id: one for one in gathered}
-    expected = forecast([(one.subject, one.policy) for one in gathered], about.calendar, about.today, days).expected
+def of_whole_account(account_id: str, now: datetime, days: int) -> list[PlannedDigest]:
+    """Return the same from every entity. Raises NotFound."""
+    if not store.batch([keys.account(account_id)]):
+        raise NotFound
+    found: list[PlannedDigest] = []
+    for entity_id in _entities(account_id):
+        found += of_account(account_id, entity_id, now, days)
+    return sorted(found, key=lambda one: (one.on, one.entity_id, one.currency))
+
+
+def gathered(about: Around, invoice_ids: Sequence[str]) -> list[Facts]:
+    """Read what the decisions upon invoices of an account rest on."""
+    rows = [found for found in map(facts.rows_of, invoice_ids) if found is not None]
+    return facts.of_invoices(about, rows) if rows else []
+
+
+def expected_of(about: Around, found: Sequence[Facts], days: int) -> Forecast:
+    """Return what would be sent of invoices of an account within ``days`` days, and otherwise why not."""
+    return forecast([(one.subject, one.policy) for one in found], about.calendar, about.today, days)
+
+
+def digests_of(about: Around, found: Sequence[Facts], days: int, *, complete: bool = True) -> list[PlannedDigest]:
+    """Return the digests that would be made of invoices of an account, in order of days."""
+    by_id = {one.invoice.invoice_id: one for one in found}
     grouped: dict[tuple[date, str], list[tuple[Facts, PlannedStep]]] = defaultdict(list)
-    for one in expected:
-        found = by_id[one.invoice_id]
-        grouped[one.on, found.invoice.currency].append((found, one.step))
+    for one in expected_of(about, found, days).expected:
+        of_invoice = by_id[one.invoice_id]
+        grouped[one.on, of_invoice.invoice.currency].append((of_invoice, one.step))
     return [
         PlannedDigest(
             on=day,
             account_id=about.account.account_id,
+            account_name=about.account.name,
             entity_id=about.entity.entity_id,
             currency=currency,
             tone=max((step.tone for _, step in of_day), key=TONES.index),
             shadow=about.mode == rules.SHADOW,
+            total=sum(of_invoice.invoice.balance for of_invoice, _ in of_day),
             contacts=tuple(_contacts(of_day)),
-            invoices=tuple(_planned(found, step) for found, step in of_day),
+            invoices=tuple(_planned(of_invoice, step) for of_invoice, step in of_day),
+            complete=complete,
         )
         for (day, currency), of_day in sorted(grouped.items(), key=lambda one: one[0])
     ]
@@ -137,20 +126,27 @@ def _planned(found: Facts, step: PlannedStep) -> PlannedInvoice:
     return PlannedInvoice(invoice.invoice_id, invoice.number, invoice.due_date, invoice.balance, step.name, step.tone)
 
 
-def _to_come(about: Around, days: int) -> list[str]:
-    """Return the invoices of the account that are to be looked at within ``days`` days."""
-    last = about.today + timedelta(days=days)
-    end = keys.reminder_to_come(about.account.account_id, about.entity.entity_id, last, "")
-    begin = end.sk.removesuffix(f"{last.isoformat()}#")
-    page = store.query(end.pk, span=(begin, end.sk), limit=MOST_INVOICES)
-    return [row.invoice_id for row in page.items if isinstance(row, ReminderPlanItem)]
-
-
-def _open(about: Around) -> list[str]:
-    """Return the open invoices of the account, those that are due first before others."""
+def _to_come(about: Around, days: int) -> tuple[list[str], bool]:
+    """Return the invoices of the account that are to be looked at within ``days`` days, and whether those are all."""
     account_id, entity_id = about.account.account_id, about.entity.entity_id
-    page = store.query(keys.account(account_id).pk, f"OPEN#{entity_id}#", limit=MOST_INVOICES)
-    return [row.invoice_id for row in page.items]
+    first = keys.reminders_to_come(account_id, entity_id)
+    end = keys.reminder_to_come(account_id, entity_id, about.today + timedelta(days=days), "")
+    page = store.query(first.pk, span=(first.sk, end.sk), limit=MOST_INVOICES)
+    return [row.invoice_id for row in page.items if isinstance(row, ReminderPlanItem)], page.after is None
+
+
+def _entities(account_id: str) -> list[str]:
+    """Return the entities of whose invoices the account has some to be looked at. One Query for each."""
+    found: list[str] = []
+    last: str | None = None
+    while len(found) < _MOST_ENTITIES:
+        first, end = keys.reminders_to_come_behind(account_id, last)
+        page = store.query(first.pk, span=(first.sk, end.sk), limit=1)
+        if not page.items:
+            break
+        last = str(page.items[0].entity_id)
+        found.append(last)
+    return found
 
 
 def of_all(
@@ -158,29 +154,39 @@ def of_all(
 ) -> tuple[list[PlannedDigest], list[Any] | None]:
     """Return a page of the digests of all accounts within ``days`` days, and where the next page begins.
 
-    Accounts come by when they are next looked at; each with all its digests. A page holds those of at most ``limit``
-    accounts.
+    Accounts come by when they are next looked at; each with all its digests, on one page only. A page holds those of at
+    most ``limit`` accounts, and looks at no more than a thousand rows.
     """
     until = keys.instant(now + timedelta(days=days))
-    shards = keys.DUTY_SHARDS["reminder"]
+    partitions = keys.accounts_to_remind()
     shard, position = (int(after[0]), after[1]) if after else (0, None)
     found: list[PlannedDigest] = []
-    accounts = 0
-    while shard < shards and accounts < limit:
-        page = store.query(keys.duty_partition("reminder", shard), until=until, after=position, limit=limit - accounts)
+    told: set[tuple[str, str]] = set()
+    rows = 0
+    while shard < len(partitions) and len(told) < limit and rows < _ROWS_A_PAGE:
+        page = store.query(partitions[shard], until=until, after=position, limit=limit - len(told))
+        rows += len(page.items)
         for row in page.items:
-            if isinstance(row, ReminderDueItem) and (entity_id is None or row.entity_id == entity_id):
-                accounts += 1
-                if _is_first(row):
-                    found += of_account(row.account_id, row.entity_id, now, days)
+            account = (row.account_id, row.entity_id)
+            if entity_id in (None, row.entity_id) and account not in told and _is_first(row):
+                told.add(account)
+                found += of_account(row.account_id, row.entity_id, now, days)
         position = page.after
         if position is None:
             shard += 1
-    return sorted(found, key=lambda one: (one.on, one.account_id)), [shard, position] if shard < shards else None
+    left = [shard, position] if shard < len(partitions) else None
+    return sorted(found, key=lambda one: (one.on, one.account_id, one.entity_id, one.currency)), left
 
 
 def _is_first(due: ReminderDueItem) -> bool:
     """Tell whether a row is the one by which the account is found first; a later one would tell it again."""
-    page = store.query(keys.account(due.account_id).pk, f"REMIND#{due.entity_id}#", limit=1)
     about = facts.around(due.account_id, due.entity_id, due.due)
-    return bool(page.items) and about is not None and page.items[0].on >= about.today
+    if about is None:
+        return False
+    day = local_day(due.due, about.time_zone)
+    first = keys.reminders_to_come(due.account_id, due.entity_id)
+    end = keys.reminder_to_come(due.account_id, due.entity_id, day, "")
+    # Rows of invoices that are looked at on an earlier day, of which the account has been found then.
+    page = store.query(first.pk, span=(first.sk, end.sk), limit=MOST_INVOICES)
+    earlier = {row.on for row in page.items if isinstance(row, ReminderPlanItem)}
+    return not store.batch([due_row(about, one).key for one in sorted(earlier)])

@@ -1,14 +1,14 @@
 """Reminder policies of issuing entities, and what accounts and bill groups have otherwise (R1)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from chalicelib.audit import service as audit
 from chalicelib.audit.rules import Change, plain
 from chalicelib.call import Call
 from chalicelib.duties import service as duties
-from chalicelib.errors import NotFound, StaleVersion
+from chalicelib.errors import Invalid, NotFound, StaleVersion
 from chalicelib.reminders.policy import Policy, check_policy
 from chalicelib.shapes import build, plain_fields
 from chalicelib.table import keys, store
@@ -50,7 +50,13 @@ def get_policy(kind: str, owner_id: str) -> PolicyRead:
 
 
 def put_policy(
-    call: Call, kind: str, owner_id: str, given: Mapping[str, Any], expected_version: int | None = None
+    call: Call,
+    kind: str,
+    owner_id: str,
+    given: Mapping[str, Any],
+    expected_version: int | None = None,
+    *,
+    answer: int = 200,
 ) -> PolicyRead:
     """Change what an owner has of its own; null removes a field, so that what stands above it counts.
 
@@ -63,10 +69,8 @@ def put_policy(
         before = _read(kind, owner_id, rows)
         if expected_version is not None and expected_version != before.version:
             raise StaleVersion(before.version)
-        own = {**before.own, **{name: plain(value) for name, value in given.items()}}
-        own = {name: value for name, value in own.items() if value is not None}
-        after = build(Policy, {**plain_fields(rows.above), **own})
-        check_policy(after)
+        own = changed(before.own, given, rows.above)
+        after = _policy(rows.above, own)
         if own == before.own:
             return before
         transaction = store.Transaction(call)
@@ -81,11 +85,34 @@ def put_policy(
             transaction, call, "reminder_policy.changed", "reminder_policy", owner_id, changes, **rows.belongs_to
         )
         duties.add(transaction, call, "replanning", f"{kind} {owner_id}")
-        transaction.answers(owner_id, 200)
+        transaction.answers(owner_id, answer)
         transaction.commit()
         return PolicyRead(own, after, version)
 
     return store.deciding_again(attempt)
+
+
+def remove_policy(call: Call, kind: str, owner_id: str) -> None:
+    """Let what stands above an account or bill group count for all of its policy. Raises NotFound."""
+    put_policy(call, kind, owner_id, dict.fromkeys(field.name for field in fields(Policy)), answer=204)
+
+
+def changed(own: Mapping[str, Any], given: Mapping[str, Any], above: Policy) -> dict[str, Any]:
+    """Return what an owner has of its own once ``given`` is put; null takes a field from above.
+
+    Raises Invalid that names the field at fault.
+    """
+    after = {**own, **{name: plain(value) for name, value in given.items()}}
+    after = {name: value for name, value in after.items() if value is not None}
+    policy = _policy(above, after)
+    check_policy(policy)
+    if after.get("repeat_every_days") is not None and policy.repeat_at_most == 0:
+        raise Invalid.field("repeat_at_most", "required", "Say how often at most the last step is repeated.")
+    return after
+
+
+def _policy(above: Policy, own: Mapping[str, Any]) -> Policy:
+    return build(Policy, {**plain_fields(above), **own})
 
 
 @dataclass(frozen=True)
@@ -122,7 +149,7 @@ class _Rows:
 def _read(kind: str, owner_id: str, rows: _Rows) -> PolicyRead:
     own = dict(rows.policy.policy) if rows.policy else {}
     version = int(rows.policy.version) if rows.policy else _NO_VERSION
-    return PolicyRead(own, build(Policy, {**plain_fields(rows.above), **own}), version)
+    return PolicyRead(own, _policy(rows.above, own), version)
 
 
 def _write(transaction: store.Transaction, rows: _Rows, own: dict[str, Any]) -> int:

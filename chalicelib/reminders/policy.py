@@ -118,9 +118,9 @@ def check_policy(policy: Policy) -> None:
         raise Invalid.field(
             "steps", "milder_again", "A later step has a milder tone than one before it. Change either."
         )
-    if (policy.repeat_every_days is None) != (policy.repeat_at_most == 0):
+    if policy.repeat_every_days is None and policy.repeat_at_most:
         raise Invalid.field(
-            "repeat_at_most", "required", "Repetition needs both: every how many days, and how often at most."
+            "repeat_every_days", "required", "Say every how many days the last step is repeated, or do not repeat it."
         )
     for number, spell in enumerate(policy.quiet_spells):
         if spell.last < spell.first:

@@ -469,11 +469,15 @@ class ReminderRunItem(Item, discriminator="reminder_run"):
     """A run of an entity that is larger than its limit, and waits for a yes (R9)."""
 
     entity_id = UnicodeAttribute()
+    run_hour = UnicodeAttribute()
+    """The UTC hour in which it was held for the first time, as ``2026-01-31T09``."""
     started = InstantAttribute()
     accounts = NumberAttribute()
     limit = NumberAttribute()
     status = UnicodeAttribute()
-    decided_by: Any = JSONAttribute(null=True)
+    """``waiting``, then ``approved``, or ``lapsed`` when it came within the limit."""
+    decided_by = UnicodeAttribute(null=True)
+    decided_at = InstantAttribute(null=True)
 
 
 class ReleaseItem(Item, discriminator="release"):
@@ -482,7 +486,11 @@ class ReleaseItem(Item, discriminator="release"):
     entity_id = UnicodeAttribute()
     accounts_a_day = NumberAttribute()
     on = DateAttribute(null=True)
+    """The day of the entity to which ``released_today`` belongs."""
     released_today = NumberAttribute(default=0)
+    released = NumberAttribute(default=0)
+    released_in_pass = NumberAttribute(default=0)
+    """Since the cursor was at the beginning; a pass in which nobody is found is the last."""
     cursor = UnicodeAttribute(null=True)
     finished = BooleanAttribute(default=False)
 

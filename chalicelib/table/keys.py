@@ -40,7 +40,7 @@ reminders of account   ACCOUNT#<account>                REMINDERS
 reminders of group     BILLGROUP#<bill group>           REMINDERS
 link to reply (R6)     REPLY#<hash of the link>         REPLY
 promised invoice       PROMISED#<entity>                <day>#<invoice>
-run that waits (R9)    RUN#<entity>                     <instant>
+run that waits (R9)    RUN#<entity>                     <hour>                  RUNS / <hour>#<entity>
 release of old ones    ENTITY#<entity>                  RELEASE
 payments reported      ENTITY#<entity>                  PAYMENTSASOF
 audit event            <owner: ACCOUNT#…, ENTITY#…>     AUDIT#<audit event>     CHANGES#<UTC day> / <audit event>
@@ -191,6 +191,11 @@ def invoice(invoice_id: str) -> Key:
     return Key(f"INVOICE#{invoice_id}", "INVOICE")
 
 
+def invoice_id_of(key: Key) -> str:
+    """Return the id of the invoice or credit note that stands at ``key``."""
+    return key.pk.removeprefix("INVOICE#")
+
+
 def invoice_listed(bill_group_id: str, issue_date: date, invoice_id: str) -> Key:
     """Return the index key under which a bill group's invoices are listed, by the day of issue."""
     return Key(invoices_of_bill_group(bill_group_id), f"{issue_date.isoformat()}#{invoice_id}")
@@ -276,6 +281,11 @@ def open_invoices_in(account_id: str, entity_id: str, currency: str) -> Key:
     return Key(f"ACCOUNT#{account_id}", f"OPEN#{entity_id}#{currency}#")
 
 
+def open_invoices_to(account_id: str, entity_id: str) -> Key:
+    """Return the same of those to an entity, in whatever currency."""
+    return Key(f"ACCOUNT#{account_id}", f"OPEN#{entity_id}#")
+
+
 def account_balance(account_id: str, entity_id: str, currency: str) -> Key:
     """Return the key of what an account owes an issuing entity in a currency."""
     return Key(f"ACCOUNT#{account_id}", f"BALANCE#{entity_id}#{currency}")
@@ -341,6 +351,17 @@ def reminder_to_come(account_id: str, entity_id: str, day: date, invoice_id: str
     return Key(f"ACCOUNT#{account_id}", f"REMIND#{entity_id}#{day.isoformat()}#{invoice_id}")
 
 
+def reminders_to_come(account_id: str, entity_id: str) -> Key:
+    """Return the partition of the days on which an account's invoices are looked at, and how their sort keys begin."""
+    return Key(f"ACCOUNT#{account_id}", f"REMIND#{entity_id}#")
+
+
+def reminders_to_come_behind(account_id: str, entity_id: str | None) -> tuple[Key, Key]:
+    """Return the bounds of those to the entities that sort behind one, or to any."""
+    first = f"REMIND#{entity_id}$" if entity_id is not None else "REMIND#"
+    return Key(f"ACCOUNT#{account_id}", first), Key(f"ACCOUNT#{account_id}", "REMIND#~")
+
+
 def account_to_remind(account_id: str, entity_id: str, due: datetime) -> Key:
     """Return the key by which the hourly run finds an account some of whose invoices are to be looked at."""
     shard = sum(account_id.encode()) % DUTY_SHARDS["reminder"]
@@ -377,9 +398,19 @@ def promised_invoice(entity_id: str, day: date, invoice_id: str) -> Key:
     return Key(promised_invoices(entity_id), f"{day.isoformat()}#{invoice_id}")
 
 
-def reminder_run(entity_id: str, started: datetime) -> Key:
-    """Return the key of a run that is larger than its limit and waits for staff (R9)."""
-    return Key(f"RUN#{entity_id}", instant(started))
+def reminder_run(entity_id: str, run_hour: str) -> Key:
+    """Return the key of a run that is larger than its limit and waits for staff, named by an hour in UTC (R9)."""
+    return Key(f"RUN#{entity_id}", run_hour)
+
+
+def reminder_run_listed(entity_id: str, run_hour: str) -> Key:
+    """Return the index key under which runs that waited are listed."""
+    return Key("RUNS", f"{run_hour}#{entity_id}")
+
+
+def hour(moment: datetime) -> str:
+    """Return the hour of ``moment`` (aware) in UTC, as text that sorts by time."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H")
 
 
 def release(entity_id: str) -> Key:

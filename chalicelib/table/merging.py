@@ -36,6 +36,20 @@ def merge(
     ``second_index``: of GSI2, whose rows are then read, strongly, from the table; as an index lags, callers check what
     they filter by. ``after`` is the sort key that the last page ended with.
     """
+    shown, more = _merged(stretches, limit, after, second_index, newest_first)
+    found = batch([key for _, key in shown])
+    return Page([found[key] for _, key in shown if key in found], shown[-1][0] if more else None)
+
+
+def merge_keys(stretches: Sequence[Stretch], *, limit: int, after: str | None = None) -> tuple[list[Key], str | None]:
+    """Return the keys alone of a page of several partitions of GSI2, merged, and where the next page begins."""
+    shown, more = _merged(stretches, limit, after, second_index=True, newest_first=False)
+    return [key for _, key in shown], shown[-1][0] if more else None
+
+
+def _merged(
+    stretches: Sequence[Stretch], limit: int, after: str | None, second_index: bool, newest_first: bool
+) -> tuple[list[tuple[str, Key]], bool]:
     met: list[tuple[str, Key]] = []
     for stretch in stretches:
         low, high = _FIRST, f"{stretch.until}{_LAST}" if stretch.until is not None else _LAST
@@ -44,9 +58,7 @@ def merge(
         if low <= high:
             met += _query(stretch.pk, low, high, limit + 2, second_index, newest_first)
     met = sorted((one for one in met if one[0] != after), reverse=newest_first)
-    shown = met[:limit]
-    found = batch([key for _, key in shown])
-    return Page([found[key] for _, key in shown if key in found], shown[-1][0] if len(met) > limit else None)
+    return met[:limit], len(met) > limit
 
 
 def _query(pk: str, low: str, high: str, limit: int, second_index: bool, newest_first: bool) -> list[tuple[str, Key]]:

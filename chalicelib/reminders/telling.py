@@ -1,0 +1,126 @@
+"""What console functions say of reminders, as people read it (R7)."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from chalicelib.errors import Invalid
+from chalicelib.reminders import plan
+from chalicelib.reminders.history import History, Taken
+from chalicelib.reminders.inputs import ConsolePlanBody
+from chalicelib.reminders.plan import PlannedDigest
+
+_OUTCOMES = {
+    "sent": "sent",
+    "shadow": "planned in shadow mode, not sent",
+    "superseded": "not sent: a newer step took its place, or it was too old when the invoice was recorded",
+    "skipped": "skipped by staff",
+}
+_ACCOUNTS_A_PAGE = 50
+MOST_DIGESTS = 5000
+"""In one answer, which has to fit 6 MB."""
+
+
+def explained(found: History) -> dict[str, Any]:
+    """Return all that is known of an invoice's reminders."""
+    invoice, decision = found.invoice, found.decision
+    return {
+        "invoice_id": invoice.invoice_id,
+        "number": invoice.number,
+        "account_id": invoice.account_id,
+        "entity_id": invoice.entity_id,
+        "status": invoice.status,
+        "due_date": invoice.due_date.isoformat() if invoice.due_date else None,
+        "open": f"{invoice.balance} minor units of {invoice.currency}",
+        "today": found.today.isoformat(),
+        "reminder_mail": found.mode,
+        "now": f"{decision.step.name} is due: {decision.step.tone}" if decision.step else _why(found),
+        "looked_at_on": found.looked_at_on.isoformat() if found.looked_at_on else None,
+        "paused": vars(found.pause) | {"until": str(found.pause.until or "for good")} if found.pause else None,
+        "promised_on": invoice.promise.on.isoformat() if invoice.promise else None,
+        "auto_pay_failure": found.auto_pay_failure,
+        "done": [_taken(one) for one in found.taken],
+        "not_reminded": [
+            f"{one.since.isoformat()} to {one.last_on.isoformat()}: {one.text} ({one.code})" for one in found.reasons
+        ],
+        "steps_left": [f"{step.name}, {step.tone}, from {step.on.isoformat()}" for step in found.left],
+        "expected": [f"{one.on.isoformat()}: {one.step.name}, {one.step.tone}" for one in found.expected],
+    }
+
+
+def _why(found: History) -> str | None:
+    return f"{found.decision.reason.text} ({found.decision.reason.code})" if found.decision.reason else None
+
+
+def _taken(one: Taken) -> dict[str, Any]:
+    return {
+        "step": one.step,
+        "of_due_date": one.due_date.isoformat(),
+        "on": one.on.isoformat(),
+        "outcome": _OUTCOMES.get(one.outcome, one.outcome),
+        "digest_id": one.digest_id,
+        "copies": [
+            f"{told.contact_id}: {told.status or 'no mail'} {told.email_id or ''}".strip() for told in one.copies
+        ],
+    }
+
+
+def planned(asked: ConsolePlanBody, now: datetime, time_is_left: Callable[[], bool]) -> dict[str, Any]:
+    """Return the plan that the console asks for, by day; of all accounts, as long as there is time and room."""
+    after: Any = None
+    if asked.account_id is not None:
+        if asked.go_on_with is not None:
+            raise Invalid.field(
+                "go_on_with", "not_together", "The plan of one account is told at once. Leave this out."
+            )
+        found = plan.of_whole_account(asked.account_id, now, asked.days)
+        found = [one for one in found if asked.entity_id in (None, one.entity_id)]
+    else:
+        found, after = _of_all(asked, now, time_is_left)
+    by_day: dict[str, list[dict[str, Any]]] = {}
+    for digest in sorted(found, key=lambda one: (one.on, one.account_id, one.entity_id, one.currency)):
+        by_day.setdefault(digest.on.isoformat(), []).append(_digest(digest))
+    return {
+        "as_of": now.isoformat(),
+        "days": asked.days,
+        "digests": len(found),
+        "invoices": sum(len(one.invoices) for one in found),
+        "by_day": by_day,
+        "go_on_with": after,
+    }
+
+
+def _of_all(
+    asked: ConsolePlanBody, now: datetime, time_is_left: Callable[[], bool]
+) -> tuple[list[PlannedDigest], list[Any] | None]:
+    found: list[PlannedDigest] = []
+    after = _position(asked.go_on_with)
+    while True:
+        page, after = plan.of_all(now, asked.days, after, _ACCOUNTS_A_PAGE, asked.entity_id)
+        found += page
+        if after is None or len(found) >= MOST_DIGESTS or not time_is_left():
+            return found, after
+
+
+def _position(given: list[Any] | None) -> list[Any] | None:
+    if given is None:
+        return None
+    if len(given) != 2 or not isinstance(given[0], int) or not isinstance(given[1], str | None):
+        raise Invalid.field("go_on_with", "bad_position", "Send it as the answer before has told it.")
+    return given
+
+
+def _digest(one: PlannedDigest) -> dict[str, Any]:
+    return {
+        "account": f"{one.account_id} ({one.account_name})",
+        "entity_id": one.entity_id,
+        "tone": one.tone,
+        "outcome": "planned in shadow mode, not sent" if one.shadow else "mailed",
+        "total": f"{one.total} minor units of {one.currency}",
+        "contacts": [f"{contact.name} <{contact.email}>" for contact in one.contacts],
+        "invoices": [
+            f"{each.number} ({each.invoice_id}): {each.step}, {each.tone}, due {each.due_date.isoformat()}"
+            for each in one.invoices
+        ],
+        **({} if one.complete else {"note": f"Only the first {plan.MOST_INVOICES} invoices were looked at."}),
+    }
