@@ -15,6 +15,7 @@ from chalicelib.mail.claims import Prepare
 from chalicelib.mail.inputs import ConsoleSuppressionBody
 from chalicelib.observability import bind, correlation_id_from, job, new_correlation_id
 from chalicelib.passwords import mailing as passwords
+from chalicelib.reminders import mailing as reminders
 from chalicelib.sign_in import mailing as sign_in
 from chalicelib.statements import mailing as statements
 from chalicelib.validation import body_from
@@ -28,6 +29,7 @@ PREPARE: dict[str, Prepare] = {
     "password_reset": passwords.prepare_reset,
     "invoice": deliveries.prepare,
     "statement": statements.prepare,
+    "reminder": reminders.prepare,
 }
 
 # The ARNs are placeholders: the deployment puts the queues of infra/resources.yaml in their place.

@@ -14,7 +14,8 @@ from chalicelib.bill_groups import portal_link
 from chalicelib.call import Call
 from chalicelib.config import settings
 from chalicelib.contacts import unsubscribing
-from chalicelib.contacts.rules import ACTIVE, REMINDERS, Contact
+from chalicelib.contacts.records import roles_of
+from chalicelib.contacts.rules import ACCOUNTS_PAYABLE, ACTIVE, REMINDERS, Contact
 from chalicelib.documents import files
 from chalicelib.entities.rules import LIVE, BankDetails
 from chalicelib.entities.service import remembered_entity
@@ -22,6 +23,7 @@ from chalicelib.invoices import pdfs
 from chalicelib.invoices.rules import Invoice
 from chalicelib.mail import languages
 from chalicelib.mail.claims import Attachment, Outgoing, Ready, Withheld
+from chalicelib.reminders import credit
 from chalicelib.reminders.calendars import local_day
 from chalicelib.table import keys, store
 from chalicelib.table.items import ReplyLinkItem
@@ -42,19 +44,24 @@ def link_hash(link: str) -> str:
 def prepare(outgoing: Outgoing, call: Call) -> Ready | Withheld:
     """Make one contact's copy of a digest ready: one read, and one of each PDF that is attached.
 
-    Invoices that need no reminder any more leave it; it is withheld when none is left, the contact has gone, or the
-    entity's reminders are not live for the account any more. The secret of its reply link is made here, and its hash
-    written with the claim. Raises LookupError when a PDF is not in the bucket as it was kept.
+    Invoices that need no reminder any more leave it; it is withheld when none is left, the contact is to get none any
+    more, or the entity's reminders are not live for the account any more. The secret of its reply link is made here,
+    and its hash written with the claim. What unallocated credit covers in part costs further reads. Raises LookupError
+    when a PDF is not in the bucket as it was kept.
     """
     context, account_id = outgoing.context, str(outgoing.account_id)
     invoice_ids: Sequence[str] = context["invoice_ids"]
     group_ids: Sequence[str] = context["bill_group_ids"]
-    contact_key = keys.contact(account_id, str(outgoing.contact_id))
+    contact_key, roles_key = keys.contact(account_id, str(outgoing.contact_id)), keys.contact_roles(account_id)
+    currency = context["digest"][1].rpartition("#")[2]
+    balance_key = keys.account_balance(account_id, outgoing.entity_id, currency)
     found = store.batch(
         [
             keys.account(account_id),
             keys.account_reminders(account_id),
             contact_key,
+            roles_key,
+            balance_key,
             *(key(one) for one in invoice_ids for key in (keys.invoice, keys.reminders)),
             *(key(one) for one in group_ids for key in (keys.bill_group, keys.bill_group_reminders)),
         ]
@@ -64,18 +71,20 @@ def prepare(outgoing: Outgoing, call: Call) -> Ready | Withheld:
     contact = store.load(Contact, found[contact_key]) if contact_key in found else None
     if entity.reminder_mail.for_account(account_id) != LIVE:
         return Withheld("reminders_not_live")
-    if contact is None or contact.status != ACTIVE:
+    holders = roles_of(found[roles_key]).holders(ACCOUNTS_PAYABLE) if roles_key in found else frozenset[str]()
+    if contact is None or contact.status != ACTIVE or not _is_reminded(contact, holders):
         return Withheld("no_contacts")
+    copy = contact.contact_id not in holders
     today = local_day(call.now, account.time_zone or entity.time_zone)
     heads = [store.load(Invoice, found[key]) for key in map(keys.invoice, invoice_ids) if key in found]
     left = [invoice for invoice in heads if _is_owed(invoice, found, today)]
+    covered = credit.covered(left, {currency: found[balance_key]} if balance_key in found else {})
+    left = [invoice for invoice in left if invoice.invoice_id not in covered]
     if not left:
         return Withheld("nothing_left")
     attached = _attached(left, contact)
     link = secrets.token_urlsafe(_LINK_BYTES)
-    unsubscribe = (
-        unsubscribing.address(account_id, contact.contact_id, contact.email, REMINDERS) if context["copy"] else None
-    )
+    unsubscribe = unsubscribing.address(account_id, contact.contact_id, contact.email, REMINDERS) if copy else None
     reader = languages.formats(outgoing.locale)
 
     def keep_link(transaction: store.Transaction) -> None:
@@ -100,6 +109,7 @@ def prepare(outgoing: Outgoing, call: Call) -> Ready | Withheld:
         context={
             "account_name": account.name,
             "contact_name": contact.name,
+            "copy": copy,
             "documents": [
                 _told(one, one.invoice_id in attached, found, outgoing.locale, today) for one in _in_order(left)
             ],
@@ -116,16 +126,27 @@ def prepare(outgoing: Outgoing, call: Call) -> Ready | Withheld:
     )
 
 
+def _is_reminded(contact: Contact, holders: frozenset[str]) -> bool:
+    return contact.contact_id in holders or contact.preferences.get(REMINDERS, False)
+
+
 def _is_owed(invoice: Invoice, found: Mapping[Key, Any], today: date) -> bool:
-    """Tell whether an invoice is still to be reminded of: open, not disputed, and not paused by anybody meanwhile."""
+    """Tell whether an invoice is still to be reminded of: open, not disputed, and held up by nothing meanwhile."""
+    state = found.get(keys.reminders(invoice.invoice_id))
+    group = found.get(keys.bill_group(invoice.bill_group_id))
+    if invoice.balance <= 0 or invoice.dispute is not None:
+        return False
+    if group is not None and group.auto_pay and not (state is not None and state.auto_pay_failure):
+        return False
     holders = (
-        found.get(keys.reminders(invoice.invoice_id)),
+        state,
         found.get(keys.bill_group_reminders(invoice.bill_group_id)),
         found.get(keys.account_reminders(invoice.account_id)),
     )
     pauses = [holder.pause for holder in holders if holder is not None and holder.pause]
     paused = any(pause["until"] is None or date.fromisoformat(pause["until"]) >= today for pause in pauses)
-    return invoice.balance > 0 and invoice.dispute is None and not paused
+    promised = invoice.promise is not None and invoice.promise.on >= today
+    return not paused and not promised
 
 
 def _in_order(invoices: Sequence[Invoice]) -> list[Invoice]:
