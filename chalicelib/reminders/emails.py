@@ -46,5 +46,5 @@ def run_waits(entity: Entity, staff: tuple[str, ...], run_hour: str, accounts: i
         to=staff,
         locale=entity.locale,
         lifetime=LIFETIME,
-        context={"entity_id": entity.entity_id, "run_hour": run_hour, "accounts": accounts, "limit": limit},
+        context={"run": f"{entity.entity_id}/{run_hour}", "accounts": accounts, "limit": limit},
     )

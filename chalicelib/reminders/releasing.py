@@ -16,7 +16,6 @@ from chalicelib.audit.rules import Change
 from chalicelib.call import Call
 from chalicelib.duties import service as duties
 from chalicelib.duties.queue import Message
-from chalicelib.entities import service as entities
 from chalicelib.entities.rules import LIVE, PILOT, Entity
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.invoices.rules import INVOICE, OPEN, PART_PAID
@@ -77,6 +76,7 @@ def release(call: Call, entity_id: str, accounts_a_day: int) -> Release:
         after = row or ReleaseItem(key.pk, key.sk, entity_id=entity_id)
         after.accounts_a_day, after.finished = accounts_a_day, False
         after.cursor, after.released_in_pass = None, 0
+        _list(after)
         transaction = store.Transaction(call)
         transaction.put(after, new=row is None)
         transaction.check_exists(entity_row)
@@ -92,21 +92,32 @@ def release(call: Call, entity_id: str, accounts_a_day: int) -> Release:
 
 
 def go_on(call: Call) -> None:
-    """Begin the releases of a new day, for every entity that has one; called by the hourly run. Two reads."""
+    """Begin the releases of a new day, for every entity that has one; called by the hourly run.
+
+    One read where there is none.
+    """
     after: str | None = None
     while True:
-        page, after = entities.list_entities(after, _ENTITIES_A_PAGE)
-        rows = store.batch([keys.release(entity.entity_id) for entity in page])
-        for entity in page:
-            row = rows.get(keys.release(entity.entity_id))
-            if row is None or row.finished or not row.accounts_a_day:
-                continue
-            if row.on != local_day(call.now, entity.time_zone):
+        page = store.query_index(keys.releases(), limit=_ENTITIES_A_PAGE, after=after)
+        entities = store.batch([keys.entity(row.entity_id) for row in page.items])
+        for row in page.items:
+            entity = entities.get(keys.entity(row.entity_id))
+            if entity is not None and _is_going_on(row) and row.on != local_day(call.now, entity.time_zone):
                 transaction = store.Transaction(call)
-                duties.add(transaction, call, "replanning", f"{RELEASE} {entity.entity_id}")
+                duties.add(transaction, call, "replanning", f"{RELEASE} {row.entity_id}")
                 transaction.commit()
+        after = page.after
         if after is None:
             return
+
+
+def _is_going_on(row: ReleaseItem) -> bool:
+    return row.accounts_a_day > 0 and not row.finished
+
+
+def _list(row: ReleaseItem) -> None:
+    """Let the hourly run find a release as long as it goes on."""
+    row.gsi1_pk, row.gsi1_sk = (keys.releases(), row.entity_id) if _is_going_on(row) else (None, None)
 
 
 def run(message: Message) -> None:
@@ -153,6 +164,7 @@ def _walk_on(transaction: store.Transaction, call: Call, row: ReleaseItem, entit
             # Whoever was behind the walk when an invoice moved there is found by the next one.
             row.finished = not row.released_in_pass
             row.released_in_pass = 0
+    _list(row)
     transaction.replace(row)
     return not row.finished and int(row.released_today) < int(row.accounts_a_day)
 

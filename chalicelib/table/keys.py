@@ -41,7 +41,7 @@ reminders of group     BILLGROUP#<bill group>           REMINDERS
 link to reply (R6)     REPLY#<hash of the link>         REPLY
 promised invoice       PROMISED#<entity>                <day>#<invoice>
 run that waits (R9)    RUN#<entity>                     <hour>                  RUNS / <hour>#<entity>
-release of old ones    ENTITY#<entity>                  RELEASE
+release of old ones    ENTITY#<entity>                  RELEASE                 RELEASES / <entity>
 payments reported      ENTITY#<entity>                  PAYMENTSASOF
 audit event            <owner: ACCOUNT#…, ENTITY#…>     AUDIT#<audit event>     CHANGES#<UTC day> / <audit event>
 email (outbox)         EMAIL#<email>                    EMAIL                   ACCOUNT#<account>#EMAILS / <email>
@@ -416,6 +416,11 @@ def hour(moment: datetime) -> str:
 def release(entity_id: str) -> Key:
     """Return the key of how an entity's old invoices are released (R9)."""
     return Key(f"ENTITY#{entity_id}", "RELEASE")
+
+
+def releases() -> str:
+    """Return the partition of the first index that lists the releases that go on."""
+    return "RELEASES"
 
 
 def payments_as_of(entity_id: str) -> Key:

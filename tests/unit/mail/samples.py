@@ -107,6 +107,7 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         "until": "2 March 2026 at 23:30:00 CET",
     },
     "password_changed": {**_PERSON, "user_name": "ana.garcia"},
+    "reminder_run_waits": {"run": "nordlicht/2026-03-02T09", "accounts": 1204, "limit": 500},
     "role_unreachable": {**_PERSON, "roles": ["invoicing", "accounts_payable"], "for_staff": False, "addresses": []},
     "invoice": {
         **_PERSON,
