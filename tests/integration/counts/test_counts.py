@@ -33,6 +33,7 @@ from chalicelib.table.items import ContactAddressItem, EmailItem
 from tests.aws import forget
 from tests.aws_calls import Calls, counted
 from tests.engine import engine, engine_environment
+from tests.integration.counts.deliveries import count_deliveries
 from tests.unit.logos.images import flat, written
 
 __all__ = ["engine", "engine_environment"]
@@ -128,6 +129,7 @@ def measure() -> dict[str, Calls]:
     _count_invoices(service, count)
     _count_payments(service, count)
     _count_mails(found, count)
+    count_deliveries(found, service, count)
     with counted() as found["sweep when nothing is overdue"]:
         duties_jobs.sweep_duties({}, None)
     return found

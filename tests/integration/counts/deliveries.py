@@ -1,0 +1,53 @@
+"""What it costs to make an invoice's PDF, to deliver it to a contact, and to send it again."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+
+from chalicelib import clock
+from chalicelib.config import settings
+from chalicelib.deliveries import jobs as deliveries_jobs
+from chalicelib.documents import jobs as documents_jobs
+from chalicelib.entities import service as entities
+from chalicelib.mail import jobs as mail_jobs
+from tests.aws_calls import Calls, counted
+
+LINE = {"description": "Telephony", "net_amount": 10000}
+INVOICE = {"bill_group_id": "b3", "issue_date": "2026-01-15", "currency": "EUR", "lines": [LINE], "total": 10000}
+CONTACT = {"first_name": "Di", "last_name": "Doe", "email": "di@example.com", "roles": ["invoicing"]}
+
+
+def count_deliveries(found: dict[str, Calls], service: Callable[..., Any], count: Callable[..., Any]) -> None:
+    """Count a delivery to one contact, from the duty to make the PDF to the mail that is handed to SES."""
+    service("PUT", "/v1/entities/acme", {"invoice_mail": {"mode": "live"}, "live_from": "2026-01-01"})
+    terms = {"payment_terms": {"kind": "net", "days": 30}}
+    service("PUT", "/v1/accounts/a3", {"name": "Third", "entity_id": "acme", "currency": "EUR", **terms})
+    service("PUT", "/v1/bill-groups/b3", {"account_id": "a3", "entity_id": "acme", "name": "HQ"})
+    service("POST", "/v1/accounts/a3/contacts", CONTACT)
+    service("PUT", "/v1/invoices/d1", {**INVOICE, "number": "d1"})
+    # The issuing entity is remembered for 30 seconds.
+    entities.forget_entities()
+    entities.remembered_entity("acme", clock.now())
+    of = settings()
+    found["make an invoice's PDF"] = _worked_off(of.documents_queue_url, "d1", documents_jobs.make_documents)
+    made = _worked_off(of.deliveries_queue_url, "d1", deliveries_jobs.run_deliveries)
+    found["deliver an invoice to one contact"] = made
+    email_id = service("GET", "/v1/invoices/d1/deliveries")["items"][0]["recipients"][0]["email_id"]
+    sent = _worked_off(of.bulk_mail_queue_url, email_id, mail_jobs.deliver_bulk_mail)
+    found["send its mail with the PDF, alone in its batch"] = sent
+    count("read an invoice's deliveries", "GET", "/v1/invoices/d1/deliveries")
+    count("send an invoice again, to all its contacts", "POST", "/v1/invoices/d1/send")
+
+
+def _worked_off(url: str, subject: str, consumer: Callable[..., Any]) -> Calls:
+    """Count what the consumer of a queue does with the message about ``subject``; it must do well."""
+    sqs = boto3.client("sqs")
+    records = []
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+        records += [{"messageId": one["MessageId"], "body": one["Body"]} for one in messages]
+    (record,) = [one for one in records if json.loads(one["body"])["subject"] == subject]
+    with counted() as calls:
+        assert consumer({"Records": [record]}, None) == {"batchItemFailures": []}
+    return calls
