@@ -33,6 +33,7 @@ def invoice(
         account_id=account.account_id,
         # A mail about several bill groups belongs to none: who may see but one of them may not see it.
         bill_group_id=groups[0] if len(groups) == 1 else None,
+        bill_group_ids=tuple(groups),
         contact_id=alone.contact_id if alone else None,
         to=tuple(one.email for one in to),
         cc=cc,

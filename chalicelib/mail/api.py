@@ -92,16 +92,17 @@ class EmailView(EmailListed):
 def _sees(principal: Principal, email: Email) -> bool:
     """Tell whether the caller may see a mail of the account (A9, I5).
 
-    A portal user sees the mails about the bill groups where they have the permission; those about no bill group are
-    about the account's contacts, and for who may see these too. Mails that are about access itself are not theirs.
+    A portal user sees the mails about bill groups where they have the permission, at each of them; those about no bill
+    group are about the account's contacts, and for who may see these too. Mails about access itself are not theirs.
     """
     if not principal.is_portal:
         return True
     if email.security:
         return False
-    groups = [email.bill_group_id] if email.bill_group_id else list(principal.grants)
-    wanted = {"emails"} if email.bill_group_id else {"emails", "contacts"}
-    return any(all(principal.has(permission, group) for permission in wanted) for group in groups)
+    about = email.bill_group_ids or ((email.bill_group_id,) if email.bill_group_id else ())
+    if about:
+        return all(principal.has("emails", group) for group in about)
+    return any(principal.has("emails", group) and principal.has("contacts", group) for group in principal.grants)
 
 
 @routes.get("/v1/accounts/{account_id}/emails", may="emails.read", returns={200: Listing[EmailListed]}, paged=True)

@@ -34,6 +34,8 @@ class Mail:
     cc: tuple[str, ...] = ()
     urgent: bool = False
     security: bool = False
+    bill_group_ids: tuple[str, ...] = ()
+    """Of a mail about several: a portal user sees it who may see each of them (A9)."""
     resent_from: str | None = None
     """The email that this one repeats."""
 
@@ -62,6 +64,7 @@ def enqueue(transaction: store.Transaction, call: Call, mail: Mail | None) -> st
             entity_id=mail.entity_id,
             account_id=mail.account_id,
             bill_group_id=mail.bill_group_id,
+            bill_group_ids=list(mail.bill_group_ids),
             contact_id=mail.contact_id,
             to=list(mail.to),
             cc=list(mail.cc),

@@ -114,6 +114,7 @@ def _again(email: Email, item: EmailItem, left: frozenset[str], first_id: str) -
         lifetime=email.not_after - email.created_at,
         context=item.context,
         bill_group_id=email.bill_group_id,
+        bill_group_ids=email.bill_group_ids,
         contact_id=email.contact_id,
         urgent=item.urgent,
         resent_from=first_id,

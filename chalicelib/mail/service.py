@@ -50,6 +50,8 @@ class Email:
     reason: str | None = None
     subject: str | None = None
     bill_group_id: str | None = None
+    bill_group_ids: tuple[str, ...] = ()
+    """Those that it is about, where there are several."""
     contact_id: str | None = None
     sent_at: datetime | None = None
     attempts: int = 0

@@ -23,6 +23,8 @@ class StatementContent:
     section: Section
     address: Address | None = None
     """Where all bill groups of the open items have the same."""
+    bill_group_ids: tuple[str, ...] = ()
+    """Of what it tells: those that a portal user could see when it was asked for, or all of the account."""
     portal_url: str | None = None
 
 

@@ -12,12 +12,13 @@ LIFETIME = timedelta(days=7)
 
 def statement(content: StatementContent, contact: Contact) -> Mail:
     """Return the mail that brings a statement to a contact, in the contact's own language."""
-    groups = sorted({item.bill_group_id for item in content.section.open_items})
+    groups = content.bill_group_ids
     return Mail(
         kind=STATEMENT,
         entity_id=content.seller.entity_id,
         account_id=content.account_id,
         bill_group_id=groups[0] if len(groups) == 1 else None,
+        bill_group_ids=groups,
         contact_id=contact.contact_id,
         to=(contact.email,),
         locale=contact.locale or content.locale,

@@ -30,6 +30,7 @@ from chalicelib.table import keys, store
 from chalicelib.table.items import LimitItem, StatementItem
 
 KIND = "statements"
+_MOST_BILL_GROUPS = 100
 DOWNLOAD_LASTS = timedelta(minutes=1)
 
 
@@ -107,6 +108,11 @@ def request(call: Call, account_id: str, asked: Asked) -> Requested:
         if asked.send_to:
             _check_recipients(account, entity, contacts)
         groups = bill_groups.bill_groups_of(sorted({item.bill_group_id for item in section.open_items}))
+        told_of = asked.bill_group_ids
+        if told_of is None and asked.send_to:
+            # Whoever sees the mail must see all of them.
+            listed, _ = bill_groups.list_bill_groups(account_id, None, _MOST_BILL_GROUPS)
+            told_of = frozenset(group.bill_group_id for group in (*listed, *groups))
         statement_id = ids.new_id(ids.STATEMENT, call.now)
         content = StatementContent(
             statement_id=statement_id,
@@ -117,6 +123,7 @@ def request(call: Call, account_id: str, asked: Asked) -> Requested:
             seller=seller_of(entity),
             section=section,
             address=_address(groups),
+            bill_group_ids=tuple(sorted(told_of or ())),
             portal_url=_portal_url(groups),
         )
         made = Requested(

@@ -1,6 +1,7 @@
 """A role that reaches nobody any more: alarmed once an occurrence, and shown (C9)."""
 
 import json
+from contextlib import suppress as suppress_crash
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from chalicelib.duties.queue import Message
 from chalicelib.staff import service as members
 from chalicelib.table import keys, store
 from chalicelib.table.items import SuppressionItem
+from tests.aws_calls import Crash, failing
 from tests.integration.people import portal
 from tests.integration.service import Service, rows
 
@@ -210,3 +212,18 @@ def test_the_job_does_it_once_and_ends_the_duty(service: Service, account: str) 
         assert jobs.check_coverage(event, None) == {"batchItemFailures": []}
     assert len(alarms()) == 1
     assert duty not in store.batch([duty])
+
+
+@pytest.mark.parametrize("how", ["before", "after", "lost"])
+@pytest.mark.parametrize("number", range(9))
+def test_killed_at_any_call_it_alarms_once(service: Service, account: str, number: int, how: str) -> None:
+    service.contact(account, "Ann", "invoicing")
+    service.contact(account, "Cy", "accounts_payable")
+    key = keys.suppression("ann@example.com")
+    store.create(SuppressionItem(key.pk, key.sk, email="ann@example.com", reason="complaint", since=service.clock.now))
+    with failing(number, how), suppress_crash(Crash):
+        look(service, "ann@example.com")
+    look(service, "ann@example.com")
+    assert alarms() == [(*FALLBACK, ["invoicing"]), (("cy@example.com",), False, ["invoicing"])]
+    events = [one for one in service.all_of(f"{account}/audit-events") if one["action"] == "role.unreachable"]
+    assert len(events) == 1

@@ -224,6 +224,24 @@ def test_who_mails_from_the_portal_needs_the_permission_and_asks_not_too_often(w
     assert ask(world, eve).status == 202
 
 
+def test_its_mail_is_seen_by_whoever_may_see_all_that_it_tells_of(world: World) -> None:
+    service = world.service
+    service.bill_group("g2", "/accounts/a1")
+    ann = world.contact("Ann")
+    world.issue("i1")
+    asked(world, send_to=[ann])
+    part = portal(service, "eve@customer.example", ["invoices", "emails", "contacts"], ("g1", "a1"))
+    assert ask(world, part, send_to=[ann]).status == 202
+    world.work()
+    both = [("g1", "a1"), ("g2", "a1")]
+    whole = portal(service, "mo@customer.example", ["emails"], *both)
+    seen = {}
+    for name, token in (("part", part), ("whole", whole)):
+        listed = service.ask("GET", "/accounts/a1/emails", token=token).json["items"]
+        seen[name] = len([one for one in listed if one["kind"] == "statement"])
+    assert seen == {"part": 1, "whole": 2}
+
+
 def test_of_another_account_it_is_not_there(world: World) -> None:
     statement_id = asked(world)
     world.service.account("a2")
