@@ -31,17 +31,17 @@ def count_deliveries(found: dict[str, Calls], service: Callable[..., Any], count
     entities.forget_entities()
     entities.remembered_entity("acme", clock.now())
     of = settings()
-    found["make an invoice's PDF"] = _worked_off(of.documents_queue_url, "d1", documents_jobs.make_documents)
-    made = _worked_off(of.deliveries_queue_url, "d1", deliveries_jobs.run_deliveries)
+    found["make an invoice's PDF"] = worked_off(of.documents_queue_url, "d1", documents_jobs.make_documents)
+    made = worked_off(of.deliveries_queue_url, "d1", deliveries_jobs.run_deliveries)
     found["deliver an invoice to one contact"] = made
     email_id = service("GET", "/v1/invoices/d1/deliveries")["items"][0]["recipients"][0]["email_id"]
-    sent = _worked_off(of.bulk_mail_queue_url, email_id, mail_jobs.deliver_bulk_mail)
+    sent = worked_off(of.bulk_mail_queue_url, email_id, mail_jobs.deliver_bulk_mail)
     found["send its mail with the PDF, alone in its batch"] = sent
     count("read an invoice's deliveries", "GET", "/v1/invoices/d1/deliveries")
     count("send an invoice again, to all its contacts", "POST", "/v1/invoices/d1/send")
 
 
-def _worked_off(url: str, subject: str, consumer: Callable[..., Any]) -> Calls:
+def worked_off(url: str, subject: str, consumer: Callable[..., Any]) -> Calls:
     """Count what the consumer of a queue does with the message about ``subject``; it must do well."""
     sqs = boto3.client("sqs")
     records = []

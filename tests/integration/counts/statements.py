@@ -1,0 +1,43 @@
+"""What it costs to choose mails and to stop them, to alarm of a role, and to have a statement made and mailed."""
+
+from collections.abc import Callable
+from typing import Any
+
+from chalicelib import clock
+from chalicelib.accounts import service as accounts
+from chalicelib.call import Actor, Call
+from chalicelib.config import settings
+from chalicelib.contacts import coverage, recipients, unsubscribing
+from chalicelib.documents import jobs as documents_jobs
+from chalicelib.table import keys, store
+from chalicelib.table.items import SuppressionItem
+from tests.aws_calls import Calls, counted
+from tests.integration.counts.deliveries import worked_off
+
+EVE = {"first_name": "Eve", "last_name": "Fox", "email": "eve@example.com"}
+
+
+def count_preferences_and_statements(
+    found: dict[str, Calls], service: Callable[..., Any], count: Callable[..., Any]
+) -> None:
+    """Count at the account of ``count_deliveries``, whose one invoicing contact is di@example.com."""
+    call = Call(Actor("system", "test", "test"), clock.now(), "counts-0001")
+    eve = service("POST", "/v1/accounts/a3/contacts", EVE)["contact_id"]
+    preferences = f"/v1/accounts/a3/contacts/{eve}/preferences"
+    count("choose copies of invoices", "PUT", preferences, {"invoices": True})
+    account = accounts.get_account("a3").account
+    with counted() as found["find who gets a bill group's invoices"]:
+        recipients.invoicing(account, None)
+    token = unsubscribing.address("a3", eve, "eve@example.com", "invoices").rsplit("/", 1)[1]
+    with counted() as found["stop them by the link in the mail"]:
+        assert not unsubscribing.unsubscribe(call, token).wanted
+    asked = count(
+        "ask for a statement, to be mailed to a contact", "POST", "/v1/accounts/a3/statements", {"send_to": [eve]}
+    )
+    subject = f"statement/{asked['statement_id']}"
+    made = worked_off(settings().documents_queue_url, subject, documents_jobs.make_documents)
+    found["make its PDF, and its mail"] = made
+    key = keys.suppression("di@example.com")
+    store.create(SuppressionItem(key.pk, key.sk, email="di@example.com", reason="complaint", since=call.now))
+    with counted() as found["alarm of a role that reaches nobody, by two mails"]:
+        coverage.check(call, "di@example.com")
