@@ -1,0 +1,92 @@
+"""How fast invoices are made, delivered and mailed through the local engine: ``python -m tests.bench.deliveries``.
+
+One consumer at work, batches of ten as in Lambda, the mails handed to a stand-in that takes each at once. Most of the
+time is the engine's own, and its requests' and answers' way through this machine: so the calls and capacity units stand
+beside it, which are the same everywhere.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from chalicelib import clock
+from chalicelib.config import settings
+from chalicelib.deliveries import jobs as deliveries_jobs
+from chalicelib.documents import jobs as documents_jobs
+from chalicelib.mail import jobs as mail_jobs
+from chalicelib.mail import rules, ses
+from infra.local.engine import start
+from tests.aws_calls import counted
+from tests.engine import make_environment
+from tests.integration.deliveries.world import LIVE
+from tests.integration.invoices.invoices import body, customer
+from tests.integration.service import Service
+
+INVOICES = 100
+
+
+def main() -> None:
+    """Issue invoices to one contact, then make, deliver and mail them, and print what each step took."""
+    with tempfile.TemporaryDirectory() as folder:
+        engine = start(Path(folder) / "state", Path(folder) / "logs")
+        try:
+            os.environ.update(make_environment(engine, LOG_LEVEL="ERROR"), POWERTOOLS_METRICS_DISABLED="true")
+            _measure()
+        finally:
+            engine.stop()
+            clock.set_source(None)
+
+
+def _measure() -> None:
+    ses.send = lambda envelope: rules.Outcome("accepted", message_id=envelope.email_id)  # type: ignore[assignment]
+    ses.limits = lambda: ses.Limits(a_second=1_000_000.0, a_day=None, sent=0)  # type: ignore[assignment]
+    service = Service.start()
+    service.entity(**LIVE)
+    account = customer(service)
+    service.contact(account, "Ada", "invoicing")
+    of = settings()
+    _received(of.bulk_mail_queue_url)
+    _timed("issued", lambda: [service.put(f"/invoices/i{one}", **body(f"I{one}")) for one in range(INVOICES)])
+    for word, url, consumer in (
+        ("made", of.documents_queue_url, documents_jobs.make_documents),
+        ("delivered", of.deliveries_queue_url, deliveries_jobs.run_deliveries),
+        ("mailed", of.bulk_mail_queue_url, mail_jobs.deliver_bulk_mail),
+    ):
+        records = _received(url)
+        assert len(records) == INVOICES
+        _timed(word, lambda records=records, consumer=consumer: _hand(records, consumer))  # type: ignore[misc]
+
+
+def _timed(word: str, work: Callable[[], Any]) -> None:
+    begun = time.perf_counter()
+    with counted() as calls:
+        work()
+    seconds = time.perf_counter() - begun
+    print(
+        f"{word:10} {INVOICES / seconds:7.1f} a second   {len(calls.names) / INVOICES:5.1f} calls"
+        f"   {calls.units / INVOICES:5.1f} capacity units each"
+    )
+
+
+def _received(url: str) -> list[dict[str, str]]:
+    sqs = boto3.client("sqs")
+    records = []
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+        for one in messages:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
+            records.append({"messageId": one["MessageId"], "body": one["Body"]})
+    return records
+
+
+def _hand(records: list[dict[str, str]], consumer: Callable[..., Any]) -> None:
+    for first in range(0, len(records), 10):
+        assert consumer({"Records": records[first : first + 10]}, None) == {"batchItemFailures": []}
+
+
+if __name__ == "__main__":
+    main()
