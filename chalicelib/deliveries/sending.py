@@ -1,6 +1,6 @@
 """Sending an invoice because somebody asked for it, also to others than its invoicing contacts (I3, R6)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,8 +32,10 @@ class Plan:
     cc: tuple[str, ...]
 
 
-def send(call: Call, invoice_id: str, asked: Asked) -> Delivery:
-    """Send an invoice again, or for the first time; three to five reads and one transaction.
+def send(
+    call: Call, invoice_id: str, asked: Asked, also: Callable[[store.Transaction], None] | None = None
+) -> Delivery:
+    """Send an invoice again, or for the first time; three to five reads and one transaction, with what ``also`` adds.
 
     It goes whatever the payment terms are, however old it is, and waits for no other. Raises NotFound; Conflict when
     it has no PDF yet, is void, its issuing entity's mail is not live, or an address that was named is suppressed;
@@ -68,6 +70,8 @@ def send(call: Call, invoice_id: str, asked: Asked) -> Delivery:
             transaction, call, "invoice.sent_again", "invoice", invoice_id, told,
             account_id=invoice.account_id, bill_group_id=invoice.bill_group_id,
         )  # fmt: skip
+        if also is not None:
+            also(transaction)
         transaction.answers(delivery.delivery_id, 202)
         transaction.commit()
         return delivery

@@ -1,0 +1,169 @@
+"""Links by which a contact replies to its copy of a reminder, without signing in (R6).
+
+A link is one contact's, for the invoices that its mail told of, for 60 days. It shows those, takes each answer once for
+each of them, and does nothing else (A12). Nobody has it but who got the mail: only its hash is kept.
+"""
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from chalicelib.accounts.rules import Account
+from chalicelib.audit import service as audit
+from chalicelib.audit.rules import Change
+from chalicelib.call import Call
+from chalicelib.contacts.rules import ACTIVE, Contact
+from chalicelib.entities.rules import Entity
+from chalicelib.entities.service import remembered_entity
+from chalicelib.errors import NotFound
+from chalicelib.invoices.rules import VOID, Invoice
+from chalicelib.mail import outbox
+from chalicelib.mail.outbox import Mail
+from chalicelib.reminders.calendars import local_day
+from chalicelib.reminders.mailing import link_hash
+from chalicelib.table import keys, store
+from chalicelib.table.items import ReplyLinkItem
+
+PAID, PROMISED, PROBLEM, SEND, NOT_ME = "paid", "promised", "problem", "send", "not-me"
+ANSWERS = (PAID, PROMISED, PROBLEM, SEND, NOT_ME)
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+class Overtaken(Exception):
+    """One of the invoices has been answered for in this moment."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """What a link is about. ``today`` is the account's date, ``answered`` tells for which invoices what was said."""
+
+    token: str
+    email_id: str
+    account: Account
+    entity: Entity
+    contact: Contact
+    invoices: tuple[Invoice, ...]
+    answered: Mapping[str, frozenset[str]]
+    today: date
+
+    @property
+    def closed(self) -> bool:
+        """Tell whether the contact has said that the mail was not for them; then it says no more."""
+        return NOT_ME in self.answered
+
+    def left_for(self, answer: str) -> tuple[Invoice, ...]:
+        """Return the invoices for which an answer can be given: of which something is open, or that can be sent."""
+        said = self.answered.get(answer, frozenset())
+        return tuple(
+            one
+            for one in self.invoices
+            if one.invoice_id not in said
+            and ((one.status != VOID and one.pdf is not None) if answer == SEND else one.balance > 0)
+            and (answer != PROBLEM or one.dispute is None)
+        )
+
+
+def find(call: Call, token: str) -> Link:
+    """Return what a link is about; two reads, and the entity.
+
+    Raises NotFound for a link that was not given out or is too old, and when its contact has gone or has another
+    address by now.
+    """
+    row = _row(token) if _TOKEN.fullmatch(token) else None
+    if row is None or row.until <= call.now:
+        raise NotFound
+    account_key, contact_key = keys.account(row.account_id), keys.contact(row.account_id, row.contact_id)
+    email_key = keys.email(row.email_id)
+    found = store.batch([account_key, contact_key, email_key, *map(keys.invoice, row.invoice_ids)])
+    if account_key not in found or contact_key not in found or email_key not in found:
+        raise NotFound
+    contact = store.load(Contact, found[contact_key])
+    if contact.status != ACTIVE or contact.email not in found[email_key].to:
+        raise NotFound
+    account = store.load(Account, found[account_key])
+    entity = remembered_entity(row.entity_id, call.now)
+    heads = [store.load(Invoice, found[key]) for key in map(keys.invoice, row.invoice_ids) if key in found]
+    return Link(
+        token=token,
+        email_id=row.email_id,
+        account=account,
+        entity=entity,
+        contact=contact,
+        invoices=tuple(sorted(heads, key=lambda one: (one.due_date or date.max, one.number))),
+        answered=_answered(row),
+        today=local_day(call.now, account.time_zone or entity.time_zone),
+    )
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What is written along with an answer: for which invoices it was given, the audit event, and the mails to staff.
+
+    ``changes`` are what the audit tells of it; ``mails`` makes the mails, of all invoices that it was given for.
+    """
+
+    call: Call
+    link: Link
+    answer: str
+    changes: Mapping[str, Any]
+    mails: Callable[[Collection[str]], Sequence[Mail]]
+
+    def write(self, transaction: store.Transaction, invoice_ids: Collection[str], *, last: bool) -> None:
+        """Add to a transaction that the answer was given for some invoices; with the last of them, staff are told.
+
+        Raises Overtaken when it has been given for one of them meanwhile.
+        """
+        row = self._row()
+        if _answered(row).get(self.answer, frozenset()) & frozenset(invoice_ids):
+            raise Overtaken
+        at = keys.instant(self.call.now)
+        given = {"answer": self.answer, "invoice_ids": sorted(invoice_ids), "at": at, "told": False}
+        row.used = [*row.used, given]
+        if last:
+            self._tell(transaction, row)
+        transaction.replace(row)
+        told = {**self.changes, "answer": self.answer, "invoice_ids": sorted(invoice_ids)}
+        changes = tuple(Change(name, None, told[name]) for name in sorted(told) if told[name] is not None)
+        account_id = self.link.account.account_id
+        audit.record(
+            transaction, self.call, "reminder.replied", "email", self.link.email_id, changes, account_id=account_id
+        )
+
+    def finish(self) -> None:
+        """Tell staff what they have not been told of the answer yet."""
+
+        def attempt() -> None:
+            row = self._row()
+            transaction = store.Transaction(self.call)
+            if self._tell(transaction, row):
+                transaction.replace(row)
+                transaction.commit()
+
+        store.deciding_again(attempt)
+
+    def _tell(self, transaction: store.Transaction, row: ReplyLinkItem) -> bool:
+        news = [one for one in row.used if one["answer"] == self.answer and not one["told"]]
+        row.used = [{**one, "told": one["told"] or one in news} for one in row.used]
+        for mail in self.mails({invoice_id for one in news for invoice_id in one["invoice_ids"]}) if news else ():
+            outbox.enqueue(transaction, self.call, mail)
+        return bool(news)
+
+    def _row(self) -> ReplyLinkItem:
+        row = _row(self.link.token)
+        if row is None:
+            raise NotFound
+        return row
+
+
+def _row(token: str) -> ReplyLinkItem | None:
+    return store.get(ReplyLinkItem, keys.reply_link(link_hash(token)))
+
+
+def _answered(row: ReplyLinkItem) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for one in row.used:
+        found[one["answer"]] = found.get(one["answer"], frozenset()) | frozenset(one["invoice_ids"])
+    return found
