@@ -28,9 +28,7 @@ from chalicelib.passwords import api as passwords_api
 from chalicelib.passwords import pages as passwords_pages
 from chalicelib.payments import api as payments_api
 from chalicelib.reminders import api as reminders_api
-from chalicelib.reminders import api as reminders_api
 from chalicelib.reminders import jobs as reminders_jobs
-from chalicelib.reminders import policies_api as reminder_policies_api
 from chalicelib.reminders import policies_api as reminder_policies_api
 from chalicelib.sessions import api as sessions_api
 from chalicelib.sign_in import api as sign_in_api
@@ -57,8 +55,6 @@ app.register(pdf_api.routes)
 app.register(deliveries_api.routes)
 app.register(payments_api.routes)
 app.register(statements_api.routes)
-app.register(reminders_api.routes)
-app.register(reminder_policies_api.routes)
 app.register(reminders_api.routes)
 app.register(reminder_policies_api.routes)
 app.register(audit_api.routes)
