@@ -1,0 +1,41 @@
+"""What it costs to plan the reminders of an invoice, to find who is due, to remind an account, and to send the mail."""
+
+from collections.abc import Callable
+from typing import Any
+
+from chalicelib import clock
+from chalicelib.config import settings
+from chalicelib.entities import service as entities
+from chalicelib.mail import jobs as mail_jobs
+from chalicelib.reminders import jobs
+from chalicelib.table import keys, store
+from chalicelib.table.items import DigestItem
+from tests.aws_calls import Calls, counted
+from tests.integration.counts.deliveries import LINE, worked_off
+
+PAYER = {"first_name": "Pia", "last_name": "Doe", "email": "pia@example.com", "roles": ["accounts_payable"]}
+INVOICE = {"bill_group_id": "b4", "issue_date": "2026-01-02", "currency": "EUR", "lines": [LINE], "total": 10000}
+
+
+def count_reminders(found: dict[str, Calls], service: Callable[..., Any]) -> None:
+    """Count at an account of its own with one contact and one invoice, whose second step is due today."""
+    service("PUT", "/v1/entities/acme", {"reminder_mail": {"mode": "live"}, "live_from": "2026-01-01"})
+    service("PUT", "/v1/accounts/a4", {"name": "Fourth", "entity_id": "acme", "currency": "EUR"})
+    service("PUT", "/v1/bill-groups/b4", {"account_id": "a4", "entity_id": "acme", "name": "HQ"})
+    service("POST", "/v1/accounts/a4/contacts", PAYER)
+    entities.forget_entities()
+    entities.remembered_entity("acme", clock.now())
+    with counted() as found["look for reminders when none is due"]:
+        jobs.send_due_reminders({"confirm": True}, None)
+    service("PUT", "/v1/invoices/r1", {**INVOICE, "number": "r1", "due_date": "2026-01-14", "deliver": False})
+    of = settings()
+    planned = worked_off(of.planning_queue_url, "r1", jobs.update_reminder_plans)
+    found["plan an invoice's reminders"] = planned
+    with counted() as found["look for reminders when one account is due"]:
+        jobs.send_due_reminders({"confirm": True}, None)
+    found["remind an account of one invoice"] = worked_off(of.reminders_queue_url, "a4 acme", jobs.remind_accounts)
+    digest = store.get(DigestItem, keys.digest("a4", clock.now().date(), "acme", "EUR"))
+    assert digest is not None
+    (copy,) = digest.recipients
+    sent = worked_off(of.bulk_mail_queue_url, copy["email_id"], mail_jobs.deliver_bulk_mail)
+    found["send its mail, alone in its batch"] = sent
