@@ -29,6 +29,7 @@ from chalicelib.passwords import pages as passwords_pages
 from chalicelib.payments import api as payments_api
 from chalicelib.reminders import api as reminders_api
 from chalicelib.reminders import jobs as reminders_jobs
+from chalicelib.reminders import pages as reminders_pages
 from chalicelib.reminders import policies_api as reminder_policies_api
 from chalicelib.sessions import api as sessions_api
 from chalicelib.sign_in import api as sign_in_api
@@ -65,6 +66,7 @@ app.register_pages(sign_in_pages.pages)
 app.register_pages(passwords_pages.pages)
 app.register_pages(bill_groups_pages.pages)
 app.register_pages(contacts_pages.pages)
+app.register_pages(reminders_pages.pages)
 
 app.register_blueprint(access_jobs.jobs)
 app.register_blueprint(contacts_jobs.jobs)

@@ -6,8 +6,9 @@ from urllib.parse import parse_qs, urlsplit
 from chalicelib.api.problems import Malformed, TooLarge
 from chalicelib.errors import Forbidden
 
-_LARGEST = 16 * 1024
-_FIELDS = 40
+_LARGEST = 64 * 1024
+_FIELDS = 800
+"""A digest of reminders lists up to 500 invoices, each with a box to tick."""
 
 
 def read(raw: bytes) -> dict[str, str]:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from babel import dates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from chalicelib import money
 from chalicelib.access.rules import Principal
 from chalicelib.config import settings
 from chalicelib.entities.rules import Entity
@@ -46,6 +47,8 @@ def render(
         "style": address(static.style_path()),
         "brand_style": address(static.brand_path(brand.colour if brand else static.NEUTRAL)),
         "date": lambda value: dates.format_date(value, "long", locale=reader),
+        "day": lambda value: dates.format_date(value, "medium", locale=reader),
+        "money": lambda minor_units, currency: money.written(minor_units, currency, reader),
     }
     return _environment(language).get_template(template).render(values), language
 
