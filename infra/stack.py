@@ -291,7 +291,7 @@ def _engine(state: Path, logs: Path, temporary: Path, mail_url: str) -> Iterator
         engine.process.wait()
 
 
-def eventually(check: Any, seconds: float = 60.0) -> Any:
+def eventually(check: Any, seconds: float = 90.0) -> Any:
     """Return the first true answer of ``check``, or its last answer when ``seconds`` have passed."""
     deadline = time.monotonic() + seconds
     while not (found := check()) and time.monotonic() < deadline:

@@ -116,6 +116,24 @@ def a_payment_settles_it(stack: Stack) -> None:
     assert [one["invoice_id"] for one in listed] == ["inv-2026-1"]
 
 
+def invoices_are_imported_from_two_files_and_mail_nobody(stack: Stack) -> None:
+    mails = len(stack.mails_to(READER))
+    heads, lines = b"Id,Day,Total\n7,2026-01-31,1.98\n", b"Invoice,Text,Price\n7,Track 2,0.99\n7,Track 4,0.99\n"
+    asked = {"mapping": _MAPPING, "dry_run": False, "size": len(heads), "lines_size": len(lines)}
+    made = stack.call("POST", "/v1/imports", asked)
+    assert made.status == 202, made.text
+    for name, content in (("upload", heads), ("upload_lines", lines)):
+        upload = made.json[name]
+        assert stack.cloud.put(upload["url"], content, upload["headers"]) == 200
+    path = f"/v1/imports/{made.json['import_id']}"
+    assert stack.call("POST", f"{path}/start").status == 202
+    assert eventually(lambda: stack.call("GET", path).json["status"] in ("finished", "failed"))
+    assert stack.call("GET", path).json["counts"]["invoices"]["created"] == 1, stack.call("GET", path).text
+    assert eventually(lambda: stack.call("GET", "/v1/invoices/shop-7").json["pdf"]["state"] == "ready")
+    assert stack.call("GET", "/v1/invoices/shop-7/deliveries").json["items"] == []
+    assert len(stack.mails_to(READER)) == mails
+
+
 def an_address_that_bounces_gets_no_more_mail_until_cleared(stack: Stack) -> None:
     contact = {"first_name": "Bo", "last_name": "Unce", "email": BOUNCES, "roles": ["accounts_payable"]}
     _ok(stack.call("POST", "/v1/accounts/borealis/contacts", contact))
@@ -178,6 +196,27 @@ _INVOICE: dict[str, Any] = {
 }
 
 
+_MAPPING = {
+    "kinds": [
+        {
+            "kind": "invoices",
+            "fields": {
+                "invoice_id": {"template": "shop-{Id}"},
+                "bill_group_id": {"constant": "borealis-hq"},
+                "number": {"template": "SHOP-{Id}"},
+                "issue_date": "Day",
+                "currency": {"constant": "EUR"},
+                "total": {"column": "Total", "minor_units": {"currency": "EUR"}},
+            },
+            "lines": {
+                "join": {"Id": "Invoice"},
+                "fields": {"description": "Text", "quantity": {"constant": "1"}, "unit_price": "Price"},
+            },
+        }
+    ]
+}
+
+
 def _ok(answer: Answer) -> Any:
     assert answer.status in (200, 201), answer.text
     return answer.json
@@ -210,6 +249,7 @@ STEPS = (
     a_statement_of_account_is_made_and_mailed,
     the_console_renders_a_missing_pdf_and_sends_again,
     a_payment_settles_it,
+    invoices_are_imported_from_two_files_and_mail_nobody,
     an_address_that_bounces_gets_no_more_mail_until_cleared,
     what_fails_five_times_raises_an_alarm,
 )
