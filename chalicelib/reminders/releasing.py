@@ -41,9 +41,9 @@ class Release:
     released: int
     """Accounts in all."""
     released_today: int
-    on: date | None
-    """The day of the entity to which ``released_today`` belongs."""
     finished: bool
+    on: date | None = None
+    """The day of the entity to which ``released_today`` belongs."""
 
 
 def get_release(entity_id: str) -> Release:

@@ -1,0 +1,96 @@
+"""What moves the reminders of many invoices has all of them planned anew, part by part (R8)."""
+
+from typing import Any
+
+import pytest
+
+from chalicelib.duties.queue import Message
+from chalicelib.reminders import replanning
+from chalicelib.table.items import DutyItem
+from tests.integration.invoices.invoices import customer
+from tests.integration.reminders.world import World, due_rows, rows, to_come
+
+
+def duties() -> list[Any]:
+    return [item for item in rows(DutyItem) if item.kind in ("planning", "replanning")]
+
+
+def test_modes_time_zones_and_calendars(world: World) -> None:
+    world.issue()
+    world.service.put("/entities/acme", reminder_mail={"mode": "off"})
+    world.plan()
+    assert to_come() == {}
+    world.service.put("/entities/acme", reminder_mail={"mode": "live"})
+    world.plan()
+    assert to_come() == {"i1": "2026-03-09"}
+    world.service.put("/entities/acme", time_zone="America/Sao_Paulo")
+    world.plan()
+    assert "2026-03-09T12:00:00.000Z#a1#acme" in due_rows()
+    world.service.put("/accounts/a1", time_zone="Asia/Kathmandu")
+    world.plan()
+    assert "2026-03-09T03:15:00.000Z#a1#acme" in due_rows()
+    # In Egypt a Sunday is a day as any other.
+    world.service.put("/accounts/a1", country="EG")
+    world.plan()
+    assert to_come() == {"i1": "2026-03-08"}
+    world.service.put("/entities/acme", live_from="2026-01-16")
+    world.plan()
+    assert to_come() == {}
+    assert duties() == []
+
+
+def test_what_moves_nothing_plans_nothing(world: World) -> None:
+    world.issue()
+    world.service.put("/entities/acme", colour="#123456")
+    world.service.put("/accounts/a1", name="Renamed")
+    world.service.put("/bill-groups/g1", **{"account_id": "a1", "entity_id": "acme", "name": "Renamed"})
+    assert duties() == []
+
+
+def test_only_the_invoices_of_a_bill_group(world: World) -> None:
+    world.service.bill_group("g2", "/accounts/a1")
+    world.issue()
+    world.issue("i2", bill_group_id="g2")
+    world.service.patch("/bill-groups/g2", auto_pay=True)
+    (duty,) = duties()
+    replanning.run(Message("replanning", duty.subject, duty.key, "c"))
+    assert [item.subject for item in duties()] == ["i2"]
+    world.sweep()
+    world.plan()
+    assert to_come() == {"i1": "2026-03-09"}
+
+
+@pytest.mark.parametrize("subject", ["entity acme", "account a1"])
+def test_part_by_part(world: World, subject: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replanning, "INVOICES_A_MESSAGE", 3)
+    monkeypatch.setattr(replanning, "_INVOICES_A_DUTY", 2)
+    ids = [f"i{number}" for number in range(1, 9)]
+    for invoice_id in ids:
+        world.issue(invoice_id)
+    world.pay("i4", 100)
+    steps = [{"offset": 20, "tone": "friendly"}]
+    path = "/reminder-policies/acme" if subject.startswith("entity") else "/accounts/a1/reminder-policy"
+    world.service.put(path, steps=steps)
+    (duty,) = duties()
+    assert duty.subject == subject
+    rounds = 0
+    while left := [item for item in duties() if item.kind == "replanning"]:
+        (duty,) = left
+        message = Message("replanning", duty.subject, duty.key, "c")
+        replanning.run(message)
+        replanning.run(message)
+        rounds += 1
+    planned = [one for item in duties() for one in item.subject.split()]
+    assert (sorted(planned), rounds) == (ids, 3)
+    world.plan()
+    world.sweep()
+    assert set(to_come().values()) == {"2026-03-30"}
+    assert duties() == []
+
+
+def test_an_owner_that_is_gone_or_has_nothing(world: World) -> None:
+    customer(world.service, "a2", "g-a2")
+    world.service.put("/accounts/a2/reminder-policy", send_at="10:00")
+    world.service.put("/bill-groups/g-a2/reminder-policy", promise_limit_days=2)
+    assert world.plan() == []
+    assert duties() == []
