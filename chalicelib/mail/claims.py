@@ -48,7 +48,8 @@ class Ready:
 
     ``context`` is added to the email's own for its templates, and kept nowhere; nor are ``attachments``, of which the
     history tells the names and sizes. ``headers`` are added to the mail's own (``List-Unsubscribe`` and the like). What
-    is None stays as the outbox has it; ``template`` names other templates than those of the email's kind.
+    is None stays as the outbox has it; ``template`` names other templates than those of the email's kind. ``secrets``
+    stand in the mail, and not in what the history keeps of it.
     """
 
     context: Mapping[str, Any] = field(default_factory=dict)
@@ -60,6 +61,7 @@ class Ready:
     cc: tuple[str, ...] | None = None
     attachments: tuple[Attachment, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)

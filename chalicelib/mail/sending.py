@@ -4,7 +4,7 @@ import json
 import random
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -137,8 +137,9 @@ class _Claim:
             {"name": ses.file_name(one.name), "media_type": one.media_type, "size": len(one.content)}
             for one in prepared.attachments
         ]
+        kept = _without(rendered, prepared.secrets)
         if not chosen.to:
-            _finish(item, rules.capture(state, chosen.reason), self.message, rendered)
+            _finish(item, rules.capture(state, chosen.reason), self.message, kept)
             return None
         envelope = _envelope(item, entity, chosen, prepared, rendered)
         # What SES would refuse to take as a request is found before the claim, so that it never looks like a lost
@@ -150,7 +151,7 @@ class _Claim:
             return None
         if ours:
             return _Claimed(item, envelope)
-        return self._claimed_in_turn(item, state, prepared, rendered, envelope)
+        return self._claimed_in_turn(item, state, prepared, kept, envelope)
 
     def _addressed(self, item: EmailItem, ours: bool) -> tuple[Entity, Recipients]:
         """Return the issuing entity, and who gets the mail; both are read in one go."""
@@ -172,7 +173,7 @@ class _Claim:
         return store.load(Entity, entity_item), self._chosen
 
     def _claimed_in_turn(
-        self, item: EmailItem, state: rules.State, prepared: Ready, rendered: Rendered, envelope: ses.Envelope
+        self, item: EmailItem, state: rules.State, prepared: Ready, kept: Rendered, envelope: ses.Envelope
     ) -> _Claimed | None:
         if self._pace is not None:
             later = self._pace.turn(state.recipient_count)
@@ -182,8 +183,16 @@ class _Claim:
             # A claim that is contended is decided again, but its turn has come.
             self._pace = None
         write(item, rules.claim(state, clock.now(), self.claim_id))
-        _commit(item, self.message, rendered=rendered, more=prepared.write)
+        _commit(item, self.message, rendered=kept, more=prepared.write)
         return _Claimed(item, envelope)
+
+
+def _without(rendered: Rendered, secrets: Sequence[str]) -> Rendered:
+    """Return what the history keeps of a mail: what it said, but for the secrets in it."""
+    text, html = rendered.text, rendered.html
+    for secret in secrets:
+        text, html = text.replace(secret, "…"), html.replace(secret, "…")
+    return Rendered(rendered.subject, text, html)
 
 
 def _envelope(item: EmailItem, entity: Entity, chosen: Recipients, prepared: Ready, rendered: Rendered) -> ses.Envelope:

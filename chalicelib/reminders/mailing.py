@@ -120,6 +120,8 @@ def prepare(outgoing: Outgoing, call: Call) -> Ready | Withheld:
             "unsubscribe": unsubscribe,
         },
         write=keep_link,
+        # Others may see in the history what was mailed; to reply is for whoever got it.
+        secrets=(link, unsubscribe) if unsubscribe else (link,),
         to=(contact.email,),
         attachments=tuple(_attachment(one) for one in left if one.invoice_id in attached),
         headers=unsubscribing.headers(unsubscribe, entity, REMINDERS) if unsubscribe else {},

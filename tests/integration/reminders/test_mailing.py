@@ -1,0 +1,176 @@
+"""A reminder is made ready when it is claimed: what was settled or held up meanwhile leaves it (R2, R3, I6)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chalicelib.entities import service as entities
+from chalicelib.reminders import mailing
+from chalicelib.table import keys
+from chalicelib.table.items import Item, ReplyLinkItem
+from tests.integration.deliveries.world import attached, subject
+from tests.integration.reminders.replies import Post, link, text
+from tests.integration.reminders.world import World, mails, rows
+from tests.integration.service import rows as raw_rows
+
+AT = "2026-03-11T09:30"
+
+
+def hold(world: World) -> None:
+    """Let the digest be written, and its mails wait."""
+    entities.forget_entities()
+    world.at(AT)
+    world.hour()
+
+
+def ask(world: World, method: str, path: str, body: Any = None) -> None:
+    answer = world.service.ask(method, path, body)
+    assert answer.status in (200, 201, 202, 204), answer.text
+
+
+def test_each_contact_gets_its_own_copy_with_its_own_link(world: World, post: Post) -> None:
+    world.contact("Bob", "accounts_payable", locale="de")
+    world.issue("i1")
+    world.issue("i2", total=24000, lines=[{"description": "More", "net_amount": 20000, "taxes": [VAT]}])
+    post.documents()
+    hold(world)
+    post.deliver()
+    ada, bob = sorted(post.of("reminder"), key=lambda one: one["Destination"]["ToAddresses"][0])
+    assert subject(ada) == "Reminder: invoices to pay, €360.00"
+    assert "I1" in text(ada)
+    assert "This reminder also went to Bob Test." in text(ada)
+    assert text(bob).startswith("Guten Tag Bob Test,")
+    assert sorted(attached(ada)) == ["invoice-I1.pdf", "invoice-I2.pdf"]
+    assert link(ada) != link(bob)
+    kept = {item.pk for item in rows(ReplyLinkItem)}
+    hashes = {mailing.link_hash(link(one).rpartition("/")[2]) for one in (ada, bob)}
+    assert kept == {keys.reply_link(one).pk for one in hashes}
+    # Nothing in the table holds the secret, the history of mails included.
+    shown = str([world.service.get(f"/accounts/a1/emails/{mail.email_id}") for mail in mails()])
+    assert "/portal/reply/…" in shown
+    assert all(link(one).rpartition("/")[2] not in shown + str(raw_rows()) for one in (ada, bob))
+
+
+VAT = {"name": "VAT", "rate": "20", "category": "S"}
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        lambda world: world.pay("i1"),
+        lambda world: ask(world, "PUT", "/invoices/i1/dispute", {"reason": "amount"}),
+        lambda world: ask(world, "PUT", "/invoices/i1/reminder-pause", {"until": "2026-03-20"}),
+        lambda world: ask(world, "POST", "/invoices/i1/void", {}),
+        lambda world: ask(world, "PUT", "/invoices/i1/promise", {"on": "2026-03-13"}),
+    ],
+    ids=["paid", "disputed", "paused", "void", "promised"],
+)
+def test_what_is_settled_or_held_up_before_it_is_sent_leaves_the_mail(
+    world: World, post: Post, happens: Callable[[World], None]
+) -> None:
+    world.issue("i1")
+    world.issue("i2")
+    post.documents()
+    hold(world)
+    happens(world)
+    post.deliver()
+    (request,) = post.of("reminder")
+    assert subject(request) == "Reminder: invoice I2 was due 10 March 2026"
+    assert "I1" not in text(request)
+    assert list(attached(request)) == ["invoice-I2.pdf"]
+    (kept,) = rows(ReplyLinkItem)
+    assert kept.invoice_ids == ["i2"]
+    world.plan()
+
+
+def test_nothing_left_is_not_sent(world: World, post: Post) -> None:
+    world.issue("i1")
+    hold(world)
+    world.pay("i1")
+    post.deliver()
+    assert post.of("reminder") == []
+    (mail,) = mails()
+    assert (mail.status, mail.reason) == ("failed", "nothing_left")
+    assert rows(ReplyLinkItem) == []
+    world.plan()
+
+
+def test_unallocated_credit_covers_it(world: World, post: Post) -> None:
+    world.issue("i1")
+    hold(world)
+    given = {"entity_id": "acme", "amount": 12000, "currency": "EUR", "received_on": "2026-03-11"}
+    ask(world, "PUT", "/accounts/a1/payments/p1", given)
+    post.deliver()
+    assert [mail.reason for mail in mails()] == ["nothing_left"]
+
+
+@pytest.mark.parametrize("level", ["bill-groups/g1", "accounts/a1"])
+def test_a_pause_above_it_holds_it_back(world: World, post: Post, level: str) -> None:
+    world.issue("i1")
+    hold(world)
+    ask(world, "PUT", f"/{level}/reminder-pause", {})
+    post.deliver()
+    assert [mail.reason for mail in mails()] == ["nothing_left"]
+    world.plan()
+
+
+def test_whoever_holds_the_role_no_more_gets_none(world: World, post: Post) -> None:
+    bob = world.contact("Bob", "accounts_payable")
+    carl = world.contact("Carl", "accounts_payable")
+    world.issue("i1")
+    hold(world)
+    world.service.patch(f"/accounts/a1/contacts/{bob}", roles=[])
+    ask(world, "DELETE", f"/accounts/a1/contacts/{carl}")
+    post.deliver()
+    assert [one["Destination"]["ToAddresses"] for one in post.of("reminder")] == [["ada@example.com"]]
+    assert sorted(mail.reason or "" for mail in mails()) == ["", "no_contacts", "no_contacts"]
+
+
+def test_a_copy_can_be_stopped_by_the_mail(world: World, post: Post) -> None:
+    bob = world.contact("Bob")
+    world.service.put(f"/accounts/a1/contacts/{bob}/preferences", reminders=True)
+    world.issue("i1")
+    hold(world)
+    post.deliver()
+    copy = next(one for one in post.of("reminder") if one["Destination"]["ToAddresses"] == ["bob@example.com"])
+    headers = {one["Name"]: one["Value"] for one in copy["Content"]["Simple"]["Headers"]}
+    assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert headers["List-Unsubscribe"].strip("<>") in text(copy)
+    assert "you chose to get copies" in text(copy)
+
+
+def test_the_entity_went_off(world: World, post: Post) -> None:
+    world.issue("i1")
+    hold(world)
+    world.service.put("/entities/acme", reminder_mail={"mode": "off"})
+    entities.forget_entities()
+    post.deliver()
+    assert [mail.reason for mail in mails()] == ["reminders_not_live"]
+    world.plan()
+
+
+def test_pdfs_are_attached_up_to_a_size(world: World, post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.issue("i1")
+    world.issue("i2")
+    post.documents()
+    (size,) = {item.pdf["size"] for item in rows(Item) if getattr(item, "pdf", None) and item.invoice_id == "i1"}
+    monkeypatch.setattr(mailing, "MOST_ATTACHED_BYTES", size)
+    hold(world)
+    post.deliver()
+    (request,) = post.of("reminder")
+    assert list(attached(request)) == ["invoice-I1.pdf"]
+    assert "PDF files that are not attached are in the customer portal." in text(request)
+    assert text(request).count("https://api.example.com/portal/") >= 2
+
+
+def test_a_copy_that_is_sent_again_has_a_link_of_its_own(world: World, post: Post) -> None:
+    world.issue("i1")
+    hold(world)
+    post.deliver()
+    (mail,) = mails()
+    ask(world, "POST", f"/accounts/a1/emails/{mail.email_id}/resend")
+    post.deliver()
+    first, second = post.of("reminder")
+    assert link(first) != link(second)
+    assert len(rows(ReplyLinkItem)) == 2
