@@ -39,8 +39,13 @@ def prepare(outgoing: Outgoing, call: Call) -> Ready | Withheld:
     if entity.invoice_mail.for_account(account_id) != LIVE:
         return Withheld("invoice_mail_not_live")
     contacts = [store.load(Contact, found[key]) for key in contact_keys if key in found]
+    gone = {contact.email for contact in contacts if contact.status != ACTIVE}
     contacts = [contact for contact in contacts if contact.status == ACTIVE]
-    if not contacts:
+    to = tuple(contact.email for contact in contacts)
+    if outgoing.resent:
+        # Who is left was decided when it was asked for; that may be those alone who had it in Cc.
+        to = tuple(address for address in outgoing.to if address not in gone)
+    if not to:
         return Withheld("no_contacts")
     attached = {one["invoice_id"]: one["attached"] for one in context["invoices"]}
     invoices = [store.load(Invoice, found[key]) for key in wanted if key in found]
@@ -48,17 +53,17 @@ def prepare(outgoing: Outgoing, call: Call) -> Ready | Withheld:
     if not invoices:
         return Withheld("void")
     unsubscribe = None
-    if context["cause"] == rules.COPY:
+    if context["cause"] == rules.COPY and contacts:
         unsubscribe = unsubscribing.address(account_id, contacts[0].contact_id, contacts[0].email, INVOICES)
     account = store.load(Account, found[account_key])
     return Ready(
         context={
             "account_name": account.name,
-            "contact_name": contacts[0].name if len(contacts) == 1 and not outgoing.cc else "",
+            "contact_name": next((one.name for one in contacts if (one.email,) == to and not outgoing.cc), ""),
             "unsubscribe": unsubscribe,
             "documents": [_told(one, attached[one.invoice_id], found, outgoing.locale) for one in invoices],
         },
-        to=tuple(contact.email for contact in contacts),
+        to=to,
         attachments=tuple(_attachment(one) for one in invoices if attached[one.invoice_id]),
         headers=unsubscribing.headers(unsubscribe, entity, INVOICES) if unsubscribe else {},
     )

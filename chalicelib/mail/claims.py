@@ -31,6 +31,8 @@ class Outgoing:
     cc: tuple[str, ...] = ()
     bill_group_id: str | None = None
     contact_id: str | None = None
+    resent: bool = False
+    """Whether it was sent before and somebody asked for it again; ``to`` are those who are left."""
 
 
 @dataclass(frozen=True)

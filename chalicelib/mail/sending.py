@@ -231,6 +231,7 @@ def _outgoing(item: EmailItem) -> Outgoing:
         cc=tuple(item.cc),
         bill_group_id=item.bill_group_id,
         contact_id=item.contact_id,
+        resent=item.resent_from is not None,
     )
 
 

@@ -61,6 +61,21 @@ def test_it_goes_to_named_contacts_and_a_cc_for_once(issued: World) -> None:
     assert {"field": "to", "before": None, "after": sorted([bob, cy])} in event.changes
 
 
+def test_sent_again_from_the_history_it_goes_to_those_who_are_left_and_had_it_in_cc(issued: World) -> None:
+    bob, _ = issued.contact("Bob"), issued.contact("Cy")
+    send(issued, {"to": [bob], "cc": ["cy@example.com"]})
+    issued.work()
+    email_id = issued.deliveries()[0]["recipients"][0]["email_id"]
+    issued.suppress("bob@example.com")
+    issued.taken.clear()
+    answer = issued.service.ask("POST", f"/accounts/a1/emails/{email_id}/resend")
+    assert (answer.status, answer.json["to"]) == (202, ["cy@example.com"])
+    issued.work()
+    assert [one["Destination"] for one in issued.invoice_mails] == [{"ToAddresses": ["cy@example.com"]}]
+    text = issued.invoice_mails[0]["Content"]["Simple"]["Body"]["Text"]["Data"]
+    assert "Bob" not in text
+
+
 def test_the_same_key_sends_once(issued: World) -> None:
     first = send(issued, idempotency_key="again")
     second = send(issued, idempotency_key="again")
