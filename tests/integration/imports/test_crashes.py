@@ -14,10 +14,11 @@ from chalicelib.imports import rules, service
 from chalicelib.imports.kinds import KINDS
 from chalicelib.imports.run import Run, run_import
 from chalicelib.table import keys, store
-from chalicelib.table.items import AuditEventItem, ContactItem, ImportItem
+from chalicelib.table.items import AuditEventItem, ContactItem, ImportItem, InvoiceItem
 from tests.aws import BUCKET, client
 from tests.aws_calls import Crash, failing
 from tests.integration.imports.imports import ACCOUNTS, CONTACTS, NOW, always, duties, mapping, prepare, rows, run
+from tests.integration.imports.shop import INVOICES, JOINED, LINES, customers, prepare_two
 
 HEAD = "id,name,person,first,last,email,roles\n"
 BOTH = mapping(ACCOUNTS, CONTACTS)
@@ -178,3 +179,32 @@ def test_a_file_that_is_replaced_after_the_start_is_not_read(entity: None) -> No
     item = store.get(ImportItem, keys.import_(import_id))
     assert item is not None
     assert item.lease_id is None
+
+
+TWO_INVOICES = "".join(INVOICES.splitlines(keepends=True)[:3])
+
+
+@pytest.mark.parametrize("how", ["before", "after", "lost"])
+@pytest.mark.parametrize("number", range(22))
+def test_an_import_of_two_files_that_is_killed_at_any_call_ends_the_same(
+    entity: None, monkeypatch: pytest.MonkeyPatch, number: int, how: str
+) -> None:
+    monkeypatch.setattr(rules, "CHECKPOINT_ROWS", 2)
+    customers()
+    import_id = prepare_two(TWO_INVOICES, LINES, mapping(JOINED))
+    with failing(number, how) as names, suppress(Crash):
+        run_import(import_id, duties()[0].key, always)
+    assert len(names) <= 22, names
+    found = finish(import_id)
+    assert (found.status, found.counts) == (
+        "finished",
+        {
+            "rows": {"read": 2, "refused": 0},
+            "lines": {"read": 5, "refused": 1},
+            "invoices": {"created": 2, "changed": 0, "unchanged": 0, "refused": 0},
+        },
+    )
+    assert [(one.file, one.line) for one in found.refusals] == [("lines", 5)]
+    assert sum(isinstance(item, InvoiceItem) for item in rows()) == 2
+    issued = [item for item in rows() if isinstance(item, AuditEventItem) and item.resource_kind == "invoice"]
+    assert len(issued) == 2
