@@ -247,7 +247,7 @@ def refuse_suppressed(suppressed: Iterable[str]) -> None:
 
 def strangers(field: str, places: Iterable[int], what: str) -> Invalid:
     """Return the refusal of those whom a caller may not name as recipients."""
-    faults = tuple(FieldError(f"{field}[{place}]", "not_a_contact", what) for place in places)
+    faults = tuple(FieldError(f"{field}.{place}", "not_a_contact", what) for place in places)
     return Invalid("invalid_body", "Not everybody who was named can be sent the invoice.", fields=faults)
 
 

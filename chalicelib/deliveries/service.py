@@ -13,7 +13,6 @@ from chalicelib.deliveries.rules import Decision, Delivery
 from chalicelib.duties import service as duties
 from chalicelib.duties.queue import Message
 from chalicelib.entities.rules import Entity
-from chalicelib.entities.service import remembered_entity
 from chalicelib.invoices.rules import Invoice
 from chalicelib.mail import outbox
 from chalicelib.observability import logger, metrics
@@ -87,23 +86,25 @@ def _deliver(call: Call, message: Message) -> None:
 
 
 def gather(call: Call, invoice: Invoice, *further: keys.Key) -> Around:
-    """Read what a delivery of ``invoice`` is decided upon, and ``further`` rows; one read, and the entity.
+    """Read what a delivery of ``invoice`` is decided upon, and ``further`` rows; one read.
 
     An idempotency key of the call counts, as in ``store.gather``.
     """
-    account, group, roles, *rest = store.gather(
+    account, entity, group, roles, *rest = store.gather(
         call,
         keys.account(invoice.account_id),
+        keys.entity(invoice.entity_id),
         keys.bill_group(invoice.bill_group_id),
         keys.contact_roles(invoice.account_id),
         *further,
     )
-    if account is None:
-        raise LookupError("The account of an invoice is not here.")
+    if account is None or entity is None:
+        raise LookupError("The account or issuing entity of an invoice is not here.")
     return Around(
         account=store.load(Account, account),
         group=store.load(BillGroup, group) if group else None,
-        entity=remembered_entity(invoice.entity_id, call.now),
+        # What is not mailed because the entity's mail is off never is, so no older state of the entity will do.
+        entity=store.load(Entity, entity),
         roles=roles,
         rest=tuple(rest),
     )

@@ -96,7 +96,7 @@ def test_terms_age_and_style_do_not_hold_back_what_is_asked_for(issued: World) -
 
 def test_what_cannot_be_sent_says_why(issued: World) -> None:
     stranger = "con_01KG9MFMM00000000000000000"
-    assert faults(send(issued, {"to": [stranger]})) == [("to[0]", "not_a_contact")]
+    assert faults(send(issued, {"to": [stranger]})) == [("to.0", "not_a_contact")]
     issued.suppress("ada@example.com")
     assert code(send(issued)) == (409, "no_reachable_contacts")
     assert code(send(issued, {"to": [issued.ada]})) == (409, "address_suppressed")
@@ -126,7 +126,7 @@ def test_a_portal_user_sends_to_contacts_only_and_not_without_end(issued: World)
     token = portal(issued.service, "pat@portal.example", ["invoices", "emails"], ("g1", "a1"))
     bob = issued.contact("Bob")
     stranger = issued.service.ask("POST", "/invoices/i1/send", {"cc": ["spy@elsewhere.example"]}, token=token)
-    assert faults(stranger) == [("cc[0]", "not_a_contact")]
+    assert faults(stranger) == [("cc.0", "not_a_contact")]
     body = {"to": [bob], "cc": ["ada@example.com"]}
     for _ in range(20):
         answer = issued.service.ask("POST", "/invoices/i1/send", body, token=token)

@@ -151,7 +151,7 @@ def test_the_mail_is_withheld_once_the_contact_has_gone_or_mail_is_not_live(worl
     ("body", "fault"),
     [
         ({"entity_id": "nobody"}, ("entity_id", "unknown_entity")),
-        ({"send_to": ["con_" + "0" * 26]}, ("send_to[0]", "not_a_contact")),
+        ({"send_to": ["con_" + "0" * 26]}, ("send_to.0", "not_a_contact")),
         ({"currency": "XXXX"}, ("currency", "bad_currency")),
     ],
 )
