@@ -1,0 +1,267 @@
+"""Replying to a reminder by the link in it, without signing in (R6)."""
+
+from typing import Any
+
+import pytest
+
+from chalicelib.entities.service import forget_entities
+from chalicelib.reminders import reply_links
+from chalicelib.staff import service as staff
+from chalicelib.table import keys, store
+from chalicelib.table.items import EmailItem, InvoiceItem, ReplyLinkItem
+from tests.integration.reminders.replies import Post, link, text
+from tests.integration.reminders.world import World, mails, rows
+from tests.integration.service import rows as raw_rows
+from tests.integration.web.visitor import Visitor
+
+NOTED = "Thank you, we have noted that"
+GONE = "This link does not work any more"
+
+
+@pytest.fixture
+def page(world: World, post: Post) -> str:
+    """The page of a reminder of two invoices, to Ada; Sam and Tom are staff who look after customers."""
+    call = world.service.call
+    for name, role in (("Ann", "admin"), ("Sam", "agent"), ("Vic", "viewer")):
+        staff.create(call, f"{name.lower()}@vendor.example", name, role)
+    world.issue("i1")
+    world.issue("i2", lines=[line("Calls", 7000), line("Lines", 3000)])
+    post.documents()
+    return post.remind()
+
+
+def line(description: str, net: int) -> dict[str, Any]:
+    return {
+        "description": description,
+        "net_amount": net,
+        "taxes": [{"name": "VAT", "rate": "20", "category": "S"}],
+    }
+
+
+def head(invoice_id: str) -> Any:
+    return store.get(InvoiceItem, keys.invoice(invoice_id))
+
+
+def told() -> list[Any]:
+    """Return the mails to staff."""
+    return [one for one in rows(EmailItem) if one.kind == "reply_received"]
+
+
+def replied(world: World) -> list[dict[str, Any]]:
+    events = world.service.all_of("/accounts/a1/audit-events")
+    return [one for one in events if one["action"] == "reminder.replied"]
+
+
+def only(world: World, post: Post) -> None:
+    """Let everything be worked off, so that nothing is left to be planned."""
+    world.plan()
+    post.deliver()
+
+
+def test_looking_changes_nothing_and_tells_of_that_mail_only(world: World, page: str) -> None:
+    world.issue("secret-3")
+    before = raw_rows()
+    visitor = Visitor()
+    seen = visitor.go(page)
+    assert (seen.status, seen.heading) == (200, "Answer the payment reminder")
+    assert "I1" in seen.html
+    assert "I2" in seen.html
+    assert "SECRET-3" not in seen.html
+    for answer in reply_links.ANSWERS:
+        asked = visitor.go(f"{page}/{answer}")
+        assert asked.status == 200
+        assert "SECRET-3" not in asked.html
+        assert visitor.go(f"{page}/{answer}", "HEAD").status == 200
+    assert "Calls" in visitor.go(f"{page}/problem?invoice=i2").html
+    assert "SECRET-3" not in visitor.go(f"{page}/problem?invoice=secret-3").html
+    assert raw_rows() == before
+    assert visitor.go(f"{page}/nothing").status == 404
+
+
+def test_already_paid_pauses_for_seven_days(world: World, post: Post, page: str) -> None:
+    visitor = Visitor()
+    fields = {"invoice-i1": "1", "on": "2026-03-09", "reference": "TX 77"}
+    seen = visitor.post(f"{page}/paid", **fields)
+    assert seen.heading == NOTED
+    assert "You said that it is paid" in seen.html
+    world.plan()
+    pause = world.state("i1").pause
+    assert (pause["until"], pause["reason"]) == (
+        "2026-03-18",
+        "The customer says that it was paid on 2026-03-09, TX 77",
+    )
+    assert world.state("i2").pause is None
+    (event,) = replied(world)
+    ada = mails()[0].contact_id
+    assert (event["actor"]["kind"], event["actor"]["id"]) == ("contact", ada)
+    (mail,) = told()
+    assert (mail.to, mail.context["numbers"]) == (["ann@vendor.example", "sam@vendor.example"], ["I1"])
+    before = raw_rows()
+    again = visitor.post(f"{page}/paid", **{**fields, "on": "2026-03-01"})
+    assert again.heading == NOTED
+    assert raw_rows() == before
+    post.deliver()
+    (request,) = post.of("reply_received")
+    assert "Ada Test of Customer says that the following was paid" in text(request)
+    assert "Reference: TX 77" in text(request)
+    # The rest stays reminded, and so is this one when the pause is over and nothing has come.
+    sent = [(day, invoice) for day, invoice, _ in world.days("2026-03-25")]
+    assert sent == [("2026-03-17", "i2"), ("2026-03-19", "i1"), ("2026-03-24", "i1"), ("2026-03-24", "i2")]
+
+
+def test_a_promise_within_the_limit_of_the_policy(world: World, post: Post, page: str) -> None:
+    visitor = Visitor()
+    fields = {"invoice-i1": "1", "invoice-i2": "1"}
+    assert "A day from 11 March 2026 to 25 March 2026." in visitor.go(f"{page}/promised").html
+    for day in ("2026-03-10", "2026-03-26", "soon", ""):
+        refused = visitor.post(f"{page}/promised", on=day, **fields)
+        assert (refused.status, "Choose one of these days." in refused.html) == (422, True)
+    assert told() == []
+    seen = visitor.post(f"{page}/promised", on="2026-03-20", **fields)
+    assert seen.heading == NOTED
+    assert "Payment promised by 20 March 2026" in seen.html
+    assert [head(one).promise["on"] for one in ("i1", "i2")] == ["2026-03-20"] * 2
+    listed = world.service.get("/invoices?promised=true&entity=acme")["items"]
+    assert sorted(one["invoice_id"] for one in listed) == ["i1", "i2"]
+    only(world, post)
+    assert {day for day, _, _ in world.days("2026-03-23")} == {"2026-03-23"}
+
+
+def test_a_problem_with_lines_of_one_invoice(world: World, post: Post, page: str) -> None:
+    visitor = Visitor(language="de")
+    base = {"invoice-i2": "1", "only": "i2", "reason": "quantity", "line-2": "1", "note": "3,\nnot 10"}
+    assert visitor.post(f"{page}/problem", **base, amount="x").status == 422
+    assert visitor.post(f"{page}/problem", **base, amount="120,01").status == 422
+    assert visitor.post(f"{page}/problem", **{**base, "reason": "?"}).status == 422
+    assert head("i2").dispute is None
+    assert visitor.post(f"{page}/problem", **base, amount="1.000,00").status == 422
+    assert visitor.post(f"{page}/problem", **base, amount="30,50").status == 200
+    dispute = head("i2").dispute
+    assert (dispute["reason"], dispute["note"], dispute["lines"]) == ("quantity", "3, not 10", [2])
+    assert (dispute["amount"], dispute["owner"]) == (3050, "sam@vendor.example")
+    assert head("i1").dispute is None
+    world.plan()
+    assert {invoice for _, invoice, _ in world.days("2026-03-18")} == {"i1"}
+    (mail,) = told()
+    assert (mail.context["lines"], mail.context["amount"]) == ([2], "€30.50")
+
+
+def test_a_problem_with_several_leaves_what_was_disputed_before(world: World, post: Post, page: str) -> None:
+    world.service.ask("PUT", "/invoices/i1/dispute", {"reason": "tax"})
+    seen = Visitor().post(f"{page}/problem", **{"invoice-i1": "1", "invoice-i2": "1", "reason": "duplicate"})
+    assert seen.heading == NOTED
+    assert (head("i1").dispute["reason"], head("i2").dispute["reason"]) == ("tax", "duplicate")
+    only(world, post)
+
+
+def test_send_again_to_registered_contacts_only(world: World, post: Post, page: str) -> None:
+    world.contact("Ines", "invoicing")
+    visitor = Visitor()
+    fields = {"invoice-i1": "1", "to": "stranger@else.example"}
+    assert visitor.post(f"{page}/send", **fields).status == 422
+    refused = visitor.post(f"{page}/send", **{**fields, "to": "me"})
+    assert (refused.status, "Write to billing@acme.example" in refused.html) == (409, True)
+    assert told() == []
+    world.service.put("/entities/acme", invoice_mail={"mode": "live"})
+    forget_entities()
+    assert visitor.post(f"{page}/send", **{**fields, "to": "me"}).heading == NOTED
+    assert visitor.post(f"{page}/send", **{"invoice-i2": "1", "to": "invoicing"}).heading == NOTED
+    before = raw_rows()
+    visitor.post(f"{page}/send", **{**fields, "to": "invoicing"})
+    assert raw_rows() == before
+    post.deliver()
+    whom = sorted(one["Destination"]["ToAddresses"][0] for one in post.of("invoice"))
+    assert whom == ["ada@example.com", "ines@example.com"]
+    assert [mail.context["numbers"] for mail in told()] == [["I1"], ["I2"]]
+
+
+def test_not_me_tells_staff_and_closes_the_link(world: World, post: Post, page: str) -> None:
+    visitor = Visitor()
+    seen = visitor.post(f"{page}/not-me", note="Ask Bea")
+    assert seen.heading == NOTED
+    assert "What would you like to tell us?" not in seen.html
+    (mail,) = told()
+    assert mail.context["note"] == "Ask Bea"
+    before = raw_rows()
+    visitor.post(f"{page}/not-me", note="Ask Bea")
+    visitor.post(f"{page}/paid", **{"invoice-i1": "1", "on": "2026-03-09"})
+    assert raw_rows() == before
+    # While the role is held, its mail goes on (C7).
+    assert [day for day, _, _ in world.days("2026-03-17")][:1] == ["2026-03-17"]
+
+
+def test_not_me_stops_copies(world: World, post: Post) -> None:
+    bob = world.contact("Bob")
+    world.service.put(f"/accounts/a1/contacts/{bob}/preferences", reminders=True)
+    world.issue("i1")
+    post.remind()
+    request = next(one for one in post.of("reminder") if one["Destination"]["ToAddresses"] == ["bob@example.com"])
+    Visitor().post(f"{link(request)}/not-me")
+    assert world.service.get(f"/accounts/a1/contacts/{bob}/preferences")["reminders"] is False
+    (mail,) = told()
+    assert mail.to == ["billing@acme.example"], "there is no staff"
+
+
+def test_nothing_is_done_for_an_invoice_of_another_mail(world: World, page: str) -> None:
+    world.issue("i3")
+    before = raw_rows()
+    visitor = Visitor()
+    for answer, fields in (
+        ("paid", {"on": "2026-03-09"}),
+        ("promised", {"on": "2026-03-12"}),
+        ("problem", {"reason": "other"}),
+        ("send", {"to": "me"}),
+    ):
+        assert visitor.post(f"{page}/{answer}", **{"invoice-i3": "1"}, **fields).status == 422
+    assert raw_rows() == before
+
+
+def test_a_link_that_is_too_old_or_of_somebody_else(world: World, post: Post, page: str) -> None:
+    visitor = Visitor()
+    for strange in ("/portal/reply/" + "A" * 43, "/portal/reply/x", page[:-1]):
+        for path in (strange, f"{strange}/paid"):
+            assert (visitor.go(path).status, visitor.go(path).heading) == (404, GONE)
+            assert visitor.post(path if path != strange else f"{strange}/paid", on="2026-03-09").status == 404
+    ada = mails()[0].contact_id
+    world.service.patch(f"/accounts/a1/contacts/{ada}", email="else@example.com")
+    assert visitor.go(page).status == 404
+    world.service.patch(f"/accounts/a1/contacts/{ada}", email="ada@example.com")
+    assert visitor.go(page).status == 200
+    world.service.clock.move(days=60)
+    assert visitor.go(page).status == 404
+
+
+def test_a_form_of_another_site_does_nothing(world: World, page: str) -> None:
+    headers = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+    seen = Visitor().post(f"{page}/paid", headers=headers, **{"invoice-i1": "1", "on": "2026-03-09"})
+    assert seen.status == 403
+    assert told() == []
+
+
+def test_what_was_paid_meanwhile_needs_no_answer(world: World, post: Post, page: str) -> None:
+    world.pay("i1")
+    world.pay("i2")
+    visitor = Visitor()
+    seen = visitor.go(page)
+    assert "It is paid already" not in seen.html
+    assert "Send the invoice again" in seen.html
+    assert visitor.go(f"{page}/paid").heading == "Answer the payment reminder"
+    assert visitor.post(f"{page}/paid", **{"invoice-i1": "1", "on": "2026-03-09"}).heading == (
+        "Answer the payment reminder"
+    )
+    assert told() == []
+    only(world, post)
+
+
+def test_many_invoices_are_answered_for_in_parts(world: World, post: Post) -> None:
+    for number in range(23):
+        world.issue(f"n{number:02d}")
+    page = post.remind()
+    chosen = {f"invoice-n{number:02d}": "1" for number in range(23)}
+    assert Visitor().post(f"{page}/promised", on="2026-03-20", **chosen).heading == NOTED
+    assert {head(f"n{number:02d}").promise["on"] for number in range(23)} == {"2026-03-20"}
+    (mail,) = told()
+    assert len(mail.context["numbers"]) == 23
+    (kept,) = rows(ReplyLinkItem)
+    assert [len(one["invoice_ids"]) for one in kept.used] == [20, 3]
+    only(world, post)
