@@ -214,6 +214,7 @@ class Filled:
         for field, fault in found.items():
             del self.values[by_target[field].target]
             self.dropped.append(fault)
+        self._entries = self._kept_entries()
         return bool(found)
 
     def differing(self, other: "Filled", line: int) -> list[Fault]:

@@ -80,8 +80,8 @@ def prepare_two(
 
 
 def imported_two(
-    first: str = INVOICES,
-    second: str = LINES,
+    first: str | bytes = INVOICES,
+    second: str | bytes = LINES,
     wanted: Mapping | None = None,
     *,
     dry_run: bool = False,

@@ -9,7 +9,9 @@ from chalicelib.contacts import service as contacts
 from chalicelib.entities import service as entities
 from chalicelib.imports.inputs import Mapping
 from chalicelib.imports.rules import Import
+from chalicelib.invoices import reading
 from tests.integration.imports.imports import CALL, ENTITY, imported
+from tests.integration.imports.shop import imported_two
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
 
@@ -35,3 +37,20 @@ def test_the_examples_can_be_imported(entity: None) -> None:
     assert example("subscriptions", "subscriptions.jsonl").refusals == ()
     assert subscriptions.get_subscription("K-1001.1", "s-1").unit_amount == 1990
     assert example("customers", "customers.csv").counts["contacts"]["unchanged"] == 3
+
+
+def test_the_examples_of_what_is_owed_can_be_imported(entity: None) -> None:
+    entities.put_entity(CALL, "northwind", ENTITY)
+    example("customers", "customers.csv")
+    wanted = Mapping.model_validate_json((EXAMPLES / "invoices.mapping.json").read_text())
+    files = [(EXAMPLES / name).read_bytes() for name in ("invoices.csv", "invoice-lines.csv")]
+    found = imported_two(*files, wanted)
+    assert found.refusals == ()
+    assert (found.counts["invoices"]["created"], found.counts["lines"]["read"]) == (3, 5)
+    whole = reading.get_invoice("R-2024-001")
+    assert [one.net_amount for one in whole.content.lines] == [70000, 21200, 30000]
+    assert (whole.invoice.tax_total, whole.invoice.po_number) == (23028, "B 4711")
+    assert reading.get_invoice("R-2024-002").content.tax_totals == ()
+    assert reading.get_head("R-2024-003").balance == 11900
+    assert example("payments", "payments.csv").refusals == ()
+    assert [reading.get_head(f"R-2024-00{number}").status for number in (1, 2)] == ["paid", "paid"]

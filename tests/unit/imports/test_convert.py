@@ -56,6 +56,20 @@ def test_groups_have_three_digits(text: str) -> None:
         convert.minor_units(text, "EUR", group_separator=",")
 
 
+@pytest.mark.parametrize(
+    ("text", "number"), [("1.250,5", "1250.5"), ("-0,50", "-0.50"), ("+7", "7"), ("1250", "1250"), ("1.250", "1250")]
+)
+def test_decimals_stay_such(text: str, number: str) -> None:
+    assert convert.decimal(text, decimal_separator=",", group_separator=".") == number
+    assert convert.negated(convert.negated(number)) == number
+
+
+@pytest.mark.parametrize("text", ["", "1,5,5", "1.25,0", "x", "1e3", ",5"])
+def test_what_is_no_decimal_is_refused(text: str) -> None:
+    with pytest.raises(BadValue):
+        convert.decimal(text, decimal_separator=",", group_separator=".")
+
+
 def test_an_endless_amount_is_refused() -> None:
     with pytest.raises(BadValue) as refusal:
         convert.minor_units("9" * 5000, "EUR")

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.errors import Invalid
+from chalicelib.errors import FieldError, Invalid
 from chalicelib.imports.inputs import ImportBody, Mapping
-from chalicelib.imports.mapping import Mapped, plan_of
+from chalicelib.imports.mapping import Mapped, Part, plan_of
 from chalicelib.validation import body_from
 
 ACCOUNT = {"account_id": "id", "entity_id": {"constant": "acme"}, "currency": {"constant": "EUR"}}
@@ -117,6 +117,56 @@ class TestConversions:
         row = {"id": "a", "e": "a@b.example", "p": "030 26550280", "c": "Germany"}
         assert mapped("contacts", fields, row).row.cell == "+493026550280"
         assert codes(mapped("contacts", fields, {**row, "c": "Narnia"})) == {"cell": "bad_phone"}
+
+
+TAXES = {
+    "description": "d",
+    "taxes.0.name": {"constant": "GST"},
+    "taxes.0.rate": "gst",
+    "taxes.3.name": {"constant": "QST"},
+    "taxes.3.rate": {"column": "qst", "on_bad": "drop"},
+}
+INVOICE = {
+    "invoice_id": "id",
+    "bill_group_id": {"constant": "g"},
+    "total": {"column": "t", "minor_units": {"currency": "CAD"}},
+}
+
+
+class TestEntriesOfLists:
+    def line(self, **row: Any) -> Mapped:
+        kind = {"kind": "invoices", "fields": INVOICE, "lines": {"fields": TAXES}}
+        (planned,) = plan_of(read(kind)).kinds
+        result = planned.map({"id": "i", "t": "1"}, [Part({"d": "x", **row}, 7)])
+        assert result is not None
+        return result
+
+    def test_an_entry_of_which_only_constants_are_left_is_left_out(self) -> None:
+        taxes = [
+            [(tax["name"], tax["rate"]) for tax in self.line(gst=gst, qst=qst).row.given()["lines"][0]["taxes"] or ()]
+            for gst, qst in (("5", "9.975"), ("", "9.975"), ("5", ""), ("", ""))
+        ]
+        assert taxes == [[("GST", "5"), ("QST", "9.975")], [("QST", "9.975")], [("GST", "5")], []]
+
+    def test_a_fault_names_the_entry_as_the_mapping_does(self) -> None:
+        (fault,) = self.line(gst="five", qst="9.975").faults
+        assert (fault.field, fault.column, fault.line) == ("lines.taxes.0.rate", "gst", 7)
+        explained = self.line(gst="", qst="5").explained(FieldError("lines.0.taxes.0.rate", "c", "m"))
+        assert (explained.field, explained.column, explained.line) == ("lines.taxes.3.rate", "qst", 7)
+        assert self.line(gst="", qst="5").explained(FieldError("total", "c", "m")).column == "t"
+
+    def test_a_bad_value_of_a_part_can_be_dropped(self) -> None:
+        result = self.line(gst="5", qst="many")
+        assert [fault.field for fault in result.dropped] == ["lines.taxes.3.rate"]
+        # Its name alone makes no tax.
+        assert [tax.name for tax in result.row.lines[0].taxes] == ["GST"]
+
+    def test_what_is_no_entry(self) -> None:
+        for target in ("taxes.name", "taxes.x.name", "taxes.10.name", "taxes.0", "taxes", "period_start.0.x"):
+            fields = {**TAXES, target: "x"}
+            with pytest.raises(Invalid) as refusal:
+                plan_of(read({"kind": "invoices", "fields": INVOICE, "lines": {"fields": fields}}))
+            assert [one.field for one in refusal.value.fields] == [f"mapping.kinds.0.lines.fields.{target}"]
 
 
 FIELDS = {"account_id": "id", "email": "e", "cell": {"column": "p", "on_bad": "drop"}, "first_name": "f"}
