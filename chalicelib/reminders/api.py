@@ -12,12 +12,10 @@ from chalicelib.reminders import history, pauses, plan, promises
 from chalicelib.reminders.history import History
 from chalicelib.reminders.inputs import AutoPayFailureBody, PauseBody, PromiseBody
 from chalicelib.reminders.pauses import PauseRead
-from chalicelib.reminders.plan import PlannedDigest
+from chalicelib.reminders.plan import AccountPlan, PlannedDigest
 from chalicelib.reminders.policy import PlannedStep
 
 routes = Routes("reminders")
-
-MOST_ACCOUNTS_A_PAGE = 50
 
 
 class PauseView(View):
@@ -134,15 +132,21 @@ class PlannedView(View):
     """A digest that would be sent on a day, if nothing happened meanwhile."""
 
     on: date
-    account_id: str
-    account_name: str
-    entity_id: str
     currency: str
     tone: str
     outcome: str = Field(description="`mailed`, or `shadow` (planned, not sent).")
     total: int = Field(description="In minor units of the currency.")
     contacts: list[PlanContactView]
     invoices: list[PlanInvoiceView]
+
+
+class AccountPlanView(View):
+    """What an account would get from an issuing entity, by day."""
+
+    account_id: str
+    account_name: str
+    entity_id: str
+    digests: list[PlannedView]
     complete: bool = Field(description="False when the account has more invoices than a plan looks at.")
 
 
@@ -193,14 +197,24 @@ def _history(found: History) -> InvoiceRemindersView:
 
 def _planned(one: PlannedDigest) -> PlannedView:
     return PlannedView(
-        **{name: getattr(one, name) for name in PlannedView.model_fields if name in _SAME},
+        on=one.on,
+        currency=one.currency,
+        tone=one.tone,
         outcome="shadow" if one.shadow else "mailed",
+        total=one.total,
         contacts=[PlanContactView(contact_id=who.contact_id, name=who.name, email=who.email) for who in one.contacts],
         invoices=[PlanInvoiceView(**vars(invoice)) for invoice in one.invoices],
     )
 
 
-_SAME = frozenset({"on", "account_id", "account_name", "entity_id", "currency", "tone", "total", "complete"})
+def _account(one: AccountPlan) -> AccountPlanView:
+    return AccountPlanView(
+        account_id=one.account_id,
+        account_name=one.account_name,
+        entity_id=one.entity_id,
+        digests=[_planned(digest) for digest in one.digests],
+        complete=one.complete,
+    )
 
 
 @routes.get("/v1/invoices/{invoice_id}/reminders", may="reminders.read", returns={200: InvoiceRemindersView})
@@ -269,24 +283,21 @@ def take_auto_pay_failure_back(request: Request[None, None]) -> Reply:
 
 
 @routes.get(
-    "/v1/reminders/plan", may="reminders.read", query=PlanQuery, returns={200: Listing[PlannedView]}, paged=True
+    "/v1/reminders/plan", may="reminders.read", query=PlanQuery, returns={200: Listing[AccountPlanView]}, paged=True
 )
 def get_plan(request: Request[None, PlanQuery]) -> Reply:
-    """Read what would be sent in the days to come, if nothing happened meanwhile.
+    """Read what each account would get in the days to come, if nothing happened meanwhile.
 
-    Of all accounts, page by page: accounts come by when they are next looked at, each on one page with all its digests,
-    and a page is in order of days. Of one account, all at once.
+    Accounts come by when they are next looked at; each is told once for an entity, with all its digests by day.
     """
     asked, now = request.query, request.call.now
     if asked.account_id is not None:
         if request.page.after is not None:
             raise Invalid.field("cursor", "not_together", "The plan of one account has one page. Leave the cursor out.")
-        of_account = plan.of_whole_account(asked.account_id, now, asked.days)
-        chosen = [one for one in of_account if asked.entity_id in (None, one.entity_id)]
-        return Reply(Listing(items=[_planned(one) for one in chosen]))
-    limit = min(request.page.limit, MOST_ACCOUNTS_A_PAGE)
-    found, after = plan.of_all(now, asked.days, request.page.after, limit, asked.entity_id)
-    return Reply(Listing(items=[_planned(one) for one in found]), after=after)
+        of_account = plan.of_whole_account(asked.account_id, now, asked.days, asked.entity_id, request.page.limit)
+        return Reply(Listing(items=[_account(one) for one in of_account]))
+    found, after = plan.of_all(now, asked.days, request.page.after, request.page.limit, asked.entity_id)
+    return Reply(Listing(items=[_account(one) for one in found]), after=after)
 
 
 def _read_pause(level: str, request: Request[Any, Any]) -> Reply:

@@ -21,7 +21,6 @@ MOST_INVOICES = 500
 """Of one account, that a plan looks at."""
 MOST_DAYS = 92
 DAYS = 30
-_MOST_ENTITIES = 20
 _ROWS_A_PAGE = 1000
 """Of accounts that are to be looked at, in one page of the plan of all."""
 
@@ -43,39 +42,50 @@ class PlannedDigest:
     """A digest that would be sent on a day, if nothing happened meanwhile. ``total`` is in minor units."""
 
     on: date
-    account_id: str
-    account_name: str
-    entity_id: str
     currency: str
     tone: str
     shadow: bool
     total: int
     contacts: tuple[Recipient, ...]
     invoices: tuple[PlannedInvoice, ...]
+
+
+@dataclass(frozen=True)
+class AccountPlan:
+    """What an account would get from an issuing entity, in order of days."""
+
+    account_id: str
+    account_name: str
+    entity_id: str
+    digests: tuple[PlannedDigest, ...]
     complete: bool
     """False when the account has more invoices than a plan looks at."""
 
 
-def of_account(account_id: str, entity_id: str, now: datetime, days: int) -> list[PlannedDigest]:
-    """Return the digests that an account would get from an entity within ``days`` days, in order of days.
+def of_account(account_id: str, entity_id: str, now: datetime, days: int) -> AccountPlan | None:
+    """Return the digests that an account would get from an entity within ``days`` days; None if there are none.
 
     One Query, one for each invoice that is to be looked at by then, and what ``facts`` reads.
     """
     about = facts.around(account_id, entity_id, now)
     if about is None:
-        return []
+        return None
     ids, complete = _to_come(about, days)
-    return digests_of(about, gathered(about, ids), days, complete=complete)
+    digests = digests_of(about, gathered(about, ids), days)
+    if not digests:
+        return None
+    return AccountPlan(account_id, about.account.name, entity_id, tuple(digests), complete)
 
 
-def of_whole_account(account_id: str, now: datetime, days: int) -> list[PlannedDigest]:
-    """Return the same from every entity. Raises NotFound."""
+def of_whole_account(
+    account_id: str, now: datetime, days: int, entity_id: str | None = None, limit: int = 20
+) -> list[AccountPlan]:
+    """Return the same from one entity, or from as many as ``limit`` lets. Raises NotFound."""
     if not store.batch([keys.account(account_id)]):
         raise NotFound
-    found: list[PlannedDigest] = []
-    for entity_id in _entities(account_id):
-        found += of_account(account_id, entity_id, now, days)
-    return sorted(found, key=lambda one: (one.on, one.entity_id, one.currency))
+    wanted = [entity_id] if entity_id is not None else _entities(account_id, limit)
+    found = [of_account(account_id, one, now, days) for one in wanted]
+    return [one for one in found if one is not None]
 
 
 def gathered(about: Around, invoice_ids: Sequence[str]) -> list[Facts]:
@@ -89,7 +99,7 @@ def expected_of(about: Around, found: Sequence[Facts], days: int) -> Forecast:
     return forecast([(one.subject, one.policy) for one in found], about.calendar, about.today, days)
 
 
-def digests_of(about: Around, found: Sequence[Facts], days: int, *, complete: bool = True) -> list[PlannedDigest]:
+def digests_of(about: Around, found: Sequence[Facts], days: int) -> list[PlannedDigest]:
     """Return the digests that would be made of invoices of an account, in order of days."""
     by_id = {one.invoice.invoice_id: one for one in found}
     grouped: dict[tuple[date, str], list[tuple[Facts, PlannedStep]]] = defaultdict(list)
@@ -99,16 +109,12 @@ def digests_of(about: Around, found: Sequence[Facts], days: int, *, complete: bo
     return [
         PlannedDigest(
             on=day,
-            account_id=about.account.account_id,
-            account_name=about.account.name,
-            entity_id=about.entity.entity_id,
             currency=currency,
             tone=max((step.tone for _, step in of_day), key=TONES.index),
             shadow=about.mode == rules.SHADOW,
             total=sum(of_invoice.invoice.balance for of_invoice, _ in of_day),
             contacts=tuple(_contacts(of_day)),
             invoices=tuple(_planned(of_invoice, step) for of_invoice, step in of_day),
-            complete=complete,
         )
         for (day, currency), of_day in sorted(grouped.items(), key=lambda one: one[0])
     ]
@@ -135,11 +141,11 @@ def _to_come(about: Around, days: int) -> tuple[list[str], bool]:
     return [row.invoice_id for row in page.items if isinstance(row, ReminderPlanItem)], page.after is None
 
 
-def _entities(account_id: str) -> list[str]:
+def _entities(account_id: str, limit: int) -> list[str]:
     """Return the entities of whose invoices the account has some to be looked at. One Query for each."""
     found: list[str] = []
     last: str | None = None
-    while len(found) < _MOST_ENTITIES:
+    while len(found) < limit:
         first, end = keys.reminders_to_come_behind(account_id, last)
         page = store.query(first.pk, span=(first.sk, end.sk), limit=1)
         if not page.items:
@@ -151,31 +157,30 @@ def _entities(account_id: str) -> list[str]:
 
 def of_all(
     now: datetime, days: int, after: list[Any] | None, limit: int, entity_id: str | None = None
-) -> tuple[list[PlannedDigest], list[Any] | None]:
-    """Return a page of the digests of all accounts within ``days`` days, and where the next page begins.
+) -> tuple[list[AccountPlan], list[Any] | None]:
+    """Return a page of what accounts would get within ``days`` days, and where the next page begins.
 
-    Accounts come by when they are next looked at; each with all its digests, on one page only. A page holds those of at
-    most ``limit`` accounts, and looks at no more than a thousand rows.
+    They come by when they are next looked at; each is told once for an entity. At most a thousand rows are looked at
+    for one page.
     """
     until = keys.instant(now + timedelta(days=days))
     partitions = keys.accounts_to_remind()
     shard, position = (int(after[0]), after[1]) if after else (0, None)
-    found: list[PlannedDigest] = []
-    told: set[tuple[str, str]] = set()
+    found: dict[tuple[str, str], AccountPlan] = {}
     rows = 0
-    while shard < len(partitions) and len(told) < limit and rows < _ROWS_A_PAGE:
-        page = store.query(partitions[shard], until=until, after=position, limit=limit - len(told))
+    while shard < len(partitions) and len(found) < limit and rows < _ROWS_A_PAGE:
+        page = store.query(partitions[shard], until=until, after=position, limit=limit - len(found))
         rows += len(page.items)
         for row in page.items:
             account = (row.account_id, row.entity_id)
-            if entity_id in (None, row.entity_id) and account not in told and _is_first(row):
-                told.add(account)
-                found += of_account(row.account_id, row.entity_id, now, days)
+            if entity_id in (None, row.entity_id) and account not in found and _is_first(row):
+                planned = of_account(row.account_id, row.entity_id, now, days)
+                if planned is not None:
+                    found[account] = planned
         position = page.after
         if position is None:
             shard += 1
-    left = [shard, position] if shard < len(partitions) else None
-    return sorted(found, key=lambda one: (one.on, one.account_id, one.entity_id, one.currency)), left
+    return list(found.values()), [shard, position] if shard < len(partitions) else None
 
 
 def _is_first(due: ReminderDueItem) -> bool:

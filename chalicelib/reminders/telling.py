@@ -8,7 +8,7 @@ from chalicelib.errors import Invalid
 from chalicelib.reminders import plan
 from chalicelib.reminders.history import History, Taken
 from chalicelib.reminders.inputs import ConsolePlanBody
-from chalicelib.reminders.plan import PlannedDigest
+from chalicelib.reminders.plan import AccountPlan, PlannedDigest
 
 _OUTCOMES = {
     "sent": "sent",
@@ -73,18 +73,21 @@ def planned(asked: ConsolePlanBody, now: datetime, time_is_left: Callable[[], bo
             raise Invalid.field(
                 "go_on_with", "not_together", "The plan of one account is told at once. Leave this out."
             )
-        found = plan.of_whole_account(asked.account_id, now, asked.days)
-        found = [one for one in found if asked.entity_id in (None, one.entity_id)]
+        found = plan.of_whole_account(asked.account_id, now, asked.days, asked.entity_id)
     else:
         found, after = _of_all(asked, now, time_is_left)
+    every = sorted(
+        ((digest, account) for account in found for digest in account.digests),
+        key=lambda one: (one[0].on, one[1].account_id, one[1].entity_id, one[0].currency),
+    )
     by_day: dict[str, list[dict[str, Any]]] = {}
-    for digest in sorted(found, key=lambda one: (one.on, one.account_id, one.entity_id, one.currency)):
-        by_day.setdefault(digest.on.isoformat(), []).append(_digest(digest))
+    for digest, account in every:
+        by_day.setdefault(digest.on.isoformat(), []).append(_digest(digest, account))
     return {
         "as_of": now.isoformat(),
         "days": asked.days,
-        "digests": len(found),
-        "invoices": sum(len(one.invoices) for one in found),
+        "digests": len(every),
+        "invoices": sum(len(digest.invoices) for digest, _ in every),
         "by_day": by_day,
         "go_on_with": after,
     }
@@ -92,13 +95,14 @@ def planned(asked: ConsolePlanBody, now: datetime, time_is_left: Callable[[], bo
 
 def _of_all(
     asked: ConsolePlanBody, now: datetime, time_is_left: Callable[[], bool]
-) -> tuple[list[PlannedDigest], list[Any] | None]:
-    found: list[PlannedDigest] = []
+) -> tuple[list[AccountPlan], list[Any] | None]:
+    found: list[AccountPlan] = []
     after = _position(asked.go_on_with)
     while True:
         page, after = plan.of_all(now, asked.days, after, _ACCOUNTS_A_PAGE, asked.entity_id)
         found += page
-        if after is None or len(found) >= MOST_DIGESTS or not time_is_left():
+        told = sum(len(account.digests) for account in found)
+        if after is None or told >= MOST_DIGESTS or not time_is_left():
             return found, after
 
 
@@ -110,10 +114,10 @@ def _position(given: list[Any] | None) -> list[Any] | None:
     return given
 
 
-def _digest(one: PlannedDigest) -> dict[str, Any]:
+def _digest(one: PlannedDigest, account: AccountPlan) -> dict[str, Any]:
     return {
-        "account": f"{one.account_id} ({one.account_name})",
-        "entity_id": one.entity_id,
+        "account": f"{account.account_id} ({account.account_name})",
+        "entity_id": account.entity_id,
         "tone": one.tone,
         "outcome": "planned in shadow mode, not sent" if one.shadow else "mailed",
         "total": f"{one.total} minor units of {one.currency}",
@@ -122,5 +126,5 @@ def _digest(one: PlannedDigest) -> dict[str, Any]:
             f"{each.number} ({each.invoice_id}): {each.step}, {each.tone}, due {each.due_date.isoformat()}"
             for each in one.invoices
         ],
-        **({} if one.complete else {"note": f"Only the first {plan.MOST_INVOICES} invoices were looked at."}),
+        **({} if account.complete else {"note": f"Only the first {plan.MOST_INVOICES} invoices were looked at."}),
     }
