@@ -1,0 +1,98 @@
+"""Answering a reminder with a real browser: without scripts, readable by everybody (WCAG 2.2 AA), at 1200 and 320."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from chalicelib.clock import now
+from chalicelib.entities import service as entities
+from chalicelib.reminders.mailing import link_hash
+from chalicelib.table import keys, store
+from chalicelib.table.items import EmailItem, ReplyLinkItem
+from tests.browser.test_sign_in_in_browser import look, open_page
+from tests.integration.invoices.invoices import line
+from tests.integration.reminders.world import LIVE
+from tests.integration.service import Service
+
+pytestmark = pytest.mark.browser
+
+TOKEN = "A" * 43
+"""What the mail would have brought."""
+
+
+@pytest.fixture
+def reminded(portal: Service) -> Iterator[Service]:
+    """A customer who was reminded of three invoices, one of them with lines."""
+    entities.forget_entities()
+    portal.entity("acme", **LIVE, support_email="help@acme.example")
+    portal.put("/accounts/a1", name="Müller & Söhne Gebäudereinigungsgesellschaft mbH")
+    contact = portal.contact("/accounts/a1", "Ada", "accounts_payable")
+    bodies = {
+        "i1": {"number": "2026-0001", "lines": [line(10000)], "total": 12000},
+        "i2": {"number": "RE-2026-HAMBURG-000000000042", "lines": [line(700000), line(123456)], "total": 988147},
+        "i3": {"number": "פ-77", "lines": [line(5000)], "total": 6000},
+    }
+    for invoice_id, body in bodies.items():
+        portal.put(
+            f"/invoices/{invoice_id}", bill_group_id="b1", issue_date="2026-01-05", due_date="2026-01-20",
+            currency="EUR", deliver=False, **body,
+        )  # fmt: skip
+    remind(contact, list(bodies))
+    yield portal
+    entities.forget_entities()
+
+
+def remind(contact: Any, invoice_ids: list[str]) -> None:
+    """Write what a reminder that was sent leaves behind."""
+    email, link = keys.email("eml_1"), keys.reply_link(link_hash(TOKEN))
+    store.create(
+        EmailItem(
+            email.pk, email.sk, email_id="eml_1", kind="reminder", status="sent", entity_id="acme", account_id="a1",
+            to=[contact["email"]], locale="en", created_at=now(), not_after=now(), correlation_id="c",
+        )
+    )  # fmt: skip
+    store.create(
+        ReplyLinkItem(
+            link.pk, link.sk, email_id="eml_1", account_id="a1", entity_id="acme", contact_id=contact["contact_id"],
+            digest=[], invoice_ids=invoice_ids, until=now().replace(year=2027),
+        )
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "ar", "de", "ja"])
+def test_every_page_of_an_answer(browser: Any, address: str, reminded: Service, locale: str) -> None:
+    page = open_page(browser, locale=locale)
+    start = f"{address}/portal/reply/{TOKEN}"
+    page.goto(start)
+    look(page, f"{locale}-reply")
+    for answer in ("paid", "promised", "problem", "not-me"):
+        page.goto(f"{start}/{answer}")
+        look(page, f"{locale}-reply-{answer}")
+    page.goto(f"{start}/problem?invoice=i2")
+    look(page, f"{locale}-reply-lines")
+    page.click("main button")
+    page.wait_for_selector("#reason-fault")
+    look(page, f"{locale}-reply-fault")
+    page.goto(f"{start}/paid")
+    page.uncheck("[name=invoice-i1]")
+    page.click("main button")
+    page.wait_for_url("**?done=paid")
+    look(page, f"{locale}-reply-done")
+    page.goto(f"{start[:-1]}B")
+    look(page, f"{locale}-reply-gone")
+
+
+def test_it_works_without_scripts(browser: Any, address: str, reminded: Service) -> None:
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto(f"{address}/portal/reply/{TOKEN}")
+    page.click("text=There is a problem")
+    page.click("a:has-text('RE-2026-HAMBURG-000000000042')")
+    page.select_option("#reason", "quantity")
+    page.check("[name=line-2]")
+    page.fill("#amount", "1,234.56")
+    page.click("main button")
+    page.wait_for_url("**?done=problem")
+    dispute = reminded.get("/invoices/i2")["dispute"]
+    assert (dispute["reason"], dispute["lines"], dispute["amount"]) == ("quantity", [2], 123456)
+    assert reminded.get("/invoices/i1")["dispute"] is None
