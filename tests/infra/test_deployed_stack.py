@@ -18,7 +18,7 @@ from chalicelib.table import keys
 from chalicelib.table.items import DutyItem
 from infra.package import Package
 from infra.stack import Cloud, Stack, eventually
-from tests.infra import journey_of_invoices
+from tests.infra import journey_of_invoices, journey_of_reminders
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
@@ -211,6 +211,7 @@ JOURNEY: tuple[Callable[[Stack], None], ...] = (
     a_file_is_imported,
     somebody_signs_in_by_mail,
     *journey_of_invoices.STEPS,
+    *journey_of_reminders.STEPS,
 )
 
 

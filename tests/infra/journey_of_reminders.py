@@ -1,0 +1,100 @@
+"""Steps of the journey that concern reminders: planned when something changes, rehearsed, sent once, replied to."""
+
+import re
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from infra.stack import Answer, Stack, eventually
+
+PAYER = "pia@example.org"
+_REMINDERS = "/v1/invoices/inv-2026-2/reminders"
+_LONDON = ZoneInfo("Europe/London")
+
+
+def an_overdue_invoice_is_planned(stack: Stack) -> None:
+    _ok(stack.call("PUT", "/v1/entities/northwind", {"reminder_mail": {"mode": "live"}}))
+    # From midnight on and on every day of the week, so that the journey can be taken at any time.
+    policy = {"send_at": "00:00", "business_days_only": False, "steps": [{"offset": 1, "tone": "friendly"}]}
+    kept = _ok(stack.call("PUT", "/v1/reminder-policies/northwind", policy))
+    assert kept["effective"]["send_at"] == "00:00", kept
+    _ok(stack.call("PUT", "/v1/accounts/solveig", _ACCOUNT))
+    contact = {"first_name": "Pia", "last_name": "Solberg", "email": PAYER, "roles": ["accounts_payable"]}
+    _ok(stack.call("POST", "/v1/accounts/solveig/contacts", contact))
+    _ok(stack.call("PUT", "/v1/bill-groups/solveig-hq", _GROUP))
+    _ok(stack.call("PUT", "/v1/invoices/inv-2026-2", {**_INVOICE, "issue_date": _day(-31), "due_date": _day(-1)}))
+
+    def planned() -> Any:
+        return stack.call("GET", _REMINDERS).json["looked_at_on"] is not None
+
+    assert eventually(planned), stack.call("GET", _REMINDERS).text
+    shown = stack.call("GET", _REMINDERS).json
+    assert (shown["mode"], shown["due_now"]["step"]) == ("live", "+1"), shown
+
+
+def the_reminder_is_rehearsed_and_then_sent_once(stack: Stack) -> None:
+    named = {"account_id": "solveig"}
+    told = stack.invoke("SendDueReminders", named)
+    (digest,) = told["digests"]
+    assert [one["email"] for one in digest["contacts"]] == [PAYER], told
+    assert [one["number"] for one in digest["invoices"]] == ["INV-2026-2"], told
+    assert _reminders(stack) == []
+    sent = stack.invoke("SendDueReminders", {**named, "confirm": True})["sent"]
+    assert (sent["handed_out"], sent["lost"]) == (1, 0), sent
+    assert eventually(lambda: _reminders(stack) or stack.refused_mails()), "no reminder was sent"
+    assert not stack.refused_mails(), stack.refused_mails()
+    (mail,) = _reminders(stack)
+    subject = mail["Content"]["Simple"]["Subject"]["Data"]
+    assert re.search(r"^Reminder: invoice \W*INV-2026-2\W* was due ", subject), subject
+    # As it is every hour: whoever was reminded today is not reminded again.
+    assert stack.invoke("SendDueReminders", {**named, "confirm": True})["sent"]["lost"] == 0
+    (taken,) = stack.call("GET", _REMINDERS).json["taken"]
+    assert (taken["step"], taken["outcome"]) == ("+1", "sent"), taken
+
+    def delivered() -> bool:
+        (step,) = stack.call("GET", _REMINDERS).json["taken"]
+        return [one["status"] for one in step["copies"]] == ["delivered"]
+
+    assert eventually(delivered), stack.call("GET", _REMINDERS).text
+    assert len(_reminders(stack)) == 1
+
+
+def the_console_explains_and_plans(stack: Stack) -> None:
+    explained = stack.invoke("ExplainReminders", {"invoice": "inv-2026-2"})
+    assert "refused" not in explained, explained
+    planned = stack.invoke("PlanReminders", {"days": 30, "account_id": "solveig"})
+    assert "refused" not in planned, planned
+
+
+def _day(offset: int) -> str:
+    return (datetime.now(_LONDON) + timedelta(days=offset)).date().isoformat()
+
+
+def _ok(answer: Answer) -> Any:
+    assert answer.status in (200, 201), answer.text
+    return answer.json
+
+
+def _reminders(stack: Stack) -> list[dict[str, Any]]:
+    """Return the reminders that were mailed; whoever is added as a contact gets another mail before."""
+    mails = stack.mails_to(PAYER)
+    return [mail for mail in mails if "eminder: " in mail["Content"]["Simple"]["Subject"]["Data"]]
+
+
+_ACCOUNT = {
+    **{"entity_id": "northwind", "name": "Solveig AS", "currency": "EUR", "country": "NO"},
+    **{"time_zone": "Europe/London", "payment_terms": {"kind": "net", "days": 30}},
+}
+_GROUP = {"account_id": "solveig", "entity_id": "northwind", "name": "Head office"}
+_INVOICE: dict[str, Any] = {
+    **{"bill_group_id": "solveig-hq", "number": "INV-2026-2", "currency": "EUR", "deliver": False},
+    "lines": [{"description": "Work", "quantity": "1", "unit_price": "50", "net_amount": 5_000}],
+    "total": 5_000,
+}
+
+
+STEPS = (
+    an_overdue_invoice_is_planned,
+    the_reminder_is_rehearsed_and_then_sent_once,
+    the_console_explains_and_plans,
+)
