@@ -5,16 +5,18 @@ time is the engine's own, and its requests' and answers' way through this machin
 beside it, which are the same everywhere.
 """
 
+import io
 import os
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import boto3
 
-from chalicelib import clock
+from chalicelib import clock, observability
 from chalicelib.config import settings
 from chalicelib.deliveries import jobs as deliveries_jobs
 from chalicelib.documents import jobs as documents_jobs
@@ -35,7 +37,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         engine = start(Path(folder) / "state", Path(folder) / "logs")
         try:
-            os.environ.update(make_environment(engine, LOG_LEVEL="ERROR"), POWERTOOLS_METRICS_DISABLED="true")
+            os.environ.update(make_environment(engine))
             _measure()
         finally:
             engine.stop()
@@ -45,6 +47,7 @@ def main() -> None:
 def _measure() -> None:
     ses.send = lambda envelope: rules.Outcome("accepted", message_id=envelope.email_id)  # type: ignore[assignment]
     ses.limits = lambda: ses.Limits(a_second=1_000_000.0, a_day=None, sent=0)  # type: ignore[assignment]
+    observability.logger.setLevel("ERROR")
     service = Service.start()
     service.entity(**LIVE)
     account = customer(service)
@@ -64,7 +67,8 @@ def _measure() -> None:
 
 def _timed(word: str, work: Callable[[], Any]) -> None:
     begun = time.perf_counter()
-    with counted() as calls:
+    # What the functions tell of themselves goes to standard output.
+    with counted() as calls, redirect_stdout(io.StringIO()):
         work()
     seconds = time.perf_counter() - begun
     print(

@@ -7,6 +7,7 @@ import pytest
 from chalicelib.deliveries import rules
 from chalicelib.table.items import BundleItem
 from tests.integration.deliveries.world import World, attached, delivery_rows, duties, mails, rows, subject
+from tests.integration.people import portal
 
 TOGETHER = {"grouping": "together", "pdf_only": False, "size_limit_kib": None}
 
@@ -153,7 +154,7 @@ def test_who_is_left_out_of_a_bundle_is_told_where_others_got_the_invoice(world:
     assert states(world, "i1") == sorted([(ada, "left_out"), (bob, "sent")])
 
 
-def test_bundles_of_several_bill_groups_are_no_mail_of_one(world: World) -> None:
+def test_a_bundle_of_several_bill_groups_is_seen_by_who_may_see_each(world: World) -> None:
     together(world, "Ada", "invoicing")
     world.service.bill_group("g2", "/accounts/a1")
     world.issue("i0")
@@ -161,4 +162,9 @@ def test_bundles_of_several_bill_groups_are_no_mail_of_one(world: World) -> None
     world.work()
     world.pass_time(33)
     assert len(world.invoice_mails) == 1
-    assert [one.bill_group_id for one in mails()] == [None]
+    (mail,) = mails()
+    address = f"/accounts/a1/emails/{mail.email_id}"
+    one = portal(world.service, "pat@portal.example", ["emails", "contacts"], ("g1", "a1"))
+    both = portal(world.service, "pam@portal.example", ["emails"], ("g1", "a1"), ("g2", "a1"))
+    assert world.service.ask("GET", address, token=one).status == 404
+    assert world.service.ask("GET", address, token=both).status == 200
