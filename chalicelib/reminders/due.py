@@ -27,6 +27,8 @@ _ROWS_A_PAGE = 1000
 _THREADS = 8
 _BACKLOG = 10_000
 """While the queue holds more messages, only what has come due since the last run is added to it."""
+_MOST_ACCOUNTS = 2_000_000
+"""Found in one run, which is about what the memory of the function holds. The next run finds the others."""
 _HOUR = timedelta(hours=1)
 _SECONDS_IN_RESERVE = 20
 
@@ -43,7 +45,7 @@ class DueAccount:
 
 @dataclass(frozen=True)
 class Found:
-    """The accounts that are due, the longest due first; ``complete`` tells whether there was time to find all."""
+    """The accounts that are due, the longest due first; ``complete`` tells whether all were found."""
 
     accounts: list[DueAccount]
     complete: bool
@@ -70,11 +72,14 @@ class Sent:
 
 
 def find(at: datetime, time_is_left: Callable[[], bool], wanted: Callable[[DueAccount], bool] | None = None) -> Found:
-    """Find the accounts that are due at ``at``: one Query for each thousand of them, and one for each shard."""
+    """Find the accounts that are due at ``at``: one Query for each thousand of them, and one for each shard.
+
+    Where there are too many to hold, or there is no time left, those that are due the longest in each shard are found.
+    """
     until = keys.instant(at + timedelta(milliseconds=1))
     turns: deque[tuple[str, str | None]] = deque((partition, None) for partition in keys.accounts_to_remind())
     found: list[DueAccount] = []
-    while turns and time_is_left():
+    while turns and len(found) < _MOST_ACCOUNTS and time_is_left():
         partition, after = turns.popleft()
         sort_keys, after = store.sort_keys(partition, limit=_ROWS_A_PAGE, after=after, until=until)
         for sort_key in sort_keys:
@@ -98,7 +103,9 @@ def send(call: Call, seconds_left: SecondsLeft, wanted: Callable[[DueAccount], b
     half = seconds_left() / 2
     found = find(call.now, lambda: seconds_left() >= half, wanted)
     if not found.complete:
-        logger.warning("There was no time to find all accounts that are due.", extra={"found": len(found.accounts)})
+        logger.warning(
+            "There was no time or room to find all accounts that are due.", extra={"found": len(found.accounts)}
+        )
     counts = found.by_entity
     waiting = going_live.held(call, counts, narrowed=wanted is not None)
     going = [one for one in found.accounts if one.entity_id not in waiting]
