@@ -125,6 +125,7 @@ def world() -> Iterator[World]:
                 "email_id": email["email_id"],
                 "invoice_id": f"i{number}",
                 "entity_id": "acme",
+                "run_hour": "2026-01-31T09",
                 "staff_email": "nobody@vendor.example",
                 "suppressed_email": "nobody@customer.example",
             }

@@ -9,7 +9,8 @@ from chalicelib.api.routes import Route
 from chalicelib.call import Call
 from chalicelib.sessions.service import open_session
 from chalicelib.staff import service as staff
-from chalicelib.table import store
+from chalicelib.table import keys, store
+from chalicelib.table.items import ReminderRunItem
 from tests.aws import TABLE, client
 from tests.integration.api.gateway import send
 from tests.integration.api.test_routes import for_keys
@@ -35,6 +36,8 @@ INVOICE = {
 
 PAYMENT = {"amount": 5000, "currency": "EUR", "received_on": "2026-01-15"}
 SPREAD = [{"invoice_id": "invoice-settled", "amount": 1000}]
+
+RUN = "2026-01-31T09"
 
 # A PUT by the vendor's id makes the child where there is none, so it cannot meet another parent's.
 CREATING = {
@@ -90,8 +93,13 @@ def own(call: Call, token: str) -> dict[str, str]:
     make("POST", "/v1/invoices/credit-one/applications", token, {"applications": SPREAD})
     make("PUT", "/v1/accounts/account-one/payments/payment-one", token, {**PAYMENT, "allocations": SPREAD})
     statement = send("POST", "/v1/accounts/account-one/statements", token=token, body={}).json
+    run = keys.reminder_run("acme", RUN)
+    held = {"entity_id": "acme", "run_hour": RUN, "started": call.now, "accounts": 9, "limit": 5}
+    store.create(ReminderRunItem(run.pk, run.sk, status="waiting", **held))
     return {
         "admin": admin(call),
+        "entity_id": "acme",
+        "run_hour": RUN,
         "statement_id": statement["statement_id"],
         "invoice_id": "invoice-one",
         "payment_id": "payment-one",
@@ -126,6 +134,7 @@ def test_a_child_under_another_parent_is_404(own: dict[str, str], token: str, ro
         make("PUT", address, own["admin"], BODIES["CredentialsBody"])
     own = ids_for(route, own)
     foreign = {**own, "account_id": "account-two", "bill_group_id": "group-two", "invoice_id": "invoice-one"}
+    foreign["entity_id"] = "another"
     ask(route, token, foreign)
     before = client("dynamodb").scan(TableName=TABLE)["Items"]
     answer = ask(route, token, foreign)

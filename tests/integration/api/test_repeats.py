@@ -1,6 +1,7 @@
 """Whatever takes an Idempotency-Key answers a repeat as it answered first, and writes nothing again."""
 
 import base64
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -50,6 +51,14 @@ BODIES: dict[str, dict[str, Any]] = {
     "ReversalBody": {"reason": "Returned."},
     "SendBody": {"cc": ["boss@example.com"]},
     "SuppliedPdfBody": {"sha256": sha256(PDF).hexdigest(), "size": len(PDF)},
+    "EntityPolicyBody": {"run_limit": 9},
+    "AccountPolicyBody": {"send_at": "10:00"},
+    "StepsBody": {"promise_limit_days": 3},
+    "ReleaseBody": {"accounts_a_day": 9},
+    "PaymentsAsOfBody": {"as_of": "2026-01-31T09:00:00Z"},
+    "PauseBody": {"reason": "They wait for a credit."},
+    "PromiseBody": {"on": (clock.now().date() + timedelta(days=30)).isoformat()},
+    "AutoPayFailureBody": {"failed_on": "2026-01-31"},
 }
 OTHERS: dict[str, dict[str, Any]] = {
     "ContactWrite": {"first_name": "Another"},
@@ -69,6 +78,14 @@ OTHERS: dict[str, dict[str, Any]] = {
     "SendBody": {"cc": ["another@example.com"]},
     "SuppliedPdfBody": {"size": len(PDF) + 1},
     "LogoBody": {"image": base64.b64encode(written(flat(colour="blue"), "PNG")).decode()},
+    "EntityPolicyBody": {"run_limit": 8},
+    "AccountPolicyBody": {"send_at": "11:00"},
+    "StepsBody": {"promise_limit_days": 4},
+    "ReleaseBody": {"accounts_a_day": 8},
+    "PaymentsAsOfBody": {"as_of": "2026-01-31T10:00:00Z"},
+    "PauseBody": {"reason": "Another."},
+    "PromiseBody": {"by": "Another."},
+    "AutoPayFailureBody": {"failed_on": "2026-01-30"},
 }
 # A body that can say one thing only.
 ONE_BODY = {"ErasureBody"}
@@ -130,6 +147,21 @@ def let_supply(token: str) -> str:
     return "invoice-supplied"
 
 
+def begin_reminders(route: Route, token: str, ids: dict[str, str]) -> None:
+    """Let there be what a route about reminders changes."""
+    if route.path.endswith("/release"):
+        live = {"reminder_mail": {"mode": "live"}, "live_from": "2026-01-01"}
+        send("PUT", "/v1/entities/acme", token=token, body=live)
+    if route.path.endswith("/reminder-skip"):
+        address = route.path.removesuffix("/reminder-skip").format(**ids)
+        etag = send("GET", address, token=token).headers["etag"]
+        send("PATCH", address, token=token, body={"due_date": "2099-12-31"}, headers={"If-Match": etag})
+    if route.method == "DELETE" and route.path.endswith(("-pause", "/promise", "-failure", "-policy")):
+        (put,) = [one for one in REPEATABLE if (one.method, one.path) == ("PUT", route.path)]
+        answer = send("PUT", route.path.format(**ids), token=token, body=body_of(put, ids, "first"))
+        assert answer.status < 300, answer.text
+
+
 @pytest.mark.parametrize("route", REPEATABLE, ids=lambda route: f"{route.method} {route.path}")
 def test_a_repeat_is_answered_alike_and_writes_nothing(own: dict[str, str], token: str, route: Route) -> None:
     made = send("POST", "/v1/api-keys", token=token, body={"name": "old", "scopes": ["accounts:read"]}).json
@@ -155,6 +187,7 @@ def test_a_repeat_is_answered_alike_and_writes_nothing(own: dict[str, str], toke
         let_send(ids["invoice_id"], token)
     if route.path.endswith("/invoices/{invoice_id}/pdf"):
         ids["invoice_id"] = let_supply(token)
+    begin_reminders(route, token, ids)
     first = ask(route, token, ids)
     assert first.status in route.returns, first.text
     before = client("dynamodb").scan(TableName=TABLE)["Items"]
