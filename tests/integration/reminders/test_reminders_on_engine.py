@@ -1,0 +1,240 @@
+"""On the real-process engine: the same hour run by eight at once, and what a run costs with more open invoices (R5)."""
+
+import json
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+
+from chalicelib import clock
+from chalicelib.accounts import service as accounts
+from chalicelib.bill_groups import service as bill_groups
+from chalicelib.call import Actor, Call
+from chalicelib.config import settings
+from chalicelib.contacts import service as contacts
+from chalicelib.entities import service as entities
+from chalicelib.invoices import service as invoices
+from chalicelib.invoices.inputs import InvoiceBody
+from chalicelib.reminders import jobs, planning
+from chalicelib.table import keys
+from tests.aws import forget
+from tests.aws_calls import counted
+from tests.engine import engine, engine_environment  # noqa: F401
+from tests.integration.invoices.invoices import body
+from tests.integration.reminders.world import digests, mails, of_account, sent, sound
+
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("vendor")]
+
+PROOF = bool(os.environ.get("COUNTERFOIL_PROOF"))
+ROUNDS = 12 if PROOF else 3
+DUE_ACCOUNTS, NOT_DUE = (1000, 100_000) if PROOF else (24, 600)
+WORKERS = 8
+ISSUED = datetime(2026, 2, 2, 8, tzinfo=UTC)
+MORNING = datetime(2026, 3, 9, 9, tzinfo=UTC)
+
+
+@pytest.fixture
+def vendor(engine_environment: dict[str, str]) -> Iterator[None]:  # noqa: F811
+    """An issuing entity whose reminders are live, on the day of issue."""
+    forget()
+    entities.forget_entities()
+    clock.set_source(lambda: ISSUED)
+    given = {
+        "name": "Acme",
+        "colour": "#0b5fff",
+        "sender_email": "billing@acme.example",
+        "locale": "en-GB",
+        "time_zone": "Europe/London",
+        "live_from": "2026-01-01",
+        "reminder_mail": {"mode": "live"},
+    }
+    entities.put_entity(call(), "acme", given)
+    yield
+    clock.set_source(None)
+    entities.forget_entities()
+
+
+def call() -> Call:
+    return Call(Actor("staff", "s1", "Sam"), clock.now(), "engine-0001")
+
+
+def account(account_id: str, group_id: str) -> None:
+    accounts.put_account(call(), account_id, {"name": account_id, "entity_id": "acme", "currency": "EUR"})
+    bill_groups.put_bill_group(call(), group_id, {"account_id": account_id, "entity_id": "acme", "name": "HQ"})
+    given = {"first_name": "Ada", "last_name": "Test", "email": f"ada@{account_id}.example"}
+    contacts.create_contact(call(), account_id, given, frozenset({"accounts_payable"}))
+
+
+def issue(invoice_id: str, group_id: str, due: str = "2026-03-10", **fields: Any) -> None:
+    given = body(invoice_id, bill_group_id=group_id, due_date=due, deliver=False, **fields)
+    invoices.put_invoice(call(), invoice_id, InvoiceBody.model_validate_json(json.dumps(given)).given())
+    planning.plan_again(call(), invoice_id)
+
+
+def at_once(work: Callable[[int], None]) -> None:
+    """Let all workers begin together; none may fail."""
+    barrier = threading.Barrier(WORKERS)
+    failures: list[BaseException] = []
+
+    def run(number: int) -> None:
+        barrier.wait()
+        try:
+            work(number)
+        except BaseException as failure:
+            failures.append(failure)
+
+    running = [threading.Thread(target=run, args=(number,)) for number in range(WORKERS)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    assert failures == []
+
+
+def work_off() -> None:
+    """Let the queue of reminders be worked off."""
+    sqs, url = boto3.client("sqs"), settings().reminders_queue_url
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+        records = [{"messageId": one["MessageId"], "body": one["Body"]} for one in messages]
+        for start in range(0, len(records), 5):
+            answer = jobs.remind_accounts({"Records": records[start : start + 5]}, None)
+            assert answer == {"batchItemFailures": []}
+        for one in messages:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
+
+
+def hour(number: int = 0) -> None:
+    assert "sent" in jobs.send_due_reminders({"confirm": True}, None)
+    work_off()
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_the_same_hour_run_eight_times_at_once_makes_one_digest(number: int) -> None:
+    account("a1", "g1")
+    for invoice in range(24):
+        issue(f"i{invoice:02d}", "g1", currency="EUR" if invoice % 4 else "USD")
+    clock.set_source(lambda: MORNING)
+    at_once(hour)
+    hour()
+    assert [(one.currency, one.status, len(one.claimed)) for one in digests()] == [
+        ("EUR", "mailed", 18),
+        ("USD", "mailed", 6),
+    ]
+    assert len(sent()) == len(set(sent())) == 24
+    assert len(mails()) == 2
+    assert {one["email_id"] for digest in digests() for one in digest.recipients} == {one.email_id for one in mails()}
+    noted = of_account()
+    assert noted is not None
+    assert noted.last_reminded_on == MORNING.date()
+    sound()
+
+
+def test_plans_made_at_once_leave_one_row() -> None:
+    account("a1", "g1")
+    for invoice in range(4):
+        issue(f"i{invoice}", "g1")
+    at_once(lambda worker: [planning.plan_again(call(), f"i{invoice}") for invoice in range(4)] and None)
+    sound()
+
+
+class Copies:
+    """Accounts like one that was made by the service, written as rows, since a hundred thousand take too long else."""
+
+    def __init__(self) -> None:
+        account("pattern-a", "pattern-g")
+        issue("pattern-i", "pattern-g")
+        issue("pattern-j", "pattern-g", due="2026-11-10")
+        client, table = boto3.client("dynamodb"), settings().table_name
+        partitions = ("ACCOUNT#pattern-a", "BILLGROUP#pattern-g", "INVOICE#pattern-i", "INVOICE#pattern-j")
+        self.rows = [
+            row
+            for partition in partitions
+            for row in client.query(
+                TableName=table,
+                KeyConditionExpression="PK = :pk",
+                ExpressionAttributeValues={":pk": {"S": partition}},
+            )["Items"]
+            if not row["SK"]["S"].startswith(("AUDIT#", "CONTENT#"))
+        ]
+        for shard in keys.accounts_to_remind():
+            self.rows += client.query(
+                TableName=table, KeyConditionExpression="PK = :pk", ExpressionAttributeValues={":pk": {"S": shard}}
+            )["Items"]
+        # The pattern itself is out of the way.
+        self._write([{"DeleteRequest": {"Key": {"PK": row["PK"], "SK": row["SK"]}}} for row in self.rows])
+
+    def due(self, names: list[str]) -> None:
+        """Write an account with one invoice that is due for each name."""
+        self._write([{"PutRequest": {"Item": row}} for name in names for row in self._named(name, "i")])
+
+    def not_due(self, name: str, numbers: range) -> None:
+        """Write invoices, due in November, of the account of a name."""
+        rows = [
+            row
+            for number in numbers
+            for row in self._named(name, "j", f"{name}-{number}")
+            if "-j-" in json.dumps(row) or row["PK"]["S"].startswith("WORK#")
+        ]
+        self._write([{"PutRequest": {"Item": row}} for row in rows])
+
+    def _named(self, name: str, which: str, invoice: str = "") -> list[dict[str, Any]]:
+        other = "j" if which == "i" else "i"
+        found = []
+        for row in self.rows:
+            text = json.dumps(row)
+            late = row["SK"]["S"].startswith("2026-11")
+            if f"pattern-{other}" in text or (row["PK"]["S"].startswith("WORK#") and late != (which == "j")):
+                continue
+            text = text.replace(f"pattern-{which}", f"{which}-{invoice or name}").replace("PATTERN-", name.upper())
+            text = text.replace("pattern-a", f"a-{name}").replace("pattern-g", f"g-{name}")
+            made = json.loads(text)
+            if made["PK"]["S"].startswith("WORK#"):
+                made["PK"]["S"] = keys.account_to_remind(f"a-{name}", "acme", MORNING).pk
+            found.append(made)
+        return found
+
+    @staticmethod
+    def _write(requests: list[dict[str, Any]]) -> None:
+        client, table = boto3.client("dynamodb"), settings().table_name
+        unique: dict[str, dict[str, Any]] = {}
+        for one in requests:
+            row = one["PutRequest"]["Item"] if "PutRequest" in one else one["DeleteRequest"]["Key"]
+            unique[f"{row['PK']['S']} {row['SK']['S']}"] = one
+        wanted = list(unique.values())
+        for start in range(0, len(wanted), 25):
+            left = {table: wanted[start : start + 25]}
+            while left:
+                left = client.batch_write_item(RequestItems=left).get("UnprocessedItems") or {}
+
+
+def test_a_run_costs_the_same_however_many_invoices_are_open_that_are_not_due() -> None:
+    copies = Copies()
+
+    def cost(names: list[str]) -> tuple[Counter[str], float, int]:
+        copies.due(names)
+        before = len(mails())
+        clock.set_source(lambda: MORNING)
+        with counted() as calls:
+            hour()
+        found = Counter(calls.names)
+        # How the engine fills the answers of a queue is its own affair.
+        for name in ("sqs.ReceiveMessage", "sqs.DeleteMessage"):
+            found.pop(name, None)
+        return found, calls.units, len(mails()) - before
+
+    first = [f"{number:04d}x" for number in range(DUE_ACCOUNTS)]
+    second = [f"{number:04d}y" for number in range(DUE_ACCOUNTS)]
+    calls, units, mailed = cost(first)
+    assert mailed == DUE_ACCOUNTS
+    each = NOT_DUE // (2 * DUE_ACCOUNTS)
+    for name in [*first, *second]:
+        copies.not_due(name, range(each))
+    assert cost(second) == (calls, units, mailed)
+    sound_enough = len(digests())
+    assert sound_enough == 2 * DUE_ACCOUNTS
+    print(dict(calls), units, mailed)
