@@ -62,7 +62,7 @@ def freeze(
         before = earlier.get(currency)
         if before is not None:
             transaction.delete(before.digest)
-        invoices = [*(before.taken if before else ()), *(_frozen(one) for one in chosen.get(currency, ()))]
+        invoices = _invoices(before, chosen.get(currency, ()))
         if invoices:
             digest = _digest(call, about, currency, invoices, before)
             transaction.create(digest)
@@ -72,6 +72,18 @@ def freeze(
     transaction.put(of_account, new=about.reminders is None)
     transaction.commit()
     return replace(about, reminders=of_account), made
+
+
+def _invoices(before: LeftOver | None, chosen: Sequence[Chosen]) -> list[dict[str, Any]]:
+    """Return what a digest freezes: what was taken before, unless a newer step of the same invoice has come (R5)."""
+    taken = {one["invoice_id"]: one for one in (before.taken if before else ())}
+    fresh = []
+    for one in map(_frozen, chosen):
+        older = taken.pop(one["invoice_id"], None)
+        if older is not None:
+            one["superseded"].append(older["step"])
+        fresh.append(one)
+    return [*taken.values(), *fresh]
 
 
 def _digest(
@@ -197,9 +209,14 @@ def _claim(
     digest_id: str,
 ) -> None:
     planning.record(transaction, call, rows, about, frozen["step"], outcome, digest_id)
+    taken = {step.step: step for step in rows.steps if step.due_date == rows.invoice.due_date}
     for name in frozen["superseded"]:
-        if name not in rows.spent:
+        if name not in taken:
             planning.record(transaction, call, rows, about, name, planning.SUPERSEDED, digest_id)
+        elif taken[name].digest_id == digest_id and taken[name].outcome != planning.SUPERSEDED:
+            # This digest had taken it on another day, and was not finished.
+            taken[name].outcome = planning.SUPERSEDED
+            transaction.replace(taken[name])
     next_on = date.fromisoformat(frozen["next_on"]) if frozen["next_on"] else None
     planning.write(transaction, about, rows, next_on, None)
 
