@@ -40,8 +40,11 @@ def everything(url: str, api_key: str, today: date) -> int:
     """
     api = Api(url, api_key)
     entities = _read("entities.yaml", today)
+    policies = {entity_id: entity.pop("reminder_policy", None) for entity_id, entity in entities.items()}
     for entity_id, entity in entities.items():
         api.put(f"/v1/entities/{entity_id}", {**entity, "contact_mails": dict.fromkeys(_CONTACT_MAILS, False)})
+        if policies[entity_id] is not None:
+            api.put(f"/v1/reminder-policies/{entity_id}", policies[entity_id])
         image = base64.b64encode(logo.png(entity["colour"])).decode()
         api.put(f"/v1/entities/{entity_id}/logo", {"image": image})
     count = len(entities)

@@ -1,11 +1,15 @@
 """The sample data says nothing about anybody who exists, and shows what there is to show."""
 
+import json
 import re
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import phonenumbers
 
+from chalicelib.reminders.inputs import EntityPolicyBody
+from chalicelib.reminders.policy import Policy, planned_steps
+from chalicelib.shapes import build
 from infra.local.sample import load, load_invoices
 
 _ACCOUNTS = ("accounts-americas.yaml", "accounts-europe.yaml", "accounts-asia.yaml")
@@ -66,6 +70,37 @@ def test_names_agree() -> None:
         active = {name for name, contact in account["contacts"].items() if not contact.get("gone")}
         for group in account["bill_groups"].values():
             assert group["billing"] in active
+
+
+def test_policies_of_reminders_can_be_kept() -> None:
+    entities = load._read("entities.yaml", _DAY)
+    modes = [entity.get("reminder_mail", {"mode": "off"})["mode"] for entity in entities.values()]
+    assert sorted(modes) == ["live", "off", "pilot", "shadow"]
+    given = [entity["reminder_policy"] for entity in entities.values() if "reminder_policy" in entity]
+    assert given
+    for one in given:
+        EntityPolicyBody.model_validate_json(json.dumps(one))
+    accounts = {
+        name for entity in entities.values() for name in entity.get("reminder_mail", {}).get("pilot_account_ids", ())
+    }
+    assert accounts
+    assert accounts <= set(_accounts())
+
+
+def test_no_reminder_is_due_on_the_day_of_loading() -> None:
+    # The hourly run begins as soon as the sample is loaded, wherever the account is: a day before or after.
+    entities = load._read("entities.yaml", _DAY)
+    steps_to_come = 0
+    for invoice, owner in _invoices():
+        entity = entities[owner["entity_id"]]
+        if entity.get("reminder_mail", {}).get("mode") not in ("live", "pilot"):
+            continue
+        policy = build(Policy, EntityPolicyBody.model_validate(entity.get("reminder_policy", {})).given())
+        due = date.fromisoformat(invoice["issued"]) + timedelta(days=owner["payment_terms"].get("days") or 0)
+        days = [(step.on - _DAY).days for step in planned_steps(policy, due)]
+        assert not {-1, 0, 1} & set(days), (invoice["id"], days)
+        steps_to_come += len([day for day in days if day > 0])
+    assert steps_to_come >= 10
 
 
 def test_dates_count_from_the_day_of_loading() -> None:
