@@ -8,8 +8,8 @@ from datetime import datetime
 class Actor:
     """Who acts, as the audit names them.
 
-    ``kind`` is one of ``api_key``, ``staff``, ``portal_user``, ``system``, ``console``; an import acts
-    as whoever started it.
+    ``kind`` is one of ``api_key``, ``staff``, ``portal_user``, ``system``, ``console``, or ``contact`` who replies to a
+    reminder without a sign-in; an import acts as whoever started it.
     """
 
     kind: str

@@ -1,34 +1,16 @@
 """The pages by which a contact replies to a reminder, without signing in (R6). Looking changes nothing."""
 
-import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
-from decimal import Decimal, InvalidOperation
+from collections.abc import Mapping
 from typing import Any
 
-from babel import Locale, numbers
-
-from chalicelib import fields, money
 from chalicelib.errors import Conflict, Invalid, NotFound
-from chalicelib.invoices import reading
-from chalicelib.invoices.rules import Invoice, Line
-from chalicelib.mail import languages
-from chalicelib.reminders import replies, reply_links
+from chalicelib.reminders import replies, reply_forms, reply_links
 from chalicelib.reminders.mailing import REPLY_PAGE
 from chalicelib.reminders.reply_links import ANSWERS, NOT_ME, PAID, PROBLEM, PROMISED, SEND, Link
 from chalicelib.web import Page, PageRequest, Pages, Redirect, texts
 
 pages = Pages()
-
-REASONS = ("amount", "quantity", "quality", "not_ordered", "not_received", "duplicate", "tax", "other")
-LONGEST_NOTE, LONGEST_REFERENCE = 1000, 64
-_MOST_LINES = 200
-"""Of an invoice that a page lists; whoever disputes one with more writes which."""
-
-
-class _Fault(Exception):
-    """What was typed cannot be taken; the name of the field."""
 
 
 @pages.get("/portal/reply/{token}", public=True)
@@ -75,7 +57,7 @@ def tell(request: PageRequest) -> Page | Redirect:
         raise NotFound
     try:
         _take(request, link, answer)
-    except _Fault as fault:
+    except reply_forms.Fault as fault:
         return _asked(request, link, answer, request.form, str(fault))
     except Invalid as refused:
         return _asked(request, link, answer, request.form, refused.fields[0].field if refused.fields else "on")
@@ -90,27 +72,28 @@ def tell(request: PageRequest) -> Page | Redirect:
 def _take(request: PageRequest, link: Link, answer: str) -> None:
     call, token, form = request.call, link.token, request.form
     if answer == NOT_ME:
-        replies.not_me(call, token, _text(form, "note", LONGEST_NOTE))
+        replies.not_me(call, token, reply_forms.text(form, "note"))
         return
     chosen = [one for one in link.invoices if f"invoice-{one.invoice_id}" in form]
     if not chosen:
-        raise _Fault("invoices")
+        raise reply_forms.Fault("invoices")
     ids = [one.invoice_id for one in chosen]
     if answer == PAID:
-        replies.paid(call, token, ids, _day(form), _text(form, "reference", LONGEST_REFERENCE))
+        replies.paid(call, token, ids, reply_forms.day(form), reply_forms.text(form, "reference"))
     elif answer == PROMISED:
-        replies.promised(call, token, ids, _day(form))
+        replies.promised(call, token, ids, reply_forms.day(form))
     elif answer == SEND:
         if form.get("to") not in (replies.TO_ME, replies.TO_INVOICING):
-            raise _Fault("to")
+            raise reply_forms.Fault("to")
         replies.send_again(call, token, ids, form["to"])
     else:
-        reason, note = form.get("reason", ""), _text(form, "note", LONGEST_NOTE)
-        if reason not in REASONS:
-            raise _Fault("reason")
+        reason, note = form.get("reason", ""), reply_forms.text(form, "note")
+        if reason not in reply_forms.REASONS:
+            raise reply_forms.Fault("reason")
         alone = len(chosen) == 1
         lines = tuple(number for number in range(1, chosen[0].line_count + 1) if f"line-{number}" in form and alone)
-        amount = _amount(form, chosen[0], _reader(request, link)) if alone else None
+        locale = texts.best(request.languages, link.entity.locale)
+        amount = reply_forms.amount(form, chosen[0], locale) if alone else None
         replies.problem(call, token, ids, reason, note, lines, amount)
 
 
@@ -136,12 +119,12 @@ def _asked(
         "typed": defaultdict(str, typed),
         "fresh": not typed,
         "fault": fault,
-        "reasons": REASONS,
-        "lines": _lines(alone) if alone and answer == PROBLEM else (),
-        "first": link.today - timedelta(days=365),
+        "reasons": reply_forms.REASONS,
+        "lines": reply_links.lines_of(alone) if alone and answer == PROBLEM else (),
+        "first": link.today,
         "last": link.today,
-        "longest_note": LONGEST_NOTE,
-        "longest_reference": LONGEST_REFERENCE,
+        "longest_note": reply_forms.LONGEST["note"],
+        "longest_reference": reply_forms.LONGEST["reference"],
         "pauses_days": replies.PAID_PAUSES_DAYS,
     }
     if answer == PROMISED:
@@ -154,51 +137,9 @@ def _is_open(link: Link, answer: str) -> bool:
     return not link.closed and (answer == NOT_ME or bool(link.left_for(answer)))
 
 
-def _lines(invoice: Invoice) -> Sequence[Line]:
-    return reading.get_content(invoice).lines if invoice.line_count <= _MOST_LINES else ()
-
-
 def _back(link: Link, done: str | None = None) -> Redirect:
     return Redirect(f"{REPLY_PAGE}/{link.token}" + (f"?done={done}" if done else ""))
 
 
 def _unknown() -> Page:
     return Page("reminders/reply.html", {"link": None}, status=404)
-
-
-def _reader(request: PageRequest, link: Link) -> Locale:
-    return languages.formats(texts.best(request.languages, link.entity.locale))
-
-
-def _day(form: Mapping[str, str]) -> date:
-    try:
-        return date.fromisoformat(form.get("on", ""))
-    except ValueError:
-        raise _Fault("on") from None
-
-
-def _text(form: Mapping[str, str], name: str, longest: int) -> str | None:
-    try:
-        text = fields.tidy_text(" ".join(form.get(name, "").split()))
-    except ValueError:
-        raise _Fault(name) from None
-    if len(text) > longest:
-        raise _Fault(name)
-    return text or None
-
-
-def _amount(form: Mapping[str, str], invoice: Invoice, reader: Locale) -> int | None:
-    """Return the disputed amount in minor units, written as people write amounts; None when nothing was typed."""
-    typed = form.get("amount", "").replace(invoice.currency, "").strip()
-    if not typed:
-        return None
-    digits = money.digits(invoice.currency)
-    try:
-        plain = re.fullmatch(rf"[0-9]{{1,15}}([.,][0-9]{{1,{max(digits, 1)}}})?", typed)
-        found = Decimal(typed.replace(",", ".")) if plain else numbers.parse_decimal(typed, locale=reader, strict=True)
-        minor = found.scaleb(digits)
-    except (numbers.NumberFormatError, InvalidOperation):
-        raise _Fault("amount") from None
-    if not minor.is_finite() or minor != minor.to_integral_value() or not 0 < minor <= invoice.total:
-        raise _Fault("amount")
-    return int(minor)

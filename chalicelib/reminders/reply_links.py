@@ -18,7 +18,8 @@ from chalicelib.contacts.rules import ACTIVE, Contact
 from chalicelib.entities.rules import Entity
 from chalicelib.entities.service import remembered_entity
 from chalicelib.errors import NotFound
-from chalicelib.invoices.rules import VOID, Invoice
+from chalicelib.invoices import reading
+from chalicelib.invoices.rules import VOID, Invoice, Line
 from chalicelib.mail import outbox
 from chalicelib.mail.outbox import Mail
 from chalicelib.reminders.calendars import local_day
@@ -29,6 +30,7 @@ from chalicelib.table.items import ReplyLinkItem
 PAID, PROMISED, PROBLEM, SEND, NOT_ME = "paid", "promised", "problem", "send", "not-me"
 ANSWERS = (PAID, PROMISED, PROBLEM, SEND, NOT_ME)
 
+_MOST_LINES = 200
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -96,6 +98,11 @@ def find(call: Call, token: str) -> Link:
         answered=_answered(row),
         today=local_day(call.now, account.time_zone or entity.time_zone),
     )
+
+
+def lines_of(invoice: Invoice) -> tuple[Line, ...]:
+    """Return the lines of an invoice to choose from, none of one that has more than 200; one read."""
+    return tuple(reading.get_content(invoice).lines) if invoice.line_count <= _MOST_LINES else ()
 
 
 @dataclass(frozen=True)

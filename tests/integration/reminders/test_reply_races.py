@@ -1,0 +1,100 @@
+"""Replies sent twice at once, on the real-process engine, and such as were cut short: each counts once (R6)."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib import clock
+from chalicelib.call import Actor, Call
+from chalicelib.reminders import pauses, replies
+from chalicelib.reminders.mailing import link_hash
+from chalicelib.table import keys, store
+from chalicelib.table.items import AuditEventItem, EmailItem, InvoiceItem, ReplyLinkItem
+from tests.engine import engine, engine_environment  # noqa: F401
+from tests.integration.reminders.test_reminders_on_engine import MORNING, account, at_once, issue, vendor  # noqa: F401
+from tests.integration.reminders.world import rows
+
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("vendor")]
+
+TOKEN = "A" * 43
+
+
+@pytest.fixture
+def reminded(vendor: None) -> list[str]:  # noqa: F811
+    """Invoices that Ada was reminded of, more than fit one transaction."""
+    account("a1", "g1")
+    invoice_ids = [f"n{number:02d}" for number in range(23)]
+    for invoice_id in invoice_ids:
+        issue(invoice_id, "g1")
+    clock.set_source(lambda: MORNING)
+    (contact,) = store.query(keys.account("a1").pk, "CONTACT#", limit=1).items
+    email, link = keys.email("eml_1"), keys.reply_link(link_hash(TOKEN))
+    store.create(
+        EmailItem(
+            email.pk, email.sk, email_id="eml_1", kind="reminder", status="sent", entity_id="acme", account_id="a1",
+            to=[contact.email], locale="en", created_at=MORNING, not_after=MORNING, correlation_id="c",
+        )
+    )  # fmt: skip
+    store.create(
+        ReplyLinkItem(
+            link.pk, link.sk, email_id="eml_1", account_id="a1", entity_id="acme", contact_id=contact.contact_id,
+            digest=[], invoice_ids=invoice_ids, until=MORNING + timedelta(days=60),
+        )
+    )  # fmt: skip
+    return invoice_ids
+
+
+def call(number: int = 0) -> Call:
+    # Each request is a moment of its own, as its ids are.
+    return Call(Actor("nobody", "", ""), MORNING + timedelta(milliseconds=number), f"reply-{number}")
+
+
+def told() -> list[Any]:
+    return [one for one in rows(EmailItem) if one.kind == "reply_received"]
+
+
+def events() -> list[Any]:
+    return [one for one in rows(AuditEventItem) if one.action == "reminder.replied"]
+
+
+def promises(invoice_ids: list[str]) -> set[str]:
+    heads = [store.get(InvoiceItem, keys.invoice(one)) for one in invoice_ids]
+    return {head.promise["on"] for head in heads if head is not None and head.promise}
+
+
+def test_one_of_several_days_at_once_counts_for_each_invoice(reminded: list[str]) -> None:
+    days = [date(2026, 3, 12) + timedelta(days=number) for number in range(8)]
+    at_once(lambda number: replies.promised(call(number), TOKEN, reminded[:3], days[number]))
+    (mail,) = told()
+    assert promises(reminded[:3]) == {event.changes[-1]["after"] for event in events()}
+    assert len(events()) == 1
+    assert mail.context["numbers"] == ["n00", "n01", "n02"]
+
+
+def test_the_same_button_pressed_at_once(reminded: list[str]) -> None:
+    at_once(lambda number: replies.paid(call(number), TOKEN, reminded[:1], date(2026, 3, 8), None))
+    at_once(lambda number: replies.not_me(call(number), TOKEN, None))
+    assert [one.context["answer"] for one in told()] == ["paid", "not-me"]
+    assert len(events()) == 2
+
+
+def test_what_was_cut_short_goes_on_when_it_is_repeated(reminded: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = pauses.pause_at_least
+
+    def cut(at: Call, invoice_ids: Any, *rest: Any) -> Any:
+        if "n22" in invoice_ids:
+            raise TimeoutError
+        return whole(at, invoice_ids, *rest)
+
+    monkeypatch.setattr(pauses, "pause_at_least", cut)
+    with pytest.raises(TimeoutError):
+        replies.paid(call(), TOKEN, reminded, date(2026, 3, 8), None)
+    assert (len(events()), told()) == (1, [])
+    monkeypatch.undo()
+    again = replace(call(), now=MORNING + timedelta(minutes=1))
+    replies.paid(again, TOKEN, reminded, date(2026, 3, 8), None)
+    (mail,) = told()
+    assert len(mail.context["numbers"]) == 23
+    assert len(events()) == 2
