@@ -39,3 +39,21 @@ def count_reminders(found: dict[str, Calls], service: Callable[..., Any]) -> Non
     (copy,) = digest.recipients
     sent = worked_off(of.bulk_mail_queue_url, copy["email_id"], mail_jobs.deliver_bulk_mail)
     found["send its mail, alone in its batch"] = sent
+
+
+def count_holding(found: dict[str, Calls], count: Callable[..., Any]) -> None:
+    """Count what staff do about the reminders of the invoice that ``count_reminders`` has reminded of."""
+    count("read why an invoice was or was not reminded of", "GET", "/v1/invoices/r1/reminders")
+    count("read an account's plan with one invoice", "GET", "/v1/reminders/plan?account_id=a4")
+    count("pause an invoice's reminders", "PUT", "/v1/invoices/r1/reminder-pause", {"until": "2026-01-20"})
+    count("note a promise to pay", "PUT", "/v1/invoices/r1/promise", {"on": "2026-01-20"})
+    count("list what is promised", "GET", "/v1/invoices?promised=true&entity=acme")
+    count("skip an invoice's next step", "POST", "/v1/invoices/r1/reminder-skip")
+    tried = {"send_at": "08:00", "account_ids": ["a4"]}
+    count("see what a policy would change for an account", "POST", "/v1/reminder-policies/acme/preview", tried)
+    policy = {"minimum_gap_days": 3}
+    count("change an account's reminder policy", "PUT", "/v1/accounts/a4/reminder-policy", policy)
+    anew = worked_off(settings().planning_queue_url, "account a4", jobs.update_reminder_plans)
+    found["have its invoices planned anew, up to 500 at once"] = anew
+    reported = {"as_of": "2026-01-15T08:00:00Z"}
+    count("report up to when payments are known", "PUT", "/v1/entities/acme/payments-as-of", reported)

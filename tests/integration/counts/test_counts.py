@@ -34,7 +34,7 @@ from tests.aws import forget
 from tests.aws_calls import Calls, counted
 from tests.engine import engine, engine_environment
 from tests.integration.counts.deliveries import count_deliveries
-from tests.integration.counts.reminders import count_reminders
+from tests.integration.counts.reminders import count_holding, count_reminders
 from tests.integration.counts.statements import count_preferences_and_statements
 from tests.unit.logos.images import flat, written
 
@@ -134,6 +134,7 @@ def measure() -> dict[str, Calls]:
     count_deliveries(found, service, count)
     count_preferences_and_statements(found, service, count)
     count_reminders(found, service)
+    count_holding(found, count)
     with counted() as found["sweep when nothing is overdue"]:
         duties_jobs.sweep_duties({}, None)
     return found
