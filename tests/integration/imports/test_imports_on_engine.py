@@ -11,6 +11,7 @@ from chalicelib import clock
 from chalicelib.config import settings
 from chalicelib.entities import service as entities
 from chalicelib.imports import files, service
+from chalicelib.imports.rules import Sent
 from chalicelib.imports.run import run_import
 from chalicelib.table.items import AuditEventItem, ContactItem
 from tests.aws import forget
@@ -72,7 +73,7 @@ def test_of_workers_at_once_one_does_the_work(fresh: None) -> None:
 
 def test_the_upload_address_takes_the_file(fresh: None) -> None:
 
-    made = service.create_import(CALL, mapping(ACCOUNTS), dry_run=True, mail=False, size=20)
+    made = service.create_import(CALL, mapping(ACCOUNTS), dry_run=True, mail=False, file=Sent(size=20))
     url = service.upload_address(made)
     assert url is not None
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
