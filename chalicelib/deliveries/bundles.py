@@ -13,8 +13,7 @@ from chalicelib.deliveries import emails, rules
 from chalicelib.deliveries.rules import Delivery
 from chalicelib.duties import service as duties
 from chalicelib.duties.queue import Message
-from chalicelib.entities import rules as entities
-from chalicelib.entities.service import remembered_entity
+from chalicelib.entities.rules import LIVE, Entity
 from chalicelib.invoices.rules import Invoice
 from chalicelib.mail import outbox
 from chalicelib.observability import logger, metrics
@@ -88,10 +87,9 @@ def send(call: Call, message: Message) -> None:
         # Another bundle than that of this duty, which was sent before its time, has a duty of its own.
         duties.done(message.key)
         return
-    entity = remembered_entity(entity_id, call.now)
     # What came in while a full bundle waited for its turn goes by the next.
     taken, left = row.invoices[: rules.MOST_IN_A_BUNDLE], row.invoices[rules.MOST_IN_A_BUNDLE :]
-    account, held = _held(account_id, contact_id, taken)
+    entity, account, held = _held(account_id, entity_id, contact_id, taken)
     going = [one for one in held if _goes(one, entity, account)]
     transaction = store.Transaction(call)
     email_ids: dict[str, str | None] = {}
@@ -118,12 +116,15 @@ def send(call: Call, message: Message) -> None:
     metrics.add_metric(name="BundlesSent", unit="Count", value=1)
 
 
-def _held(account_id: str, contact_id: str, entries: Sequence[dict[str, str]]) -> tuple[Account, list[_Held]]:
+def _held(
+    account_id: str, entity_id: str, contact_id: str, entries: Sequence[dict[str, str]]
+) -> tuple[Entity, Account, list[_Held]]:
     heads = {one["invoice_id"]: keys.invoice(one["invoice_id"]) for one in entries}
     places = {one["invoice_id"]: keys.delivery(one["invoice_id"], one["delivery_id"]) for one in entries}
     groups = {one["invoice_id"]: keys.bill_group(one["bill_group_id"]) for one in entries}
     account_key, roles_key = keys.account(account_id), keys.contact_roles(account_id)
-    found = store.batch([account_key, roles_key, *heads.values(), *places.values(), *groups.values()])
+    entity_key = keys.entity(entity_id)
+    found = store.batch([account_key, roles_key, entity_key, *heads.values(), *places.values(), *groups.values()])
     account = store.load(Account, found[account_key])
     known: dict[tuple[str, ...], Recipient | None] = {}
     held = []
@@ -133,7 +134,7 @@ def _held(account_id: str, contact_id: str, entries: Sequence[dict[str, str]]) -
         if narrowed not in known:
             known[narrowed] = _as_recipient(account, group, found.get(roles_key), contact_id)
         held.append(_Held(store.load(Invoice, found[key]), found[places[invoice_id]], known[narrowed]))
-    return account, held
+    return store.load(Entity, found[entity_key]), account, held
 
 
 def _as_recipient(account: Account, group: BillGroup, roles: ContactRolesItem | None, contact_id: str) -> Any:
@@ -141,10 +142,10 @@ def _as_recipient(account: Account, group: BillGroup, roles: ContactRolesItem | 
     return next((one for one in who if one.contact_id == contact_id and not one.suppressed), None)
 
 
-def _goes(held: _Held, entity: entities.Entity, account: Account) -> bool:
+def _goes(held: _Held, entity: Entity, account: Account) -> bool:
     if held.recipient is None or held.invoice.pdf is None:
         return False
-    live = entity.invoice_mail.for_account(account.account_id) == entities.LIVE
+    live = entity.invoice_mail.for_account(account.account_id) == LIVE
     return live and rules.stands_against(held.invoice, entity, account) is None
 
 

@@ -13,8 +13,7 @@ from chalicelib.contacts import unsubscribing
 from chalicelib.contacts.rules import ACTIVE, INVOICES, Contact
 from chalicelib.deliveries import rules
 from chalicelib.documents import files
-from chalicelib.entities.rules import LIVE
-from chalicelib.entities.service import remembered_entity
+from chalicelib.entities.rules import LIVE, Entity
 from chalicelib.invoices import pdfs
 from chalicelib.invoices.rules import PAID, VOID, Invoice
 from chalicelib.mail import languages
@@ -31,11 +30,12 @@ def prepare(outgoing: Outgoing, call: Call) -> Ready | Withheld:
     """
     context, account_id = outgoing.context, str(outgoing.account_id)
     wanted = [keys.invoice(one["invoice_id"]) for one in context["invoices"]]
-    account_key = keys.account(account_id)
+    account_key, entity_key = keys.account(account_id), keys.entity(outgoing.entity_id)
     contact_keys = [keys.contact(account_id, contact_id) for contact_id in context["contact_ids"]]
     group_keys = [keys.bill_group(group_id) for group_id in context["bill_group_ids"]]
-    found = store.batch([account_key, *wanted, *contact_keys, *group_keys])
-    entity = remembered_entity(outgoing.entity_id, call.now)
+    found = store.batch([account_key, entity_key, *wanted, *contact_keys, *group_keys])
+    # What is withheld never goes, so no older state of the entity will do.
+    entity = store.load(Entity, found[entity_key])
     if entity.invoice_mail.for_account(account_id) != LIVE:
         return Withheld("invoice_mail_not_live")
     contacts = [store.load(Contact, found[key]) for key in contact_keys if key in found]

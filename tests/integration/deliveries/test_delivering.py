@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib.entities import service as entities
+from chalicelib.table import keys, store
+from chalicelib.table.items import EntityItem
 from tests.integration.deliveries.world import World, attached, delivery_rows, duties, mails, stored, subject
 
 
@@ -271,3 +274,18 @@ def test_what_is_paid_meanwhile_is_told_so(world: World) -> None:
     text = world.invoice_mails[0]["Content"]["Simple"]["Body"]["Text"]["Data"]
     assert "Already paid" in text
     assert "Amount due" not in text
+
+
+def test_going_live_counts_at_once_whatever_a_process_remembers(world: World) -> None:
+    world.change_entity(invoice_mail={"mode": "off"})
+    world.contact("Ada", "invoicing")
+    entities.remembered_entity("acme", world.service.clock.now)
+    key = keys.entity("acme")
+    item = store.get(EntityItem, key)
+    assert item is not None
+    # Another process writes this; what is remembered here stays.
+    item.invoice_mail = {"mode": "live", "pilot_account_ids": []}
+    store.replace(item)
+    world.issue()
+    world.work()
+    assert len(world.invoice_mails) == 1

@@ -35,7 +35,6 @@ MAKING = (
 DELIVERING = (
     "dynamodb.GetItem",
     "dynamodb.BatchGetItem",
-    "dynamodb.GetItem",
     "dynamodb.BatchGetItem",
     "dynamodb.BatchGetItem",
     "dynamodb.TransactWriteItems",
