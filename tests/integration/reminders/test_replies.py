@@ -172,7 +172,7 @@ def test_send_again_to_registered_contacts_only(world: World, post: Post, page: 
     post.deliver()
     whom = sorted(one["Destination"]["ToAddresses"][0] for one in post.of("invoice"))
     assert whom == ["ada@example.com", "ines@example.com"]
-    assert [mail.context["numbers"] for mail in told()] == [["I1"], ["I2"]]
+    assert sorted(mail.context["numbers"] for mail in told()) == [["I1"], ["I2"]]
 
 
 def test_not_me_tells_staff_and_closes_the_link(world: World, post: Post, page: str) -> None:
