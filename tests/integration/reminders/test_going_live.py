@@ -181,4 +181,4 @@ class TestRelease:
 
 
 def test_the_due_date_of_these_tests() -> None:
-    assert DUE == date(2026, 3, 10)
+    assert date(2026, 3, 10) == DUE
