@@ -17,7 +17,7 @@ _EASTERNMOST = timedelta(hours=14)
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which invoices are asked for. One of ``number``, ``po``, ``disputed``, ``promised``, and status or days overdue; an entity."""
+    """Which invoices are asked for: one of number, PO, disputed, promised, and status or days overdue; an entity."""
 
     entity: str | None = None
     number: str | None = None

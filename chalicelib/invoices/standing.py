@@ -10,7 +10,8 @@ the rules make ``after`` of ``before``, and hands both to ``write``, once for a 
     standing.write(transaction, found, [(before, after)])
 
 So pointers and balances cannot differ from what the heads say. Rows of a transaction: 2 an invoice (head, pointer of
-the open one; 3 when the due date moves, or a dispute or a promise begins or ends), 1 a bill group, 1 an account and currency.
+the open one; 3 when the due date moves, or a dispute or a promise begins or ends), 1 a bill group, 1 an account and
+currency.
 """
 
 from collections import defaultdict
