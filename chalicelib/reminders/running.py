@@ -104,10 +104,10 @@ def remind(
     call: Call, account_id: str, entity_id: str, time_is_left: Callable[[], bool] = lambda: True
 ) -> Rest | Until:
     """Remind an account of all that is due to an entity today, as long as there is time; return what is left."""
-    rest: Rest | Until = Rest.MORE
-    while rest is Rest.MORE and time_is_left():
+    while True:
         rest = store.deciding_again(lambda: _round(call, account_id, entity_id))
-    return rest
+        if rest is not Rest.MORE or not time_is_left():
+            return rest
 
 
 def _round(call: Call, account_id: str, entity_id: str) -> Rest | Until:

@@ -1,6 +1,7 @@
 """The template, the settings, the policies and the application say the same."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 import pytest
 import samtranslator.translator.transform as sam
 
-from chalicelib.config import ConfigurationError, Settings
+from chalicelib.config import LOCAL, ConfigurationError, Settings
+from chalicelib.observability import NAMESPACE, logger
 from infra.layer import ARCHIVE
 from infra.package import CHALICE_STAGE, ROOT
 
@@ -94,6 +96,12 @@ def test_functions_get_exactly_the_variables_that_the_settings_read(template: di
         assert "Environment" not in properties
 
 
+def test_no_deployment_passes_for_the_local_service(template: dict[str, Any]) -> None:
+    allowed = re.compile(template["Parameters"]["DeploymentName"]["AllowedPattern"])
+    assert not allowed.fullmatch(LOCAL)
+    assert all(allowed.fullmatch(name) for name in ("dev", "local-2", "localhost", "l"))
+
+
 def test_every_queue_gives_up_into_a_dead_letter_queue_that_keeps(template: dict[str, Any]) -> None:
     queues = _of_type(template, QUEUE)
     dead = {name for name in queues if name.endswith("DeadLetterQueue")}
@@ -107,14 +115,29 @@ def test_every_queue_gives_up_into_a_dead_letter_queue_that_keeps(template: dict
     assert fed == {name.removesuffix("Queue") for name in queues.keys() - dead} | {"MailFeedback"}
 
 
-def test_every_dead_letter_queue_has_an_alarm_that_tells_of_one_message(template: dict[str, Any]) -> None:
+def _alarms(template: dict[str, Any], namespace: str) -> dict[str, dict[str, Any]]:
     alarms = _of_type(template, "AWS::CloudWatch::Alarm")
+    return {name: alarm for name, alarm in alarms.items() if alarm["Namespace"] == namespace}
+
+
+def test_what_waits_for_somebody_has_an_alarm_of_a_metric_that_the_code_gives(template: dict[str, Any]) -> None:
+    alarms = _alarms(template, NAMESPACE)
+    code = "".join(file.read_text() for file in (ROOT / "chalicelib/reminders").glob("*.py"))
+    assert {alarm["MetricName"] for alarm in alarms.values()} == {"RemindersWaitForPayments", "ReminderRunsWaiting"}
+    for alarm in alarms.values():
+        assert f'add_metric(name="{alarm["MetricName"]}"' in code
+        assert alarm["Dimensions"] == [{"Name": "service", "Value": logger.service}]
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmsTopic"}]
+
+
+def test_every_dead_letter_queue_has_an_alarm_that_tells_of_one_message(template: dict[str, Any]) -> None:
+    alarms = _alarms(template, "AWS/SQS")
     watched = []
     for alarm in alarms.values():
         (dimension,) = alarm["Dimensions"]
         assert dimension["Name"] == "QueueName"
         watched.append(dimension["Value"]["Fn::GetAtt"])
-        assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
+        assert alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
         assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmsTopic"}]
     dead = {name for name in _of_type(template, QUEUE) if name.endswith("DeadLetterQueue")}
