@@ -31,10 +31,11 @@ _SECONDS_IN_RESERVE = 20
 @job("update_reminder_plans")
 def update_reminder_plans(event: SQSEvent) -> dict[str, Any]:
     """Plan anew when invoices are looked at next; for all of an entity, account or bill group, part by part."""
-    return consumer.consume(event, _plan)
+    return consumer.consume(event, plan)
 
 
-def _plan(message: Message) -> None:
+def plan(message: Message) -> None:
+    """Plan invoices anew, have those of an owner planned anew, or go on with a release, as a message says."""
     if message.duty == "planning":
         planning.run(message)
     elif message.subject.startswith(f"{releasing.RELEASE} "):

@@ -123,13 +123,13 @@ def _list(row: ReleaseItem) -> None:
 def run(message: Message) -> None:
     """Release some accounts of the entity that ``message`` names, if any are left for today. One transaction."""
     call = Call(PLANNER, clock.now(), message.correlation_id)
-    store.deciding_again(lambda: _some(call, message))
+    store.deciding_again(lambda: _some(call, message.subject, message.key))
 
 
-def _some(call: Call, message: Message) -> None:
-    entity_id = message.subject.partition(" ")[2]
-    found = store.batch([message.key, keys.release(entity_id), keys.entity(entity_id)])
-    duty, row, entity_row = (found.get(key) for key in (message.key, keys.release(entity_id), keys.entity(entity_id)))
+def _some(call: Call, subject: str, duty_key: Key) -> None:
+    entity_id = subject.partition(" ")[2]
+    wanted = (duty_key, keys.release(entity_id), keys.entity(entity_id))
+    duty, row, entity_row = map(store.batch(wanted).get, wanted)
     if not isinstance(duty, DutyItem):
         return
     transaction = store.Transaction(call)
@@ -137,7 +137,7 @@ def _some(call: Call, message: Message) -> None:
     if isinstance(row, ReleaseItem) and entity_row is not None:
         goes_on = _walk_on(transaction, call, row, store.load(Entity, entity_row))
         if goes_on:
-            duties.add(transaction, call, "replanning", message.subject)
+            duties.add(transaction, call, "replanning", subject)
     transaction.commit()
 
 

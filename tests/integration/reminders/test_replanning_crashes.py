@@ -1,0 +1,82 @@
+"""A crash or a lost response at every AWS call of a replanning and a release: nobody is left out."""
+
+from typing import Any
+
+import pytest
+
+from chalicelib.duties.queue import Message
+from chalicelib.reminders import jobs, releasing
+from chalicelib.table.items import DutyItem
+from tests.integration.reminders.test_reminder_crashes import Faults, cases
+from tests.integration.reminders.world import World, rows, to_come
+
+REPLANNING = (
+    "dynamodb.GetItem",
+    "dynamodb.Query",
+    "dynamodb.TransactWriteItems",
+    "sqs.SendMessageBatch",
+)
+RELEASING = (
+    "dynamodb.BatchGetItem",
+    "dynamodb.Query",
+    "dynamodb.Query",
+    "dynamodb.BatchGetItem",
+    "dynamodb.BatchGetItem",
+    "dynamodb.TransactWriteItems",
+    "sqs.SendMessageBatch",
+    "sqs.SendMessageBatch",
+)
+
+
+def replanning_duties() -> list[Any]:
+    return [item for item in rows(DutyItem) if item.kind == "replanning"]
+
+
+def recover(world: World) -> None:
+    """Let time pass until the sweeper has brought back whatever was lost."""
+    for _ in range(8):
+        world.sweep()
+        if not [item for item in rows(DutyItem) if item.kind in ("planning", "replanning")]:
+            return
+    raise AssertionError("Duties are left.")
+
+
+@pytest.fixture
+def changed(world: World) -> World:
+    """An invoice whose account has another policy now."""
+    world.issue()
+    world.service.put("/accounts/a1/reminder-policy", steps=[{"offset": 20, "tone": "firm"}])
+    return world
+
+
+@cases(REPLANNING)
+def test_replanning(changed: World, number: int, how: str) -> None:
+    made = struck(number, how)
+    assert REPLANNING[: len(made)] == made[: len(REPLANNING)]
+    recover(changed)
+    assert to_come() == {"i1": "2026-03-30"}
+
+
+def struck(number: int, how: str) -> tuple[str, ...]:
+    """Work off the one duty to plan or release anew, with one call failing, and return the calls."""
+    (duty,) = replanning_duties()
+    return Faults.run(lambda: jobs.plan(Message(duty.kind, duty.subject, duty.key, "c")), number, how)
+
+
+@pytest.fixture
+def old(world: World) -> World:
+    """An invoice from before the entity went live, whose account is to be released."""
+    world.service.put("/entities/acme", live_from="2026-02-01")
+    world.issue()
+    world.at("2026-03-16T08:00")
+    releasing.release(world.service.call, "acme", 1)
+    return world
+
+
+@cases(RELEASING)
+def test_releasing(old: World, number: int, how: str) -> None:
+    made = struck(number, how)
+    assert RELEASING[: len(made)] == made[: len(RELEASING)]
+    recover(old)
+    assert to_come() == {"i1": "2026-03-16"}
+    assert releasing.get_release("acme").released == 1
