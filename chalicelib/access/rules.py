@@ -76,7 +76,7 @@ PERMISSIONS: dict[str, Needs] = {
     # What waits for the vendor's people is not released by a program (R9).
     "reminders.release":    Needs(None,                "admin",  None),
     "reminder_policies.write": Needs("reminders:write", "admin", None),
-    "reminder_policies.preview": Needs("reminders:read", "viewer", None, reads=True),
+    "reminder_policies.preview": Needs("reminders:read", "viewer", None),
     "emails.read":          Needs("emails:read",       "viewer", "emails", reads=True),
     "emails.resend":        Needs("emails:write",      "agent",  "emails"),
     "suppressions.read":    Needs("emails:read",       "viewer", None, reads=True),

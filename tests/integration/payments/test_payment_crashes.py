@@ -100,4 +100,4 @@ def test_there_are_no_further_calls(service: Service) -> None:
     prepare(service, "reverse")
     with counted() as calls:
         assert service.ask(*REQUESTS["reverse"]).status == 200
-    assert len(calls.names) == 9
+    assert len(calls.names) == 11
