@@ -130,7 +130,7 @@ class TestTwoFiles:
             "lines": {"read": 11, "refused": 5},
             "invoices": found(created=2, refused=4),
         }
-        assert [(one["file"], one["line"]) for one in lines(last_import(), "refusals.jsonl")] == [
+        assert [(one["file"], one["line"]) for one in lines(came.import_id, "refusals.jsonl")] == [
             (one.file, one.line) for one in came.refusals
         ]
 
@@ -412,8 +412,3 @@ class TestPayments:
         came = imported(one, mapping(kind))
         assert came.counts["payments"] == found(created=2)
         assert reading.get_head("i-1").balance == 108
-
-
-def last_import() -> str:
-    """Return the id of the import that was made last."""
-    return service.list_imports(None, 1)[0][0].import_id
