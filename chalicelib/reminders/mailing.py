@@ -17,8 +17,7 @@ from chalicelib.contacts import unsubscribing
 from chalicelib.contacts.records import roles_of
 from chalicelib.contacts.rules import ACCOUNTS_PAYABLE, ACTIVE, REMINDERS, Contact
 from chalicelib.documents import files
-from chalicelib.entities.rules import LIVE, BankDetails
-from chalicelib.entities.service import remembered_entity
+from chalicelib.entities.rules import LIVE, BankDetails, Entity
 from chalicelib.invoices import pdfs
 from chalicelib.invoices.rules import Invoice
 from chalicelib.mail import languages
@@ -57,6 +56,8 @@ def prepare(outgoing: Outgoing, call: Call) -> Ready | Withheld:
     balance_key = keys.account_balance(account_id, outgoing.entity_id, currency)
     found = store.batch(
         [
+            # Not as it was a while ago: a mail that is withheld since reminders are not live yet is never sent.
+            keys.entity(outgoing.entity_id),
             keys.account(account_id),
             keys.account_reminders(account_id),
             contact_key,
@@ -66,7 +67,7 @@ def prepare(outgoing: Outgoing, call: Call) -> Ready | Withheld:
             *(key(one) for one in group_ids for key in (keys.bill_group, keys.bill_group_reminders)),
         ]
     )
-    entity = remembered_entity(outgoing.entity_id, call.now)
+    entity = store.load(Entity, found[keys.entity(outgoing.entity_id)])
     account = store.load(Account, found[keys.account(account_id)])
     contact = store.load(Contact, found[contact_key]) if contact_key in found else None
     if entity.reminder_mail.for_account(account_id) != LIVE:

@@ -7,8 +7,8 @@ import pytest
 
 from chalicelib.entities import service as entities
 from chalicelib.reminders import mailing
-from chalicelib.table import keys
-from chalicelib.table.items import Item, ReplyLinkItem
+from chalicelib.table import keys, store
+from chalicelib.table.items import EntityItem, Item, ReplyLinkItem
 from tests.integration.deliveries.world import attached, subject
 from tests.integration.reminders.replies import Post, link, text
 from tests.integration.reminders.world import World, mails, rows
@@ -138,6 +138,21 @@ def test_a_copy_can_be_stopped_by_the_mail(world: World, post: Post) -> None:
     assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert headers["List-Unsubscribe"].strip("<>") in text(copy)
     assert "you chose to get copies" in text(copy)
+
+
+@pytest.mark.parametrize(("remembered", "now", "sent"), [("off", "live", 1), ("live", "off", 0)])
+def test_what_the_entity_says_counts_at_once(world: World, post: Post, remembered: str, now: str, sent: int) -> None:
+    world.issue("i1")
+    hold(world)
+    world.service.put("/entities/acme", reminder_mail={"mode": remembered})
+    entities.remembered_entity("acme", world.service.clock.now)
+    # Another process writes this; what is remembered here stays.
+    row = store.get(EntityItem, keys.entity("acme"))
+    assert row is not None
+    row.reminder_mail = {"mode": now, "pilot_account_ids": []}
+    store.replace(row)
+    post.deliver()
+    assert len(post.of("reminder")) == sent
 
 
 def test_the_entity_went_off(world: World, post: Post) -> None:

@@ -46,12 +46,17 @@ OWN_AFFAIRS = {"sessions.end", "previews.open"}
 """Writes of sessions only, which change nothing that anybody else sees."""
 OF_READERS = {"disputes.raise", "emails.resend", "invoices.send", "statements.ask"}
 """What whoever sees an invoice or a mail at the portal may do about it."""
+QUESTIONS_BY_POST = {"reminder_policies.preview"}
+"""Questions with a body, which write nothing."""
 
 
 def test_writing_is_never_open_to_those_who_may_only_view() -> None:
     for operation, needs in PERMISSIONS.items():
         if operation in OF_READERS:
             assert needs.staff == "agent"
+            continue
+        if operation in QUESTIONS_BY_POST:
+            assert (needs.scope or "").endswith(":read") and needs.portal is None
             continue
         if not needs.reads and operation not in OWN_AFFAIRS:
             assert needs.staff in {"agent", "admin"}
