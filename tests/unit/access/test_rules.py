@@ -56,7 +56,8 @@ def test_writing_is_never_open_to_those_who_may_only_view() -> None:
             assert needs.staff == "agent"
             continue
         if operation in QUESTIONS_BY_POST:
-            assert (needs.scope or "").endswith(":read") and needs.portal is None
+            assert (needs.scope or "").endswith(":read")
+            assert needs.portal is None
             continue
         if not needs.reads and operation not in OWN_AFFAIRS:
             assert needs.staff in {"agent", "admin"}
