@@ -20,7 +20,7 @@ from infra.local.template import Template
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """One engine for the tests of a session."""
     folder = tmp_path_factory.mktemp("engine")
-    running = start(folder / "state", folder / "logs")
+    running = start(folder / "state", folder / "logs", saves=False)
     yield running
     running.stop()
 

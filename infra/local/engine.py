@@ -1,7 +1,8 @@
 """The engine that stands in for AWS: MiniStack in a process of its own, on 127.0.0.1, with its state on disk.
 
 MiniStack saves its state when it ends cleanly. This launcher also saves it every few seconds while
-something is being written, from a forked copy of the process, so that nobody waits for it.
+something is being written, from a forked copy of the process, so that nobody waits for it. Where nobody will come back
+to the state, nothing is saved: copies of a large table take long, and much memory.
 """
 
 import argparse
@@ -50,10 +51,12 @@ class Engine:
         processes.stop(self.process, _STOP_SECONDS)
 
 
-def start(state: Path, logs: Path, environment: Mapping[str, str] | None = None, port: int = 0) -> Engine:
+def start(
+    state: Path, logs: Path, environment: Mapping[str, str] | None = None, port: int = 0, *, saves: bool = True
+) -> Engine:
     """Start an engine whose state is in the folder ``state``, on ``port`` if that is free, and wait for it.
 
-    Raises EngineError when it does not answer.
+    Without ``saves`` the table and the queues end with it. Raises EngineError when it does not answer.
     """
     listener = _listen(port)
     number = listener.getsockname()[1]
@@ -61,9 +64,9 @@ def start(state: Path, logs: Path, environment: Mapping[str, str] | None = None,
     process = processes.start(
         "engine",
         "infra.local.engine",
-        ["--descriptor", str(listener.fileno()), "--state", str(state)],
+        ["--descriptor", str(listener.fileno()), "--state", str(state), *(["--saves"] if saves else [])],
         logs=logs,
-        environment={**(os.environ if environment is None else environment), **_settings(state, number)},
+        environment={**(os.environ if environment is None else environment), **_settings(state, number, saves)},
         descriptors=(listener.fileno(),),
     )
     listener.close()
@@ -92,14 +95,14 @@ def _listen(port: int) -> socket.socket:
     raise EngineError(f"There is no free port on {HOST} for the local engine.")
 
 
-def _settings(state: Path, port: int) -> dict[str, str]:
+def _settings(state: Path, port: int, saves: bool) -> dict[str, str]:
     return {
         "GATEWAY_PORT": str(port),
         "BIND_HOST": HOST,
         "MINISTACK_REGION": REGION,
         "AWS_SECRET_ACCESS_KEY": SECRET,
         "LAMBDA_EXECUTOR": "local",
-        "PERSIST_STATE": "1",
+        "PERSIST_STATE": "1" if saves else "0",
         "STATE_DIR": str(state / "services"),
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(state / "s3"),
@@ -115,16 +118,17 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--descriptor", type=int, required=True)
     parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--saves", action="store_true")
     options = parser.parse_args()
     processes.begin()
     options.state.mkdir(parents=True, exist_ok=True)
     with (options.state / "lock").open("w") as lock:
         # The engine of an earlier run may still be saving.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        asyncio.run(_serve(options.descriptor))
+        asyncio.run(_serve(options.descriptor, options.saves))
 
 
-async def _serve(descriptor: int) -> None:
+async def _serve(descriptor: int, saves: bool) -> None:
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack import app as ministack  # type: ignore[import-untyped]
@@ -147,7 +151,7 @@ async def _serve(descriptor: int) -> None:
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
     config.loglevel = "WARNING"
-    saver = asyncio.create_task(_save_now_and_then(ministack, written, ended))
+    saver = asyncio.create_task(_save_now_and_then(ministack, written, ended) if saves else ended.wait())
 
     async def wait_for_end() -> None:
         await ended.wait()

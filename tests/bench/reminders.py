@@ -8,20 +8,18 @@ everywhere. The accounts are copies of one that the service has made, written as
 """
 
 import io
-import json
 import os
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import boto3
 
 from chalicelib import clock, observability
 from chalicelib.config import settings
@@ -29,23 +27,19 @@ from chalicelib.entities.service import remembered_entity
 from chalicelib.mail import jobs as mail_jobs
 from chalicelib.mail import rules, ses
 from chalicelib.reminders import jobs
-from chalicelib.table import keys
 from infra.local.engine import start
 from tests.aws_calls import Calls, counted
 from tests.bench.deliveries import _hand, _received
+from tests.copies import Pattern, write
 from tests.engine import make_environment
-from tests.integration.invoices.invoices import body, customer
 from tests.integration.service import Service
 
 ISSUED = datetime(2026, 2, 2, 8, tzinfo=UTC)
 MORNING = datetime(2026, 3, 9, 9, 30, tzinfo=UTC)
 LIVE = {"reminder_mail": {"mode": "live"}, "live_from": "2026-01-01"}
 RUN_LIMIT = 10_000_000
-_NOT_THE_PATTERNS = ("AUDIT#", "CONTENT#")
 _POLLS = ("sqs.ReceiveMessage", "sqs.DeleteMessage")
 """How the engine fills the answers of a queue is its own affair."""
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -60,7 +54,7 @@ class Took:
 def main(due: int, not_due: int) -> None:
     """Remind accounts with one invoice each, add invoices that are not due, remind as many again, and compare."""
     with tempfile.TemporaryDirectory() as folder:
-        engine = start(Path(folder) / "state", Path(folder) / "logs")
+        engine = start(Path(folder) / "state", Path(folder) / "logs", saves=False)
         try:
             os.environ.update(make_environment(engine))
             _measure(due, not_due)
@@ -73,13 +67,21 @@ def _measure(due: int, not_due: int) -> None:
     ses.send = lambda envelope: rules.Outcome("accepted", message_id=envelope.email_id)  # type: ignore[assignment]
     ses.limits = lambda: ses.Limits(a_second=1_000_000.0, a_day=None, sent=0)  # type: ignore[assignment]
     observability.logger.setLevel("ERROR")
-    soon, late = _patterns()
-    _write(row for number in range(due) for row in _copy(soon, f"x{number:06d}"))
+    service = Service.start()
+    service.clock.now = ISSUED
+    service.entity(**LIVE)
+    service.put("/reminder-policies/acme", run_limit=RUN_LIMIT)
+    soon, late = (
+        Pattern.made(service, word, day) for word, day in (("soon", date(2026, 3, 10)), ("late", date(2026, 11, 10)))
+    )
+    # What tells the contacts that they are contacts is none of the reminders.
+    _received(settings().bulk_mail_queue_url)
+    write(soon.accounts(f"x{number:06d}" for number in range(due)))
     before = _run(due)
     begun = time.perf_counter()
-    _write(row for number in range(not_due) for row in _copy(late, f"n{number:06d}"))
-    print(f"{not_due} invoices that are not due were written in {time.perf_counter() - begun:.0f} s")
-    _write(row for number in range(due) for row in _copy(soon, f"y{number:06d}"))
+    write(late.accounts(f"n{number:06d}" for number in range(not_due)))
+    print(f"{not_due} invoices that are not due were written in {time.perf_counter() - begun:.0f} s", flush=True)
+    write(soon.accounts(f"y{number:06d}" for number in range(due)))
     after = _run(due)
     for word, first in before.items():
         second = after[word]
@@ -94,13 +96,13 @@ def _run(due: int) -> dict[str, Took]:
     remembered_entity("acme", MORNING)
     of = settings()
     took = {"found, queued": _timed("found, queued", due, lambda: jobs.send_due_reminders({"confirm": True}, None))}
-    for word, url, consumer in (
-        ("reminded", of.reminders_queue_url, jobs.remind_accounts),
-        ("mailed", of.bulk_mail_queue_url, mail_jobs.deliver_bulk_mail),
+    for word, url, consumer, at_once in (
+        ("reminded", of.reminders_queue_url, jobs.remind_accounts, 5),
+        ("mailed", of.bulk_mail_queue_url, mail_jobs.deliver_bulk_mail, 10),
     ):
         records = _received(url)
         assert len(records) == due, f"{len(records)} messages for {due} accounts"
-        took[word] = _timed(word, due, lambda records=records, consumer=consumer: _hand(records, consumer))  # type: ignore[misc]
+        took[word] = _timed(word, due, partial(_hand, records, consumer, at_once))
     return took
 
 
@@ -114,72 +116,10 @@ def _timed(word: str, due: int, work: Callable[[], Any]) -> Took:
     names = Counter(name for name in calls.names if name not in _POLLS)
     print(
         f"{word:14} {due / seconds:7.1f} a second   {names.total() / due:6.2f} calls"
-        f"   {calls.units / due:6.1f} capacity units each"
+        f"   {calls.units / due:6.1f} capacity units each",
+        flush=True,
     )
     return Took(seconds, names, calls.units)
-
-
-def _patterns() -> tuple[list[Row], list[Row]]:
-    """Let the service make an account whose invoice is due, and one whose is not; take their rows out of the table."""
-    service = Service.start()
-    service.clock.now = ISSUED
-    service.entity(**LIVE)
-    service.put("/reminder-policies/acme", run_limit=RUN_LIMIT)
-    made = []
-    for name, day in (("soon", "2026-03-10"), ("late", "2026-11-10")):
-        account_id, group_id = f"pattern-{name}-a", f"pattern-{name}-g"
-        account = customer(service, account_id, group_id)
-        service.contact(account, "Ada", "accounts_payable")
-        given = body(f"PATTERN-{name}", bill_group_id=group_id, due_date=day, deliver=False)
-        service.put(f"/invoices/pattern-{name}-i", **given)
-        _hand(_received(settings().planning_queue_url), jobs.update_reminder_plans)
-        made.append(_taken(account_id, group_id, f"pattern-{name}-i"))
-    # What tells the contacts that they are contacts is none of the reminders.
-    _received(settings().bulk_mail_queue_url)
-    return made[0], made[1]
-
-
-def _taken(account_id: str, group_id: str, invoice_id: str) -> list[Row]:
-    client, table = boto3.client("dynamodb"), settings().table_name
-    partitions = [f"ACCOUNT#{account_id}", f"BILLGROUP#{group_id}", f"INVOICE#{invoice_id}", *keys.accounts_to_remind()]
-    rows = []
-    for partition in partitions:
-        found = client.query(
-            TableName=table, KeyConditionExpression="PK = :pk", ExpressionAttributeValues={":pk": {"S": partition}}
-        )
-        rows += [row for row in found["Items"] if not row["SK"]["S"].startswith(_NOT_THE_PATTERNS)]
-    _send([{"DeleteRequest": {"Key": {"PK": row["PK"], "SK": row["SK"]}}} for row in rows])
-    return rows
-
-
-def _copy(pattern: list[Row], name: str) -> Iterator[Row]:
-    """Yield the rows of a pattern as those of another account."""
-    for row in pattern:
-        text = json.dumps(row)
-        for word in ("soon", "late"):
-            text = text.replace(f"pattern-{word}", name).replace(f"PATTERN-{word}", name.upper())
-        made: Row = json.loads(text)
-        if made["PK"]["S"].startswith("WORK#"):
-            made["PK"]["S"] = keys.account_to_remind(f"{name}-a", "acme", MORNING).pk
-        yield made
-
-
-def _write(rows: Iterable[Row]) -> None:
-    part: list[Row] = []
-    for row in rows:
-        part.append({"PutRequest": {"Item": row}})
-        if len(part) == 25:
-            _send(part)
-            part = []
-    _send(part)
-
-
-def _send(requests: list[Row]) -> None:
-    client, table = boto3.client("dynamodb"), settings().table_name
-    for start_at in range(0, len(requests), 25):
-        left = {table: requests[start_at : start_at + 25]}
-        while left:
-            left = client.batch_write_item(RequestItems=left).get("UnprocessedItems") or {}
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import boto3
@@ -21,18 +21,21 @@ from chalicelib.entities import service as entities
 from chalicelib.invoices import service as invoices
 from chalicelib.invoices.inputs import InvoiceBody
 from chalicelib.reminders import jobs, planning
-from chalicelib.table import keys
+from chalicelib.table import keys, store
+from chalicelib.table.items import DigestItem, EmailItem
 from tests.aws import forget
 from tests.aws_calls import counted
+from tests.copies import Pattern, write
 from tests.engine import engine, engine_environment  # noqa: F401
 from tests.integration.invoices.invoices import body
 from tests.integration.reminders.world import digests, mails, of_account, sent, sound
+from tests.integration.service import Service
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("vendor")]
 
 PROOF = bool(os.environ.get("COUNTERFOIL_PROOF"))
 ROUNDS = 12 if PROOF else 3
-DUE_ACCOUNTS, NOT_DUE = (1000, 100_000) if PROOF else (24, 600)
+DUE_ACCOUNTS, NOT_DUE = (1000, 100_000) if PROOF else (24, 480)
 WORKERS = 8
 ISSUED = datetime(2026, 2, 2, 8, tzinfo=UTC)
 MORNING = datetime(2026, 3, 9, 9, tzinfo=UTC)
@@ -142,82 +145,15 @@ def test_plans_made_at_once_leave_one_row() -> None:
     sound()
 
 
-class Copies:
-    """Accounts like one that was made by the service, written as rows, since a hundred thousand take too long else."""
-
-    def __init__(self) -> None:
-        account("pattern-a", "pattern-g")
-        issue("pattern-i", "pattern-g")
-        issue("pattern-j", "pattern-g", due="2026-11-10")
-        client, table = boto3.client("dynamodb"), settings().table_name
-        partitions = ("ACCOUNT#pattern-a", "BILLGROUP#pattern-g", "INVOICE#pattern-i", "INVOICE#pattern-j")
-        self.rows = [
-            row
-            for partition in partitions
-            for row in client.query(
-                TableName=table,
-                KeyConditionExpression="PK = :pk",
-                ExpressionAttributeValues={":pk": {"S": partition}},
-            )["Items"]
-            if not row["SK"]["S"].startswith(("AUDIT#", "CONTENT#"))
-        ]
-        for shard in keys.accounts_to_remind():
-            self.rows += client.query(
-                TableName=table, KeyConditionExpression="PK = :pk", ExpressionAttributeValues={":pk": {"S": shard}}
-            )["Items"]
-        # The pattern itself is out of the way.
-        self._write([{"DeleteRequest": {"Key": {"PK": row["PK"], "SK": row["SK"]}}} for row in self.rows])
-
-    def due(self, names: list[str]) -> None:
-        """Write an account with one invoice that is due for each name."""
-        self._write([{"PutRequest": {"Item": row}} for name in names for row in self._named(name, "i")])
-
-    def not_due(self, name: str, numbers: range) -> None:
-        """Write invoices, due in November, of the account of a name."""
-        rows = [
-            row
-            for number in numbers
-            for row in self._named(name, "j", f"{name}-{number}")
-            if "-j-" in json.dumps(row) or row["PK"]["S"].startswith("WORK#")
-        ]
-        self._write([{"PutRequest": {"Item": row}} for row in rows])
-
-    def _named(self, name: str, which: str, invoice: str = "") -> list[dict[str, Any]]:
-        other = "j" if which == "i" else "i"
-        found = []
-        for row in self.rows:
-            text = json.dumps(row)
-            late = row["SK"]["S"].startswith("2026-11")
-            if f"pattern-{other}" in text or (row["PK"]["S"].startswith("WORK#") and late != (which == "j")):
-                continue
-            text = text.replace(f"pattern-{which}", f"{which}-{invoice or name}").replace("PATTERN-", name.upper())
-            text = text.replace("pattern-a", f"a-{name}").replace("pattern-g", f"g-{name}")
-            made = json.loads(text)
-            if made["PK"]["S"].startswith("WORK#"):
-                made["PK"]["S"] = keys.account_to_remind(f"a-{name}", "acme", MORNING).pk
-            found.append(made)
-        return found
-
-    @staticmethod
-    def _write(requests: list[dict[str, Any]]) -> None:
-        client, table = boto3.client("dynamodb"), settings().table_name
-        unique: dict[str, dict[str, Any]] = {}
-        for one in requests:
-            row = one["PutRequest"]["Item"] if "PutRequest" in one else one["DeleteRequest"]["Key"]
-            unique[f"{row['PK']['S']} {row['SK']['S']}"] = one
-        wanted = list(unique.values())
-        for start in range(0, len(wanted), 25):
-            left = {table: wanted[start : start + 25]}
-            while left:
-                left = client.batch_write_item(RequestItems=left).get("UnprocessedItems") or {}
-
-
 def test_a_run_costs_the_same_however_many_invoices_are_open_that_are_not_due() -> None:
-    copies = Copies()
+    service = Service.start()
+    service.clock.now = ISSUED
+    service.put("/reminder-policies/acme", run_limit=2 * DUE_ACCOUNTS)
+    soon = Pattern.made(service, "soon", date(2026, 3, 10))
+    late = Pattern.made(service, "late", date(2026, 11, 10))
 
     def cost(names: list[str]) -> tuple[Counter[str], float, int]:
-        copies.due(names)
-        before = len(mails())
+        write(soon.accounts(names))
         clock.set_source(lambda: MORNING)
         with counted() as calls:
             hour()
@@ -225,16 +161,17 @@ def test_a_run_costs_the_same_however_many_invoices_are_open_that_are_not_due() 
         # How the engine fills the answers of a queue is its own affair.
         for name in ("sqs.ReceiveMessage", "sqs.DeleteMessage"):
             found.pop(name, None)
-        return found, calls.units, len(mails()) - before
+        made = [store.get(DigestItem, keys.digest(f"{name}-a", MORNING.date(), "acme", "EUR")) for name in names]
+        assert {digest.status for digest in made if digest} == {"mailed"}
+        emails = [store.get(EmailItem, keys.email(to["email_id"])) for one in made if one for to in one.recipients]
+        return found, calls.units, len(emails) - emails.count(None)
 
     first = [f"{number:04d}x" for number in range(DUE_ACCOUNTS)]
     second = [f"{number:04d}y" for number in range(DUE_ACCOUNTS)]
     calls, units, mailed = cost(first)
     assert mailed == DUE_ACCOUNTS
     each = NOT_DUE // (2 * DUE_ACCOUNTS)
-    for name in [*first, *second]:
-        copies.not_due(name, range(each))
+    assert each * 2 * DUE_ACCOUNTS == NOT_DUE
+    write(row for name in [*first, *second] for row in late.invoices(name, range(each)))
     assert cost(second) == (calls, units, mailed)
-    sound_enough = len(digests())
-    assert sound_enough == 2 * DUE_ACCOUNTS
-    print(dict(calls), units, mailed)
+    print(f"{DUE_ACCOUNTS} due, before and after {NOT_DUE} that are not: {dict(calls)}, {units} units, {mailed} mails")
