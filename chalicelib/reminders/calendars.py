@@ -50,7 +50,9 @@ def _country(country: str, subdivision: str, year: int) -> _Country:
             found = holidays.country_holidays(country, subdiv=region, years=years)
         except NotImplementedError:
             continue
-        weekend = frozenset(int(day) for day in found.weekend)
+        # Some subdivisions have a weekend of their own, and some countries have changed theirs.
+        week = (date(year, 1, day) for day in range(1, 8))
+        weekend = frozenset(day.weekday() for day in week if found.is_weekend(day))
         return _Country(weekend, frozenset(found.weekend_workdays), frozenset(found))
     return _Country(_USUAL_WEEKEND, frozenset(), frozenset())
 
