@@ -5,6 +5,7 @@ import json
 import re
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ import yaml
 from infra.local.sample import load_invoices, logo
 
 _FOLDER = Path(__file__).parent
+_ACCOUNTS = ("accounts-americas.yaml", "accounts-europe.yaml", "accounts-asia.yaml")
+_POLICY = "reminder_policy"
 _DAYS = re.compile(r"([+-]\d+)d")
 _ROLES = {"i": "invoicing", "p": "accounts_payable"}
 _ROLE_FIELDS = {"invoicing": "invoicing_contact_ids", "payable": "accounts_payable_contact_ids"}
@@ -33,34 +36,58 @@ class SampleError(Exception):
     """The sample data cannot be loaded; the message is for the user."""
 
 
+@dataclass(frozen=True)
+class Sample:
+    """The sample data, as its files have it."""
+
+    entities: dict[str, Data]
+    accounts: dict[str, Data]
+    invoices: Data
+
+    @classmethod
+    def read(cls, today: date) -> "Sample":
+        """Read it; dates count from ``today``."""
+        accounts = {name: one for file in _ACCOUNTS for name, one in _read(file, today).items()}
+        return cls(_read("entities.yaml", today), accounts, _read("invoices.yaml", today))
+
+    def history(self) -> list[load_invoices.Event]:
+        """Return what happens to its invoices and payments, in order of days."""
+        groups: dict[str, Data] = {}
+        for account_id, content in self.accounts.items():
+            owner = {name: content["account"][name] for name in ("entity_id", "currency")}
+            groups |= {group_id: {"account_id": account_id, **owner} for group_id in content["bill_groups"]}
+        return load_invoices.history(self.invoices, groups)
+
+
 def everything(url: str, api_key: str, today: date) -> int:
     """Load everything through the API at ``url`` and return how many things there are.
 
     Dates count from ``today``. It mails nobody, and returns when the PDFs of all invoices are made. Raises SampleError.
     """
-    api = Api(url, api_key)
-    entities = _read("entities.yaml", today)
-    policies = {entity_id: entity.pop("reminder_policy", None) for entity_id, entity in entities.items()}
-    for entity_id, entity in entities.items():
-        api.put(f"/v1/entities/{entity_id}", {**entity, "contact_mails": dict.fromkeys(_CONTACT_MAILS, False)})
-        if policies[entity_id] is not None:
-            api.put(f"/v1/reminder-policies/{entity_id}", policies[entity_id])
-        image = base64.b64encode(logo.png(entity["colour"])).decode()
-        api.put(f"/v1/entities/{entity_id}/logo", {"image": image})
-    count = len(entities)
-    groups: dict[str, Data] = {}
-    for file in ("accounts-americas.yaml", "accounts-europe.yaml", "accounts-asia.yaml"):
-        for account_id, content in _read(file, today).items():
-            count += _load_account(api, account_id, content)
-            owner = {name: content["account"][name] for name in ("entity_id", "currency")}
-            groups |= {group_id: {"account_id": account_id, **owner} for group_id in content["bill_groups"]}
-    invoices = _read("invoices.yaml", today)
-    count += load_invoices.everything(api, invoices, groups)
-    for entity_id, entity in entities.items():
-        api.put(f"/v1/entities/{entity_id}", {**entity, "contact_mails": dict.fromkeys(_CONTACT_MAILS, True)})
-    if not load_invoices.wait_for_pdfs(api, invoices):
+    api, sample = Api(url, api_key), Sample.read(today)
+    count = customers(api, sample) + load_invoices.everything(api, sample.history())
+    for entity_id, entity in sample.entities.items():
+        own = {name: value for name, value in entity.items() if name != _POLICY}
+        api.put(f"/v1/entities/{entity_id}", {**own, "contact_mails": dict.fromkeys(_CONTACT_MAILS, True)})
+    if not load_invoices.wait_for_pdfs(api, sample.invoices):
         raise SampleError("the PDFs of its invoices are not made; see the logs of the workers")
     return count
+
+
+def customers(api: "Api", sample: Sample) -> int:
+    """Load the issuing entities, and the accounts with all that is theirs but invoices; contacts are told nothing.
+
+    Returns how many things there are.
+    """
+    for entity_id, entity in sample.entities.items():
+        own = {name: value for name, value in entity.items() if name != _POLICY}
+        api.put(f"/v1/entities/{entity_id}", {**own, "contact_mails": dict.fromkeys(_CONTACT_MAILS, False)})
+        if _POLICY in entity:
+            api.put(f"/v1/reminder-policies/{entity_id}", entity[_POLICY])
+        image = base64.b64encode(logo.png(entity["colour"])).decode()
+        api.put(f"/v1/entities/{entity_id}/logo", {"image": image})
+    accounts = (_load_account(api, account_id, content) for account_id, content in sample.accounts.items())
+    return len(sample.entities) + sum(accounts)
 
 
 def _load_account(api: "Api", account_id: str, content: Data) -> int:

@@ -1,9 +1,11 @@
-"""Loads the sample's invoices and payments, as a billing system sends them, and waits until their PDFs are made."""
+"""Loads the sample's invoices and payments, day by day as a billing system sends them, and waits for their PDFs."""
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from functools import partial
 from typing import Any, Protocol
 
 from chalicelib import money
@@ -27,27 +29,40 @@ class Api(Protocol):
         """Return the reply."""
 
 
-def everything(api: Api, content: Data, groups: dict[str, Data]) -> int:
-    """Issue the invoices of ``content``, let become of them what it says, and return how many things there are.
+@dataclass(frozen=True)
+class Event:
+    """What happens to an invoice or payment on a day (ISO 8601); ``happen`` says how many things that made."""
+
+    day: str
+    happen: Callable[[Api], int]
+
+
+def history(content: Data, groups: dict[str, Data]) -> list[Event]:
+    """Return in order of days how the invoices of ``content`` are issued, what becomes of them, and what is paid.
 
     ``groups`` says of each bill group its account, issuing entity and currency. Nothing is mailed.
     """
-    issued: dict[str, Data] = {}
+    events: list[Event] = []
+    totals: dict[str, int] = {}
     for group_id, invoices in content["invoices"].items():
         for invoice in invoices:
             body = _body(invoice, group_id, groups[group_id]["currency"], content["taxes"])
-            issued[invoice["id"]] = api.put(f"/v1/invoices/{invoice['id']}", body)
-    count = len(issued)
-    for group_id, invoices in content["invoices"].items():
-        for invoice in invoices:
+            totals[invoice["id"]] = body["total"]
+            events.append(Event(invoice["issued"], partial(_issue, invoice["id"], body)))
             for number, step in enumerate(invoice.get("then", ())):
-                count += _then(api, groups[group_id], issued[invoice["id"]], f"pay-{invoice['id']}-{number}", step)
+                named = {**groups[group_id], "id": f"pay-{invoice['id']}-{number}"}
+                events.append(Event(step["day"], partial(_then, invoice["id"], body["total"], named, step)))
     for payment in content["payments"]:
         spread = payment.get("allocations", {})
-        allocations = {name: issued[name]["total"] if amount == "all" else amount for name, amount in spread.items()}
-        _pay(api, payment, payment["id"], payment["amount"], payment["day"], allocations)
-        count += 1
-    return count
+        allocations = {name: totals[name] if amount == "all" else amount for name, amount in spread.items()}
+        events.append(Event(payment["day"], partial(_pay, payment, payment["amount"], payment["day"], allocations)))
+    # What happens on one day stays in its order.
+    return sorted(events, key=lambda event: event.day)
+
+
+def everything(api: Api, events: Iterable[Event]) -> int:
+    """Let all of ``events`` happen, and return how many things there are."""
+    return sum(event.happen(api) for event in events)
 
 
 def wait_for_pdfs(api: Api, content: Data) -> bool:
@@ -117,26 +132,29 @@ def _lines(invoice: Data) -> Iterator[tuple[str, str, str, str]]:
             yield quantity, text, price, tax[0] if tax else invoice["tax"]
 
 
-def _then(api: Api, group: Data, invoice: Data, payment_id: str, step: Data) -> int:
+def _issue(invoice_id: str, body: Data, api: Api) -> int:
+    api.put(f"/v1/invoices/{invoice_id}", body)
+    return 1
+
+
+def _then(invoice_id: str, total: int, payment: Data, step: Data, api: Api) -> int:
     """Let one thing become of an invoice, and return how many things that made."""
-    path = f"/v1/invoices/{invoice['invoice_id']}"
+    path = f"/v1/invoices/{invoice_id}"
     match step:
         case {"paid": amount, "day": day}:
-            amount = invoice["total"] if amount == "all" else amount
+            amount = total if amount == "all" else amount
             # What was paid beyond the invoice stays unallocated.
-            allocations = {invoice["invoice_id"]: min(amount, invoice["total"])}
-            _pay(api, {**group, **step}, payment_id, amount, day, allocations)
-            return 1
-        case {"dispute": reason, **details}:
+            return _pay({**payment, **step}, amount, day, {invoice_id: min(amount, total)}, api)
+        case {"dispute": reason, "day": _, **details}:
             api.put(f"{path}/dispute", {"reason": reason, **details})
         case {"void": True}:
-            api.call("POST", f"{path}/void", {}, f"sample.void.{invoice['invoice_id']}")
+            api.call("POST", f"{path}/void", {}, f"sample.void.{invoice_id}")
         case {"uncollectible": True}:
-            api.call("POST", f"{path}/uncollectible", {}, f"sample.uncollectible.{invoice['invoice_id']}")
+            api.call("POST", f"{path}/uncollectible", {}, f"sample.uncollectible.{invoice_id}")
     return 0
 
 
-def _pay(api: Api, payment: Data, payment_id: str, amount: int, day: str, allocations: dict[str, int]) -> None:
+def _pay(payment: Data, amount: int, day: str, allocations: dict[str, int], api: Api) -> int:
     body = {
         "entity_id": payment["entity_id"],
         "currency": payment["currency"],
@@ -146,7 +164,8 @@ def _pay(api: Api, payment: Data, payment_id: str, amount: int, day: str, alloca
         "reference": payment["reference"],
         "allocations": [{"invoice_id": name, "amount": part} for name, part in allocations.items()],
     }
-    api.put(f"/v1/accounts/{payment['account_id']}/payments/{payment_id}", body)
+    api.put(f"/v1/accounts/{payment['account_id']}/payments/{payment['id']}", body)
+    return 1
 
 
 def _rounded(amount: Decimal) -> int:

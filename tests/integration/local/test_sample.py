@@ -142,6 +142,18 @@ def test_invoices_show_what_there_is_to_show() -> None:
     assert ages == {0, 1, 2, 3, 4}
 
 
+def test_everything_happens_on_its_day() -> None:
+    sample = load.Sample.read(_DAY)
+    days = [event.day for event in sample.history()]
+    assert days == sorted(days)
+    assert max(days) <= _DAY.isoformat()
+    issued = {invoice["id"]: invoice["issued"] for invoice, _ in _invoices()}
+    for invoice, _ in _invoices():
+        assert all(issued[invoice["id"]] <= step["day"] for step in invoice.get("then", ())), invoice["id"]
+    for payment in sample.invoices["payments"]:
+        assert all(issued[name] <= payment["day"] for name in payment.get("allocations", ()))
+
+
 def test_sums_are_worked_out_to_the_minor_unit() -> None:
     taxes = load._read("invoices.yaml", _DAY)["taxes"]
     dinars = {"id": "x", "number": "1", "issued": "2026-01-01", "tax": "bh", "lines": [["3", "Text", "12.345"]]}
