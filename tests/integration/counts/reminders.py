@@ -1,24 +1,31 @@
 """What it costs to plan the reminders of an invoice, to find who is due, to remind an account, and to send the mail."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from chalicelib import clock
+from chalicelib.call import Actor, Call
 from chalicelib.config import settings
 from chalicelib.entities import service as entities
 from chalicelib.mail import jobs as mail_jobs
-from chalicelib.reminders import jobs
+from chalicelib.mail import ses
+from chalicelib.reminders import jobs, releasing
 from chalicelib.table import keys, store
 from chalicelib.table.items import DigestItem
 from tests.aws_calls import Calls, counted
 from tests.integration.counts.deliveries import LINE, worked_off
+from tests.integration.reminders.replies import link
 
 PAYER = {"first_name": "Pia", "last_name": "Doe", "email": "pia@example.com", "roles": ["accounts_payable"]}
 INVOICE = {"bill_group_id": "b4", "issue_date": "2026-01-02", "currency": "EUR", "lines": [LINE], "total": 10000}
 
 
-def count_reminders(found: dict[str, Calls], service: Callable[..., Any]) -> None:
-    """Count at an account of its own with one contact and one invoice, whose second step is due today."""
+def count_reminders(found: dict[str, Calls], service: Callable[..., Any]) -> str:
+    """Count at an account of its own with one contact and one invoice, whose second step is due today.
+
+    Returns the path of the page by which the contact can reply to the reminder.
+    """
     service("PUT", "/v1/entities/acme", {"reminder_mail": {"mode": "live"}, "live_from": "2026-01-01"})
     service("PUT", "/v1/accounts/a4", {"name": "Fourth", "entity_id": "acme", "currency": "EUR"})
     service("PUT", "/v1/bill-groups/b4", {"account_id": "a4", "entity_id": "acme", "name": "HQ"})
@@ -37,23 +44,60 @@ def count_reminders(found: dict[str, Calls], service: Callable[..., Any]) -> Non
     digest = store.get(DigestItem, keys.digest("a4", clock.now().date(), "acme", "EUR"))
     assert digest is not None
     (copy,) = digest.recipients
-    sent = worked_off(of.bulk_mail_queue_url, copy["email_id"], mail_jobs.deliver_bulk_mail)
+    with handed_to_ses() as mails:
+        sent = worked_off(of.bulk_mail_queue_url, copy["email_id"], mail_jobs.deliver_bulk_mail)
     found["send its mail, alone in its batch"] = sent
+    (mail,) = mails
+    return link(mail)
+
+
+@contextmanager
+def handed_to_ses() -> Iterator[list[dict[str, Any]]]:
+    """Collect what SES is asked to send."""
+    taken: list[dict[str, Any]] = []
+
+    def note(params: dict[str, Any], **_: Any) -> None:
+        taken.append(params)
+
+    events = ses.client().meta.events
+    events.register("provide-client-params.sesv2.SendEmail", note)
+    try:
+        yield taken
+    finally:
+        events.unregister("provide-client-params.sesv2.SendEmail", note)
 
 
 def count_holding(found: dict[str, Calls], count: Callable[..., Any]) -> None:
     """Count what staff do about the reminders of the invoice that ``count_reminders`` has reminded of."""
     count("read why an invoice was or was not reminded of", "GET", "/v1/invoices/r1/reminders")
+    with counted() as found["explain it in the console"]:
+        assert "refused" not in jobs.explain_reminders({"invoice": "r1"}, None)
     count("read an account's plan with one invoice", "GET", "/v1/reminders/plan?account_id=a4")
+    count("read the plan of all, a page of one account", "GET", "/v1/reminders/plan?limit=1")
+    with counted() as found["rehearse a run in the console, one account due"]:
+        assert "refused" not in jobs.send_due_reminders({"as_of": "2026-01-22T12:00:00Z", "account_id": "a4"}, None)
     count("pause an invoice's reminders", "PUT", "/v1/invoices/r1/reminder-pause", {"until": "2026-01-20"})
+    count("resume them", "DELETE", "/v1/invoices/r1/reminder-pause")
     count("note a promise to pay", "PUT", "/v1/invoices/r1/promise", {"on": "2026-01-20"})
     count("list what is promised", "GET", "/v1/invoices?promised=true&entity=acme")
+    count("take the promise back", "DELETE", "/v1/invoices/r1/promise")
+    failed = {"failed_on": "2026-01-15"}
+    count("note that an automatic payment has failed", "PUT", "/v1/invoices/r1/auto-pay-failure", failed)
     count("skip an invoice's next step", "POST", "/v1/invoices/r1/reminder-skip")
     tried = {"send_at": "08:00", "account_ids": ["a4"]}
     count("see what a policy would change for an account", "POST", "/v1/reminder-policies/acme/preview", tried)
+    count("read an entity's reminder policy", "GET", "/v1/reminder-policies/acme")
+    count("change it", "PUT", "/v1/reminder-policies/acme", {"promise_limit_days": 20})
     policy = {"minimum_gap_days": 3}
     count("change an account's reminder policy", "PUT", "/v1/accounts/a4/reminder-policy", policy)
     anew = worked_off(settings().planning_queue_url, "account a4", jobs.update_reminder_plans)
     found["have its invoices planned anew, up to 500 at once"] = anew
     reported = {"as_of": "2026-01-15T08:00:00Z"}
     count("report up to when payments are known", "PUT", "/v1/entities/acme/payments-as-of", reported)
+    count("pause an account's reminders", "PUT", "/v1/accounts/a4/reminder-pause", {"until": "2026-01-20"})
+    count("resume those", "DELETE", "/v1/accounts/a4/reminder-pause")
+    by = Call(Actor("staff", "sam@acme.example", "Sam"), clock.now(), "counts-0001")
+    with counted() as found["release invoices from before the start (the session not counted)"]:
+        releasing.release(by, "acme", 1)
+    released = worked_off(settings().planning_queue_url, "release acme", jobs.update_reminder_plans)
+    found["look for accounts to release, none left"] = released

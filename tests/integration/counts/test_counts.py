@@ -35,6 +35,7 @@ from tests.aws_calls import Calls, counted
 from tests.engine import engine, engine_environment
 from tests.integration.counts.deliveries import count_deliveries
 from tests.integration.counts.reminders import count_holding, count_reminders
+from tests.integration.counts.replies import count_replies
 from tests.integration.counts.statements import count_preferences_and_statements
 from tests.unit.logos.images import flat, written
 
@@ -133,8 +134,9 @@ def measure() -> dict[str, Calls]:
     _count_mails(found, count)
     count_deliveries(found, service, count)
     count_preferences_and_statements(found, service, count)
-    count_reminders(found, service)
+    page = count_reminders(found, service)
     count_holding(found, count)
+    count_replies(found, service, page)
     with counted() as found["sweep when nothing is overdue"]:
         duties_jobs.sweep_duties({}, None)
     return found

@@ -1,7 +1,8 @@
 """A reminder that was mailed, and the link in it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,10 +13,15 @@ from chalicelib.documents import jobs as documents_jobs
 from chalicelib.entities import service as entities
 from chalicelib.mail import jobs as mail_jobs
 from chalicelib.mail import ses
+from chalicelib.reminders.mailing import REPLY_PAGE, link_hash
+from chalicelib.table import keys, store
+from chalicelib.table.items import EmailItem, ReplyLinkItem
 from tests.integration.deliveries.world import received
 from tests.integration.reminders.world import World, mails
 
 DONE: dict[str, Any] = {"batchItemFailures": []}
+TOKEN = "A" * 43
+"""The secret of a link that ``give_link`` gives out."""
 
 
 class Post:
@@ -33,9 +39,10 @@ class Post:
     def _note(self, params: dict[str, Any], **_: Any) -> None:
         self.taken.append(params)
 
-    def documents(self) -> None:
+    @classmethod
+    def documents(cls) -> None:
         """Let the PDFs be made."""
-        self._work(settings().documents_queue_url, documents_jobs.make_documents)
+        cls._work(settings().documents_queue_url, documents_jobs.make_documents)
 
     def deliver(self) -> None:
         """Let the mails be sent."""
@@ -69,6 +76,27 @@ def text(request: dict[str, Any]) -> str:
 
 def link(request: dict[str, Any]) -> str:
     """Return the path of the reply link in a reminder."""
-    found = re.search(r"https://\S+/portal/reply/[A-Za-z0-9_-]{43}", text(request))
+    found = re.search(r"https?://\S+/portal/reply/[A-Za-z0-9_-]{43}", text(request))
     assert found, text(request)
     return urlsplit(found.group()).path
+
+
+def give_link(invoice_ids: Sequence[str], email: str, now: datetime, account_id: str = "a1") -> str:
+    """Give a contact the link of a reminder of some invoices, as if it had been mailed; return its path."""
+    (contact,) = [
+        one for one in store.query(keys.account(account_id).pk, "CONTACT#", limit=9).items if one.email == email
+    ]
+    mail, row = keys.email("eml_1"), keys.reply_link(link_hash(TOKEN))
+    store.create(
+        EmailItem(
+            mail.pk, mail.sk, email_id="eml_1", kind="reminder", status="sent", entity_id="acme", account_id=account_id,
+            to=[email], locale="en", created_at=now, not_after=now, correlation_id="c",
+        )
+    )  # fmt: skip
+    store.create(
+        ReplyLinkItem(
+            row.pk, row.sk, email_id="eml_1", account_id=account_id, entity_id="acme", contact_id=contact.contact_id,
+            digest=[], invoice_ids=list(invoice_ids), until=now + timedelta(days=60),
+        )
+    )  # fmt: skip
+    return f"{REPLY_PAGE}/{TOKEN}"

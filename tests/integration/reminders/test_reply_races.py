@@ -9,16 +9,14 @@ import pytest
 from chalicelib import clock
 from chalicelib.call import Actor, Call
 from chalicelib.reminders import pauses, replies
-from chalicelib.reminders.mailing import link_hash
 from chalicelib.table import keys, store
-from chalicelib.table.items import AuditEventItem, EmailItem, InvoiceItem, ReplyLinkItem
+from chalicelib.table.items import AuditEventItem, EmailItem, InvoiceItem
 from tests.engine import engine, engine_environment  # noqa: F401
+from tests.integration.reminders.replies import TOKEN, give_link
 from tests.integration.reminders.test_reminders_on_engine import MORNING, account, at_once, issue, vendor  # noqa: F401
 from tests.integration.reminders.world import rows
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("vendor")]
-
-TOKEN = "A" * 43
 
 
 @pytest.fixture
@@ -29,20 +27,7 @@ def reminded(vendor: None) -> list[str]:  # noqa: F811
     for invoice_id in invoice_ids:
         issue(invoice_id, "g1")
     clock.set_source(lambda: MORNING)
-    (contact,) = store.query(keys.account("a1").pk, "CONTACT#", limit=1).items
-    email, link = keys.email("eml_1"), keys.reply_link(link_hash(TOKEN))
-    store.create(
-        EmailItem(
-            email.pk, email.sk, email_id="eml_1", kind="reminder", status="sent", entity_id="acme", account_id="a1",
-            to=[contact.email], locale="en", created_at=MORNING, not_after=MORNING, correlation_id="c",
-        )
-    )  # fmt: skip
-    store.create(
-        ReplyLinkItem(
-            link.pk, link.sk, email_id="eml_1", account_id="a1", entity_id="acme", contact_id=contact.contact_id,
-            digest=[], invoice_ids=invoice_ids, until=MORNING + timedelta(days=60),
-        )
-    )  # fmt: skip
+    give_link(invoice_ids, "ada@a1.example", MORNING)
     return invoice_ids
 
 

@@ -132,8 +132,10 @@ class World:
         return [one["code"] for one in self.state(invoice_id).reasons]
 
 
-def rows(kind: type[Item]) -> list[Any]:
-    return sorted((item for item in Item.scan() if isinstance(item, kind)), key=lambda item: (item.pk, item.sk))
+def rows(kind: type[Item], among: list[Item] | None = None) -> list[Any]:
+    """Return the rows of a kind, in the whole table or among some of it."""
+    found = Item.scan() if among is None else among
+    return sorted((item for item in found if isinstance(item, kind)), key=lambda item: (item.pk, item.sk))
 
 
 def digests() -> list[Any]:
@@ -178,11 +180,14 @@ def of_account(account_id: str = "a1") -> AccountRemindersItem | None:
 
 def sound() -> None:
     """Assert what always holds once nothing is at work: the rows of the plan agree with each other."""
-    states = {item.invoice_id: item for item in rows(RemindersItem)}
-    assert to_come() == {one.invoice_id: one.next_on.isoformat() for one in states.values() if one.next_on}
-    assert all(item.unfinished == [] for item in rows(AccountRemindersItem))
-    due = {tuple(key.split("#")[1:]) for key in due_rows()}
-    planned = {(item.account_id, item.entity_id) for item in rows(ReminderPlanItem)}
-    assert planned <= due, "nobody would look at it"
-    taken = [(one.invoice_id, one.due_date, one.step) for one in rows(ReminderStepItem) if one.outcome == "sent"]
+    every = list(Item.scan())
+    states = {item.invoice_id: item for item in rows(RemindersItem, every)}
+    plans = rows(ReminderPlanItem, every)
+    looked_at = {one.invoice_id: one.next_on for one in states.values() if one.next_on}
+    assert {item.invoice_id: item.on for item in plans} == looked_at
+    assert all(item.unfinished == [] for item in rows(AccountRemindersItem, every))
+    due = {tuple(item.sk.split("#")[1:]) for item in rows(ReminderDueItem, every)}
+    assert {(item.account_id, item.entity_id) for item in plans} <= due, "nobody would look at it"
+    steps_taken = rows(ReminderStepItem, every)
+    taken = [(one.invoice_id, one.due_date, one.step) for one in steps_taken if one.outcome == "sent"]
     assert len(taken) == len(set(taken))

@@ -1,0 +1,49 @@
+"""What it costs when a contact replies to a reminder of one invoice by the link in it, and to tell staff."""
+
+from collections.abc import Callable
+from typing import Any
+
+from chalicelib import clock
+from chalicelib.call import Actor, Call
+from chalicelib.config import settings
+from chalicelib.documents import jobs as documents_jobs
+from chalicelib.entities import service as entities
+from chalicelib.mail import jobs as mail_jobs
+from chalicelib.staff import service as staff
+from chalicelib.table.items import EmailItem, Item
+from tests.aws_calls import Calls, counted
+from tests.integration.counts.deliveries import worked_off
+from tests.integration.web.visitor import Seen, Visitor
+
+NOTED = "Thank you, we have noted that"
+
+
+def count_replies(found: dict[str, Calls], service: Callable[..., Any], page: str) -> None:
+    """Count each reply to the reminder whose page for replies is ``page``; one member of staff is told."""
+    staff.create(Call(Actor("console", "test", "test"), clock.now(), "counts-0001"), "sam@acme.example", "Sam", "admin")
+    worked_off(settings().documents_queue_url, "r1", documents_jobs.make_documents)
+    entities.forget_entities()
+    entities.remembered_entity("acme", clock.now())
+
+    def seen(name: str, visit: Callable[[], Seen], status: int) -> None:
+        with counted() as found[name]:
+            shown = visit()
+        assert shown.status == status, shown.html
+
+    def reply(name: str, answer: str, **fields: str) -> None:
+        headers = {"Origin": settings().public_url, "Sec-Fetch-Site": "same-origin"}
+        sent = {"invoice-r1": "1", **fields}
+        seen(name, lambda: Visitor().post(f"{page}/{answer}", follow=False, headers=headers, **sent), 303)
+        assert Visitor().go(f"{page}?done={answer}").heading == NOTED
+
+    seen("open the page to reply to a reminder of one invoice", lambda: Visitor().go(page), 200)
+    seen("open its form for a promise", lambda: Visitor().go(f"{page}/promised"), 200)
+    reply("reply that it will be paid by a day", "promised", on="2026-01-20")
+    (told,) = [one for one in Item.scan() if isinstance(one, EmailItem) and one.kind == "reply_received"]
+    sent = worked_off(settings().bulk_mail_queue_url, told.email_id, mail_jobs.deliver_bulk_mail)
+    found["tell a member of staff by mail, alone in its batch"] = sent
+    reply("reply that it was paid", "paid", on="2026-01-14")
+    seen("open its form for a problem, with the invoice's lines", lambda: Visitor().go(f"{page}/problem"), 200)
+    reply("reply that there is a problem with it", "problem", reason="amount")
+    reply("ask by reply for the invoice once more", "send", to="me")
+    reply("reply that it was for somebody else", "not-me")
