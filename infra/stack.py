@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -76,10 +77,14 @@ class Stack:
         path: str,
         body: Any = None,
         *,
+        form: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
         key: str | None = None,
     ) -> Answer:
-        """Call the deployed API through its gateway, with the API key of the stack unless ``key`` is given."""
+        """Call the deployed API through its gateway, with the API key of the stack unless ``key`` is given.
+
+        ``form`` is sent as a page of ours sends it.
+        """
         bearer = self.api_key if key is None else key
         sent = {"Host": f"{self.outputs['RestAPIId']}.execute-api.localhost"}
         if bearer:
@@ -88,6 +93,10 @@ class Stack:
         if body is not None:
             data = json.dumps(body).encode()
             sent["Content-Type"] = "application/json"
+        if form is not None:
+            data = urllib.parse.urlencode(form).encode()
+            own = urllib.parse.urlsplit(self.outputs["ApiUrl"])
+            sent |= {"Content-Type": "application/x-www-form-urlencoded", "Origin": f"{own.scheme}://{own.netloc}"}
         request = urllib.request.Request(
             f"{self.cloud.url}/api{path}", data=data, method=method, headers=sent | (headers or {})
         )

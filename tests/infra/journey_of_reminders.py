@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from infra.stack import Answer, Stack, eventually
 
 PAYER = "pia@example.org"
+ADMIN = "sam@northwind.example"
 _REMINDERS = "/v1/invoices/inv-2026-2/reminders"
 _LONDON = ZoneInfo("Europe/London")
 
@@ -59,6 +60,37 @@ def the_reminder_is_rehearsed_and_then_sent_once(stack: Stack) -> None:
     assert len(_reminders(stack)) == 1
 
 
+def a_promise_is_made_without_signing_in(stack: Stack) -> None:
+    created = stack.invoke("CreateStaffMember", {"email": ADMIN, "name": "Sam", "role": "admin", "confirm": True})
+    assert "created" in created, created
+    (mail,) = _reminders(stack)
+    told = mail["Content"]["Simple"]["Body"]["Text"]["Data"]
+    link = re.search(re.escape(stack.outputs["ApiUrl"].rstrip("/")) + r"(/portal/reply/[A-Za-z0-9_-]{43})\s", told)
+    assert link, told
+    page = link.group(1)
+    shown = stack.call("GET", page, key="")
+    assert (shown.status, "INV-2026-2" in shown.text) == (200, True), shown.text
+    assert shown.headers["content-type"] == "text/html; charset=utf-8"
+    asked = stack.call("GET", f"{page}/promised", key="")
+    assert (asked.status, 'name="invoice-inv-2026-2"' in asked.text) == (200, True), asked.text
+    assert stack.call("GET", _REMINDERS).json["promised_on"] is None, "looking has changed something"
+    form = {"invoice-inv-2026-2": "1", "on": _day(3)}
+    foreign = stack.call("POST", f"{page}/promised", form=form, headers={"Origin": "https://evil.example"}, key="")
+    assert foreign.status == 403, foreign.text
+    for _ in range(2):
+        answered = stack.call("POST", f"{page}/promised", form=form, key="")
+        assert (answered.status, answered.headers["location"].partition("?")[2]) == (303, "done=promised"), answered
+    thanks = stack.call("GET", f"{page}?done=promised", key="")
+    assert (thanks.status, "Payment promised by" in thanks.text) == (200, True), thanks.text
+    assert stack.call("GET", _REMINDERS).json["promised_on"] == _day(3)
+    listed = stack.call("GET", "/v1/invoices?promised=true&entity=northwind").json["items"]
+    assert [one["invoice_id"] for one in listed] == ["inv-2026-2"], listed
+    assert eventually(lambda: stack.mails_to(ADMIN) or stack.refused_mails()), "staff were not told"
+    (note,) = stack.mails_to(ADMIN)
+    assert "INV-2026-2" in note["Content"]["Simple"]["Body"]["Text"]["Data"], note
+    assert stack.call("GET", "/portal/reply/" + "A" * 43, key="").status == 404
+
+
 def the_console_explains_and_plans(stack: Stack) -> None:
     explained = stack.invoke("ExplainReminders", {"invoice": "inv-2026-2"})
     assert "refused" not in explained, explained
@@ -96,5 +128,6 @@ _INVOICE: dict[str, Any] = {
 STEPS = (
     an_overdue_invoice_is_planned,
     the_reminder_is_rehearsed_and_then_sent_once,
+    a_promise_is_made_without_signing_in,
     the_console_explains_and_plans,
 )
