@@ -31,6 +31,7 @@ from chalicelib.table.items import (
 from chalicelib.table.keys import Key
 
 _NOT_REACHED = frozenset({"bounced", "complained", "failed", "withheld"})
+_REMINDED = ("sent", "shadow")
 _ROWS_A_PAGE = 200
 
 
@@ -74,6 +75,11 @@ class Rows:
     def spent(self) -> frozenset[str]:
         """Return the names of the steps that were taken for the due date that the invoice has now."""
         return frozenset(step.step for step in self.steps if step.due_date == self.invoice.due_date)
+
+    @property
+    def reminded_on(self) -> date | None:
+        """Return the day on which the invoice was last reminded of, were it in shadow mode; None if it never was."""
+        return max((step.on for step in self.steps if step.outcome in _REMINDED), default=None)
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ def write(
     after.due_since = facts.recorded_on(about, rows)
     after.due_date = invoice.due_date
     after.next_on = look_on
-    after.reasons = rules.noted(after.reasons, reason, about.today)
+    after.reasons = rules.noted(after.reasons, reason, about.today, rows.reminded_on)
     transaction.put(after, new=state is None)
     if look_on is not None:
         to_come = keys.reminder_to_come(account_id, entity_id, look_on, invoice_id)

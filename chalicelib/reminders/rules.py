@@ -254,17 +254,21 @@ def _too_soon(subject: Subject, policy: Policy, calendar: Calendar, today: date)
     return Decision(reason=REASONS["too_soon"], next_on=calendar.first_free(from_day))
 
 
-def noted(reasons: Sequence[Mapping[str, str]], reason: Reason | None, today: date) -> list[dict[str, str]]:
-    """Return the history of reasons with that of ``today``, the newest last: a reason that lasts is noted once.
+def noted(
+    reasons: Sequence[Mapping[str, str]], reason: Reason | None, today: date, reminded_on: date | None
+) -> list[dict[str, str]]:
+    """Return the history of reasons with that of ``today``, the newest last.
 
-    That a step has not come due yet is no news.
+    A reason that lasts is noted once; one that comes again after the invoice was reminded of, on ``reminded_on``, is
+    another. That a step has not come due yet is no news.
     """
     kept = [dict(one) for one in reasons][-MOST_REASONS:]
     if reason is None or reason.code == "not_yet":
         return kept
     day = today.isoformat()
-    if kept and kept[-1]["code"] == reason.code:
-        return [*kept[:-1], {**kept[-1], "last_on": day}]
+    last = kept[-1] if kept else None
+    if last and last["code"] == reason.code and not (reminded_on and last["last_on"] <= reminded_on.isoformat()):
+        return [*kept[:-1], {**last, "last_on": day}]
     return [*kept, {"code": reason.code, "since": day, "last_on": day}][-MOST_REASONS:]
 
 

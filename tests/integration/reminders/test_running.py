@@ -200,6 +200,19 @@ def test_no_account_is_reminded_on_two_days_in_a_row(world: World) -> None:
     assert world.reasons("i2") == ["too_soon"]
 
 
+def test_a_reason_that_comes_again_after_a_reminder_is_one_of_its_own(world: World) -> None:
+    world.issue()
+    for until in ("2026-03-10", "2026-03-17"):
+        world.service.put("/invoices/i1/reminder-pause", until=until)
+        world.plan()
+        world.days("2026-03-11")
+    assert sent() == [("2026-03-11", "i1", "+1")]
+    assert [(one["code"], one["since"]) for one in world.state().reasons] == [
+        ("paused_invoice", "2026-02-02"),
+        ("paused_invoice", "2026-03-11"),
+    ]
+
+
 def test_shadow_plans_and_mails_nobody(world: World) -> None:
     world.service.put("/entities/acme", reminder_mail={"mode": "shadow"})
     world.issue()
