@@ -19,6 +19,7 @@ from chalicelib.duties import queue
 from chalicelib.mail import pacing, ses
 from chalicelib.table.items import forget_connection
 from infra.local.template import Template
+from tests import moto_shortcuts
 
 REGION = "eu-central-1"
 TABLE = "counterfoil-test"
@@ -58,6 +59,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
+    moto_shortcuts.install(monkeypatch)
     with mock_aws():
         client("dynamodb").create_table(TableName=TABLE, **_table())
         client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
