@@ -6,7 +6,7 @@ Used by the models of the API and, through the same models, by imports. Each ref
 import re
 import unicodedata
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache
 from typing import Annotated, Any
 from zoneinfo import available_timezones
@@ -14,7 +14,7 @@ from zoneinfo import available_timezones
 import phonenumbers
 from babel import Locale, UnknownLocaleError
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 from stdnum import bic, get_cc_module, iban
 from stdnum.exceptions import ValidationError as NumberError
@@ -250,6 +250,8 @@ Bic = Annotated[
     ShortText, AfterValidator(_checked_number(bic, "bad_bic", "This is not a valid BIC. It has 8 or 11 characters."))
 ]
 CalendarDate = Annotated[date, BeforeValidator(_date), Field(ge=date(1900, 1, 1), le=date(9999, 12, 31))]
+Instant = Annotated[AwareDatetime, Field(ge=datetime(1900, 1, 1, tzinfo=UTC), lt=datetime(3000, 1, 1, tzinfo=UTC))]
+"""A day either way, as time zones ask for, is still a date."""
 
 
 class AddressBody(Body):

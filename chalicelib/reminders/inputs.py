@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from chalicelib.fields import Body, CalendarDate, Line, ShortText, VendorId
+from chalicelib.fields import Body, CalendarDate, Instant, Line, ShortText, VendorId
 from chalicelib.reminders import plan, policy, preview
 
 
@@ -52,7 +52,9 @@ class AccountPolicyBody(StepsBody):
     """What an account may have of its own. Absent means unchanged, null takes it from the issuing entity."""
 
     send_at: Annotated[ShortText, AfterValidator(_time_of_day)] | None = Field(
-        default=None, description="Local time of the account from which its reminders are sent, as HH:MM."
+        default=None,
+        description=f"Local time of the account from which its reminders are sent, as HH:MM; at the latest "
+        f"{policy.LATEST_SEND_AT}.",
     )
     business_days_only: bool | None = Field(
         default=None, description="Whether reminders wait for a business day of the account's country and subdivision."
@@ -81,7 +83,7 @@ class EntityPolicyBody(AccountPolicyBody):
 class ConsoleRunBody(Body):
     """What the console function of the hourly run is asked."""
 
-    as_of: AwareDatetime | None = None
+    as_of: Instant | None = None
     entity_id: VendorId | None = None
     account_id: VendorId | None = None
     confirm: bool = False
@@ -96,7 +98,7 @@ class ConsoleExplainBody(Body):
 class ConsolePlanBody(Body):
     """Which plan the console asks for."""
 
-    as_of: AwareDatetime | None = None
+    as_of: Instant | None = None
     days: int = Field(default=plan.DAYS, ge=1, le=plan.MOST_DAYS)
     entity_id: VendorId | None = None
     account_id: VendorId | None = None
@@ -127,7 +129,7 @@ class PromiseBody(Body):
 class PaymentsAsOfBody(Body):
     """Up to when payments are known."""
 
-    as_of: AwareDatetime | None = Field(
+    as_of: Instant | None = Field(
         description="All payments received before this instant are recorded. Null: it is not reported any more."
     )
 

@@ -12,6 +12,8 @@ TONES = ("friendly", "neutral", "firm", "final")
 MOST_STEPS = 12
 MOST_REPETITIONS = 24
 LONGEST_OFFSET_DAYS = 365
+LATEST_SEND_AT = "22:00"
+"""Sending begins with the next hourly run, which has to come on the same local day."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,10 @@ def check_policy(policy: Policy) -> None:
     if tones != sorted(tones):
         raise Invalid.field(
             "steps", "milder_again", "A later step has a milder tone than one before it. Change either."
+        )
+    if policy.send_at > LATEST_SEND_AT:
+        raise Invalid.field(
+            "send_at", "too_late", f"Too little of the day is left to send then. Send {LATEST_SEND_AT} or earlier."
         )
     if policy.repeat_every_days is None and policy.repeat_at_most:
         raise Invalid.field(

@@ -99,6 +99,7 @@ def test_a_stale_version_is_refused(world: World) -> None:
         ({"repeat_at_most": 7}, ("repeat_every_days", "required")),
         ({"send_at": "9:00"}, ("send_at", "bad_time")),
         ({"send_at": "24:00"}, ("send_at", "bad_time")),
+        ({"send_at": "22:01"}, ("send_at", "too_late")),
         ({"quiet_spells": [{"first": "2026-03-02", "last": "2026-03-01"}]}, ("quiet_spells[0].last", "too_early")),
     ],
 )
@@ -193,4 +194,6 @@ class TestPaymentsAsOf:
         assert world.service.put(at, as_of=None)["as_of"] is None
         assert faults(world.service.ask("PUT", at, {"as_of": "2026-02-02T09:00:00Z"})) == [("as_of", "too_late")]
         assert faults(world.service.ask("PUT", at, {"as_of": "2026-02-02T07:00:00"})) == [("as_of", "bad_instant")]
+        long_ago = {"as_of": "0001-01-01T00:00:00+14:00"}
+        assert faults(world.service.ask("PUT", at, long_ago)) == [("as_of", "too_small")]
         assert code(world.service.ask("PUT", "/entities/no/payments-as-of", {"as_of": None})) == (404, "not_found")
