@@ -15,7 +15,7 @@ OFF, SHADOW, PILOT, LIVE = "off", "shadow", "pilot", "live"
 MOST_REASONS = 60
 """How many reasons are kept of an invoice; the oldest are forgotten."""
 _LONGEST_SEARCH_DAYS = 400
-"""How far ahead a free day is looked for; a calendar that has none for so long has none."""
+"""How far ahead a free day is looked for."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Calendar:
             return "quiet_spell"
         return None
 
-    def first_free(self, day: date) -> date | None:
-        """Return the first free day from ``day`` on; None if there is none within 400 days."""
-        for ahead in range(_LONGEST_SEARCH_DAYS):
-            if self.closed(day + timedelta(days=ahead)) is None:
-                return day + timedelta(days=ahead)
-        return None
+    def first_free(self, day: date) -> date:
+        """Return the first free day from ``day`` on; where none of 400 is free, the day behind them, to look again."""
+        ahead = 0
+        while ahead < _LONGEST_SEARCH_DAYS and self.closed(day + timedelta(days=ahead)) is not None:
+            ahead += 1
+        return day + timedelta(days=ahead)
 
 
 @dataclass(frozen=True)

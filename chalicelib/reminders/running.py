@@ -161,7 +161,7 @@ def _day_of_left_over(about: Around, earlier: Sequence[Key]) -> date:
     account_id, entity_id = about.account.account_id, about.entity.entity_id
     todays = [keys.digest(account_id, about.today, entity_id, key.sk.rpartition("#")[2]) for key in earlier]
     first = about.today + timedelta(days=1) if store.batch(todays) else about.today
-    return about.calendar.first_free(first) or first
+    return about.calendar.first_free(first)
 
 
 def due_today(about: Around, after: str | None = None) -> Due:

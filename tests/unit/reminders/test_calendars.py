@@ -1,11 +1,12 @@
 """Whose holidays count, and when a morning begins."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from chalicelib.reminders.calendars import calendar_of, local_day, sending_begins
 from chalicelib.reminders.policy import Policy, Spell
+from chalicelib.reminders.rules import Subject, decide
 
 TODAY = date(2026, 6, 1)
 
@@ -44,6 +45,17 @@ def test_staff_close_days_and_spells_whatever_the_country() -> None:
     assert calendar.closed(date(2026, 6, 10)) == "closing_day"
     assert calendar.closed(date(2026, 12, 31)) == "quiet_spell"
     assert calendar.first_free(date(2026, 12, 20)) == date(2027, 1, 1)
+
+
+def test_where_no_day_is_free_for_long_it_is_looked_at_again() -> None:
+    for_years = Policy(quiet_spells=(Spell(date(2026, 1, 1), date(2029, 12, 31)),))
+    calendar = calendar_of(None, None, for_years, TODAY)
+    subject = Subject("i1", "invoice", "open", 1, TODAY, TODAY, TODAY, mode="live")
+    decision = decide(subject, for_years, calendar, TODAY + timedelta(days=30))
+    assert decision.reason is not None
+    assert decision.reason.code == "quiet_spell"
+    assert decision.next_on is not None, "else nobody would ever look at it again"
+    assert TODAY + timedelta(days=365) < decision.next_on < date(2029, 12, 31)
 
 
 @pytest.mark.parametrize(
