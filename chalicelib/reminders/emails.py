@@ -36,12 +36,17 @@ def reminder(about: Any, digest: DigestItem, contact: Recipient, found: Sequence
         context={
             "digest": [digest.pk, digest.sk],
             "invoice_ids": [one.invoice.invoice_id for one in found],
+            "due_dates": {one.invoice.invoice_id: _day(one.invoice.due_date) for one in found},
             "bill_group_ids": groups,
             "tone": digest.tone,
             "others": list(others),
             "copy": contact.copy,
         },
     )
+
+
+def _day(day: date | None) -> str | None:
+    return day.isoformat() if day is not None else None
 
 
 def run_waits(entity: Entity, staff: tuple[str, ...], run_hour: str, accounts: int, limit: int) -> Mail:

@@ -78,6 +78,9 @@ def prepare(outgoing: Outgoing, call: Call) -> Ready | Withheld:
     copy = contact.contact_id not in holders
     today = local_day(call.now, account.time_zone or entity.time_zone)
     heads = [store.load(Invoice, found[key]) for key in map(keys.invoice, invoice_ids) if key in found]
+    # A step is of the due date that the invoice had: another due date has steps of its own (R5).
+    of_then = context.get("due_dates", {})
+    heads = [one for one in heads if of_then.get(one.invoice_id) in (None, str(one.due_date))]
     left = [invoice for invoice in heads if _is_owed(invoice, found, today)]
     covered = credit.covered(left, {currency: found[balance_key]} if balance_key in found else {})
     left = [invoice for invoice in left if invoice.invoice_id not in covered]

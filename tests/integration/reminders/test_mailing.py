@@ -55,6 +55,12 @@ def test_each_contact_gets_its_own_copy_with_its_own_link(world: World, post: Po
 VAT = {"name": "VAT", "rate": "20", "category": "S"}
 
 
+def move_due_date(world: World) -> None:
+    version = world.service.ask("GET", "/invoices/i1").headers["etag"].strip('"')
+    answer = world.service.ask("PATCH", "/invoices/i1", {"due_date": "2026-04-30"}, if_match=version)
+    assert answer.status == 200, answer.text
+
+
 @pytest.mark.parametrize(
     "happens",
     [
@@ -63,8 +69,10 @@ VAT = {"name": "VAT", "rate": "20", "category": "S"}
         lambda world: ask(world, "PUT", "/invoices/i1/reminder-pause", {"until": "2026-03-20"}),
         lambda world: ask(world, "POST", "/invoices/i1/void", {}),
         lambda world: ask(world, "PUT", "/invoices/i1/promise", {"on": "2026-03-13"}),
+        lambda world: ask(world, "POST", "/invoices/i1/uncollectible", {}),
+        move_due_date,
     ],
-    ids=["paid", "disputed", "paused", "void", "promised"],
+    ids=["paid", "disputed", "paused", "void", "promised", "uncollectible", "due-another-day"],
 )
 def test_what_is_settled_or_held_up_before_it_is_sent_leaves_the_mail(
     world: World, post: Post, happens: Callable[[World], None]
