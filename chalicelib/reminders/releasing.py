@@ -65,7 +65,7 @@ def release(call: Call, entity_id: str, accounts_a_day: int) -> Release:
         if entity_row is None:
             raise NotFound
         entity = store.load(Entity, entity_row)
-        if entity.live_from is None or entity.reminder_mail.mode not in (PILOT, LIVE):
+        if not _is_live(entity):
             raise Conflict(
                 "reminders_not_live", "Reminders of this entity are not live, so there is nothing to release yet."
             )
@@ -102,13 +102,20 @@ def go_on(call: Call) -> None:
         entities = store.batch([keys.entity(row.entity_id) for row in page.items])
         for row in page.items:
             entity = entities.get(keys.entity(row.entity_id))
-            if entity is not None and _is_going_on(row) and row.on != local_day(call.now, entity.time_zone):
+            if entity is None or not _is_live(store.load(Entity, entity)):
+                continue
+            if _is_going_on(row) and row.on != local_day(call.now, entity.time_zone):
                 transaction = store.Transaction(call)
                 duties.add(transaction, call, "replanning", f"{RELEASE} {row.entity_id}")
                 transaction.commit()
         after = page.after
         if after is None:
             return
+
+
+def _is_live(entity: Entity) -> bool:
+    """Tell whether reminders are mailed; a release waits while they are not."""
+    return entity.live_from is not None and entity.reminder_mail.mode in (PILOT, LIVE)
 
 
 def _is_going_on(row: ReleaseItem) -> bool:
@@ -147,7 +154,7 @@ def _walk_on(transaction: store.Transaction, call: Call, row: ReleaseItem, entit
     if row.on != today:
         row.on, row.released_today = today, 0
     left = int(row.accounts_a_day) - int(row.released_today)
-    if row.finished or left <= 0 or entity.live_from is None:
+    if row.finished or left <= 0 or entity.live_from is None or not _is_live(entity):
         return False
     stretches = [Stretch(keys.invoices_of_status(entity.entity_id, INVOICE, status)) for status in (OPEN, PART_PAID)]
     page = merging.merge(stretches, limit=_INVOICES_A_MESSAGE, after=row.cursor, second_index=True)

@@ -165,6 +165,23 @@ class TestRelease:
         old.plan()
         assert old.service.get("/reminder-policies/acme/release")["released"] == 1
 
+    def test_it_waits_while_reminders_are_off(self, old: World) -> None:
+        token = admin(old)
+        self.release(old, 1, token)
+        old.plan()
+        old.service.put("/entities/acme", reminder_mail={"mode": "off"})
+        for _ in range(3):
+            old.service.clock.move(days=1)
+            old.hour()
+            old.plan()
+        stopped = old.service.get("/reminder-policies/acme/release")
+        assert (stopped["released"], stopped["finished"]) == (1, False)
+        old.service.put("/entities/acme", reminder_mail={"mode": "live"})
+        old.service.clock.move(days=1)
+        old.hour()
+        old.plan()
+        assert old.service.get("/reminder-policies/acme/release")["released"] == 2
+
     def test_it_needs_a_start(self, old: World) -> None:
         old.service.put("/entities/acme", reminder_mail={"mode": "shadow"})
         answer = old.service.ask("POST", "/reminder-policies/acme/release", {"accounts_a_day": 1}, admin(old))
