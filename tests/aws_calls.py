@@ -64,12 +64,14 @@ def failing(number: int, how: str) -> Iterator[list[str]]:
     """Let the ``number``-th call (from 0) fail, and yield the names of the calls so far.
 
     ``before``: the process dies before the call takes effect. ``after``: it dies after. ``lost``: the response is
-    lost and the client repeats the call, as botocore does.
+    lost and the client repeats the call, as botocore does. Whoever died makes no more calls, not even to clean up.
     """
     names: list[str] = []
 
     def call(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
         place = len(names)
+        if 0 <= number < place and how != "lost":
+            raise Crash
         names.append(f"{client.meta.service_model.service_name}.{operation}")
         if place != number:
             return _REAL(client, operation, parameters)

@@ -138,10 +138,12 @@ def send_again(call: Call, token: str, invoice_ids: Collection[str], to: str) ->
         receipt = _receipt(call, link, SEND, {"to": to})
         try:
             for one in chosen:
-                ((_, also),) = _parts([one], receipt, last=False)
+                ((_, also),) = _parts([one], receipt, last=one is chosen[-1])
                 sending.send(call, one.invoice_id, asked, also)
-        finally:
+        except Exception:
+            # Staff are told of those that went.
             receipt.finish()
+            raise
 
     _answer(call, token, SEND, invoice_ids, act)
 

@@ -68,6 +68,9 @@ class Faults:
         if of is aws.client(service):
             return _REAL(of, operation, parameters)
         place = len(self.names)
+        if 0 <= self.number < place and self.how != "lost":
+            # Whoever died makes no more calls, not even to clean up.
+            raise Crash
         self.names.append(f"{service}.{operation}")
         if place != self.number:
             return _REAL(of, operation, parameters)

@@ -1,0 +1,180 @@
+"""A crash or a lost response at every AWS call of a reply, which is then repeated: it counts once, staff hear once."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from chalicelib.entities.service import forget_entities
+from chalicelib.reminders import pauses
+from chalicelib.staff import service as staff
+from chalicelib.table.items import (
+    AuditEventItem,
+    ContactItem,
+    DeliveryItem,
+    DutyItem,
+    EmailItem,
+    InvoiceItem,
+    Item,
+    RemindersItem,
+    ReplyLinkItem,
+)
+from tests.integration.reminders.replies import Post, give_link
+from tests.integration.reminders.test_reminder_crashes import HOW, Faults
+from tests.integration.reminders.test_replies import NOTED
+from tests.integration.reminders.world import World, planning_duties, rows
+from tests.integration.service import rows as raw_rows
+from tests.integration.web.visitor import Seen, Visitor
+
+GET, BATCH, QUERY = "dynamodb.GetItem", "dynamodb.BatchGetItem", "dynamodb.Query"
+COMMIT, HINT = "dynamodb.TransactWriteItems", "sqs.SendMessageBatch"
+# The page finds what the link is about, with the entity, and so does the reply, which remembers the entity.
+FIND = (GET, BATCH, GET, GET, BATCH)
+STAFF = (QUERY, BATCH)
+# The link once more, whom to tell, and all of it in one transaction.
+TELL = (GET, *STAFF, COMMIT, HINT)
+TO_ME = (GET, BATCH, BATCH)
+ANN = "ann@vendor.example"
+BOTH = {"invoice-i1": "1", "invoice-i2": "1"}
+INVOICES = ("i1", "i2")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What is answered by whom, the calls of it, and what comes of it: in the table, the audit, and by mail."""
+
+    answer: str
+    fields: Mapping[str, str]
+    calls: tuple[str, ...]
+    effect: Mapping[str, Mapping[str, str]]
+    audit: Mapping[str, int]
+    by: str = "ada@example.com"
+    sent_to: tuple[str, ...] = ()
+    in_a_part: int = pauses.MOST_AT_ONCE
+    """How many invoices are written in one transaction."""
+
+
+def each(value: str) -> dict[str, str]:
+    return dict.fromkeys(INVOICES, value)
+
+
+REPLIES = {
+    "paid": Reply(
+        "paid",
+        {**BOTH, "on": "2026-03-09", "reference": "TX 77"},
+        (*FIND, BATCH, *TELL, HINT),
+        {"paused": each("2026-03-18")},
+        {"reminders.paused": 2, "reminder.replied": 1},
+    ),
+    "promised": Reply(
+        "promised",
+        {**BOTH, "on": "2026-03-20"},
+        (*FIND, BATCH, BATCH, *TELL, HINT),
+        {"promised": each("2026-03-20")},
+        {"invoice.promised": 2, "reminder.replied": 1},
+    ),
+    "promised, in parts": Reply(
+        "promised",
+        {**BOTH, "on": "2026-03-20"},
+        (*FIND, BATCH, BATCH, GET, COMMIT, HINT, BATCH, *TELL, HINT),
+        {"promised": each("2026-03-20")},
+        {"invoice.promised": 2, "reminder.replied": 2},
+        in_a_part=1,
+    ),
+    "problem": Reply(
+        "problem",
+        {**BOTH, "reason": "amount", "note": "Too much"},
+        (*FIND, *STAFF, BATCH, *TELL, HINT),
+        {"disputed": each("amount")},
+        {"invoice.disputed": 2, "reminder.replied": 1},
+    ),
+    "send to me": Reply(
+        "send",
+        {**BOTH, "to": "me"},
+        (*FIND, *TO_ME, GET, COMMIT, HINT, *TO_ME, *TELL, HINT),
+        {"sent": each("1")},
+        {"invoice.sent_again": 2, "reminder.replied": 2},
+        sent_to=("ada@example.com", "ada@example.com"),
+    ),
+    "not me": Reply("not-me", {"note": "Ask Bea"}, (*FIND, GET, *TELL), {}, {"reminder.replied": 1}),
+    "not me, a copy": Reply(
+        "not-me",
+        {},
+        (*FIND, GET, BATCH, COMMIT, *TELL),
+        {"copies": {"bob@example.com": "False"}},
+        {"contact.preferences_changed": 1, "reminder.replied": 1},
+        by="bob@example.com",
+    ),
+}
+CASES = [
+    pytest.param(name, number, how, id=f"{name}-{number}-{reply.calls[number]}-{how}")
+    for name, reply in REPLIES.items()
+    for number in range(len(reply.calls))
+    for how in HOW
+]
+
+
+def page_of(reply: Reply, world: World) -> str:
+    """Give whoever replies the link of a reminder of its invoices; return its page. Ann is staff."""
+    staff.create(world.service.call, ANN, "Ann", "admin")
+    if reply.by == "bob@example.com":
+        bob = world.contact("Bob")
+        world.service.put(f"/accounts/a1/contacts/{bob}/preferences", reminders=True)
+    for invoice_id in INVOICES:
+        world.issue(invoice_id)
+    if reply.answer == "send":
+        world.service.put("/entities/acme", invoice_mail={"mode": "live"})
+        Post.documents()
+    world.at("2026-03-11T09:30")
+    forget_entities()
+    return give_link(INVOICES, reply.by, world.service.clock.now)
+
+
+def answered(reply: Reply, page: str, *, follow: bool = True) -> Seen:
+    return Visitor().post(f"{page}/{reply.answer}", follow=follow, **reply.fields)
+
+
+def effect(every: list[Item]) -> dict[str, dict[str, str]]:
+    """Return what the table holds of replies, of whatever kind, that were given."""
+    heads = rows(InvoiceItem, every)
+    sent = Counter(one.invoice_id for one in rows(DeliveryItem, every) if one.reason == "sent_again")
+    preferences = {one.email: one.preferences for one in rows(ContactItem, every)}
+    found: dict[str, dict[str, str]] = {
+        "paused": {one.invoice_id: one.pause["until"] for one in rows(RemindersItem, every) if one.pause},
+        "promised": {one.invoice_id: one.promise["on"] for one in heads if one.promise},
+        "disputed": {one.invoice_id: one.dispute["reason"] for one in heads if one.dispute},
+        "sent": {invoice_id: str(number) for invoice_id, number in sent.items()},
+        "copies": {one: str(of["reminders"]) for one, of in preferences.items() if of.get("reminders") is False},
+    }
+    return {name: of for name, of in found.items() if of}
+
+
+@pytest.mark.parametrize(("name", "number", "how"), CASES)
+def test_a_reply_counts_once_however_it_was_cut_short(
+    world: World, monkeypatch: pytest.MonkeyPatch, name: str, number: int, how: str
+) -> None:
+    reply = REPLIES[name]
+    page = page_of(reply, world)
+    monkeypatch.setattr(pauses, "MOST_AT_ONCE", reply.in_a_part)
+    made = Faults.run(lambda: answered(reply, page, follow=False), number, how)
+    assert made == (reply.calls if how == "lost" else reply.calls[: number + 1])
+    world.service.clock.move(minutes=1)
+    assert answered(reply, page).heading == NOTED
+    whole = raw_rows()
+    assert answered(reply, page).heading == NOTED
+    assert raw_rows() == whole, "the same once more changes something"
+    every = list(Item.scan())
+    assert effect(every) == reply.effect
+    (kept,) = rows(ReplyLinkItem, every)
+    assert sorted(one for used in kept.used for one in used["invoice_ids"]) == [*INVOICES]
+    assert Counter(one.action for one in rows(AuditEventItem, every) if one.actor_kind == "contact") == reply.audit
+    mails = rows(EmailItem, every)
+    (told,) = [one for one in mails if one.kind == "reply_received"]
+    assert (told.to, told.context["numbers"]) == ([ANN], [one.upper() for one in INVOICES])
+    assert sorted(one.to[0] for one in mails if one.kind == "invoice") == sorted(reply.sent_to)
+    # Of each mail there is a duty, which holds although the message to the queue may be lost.
+    waiting = {one.subject for one in rows(DutyItem, every) if one.kind == "bulk_mail"}
+    assert {one.email_id for one in mails if one.status == "queued"} <= waiting
+    world.sweep()
+    assert planning_duties() == []
