@@ -9,6 +9,15 @@ from chalicelib.reminders.rules import Calendar, Reason, Subject, decide
 
 
 @dataclass(frozen=True)
+class Side:
+    """An account's invoices to one issuing entity, each with its policy; ``today`` is the account's date there."""
+
+    invoices: Sequence[tuple[Subject, Policy]]
+    calendar: Calendar
+    today: date
+
+
+@dataclass(frozen=True)
 class Expected:
     """A step that would be sent on a day."""
 
@@ -25,34 +34,57 @@ class Forecast:
     reasons: dict[str, Reason]
 
 
-def forecast(invoices: Sequence[tuple[Subject, Policy]], calendar: Calendar, today: date, days: int) -> Forecast:
-    """Decide day by day for ``days`` days from ``today`` on upon the invoices of one account, as the runs would."""
-    subjects = {subject.invoice_id: (subject, policy) for subject, policy in invoices}
-    look_on: dict[str, date | None] = dict.fromkeys(subjects, today)
-    expected: list[Expected] = []
-    reasons: dict[str, Reason] = {}
-    last = max((subject.last_reminded_on for subject, _ in invoices if subject.last_reminded_on), default=None)
-    for ahead in range(days):
-        day = today + timedelta(days=ahead)
-        reminded = False
-        for invoice_id, (subject, policy) in subjects.items():
-            wanted = look_on[invoice_id]
-            if wanted is None or day < wanted:
-                continue
-            decision = decide(_as_of(subject, ahead, last), policy, calendar, day)
-            spent = {step.name for step in decision.superseded}
-            look_on[invoice_id] = decision.next_on
-            if decision.step is not None:
-                reminded = True
-                spent.add(decision.step.name)
-                expected.append(Expected(day, invoice_id, decision.step))
-                reasons.pop(invoice_id, None)
-            elif decision.reason is not None and not any(one.invoice_id == invoice_id for one in expected):
-                reasons[invoice_id] = decision.reason
-            subjects[invoice_id] = (replace(subject, spent=subject.spent | spent), policy)
+def forecast(sides: Sequence[Side], days: int) -> Forecast:
+    """Decide day by day, for ``days`` days from today on, upon the invoices of one account, as the runs would.
+
+    ``sides`` are all to whom it owes something: whoever reminds it keeps the others from doing so too soon after.
+    """
+    found = _Found({}, [], {})
+    last = max(
+        (one.last_reminded_on for side in sides for one, _ in side.invoices if one.last_reminded_on), default=None
+    )
+    first = min((side.today for side in sides), default=date.min)
+    end = max((side.today + timedelta(days=days) for side in sides), default=date.min)
+    day = first
+    while day < end:
+        open_today = [side for side in sides if side.today <= day < side.today + timedelta(days=days)]
         # All of one day goes into one run, so the gap counts from it only afterwards.
-        last = day if reminded else last
-    return Forecast(tuple(expected), reasons)
+        reminded = [_remind(side, day, last, found) for side in open_today]
+        last = day if any(reminded) else last
+        day += timedelta(days=1)
+    return Forecast(tuple(found.expected), found.reasons)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the days so far have brought, by invoice: how it stands and when it is looked at next."""
+
+    standing: dict[str, tuple[frozenset[str], date | None]]
+    expected: list[Expected]
+    reasons: dict[str, Reason]
+
+
+def _remind(side: Side, day: date, last: date | None, found: _Found) -> bool:
+    """Decide upon the invoices of one side as the run of a day would, and tell whether any is reminded of."""
+    reminded = False
+    for subject, policy in side.invoices:
+        invoice_id = subject.invoice_id
+        spent, wanted = found.standing.get(invoice_id, (subject.spent, side.today))
+        if wanted is None or day < wanted:
+            continue
+        decision = decide(
+            _as_of(replace(subject, spent=spent), (day - side.today).days, last), policy, side.calendar, day
+        )
+        spent |= {step.name for step in decision.superseded}
+        if decision.step is not None:
+            reminded = True
+            spent |= {decision.step.name}
+            found.expected.append(Expected(day, invoice_id, decision.step))
+            found.reasons.pop(invoice_id, None)
+        elif decision.reason is not None and not any(one.invoice_id == invoice_id for one in found.expected):
+            found.reasons[invoice_id] = decision.reason
+        found.standing[invoice_id] = (spent, decision.next_on)
+    return reminded
 
 
 def _as_of(subject: Subject, ahead: int, last_reminded_on: date | None) -> Subject:

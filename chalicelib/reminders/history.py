@@ -10,7 +10,7 @@ from chalicelib.invoices.rules import Invoice
 from chalicelib.mail.recipients import recipient_statuses
 from chalicelib.mail.service import Email
 from chalicelib.reminders import facts, pauses, plan, rules
-from chalicelib.reminders.facts import Around, Rows
+from chalicelib.reminders.facts import Around, Facts, Rows
 from chalicelib.reminders.forecast import Expected
 from chalicelib.reminders.pauses import PauseRead
 from chalicelib.reminders.policy import PlannedStep
@@ -73,7 +73,7 @@ class History:
 def history(invoice_id: str, now: datetime, days: int = plan.DAYS) -> History:
     """Return all that is known of an invoice's reminders: four reads, those of its contacts, two of mails sent.
 
-    Raises NotFound.
+    Where a step is to come, also what the plan of its account reads. Raises NotFound.
     """
     rows = facts.rows_of(invoice_id)
     about = facts.around(rows.invoice.account_id, rows.invoice.entity_id, now) if rows else None
@@ -91,10 +91,20 @@ def history(invoice_id: str, now: datetime, days: int = plan.DAYS) -> History:
         taken=_taken(about, rows),
         reasons=tuple(_not_reminded(one) for one in (state.reasons if state else ())),
         left=left,
-        expected=plan.expected_of(about, [found], days).expected,
+        expected=_expected(about, found, now, days),
         pause=pauses.read(state.pause) if state and state.pause else None,
         auto_pay_failure=state.auto_pay_failure if state else None,
     )
+
+
+def _expected(about: Around, found: Facts, now: datetime, days: int) -> tuple[Expected, ...]:
+    """Return what would be sent of an invoice, with regard to all else of which the account will be reminded."""
+    if not plan.expected_of(about, [found], days).expected:
+        return ()
+    invoice_id = found.invoice.invoice_id
+    found_beside = plan.beside(about, invoice_id, days)
+    foretold = plan.expected_of(about, [found, *found_beside], days, plan.others(about, now, days))
+    return tuple(one for one in foretold.expected if one.invoice_id == invoice_id)
 
 
 def _not_reminded(noted: Mapping[str, str]) -> NotReminded:

@@ -11,7 +11,7 @@ from chalicelib.errors import NotFound
 from chalicelib.reminders import facts, rules
 from chalicelib.reminders.calendars import local_day
 from chalicelib.reminders.facts import Around, Facts
-from chalicelib.reminders.forecast import Forecast, forecast
+from chalicelib.reminders.forecast import Forecast, Side, forecast
 from chalicelib.reminders.planning import due_row
 from chalicelib.reminders.policy import TONES, PlannedStep
 from chalicelib.table import keys, store
@@ -19,6 +19,8 @@ from chalicelib.table.items import ReminderDueItem, ReminderPlanItem
 
 MOST_INVOICES = 500
 """Of one account, that a plan looks at."""
+MOST_ENTITIES = 100
+"""To whose reminders of one account a plan has regard."""
 MOST_DAYS = 92
 DAYS = 30
 _ROWS_A_PAGE = 1000
@@ -62,19 +64,23 @@ class AccountPlan:
     """False when the account has more invoices than a plan looks at."""
 
 
-def of_account(account_id: str, entity_id: str, now: datetime, days: int) -> AccountPlan | None:
-    """Return the digests that an account would get from an entity within ``days`` days; None if there are none.
+@dataclass(frozen=True)
+class ToCome:
+    """What of an account's invoices to an entity is to be looked at within some days."""
 
-    One Query, one for each invoice that is to be looked at by then, and what ``facts`` reads.
-    """
-    about = facts.around(account_id, entity_id, now)
-    if about is None:
-        return None
-    ids, complete = _to_come(about, days)
-    digests = digests_of(about, gathered(about, ids), days)
-    if not digests:
-        return None
-    return AccountPlan(account_id, about.account.name, entity_id, tuple(digests), complete)
+    about: Around
+    found: list[Facts]
+    complete: bool
+
+    @property
+    def side(self) -> Side:
+        """Return the same as a forecast looks at it."""
+        return side_of(self.about, self.found)
+
+
+def of_account(account_id: str, entity_id: str, now: datetime, days: int) -> AccountPlan | None:
+    """Return the digests that an account would get from an entity within ``days`` days; None if there are none."""
+    return next((one for one in _plans(account_id, now, days) if one.entity_id == entity_id), None)
 
 
 def of_whole_account(
@@ -83,9 +89,43 @@ def of_whole_account(
     """Return the same from one entity, or from as many as ``limit`` lets. Raises NotFound."""
     if not store.batch([keys.account(account_id)]):
         raise NotFound
-    wanted = [entity_id] if entity_id is not None else _entities(account_id, limit)
-    found = [of_account(account_id, one, now, days) for one in wanted]
-    return [one for one in found if one is not None]
+    return [one for one in _plans(account_id, now, days) if entity_id in (None, one.entity_id)][:limit]
+
+
+def _plans(account_id: str, now: datetime, days: int) -> list[AccountPlan]:
+    of_entities = to_come(account_id, now, days)
+    foretold = forecast([one.side for one in of_entities], days)
+    planned = [(one, _digests(one.about, one.found, foretold)) for one in of_entities]
+    return [
+        AccountPlan(account_id, one.about.account.name, one.about.entity.entity_id, tuple(digests), one.complete)
+        for one, digests in planned
+        if digests
+    ]
+
+
+def to_come(account_id: str, now: datetime, days: int, without: str | None = None) -> list[ToCome]:
+    """Read what each entity may remind an account of within ``days`` days, but for one entity.
+
+    Two Queries for each entity, one for each invoice that is to be looked at by then, and what ``facts`` reads.
+    """
+    found = []
+    for entity_id in _entities(account_id, MOST_ENTITIES):
+        about = facts.around(account_id, entity_id, now) if entity_id != without else None
+        if about is not None:
+            ids, complete = _to_come(about, days)
+            found.append(ToCome(about, gathered(about, ids), complete))
+    return found
+
+
+def others(about: Around, now: datetime, days: int) -> list[Side]:
+    """Return what the other entities may remind the account of within ``days`` days."""
+    return [one.side for one in to_come(about.account.account_id, now, days, without=about.entity.entity_id)]
+
+
+def beside(about: Around, invoice_id: str, days: int) -> list[Facts]:
+    """Return what else of the account's invoices to the entity is to be looked at within ``days`` days."""
+    ids, _ = _to_come(about, days)
+    return gathered(about, [one for one in ids if one != invoice_id])
 
 
 def gathered(about: Around, invoice_ids: Sequence[str]) -> list[Facts]:
@@ -94,17 +134,31 @@ def gathered(about: Around, invoice_ids: Sequence[str]) -> list[Facts]:
     return facts.of_invoices(about, rows) if rows else []
 
 
-def expected_of(about: Around, found: Sequence[Facts], days: int) -> Forecast:
-    """Return what would be sent of invoices of an account within ``days`` days, and otherwise why not."""
-    return forecast([(one.subject, one.policy) for one in found], about.calendar, about.today, days)
+def side_of(about: Around, found: Sequence[Facts]) -> Side:
+    """Return invoices of an account to an entity as a forecast looks at them."""
+    return Side([(one.subject, one.policy) for one in found], about.calendar, about.today)
 
 
-def digests_of(about: Around, found: Sequence[Facts], days: int) -> list[PlannedDigest]:
+def expected_of(about: Around, found: Sequence[Facts], days: int, others: Sequence[Side] = ()) -> Forecast:
+    """Return what would be sent of invoices of an account within ``days`` days, and otherwise why not.
+
+    ``others`` are what other entities may remind it of meanwhile.
+    """
+    return forecast([side_of(about, found), *others], days)
+
+
+def digests_of(about: Around, found: Sequence[Facts], days: int, others: Sequence[Side] = ()) -> list[PlannedDigest]:
     """Return the digests that would be made of invoices of an account, in order of days."""
+    return _digests(about, found, expected_of(about, found, days, others))
+
+
+def _digests(about: Around, found: Sequence[Facts], foretold: Forecast) -> list[PlannedDigest]:
     by_id = {one.invoice.invoice_id: one for one in found}
     grouped: dict[tuple[date, str], list[tuple[Facts, PlannedStep]]] = defaultdict(list)
-    for one in expected_of(about, found, days).expected:
-        of_invoice = by_id[one.invoice_id]
+    for one in foretold.expected:
+        of_invoice = by_id.get(one.invoice_id)
+        if of_invoice is None:
+            continue
         grouped[one.on, of_invoice.invoice.currency].append((of_invoice, one.step))
     return [
         PlannedDigest(

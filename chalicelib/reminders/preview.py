@@ -9,6 +9,7 @@ from chalicelib.accounts import service as accounts
 from chalicelib.reminders import facts, plan, policies
 from chalicelib.reminders.calendars import calendar_of
 from chalicelib.reminders.facts import Around, Facts
+from chalicelib.reminders.forecast import Side
 from chalicelib.table import keys, store
 from chalicelib.table.items import ReminderPolicyItem
 
@@ -87,13 +88,14 @@ def _compared(
         return None, 0
     found = plan.gathered(about, [row.invoice_id for row in page.items])
     tried = _as_tried(about, own)
+    others = plan.others(about, now, days)
     found_then = [replace(one, policy=policies.effective(*tried.policy_rows, one.policy_row)) for one in found]
     compared = Compared(
         account_id=account_id,
         account_name=about.account.name,
-        reminders_before=len(plan.digests_of(about, found, days)),
-        reminders_after=len(plan.digests_of(tried, found_then, days)),
-        changes=_changes(_steps(about, found, days), _steps(tried, found_then, days), found),
+        reminders_before=len(plan.digests_of(about, found, days, others)),
+        reminders_after=len(plan.digests_of(tried, found_then, days, others)),
+        changes=_changes(_steps(about, found, days, others), _steps(tried, found_then, days, others), found),
         complete=page.after is None,
     )
     return compared, len(found)
@@ -107,9 +109,12 @@ def _as_tried(about: Around, own: dict[str, Any]) -> Around:
     return replace(about, policy_rows=rows, policy=policy, calendar=calendar)
 
 
-def _steps(about: Around, found: Sequence[Facts], days: int) -> dict[tuple[str, str], tuple[date, str]]:
-    expected = plan.expected_of(about, found, days).expected
-    return {(one.invoice_id, one.step.name): (one.on, one.step.tone) for one in expected}
+def _steps(
+    about: Around, found: Sequence[Facts], days: int, others: Sequence[Side]
+) -> dict[tuple[str, str], tuple[date, str]]:
+    ours = {one.invoice.invoice_id for one in found}
+    expected = plan.expected_of(about, found, days, others).expected
+    return {(one.invoice_id, one.step.name): (one.on, one.step.tone) for one in expected if one.invoice_id in ours}
 
 
 def _changes(

@@ -1,12 +1,13 @@
 """The plan and the history of an invoice, over HTTP and from the console; what was foretold is what happens (R7)."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from chalicelib.reminders import jobs, plan
 from tests.integration.invoices.invoices import body, customer
-from tests.integration.reminders.world import World, sent
+from tests.integration.reminders.world import DUE, World, sent
 from tests.integration.service import code, faults
 from tests.integration.service import rows as all_rows
 
@@ -45,6 +46,22 @@ class TestPlan:
         assert steps_of(whole) == steps_of(busy.service.all_of("/reminders/plan?days=60", limit=1))
         assert len(steps_of(whole)) == len(set(steps_of(whole)))
         assert busy.days("2026-04-01") == [one for one in steps_of(whole) if one[0] <= "2026-04-01"]
+
+    def test_whoever_reminds_an_account_keeps_the_others_waiting(self, busy: World) -> None:
+        # The steps of i5, to another entity than i3 of the same account, come a day later.
+        busy.issue("i5", DUE + timedelta(days=1), bill_group_id="g3")
+        for entity_id in ("acme", "other"):
+            busy.service.put(f"/reminder-policies/{entity_id}", minimum_gap_days=4, business_days_only=False)
+        busy.plan()
+        busy.at("2026-03-02T08:00")
+        planned = steps_of(busy.service.all_of("/reminders/plan?days=22"))
+        explained = sorted(
+            (step["on"], invoice_id, step["step"])
+            for invoice_id in ("i1", "i2", "i3", "i4", "i5")
+            for step in busy.service.get(f"/invoices/{invoice_id}/reminders")["expected"]
+        )
+        assert [one for one in explained if one[0] <= "2026-03-23"] == planned
+        assert busy.days("2026-03-23") == planned
 
     def test_what_a_digest_says(self, busy: World) -> None:
         (whole,) = busy.service.all_of("/reminders/plan?account_id=a1&days=60")
