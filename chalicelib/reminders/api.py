@@ -98,6 +98,9 @@ class InvoiceRemindersView(View):
     today: date = Field(description="Where the account is.")
     mode: str = Field(description="What becomes of reminders to the account: `live`, `shadow` or `off`.")
     due_now: StepView | None = Field(description="The step that goes out with the next run.")
+    run_that_waits: str | None = Field(
+        description="The hour of the run that is over its limit: until an admin says yes, the step that is due waits."
+    )
     why_not: WhyView | None = Field(description="Null when a step is due now.")
     looked_at_on: date | None = Field(description="When it is decided upon next. Null: after something has changed.")
     pause: PauseView | None
@@ -177,6 +180,7 @@ def _history(found: History) -> InvoiceRemindersView:
         today=found.today,
         mode=found.mode,
         due_now=_step(decision.step) if decision.step else None,
+        run_that_waits=found.run_that_waits,
         why_not=WhyView(code=decision.reason.code, text=decision.reason.text) if decision.reason else None,
         looked_at_on=found.looked_at_on,
         pause=_pause(found.pause),

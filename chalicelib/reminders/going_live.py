@@ -161,6 +161,12 @@ def get_run(entity_id: str, run_hour: str) -> Run:
     return store.load(Run, row)
 
 
+def waiting(entity_id: str) -> str | None:
+    """Return the hour of the entity's run that waits for staff, None when none does. One Query."""
+    newest = _newest(entity_id)
+    return str(newest.run_hour) if newest is not None and newest.status == WAITING else None
+
+
 def list_runs(entity_id: str | None, after: str | None, limit: int) -> tuple[list[Run], str | None]:
     """Return a page of the runs that wait or have waited, of one entity or all, newest first."""
     if entity_id is not None:

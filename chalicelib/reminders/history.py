@@ -9,7 +9,7 @@ from chalicelib.errors import NotFound
 from chalicelib.invoices.rules import Invoice
 from chalicelib.mail.recipients import recipient_statuses
 from chalicelib.mail.service import Email
-from chalicelib.reminders import facts, pauses, plan, rules
+from chalicelib.reminders import facts, going_live, pauses, plan, rules
 from chalicelib.reminders.facts import Around, Facts, Rows
 from chalicelib.reminders.forecast import Expected
 from chalicelib.reminders.pauses import PauseRead
@@ -68,12 +68,14 @@ class History:
     expected: tuple[Expected, ...]
     pause: PauseRead | None
     auto_pay_failure: Mapping[str, Any] | None
+    run_that_waits: str | None
+    """The hour of the run that waits for staff, and with it the step that is due (R9)."""
 
 
 def history(invoice_id: str, now: datetime, days: int = plan.DAYS) -> History:
     """Return all that is known of an invoice's reminders: four reads, those of its contacts, two of mails sent.
 
-    Where a step is to come, also what the plan of its account reads. Raises NotFound.
+    Where a step is due, one more; where one is to come, also what the plan of its account reads. Raises NotFound.
     """
     rows = facts.rows_of(invoice_id)
     about = facts.around(rows.invoice.account_id, rows.invoice.entity_id, now) if rows else None
@@ -81,12 +83,13 @@ def history(invoice_id: str, now: datetime, days: int = plan.DAYS) -> History:
         raise NotFound
     (found,) = facts.of_invoices(about, [rows])
     due, state = rows.invoice.due_date, rows.state
+    decision = rules.decide(found.subject, found.policy, about.calendar, about.today)
     left = rules.steps_left(found.subject, found.policy, due)[1] if due else ()
     return History(
         invoice=rows.invoice,
         today=about.today,
         mode=about.mode,
-        decision=rules.decide(found.subject, found.policy, about.calendar, about.today),
+        decision=decision,
         looked_at_on=state.next_on if state else None,
         taken=_taken(about, rows),
         reasons=tuple(_not_reminded(one) for one in (state.reasons if state else ())),
@@ -94,7 +97,12 @@ def history(invoice_id: str, now: datetime, days: int = plan.DAYS) -> History:
         expected=_expected(about, found, now, days),
         pause=pauses.read(state.pause) if state and state.pause else None,
         auto_pay_failure=state.auto_pay_failure if state else None,
+        run_that_waits=_run_that_waits(about) if decision.step is not None else None,
     )
+
+
+def _run_that_waits(about: Around) -> str | None:
+    return going_live.waiting(about.entity.entity_id) if about.mode == rules.LIVE else None
 
 
 def _expected(about: Around, found: Facts, now: datetime, days: int) -> tuple[Expected, ...]:

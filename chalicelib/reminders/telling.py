@@ -9,6 +9,7 @@ from chalicelib.reminders import plan
 from chalicelib.reminders.history import History, Taken
 from chalicelib.reminders.inputs import ConsolePlanBody
 from chalicelib.reminders.plan import AccountPlan, PlannedDigest
+from chalicelib.reminders.policy import PlannedStep
 
 _OUTCOMES = {
     "sent": "sent",
@@ -34,7 +35,7 @@ def explained(found: History) -> dict[str, Any]:
         "open": f"{invoice.balance} minor units of {invoice.currency}",
         "today": found.today.isoformat(),
         "reminder_mail": found.mode,
-        "now": f"{decision.step.name} is due: {decision.step.tone}" if decision.step else _why(found),
+        "now": _due(decision.step, found.run_that_waits) if decision.step else _why(found),
         "looked_at_on": found.looked_at_on.isoformat() if found.looked_at_on else None,
         "paused": vars(found.pause) | {"until": str(found.pause.until or "for good")} if found.pause else None,
         "promised_on": invoice.promise.on.isoformat() if invoice.promise else None,
@@ -46,6 +47,13 @@ def explained(found: History) -> dict[str, Any]:
         "steps_left": [f"{step.name}, {step.tone}, from {step.on.isoformat()}" for step in found.left],
         "expected": [f"{one.on.isoformat()}: {one.step.name}, {one.step.tone}" for one in found.expected],
     }
+
+
+def _due(step: PlannedStep, run_that_waits: str | None) -> str:
+    told = f"{step.name} is due: {step.tone}"
+    if run_that_waits is not None:
+        told += f"; it waits with the run of {run_that_waits}, which is larger than its limit, for a yes."
+    return told
 
 
 def _why(found: History) -> str | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.reminders import going_live
+from chalicelib.reminders import going_live, jobs
 from chalicelib.table.items import DutyItem, EmailItem, ReminderRunItem
 from tests.integration.invoices.invoices import customer
 from tests.integration.people import open_for, staff
@@ -53,6 +53,16 @@ class TestRunsThatWait:
         (run,) = large.service.all_of("/reminder-runs")
         assert run == large.service.all_of("/reminder-runs?entity_id=acme")[0]
         assert (run["run_hour"], run["status"], run["accounts"]) == ("2026-03-09T09", "waiting", 3)
+
+    def test_why_an_invoice_is_not_reminded_of_tells_of_the_run_that_waits(self, large: World) -> None:
+        assert large.service.get("/invoices/i1/reminders")["run_that_waits"] is None
+        large.hour()
+        told = large.service.get("/invoices/i1/reminders")
+        assert (told["due_now"]["step"], told["run_that_waits"]) == ("-3", "2026-03-09T09")
+        explained = jobs.explain_reminders({"invoice": "i1"}, None)
+        assert explained["now"] == (
+            "-3 is due: friendly; it waits with the run of 2026-03-09T09, which is larger than its limit, for a yes."
+        )
 
     def test_a_yes_lets_it_go(self, large: World) -> None:
         token = admin(large)
