@@ -268,6 +268,7 @@ def _why_not(first: date, told: Any, where: object) -> str:
     """Return the reason why a step was not taken, as it stands written; there must be one by the day it was due."""
     if first > date.fromisoformat(told["today"]):
         return NOT_YET
+    assert told["why_not"], where
     assert told["reasons"], where
     noted, now = told["reasons"][-1], told["why_not"]["code"]
     # Where it was paid, or today is a holiday, nobody has looked at it since.

@@ -64,6 +64,8 @@ HELD = {
 """The days on which ``ACTIONS`` pause an invoice, or its bill group, or have its payment promised, and their ends."""
 _NOON = time(12, tzinfo=UTC)
 """Then it is the same date everywhere."""
+PAST_THE_HOUR = timedelta(minutes=45)
+"""When the hourly run comes: where a morning begins half an hour early or late, it comes an hour early or late."""
 
 Do = Callable[["Replay"], Any]
 
@@ -237,6 +239,7 @@ class Replay:
             if due:
                 self.house.settle()
             if self._is_run(at):
+                self.service.clock.now = at + PAST_THE_HOUR
                 self.hours += 1
                 self.house.hour()
             if at.hour == _NOON.hour:
@@ -261,12 +264,12 @@ class Replay:
             at += timedelta(hours=1)
 
     def _is_run(self, at: datetime) -> bool:
-        """Tell whether the hourly run happens: always, or where a morning has just begun, or clocks change that day."""
+        """Tell whether there is a run in this hour: always, or where a morning has just begun or clocks change."""
         return self.span.whole or any(
             local.date() in CLOCKS_CHANGE.get(str(zone), ())
             or timedelta() <= local.replace(tzinfo=None) - datetime.combine(local.date(), begins) < timedelta(hours=1)
             for zone, begins in self.mornings
-            for local in [at.astimezone(zone)]
+            for local in [(at + PAST_THE_HOUR).astimezone(zone)]
         )
 
 
