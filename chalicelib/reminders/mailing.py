@@ -22,6 +22,7 @@ from chalicelib.invoices import pdfs
 from chalicelib.invoices.rules import Invoice
 from chalicelib.mail import languages
 from chalicelib.mail.claims import Attachment, Outgoing, Ready, Withheld
+from chalicelib.observability import logger, metrics
 from chalicelib.reminders import credit
 from chalicelib.reminders.calendars import local_day
 from chalicelib.table import keys, store
@@ -45,8 +46,7 @@ def prepare(outgoing: Outgoing, call: Call) -> Ready | Withheld:
 
     Invoices that need no reminder any more leave it; it is withheld when none is left, the contact is to get none any
     more, or the entity's reminders are not live for the account any more. The secret of its reply link is made here,
-    and its hash written with the claim. What unallocated credit covers in part costs further reads. Raises LookupError
-    when a PDF is not in the bucket as it was kept.
+    and its hash written with the claim. What unallocated credit covers in part costs further reads.
     """
     context, account_id = outgoing.context, str(outgoing.account_id)
     invoice_ids: Sequence[str] = context["invoice_ids"]
@@ -127,7 +127,7 @@ def prepare(outgoing: Outgoing, call: Call) -> Ready | Withheld:
         # Others may see in the history what was mailed; to reply is for whoever got it.
         secrets=(link, unsubscribe) if unsubscribe else (link,),
         to=(contact.email,),
-        attachments=tuple(_attachment(one) for one in left if one.invoice_id in attached),
+        attachments=tuple(attached[one.invoice_id] for one in left if one.invoice_id in attached),
         headers=unsubscribing.headers(unsubscribe, entity, REMINDERS) if unsubscribe else {},
     )
 
@@ -159,16 +159,18 @@ def _in_order(invoices: Sequence[Invoice]) -> list[Invoice]:
     return sorted(invoices, key=lambda one: (one.due_date or date.max, one.number))
 
 
-def _attached(invoices: Sequence[Invoice], contact: Contact) -> frozenset[str]:
-    """Return the invoices whose PDFs go along: the ones due first, as long as they fit what the contact takes."""
+def _attached(invoices: Sequence[Invoice], contact: Contact) -> dict[str, Attachment]:
+    """Return the PDFs that go along, by invoice: the ones due first, as long as they fit what the contact takes."""
     kib = contact.delivery_style.size_limit_kib
     room = min(MOST_ATTACHED_BYTES, kib * 1024) if kib else MOST_ATTACHED_BYTES
-    chosen = set()
+    chosen = {}
     for invoice in _in_order(invoices):
         if invoice.pdf is not None and invoice.pdf.size <= room:
-            room -= invoice.pdf.size
-            chosen.add(invoice.invoice_id)
-    return frozenset(chosen)
+            attachment = _attachment(invoice)
+            if attachment is not None:
+                room -= invoice.pdf.size
+                chosen[invoice.invoice_id] = attachment
+    return chosen
 
 
 def _told(invoice: Invoice, attached: bool, found: Mapping[Key, Any], locale: str, today: date) -> dict[str, Any]:
@@ -203,9 +205,13 @@ def _how_to_pay(bank: BankDetails | None) -> dict[str, str | None] | None:
     }
 
 
-def _attachment(invoice: Invoice) -> Attachment:
+def _attachment(invoice: Invoice) -> Attachment | None:
+    """Return a PDF; None when it is not in the bucket as it was kept, which is for people to mend."""
     stored = pdfs.kept(invoice)
     content = files.read(stored.key)
     if content is None or files.sha256(content) != stored.sha256:
-        raise LookupError(f"The PDF of {invoice.invoice_id} is not in the bucket as it was kept.")
+        told = {"invoice_id": invoice.invoice_id, "key": stored.key}
+        logger.error("A PDF is not in the bucket as it was kept; a reminder goes without it.", extra=told)
+        metrics.add_metric(name="InvoicePdfsMissing", unit="Count", value=1)
+        return None
     return Attachment(pdfs.file_name(invoice), files.PDF, content)

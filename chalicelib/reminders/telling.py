@@ -1,22 +1,26 @@
 """What console functions say of reminders, as people read it (R7)."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from chalicelib import money
 from chalicelib.errors import Invalid
 from chalicelib.reminders import plan
 from chalicelib.reminders.history import History, Taken
 from chalicelib.reminders.inputs import ConsolePlanBody
 from chalicelib.reminders.plan import AccountPlan, PlannedDigest
 from chalicelib.reminders.policy import PlannedStep
+from chalicelib.table import keys
 
 _OUTCOMES = {
     "sent": "sent",
     "shadow": "planned in shadow mode, not sent",
-    "superseded": "not sent: a newer step took its place, or it was too old when the invoice was recorded",
+    "superseded": "not sent: a newer step took its place",
     "skipped": "skipped by staff",
 }
+_TOO_OLD = "not sent: it was out of date before a reminder could be sent"
+"""What a step is superseded by that no digest carries."""
 _ACCOUNTS_A_PAGE = 50
 MOST_DIGESTS = 5000
 """In one answer, which has to fit 6 MB."""
@@ -32,7 +36,7 @@ def explained(found: History) -> dict[str, Any]:
         "entity_id": invoice.entity_id,
         "status": invoice.status,
         "due_date": invoice.due_date.isoformat() if invoice.due_date else None,
-        "open": f"{invoice.balance} minor units of {invoice.currency}",
+        "open": f"{money.amount(invoice.balance, invoice.currency)} {invoice.currency}",
         "today": found.today.isoformat(),
         "reminder_mail": found.mode,
         "now": _due(decision.step, found.run_that_waits) if decision.step else _why(found),
@@ -65,7 +69,7 @@ def _taken(one: Taken) -> dict[str, Any]:
         "step": one.step,
         "of_due_date": one.due_date.isoformat(),
         "on": one.on.isoformat(),
-        "outcome": _OUTCOMES.get(one.outcome, one.outcome),
+        "outcome": _TOO_OLD if one.outcome == "superseded" and one.digest_id is None else _OUTCOMES[one.outcome],
         "digest_id": one.digest_id,
         "copies": [
             f"{told.contact_id}: {told.status or 'no mail'} {told.email_id or ''}".strip() for told in one.copies
@@ -105,7 +109,7 @@ def _of_all(
     asked: ConsolePlanBody, now: datetime, time_is_left: Callable[[], bool]
 ) -> tuple[list[AccountPlan], list[Any] | None]:
     found: list[AccountPlan] = []
-    after = _position(asked.go_on_with)
+    after = _position(asked.go_on_with, keys.instant(now + timedelta(days=asked.days)))
     while True:
         page, after = plan.of_all(now, asked.days, after, _ACCOUNTS_A_PAGE, asked.entity_id)
         found += page
@@ -114,12 +118,17 @@ def _of_all(
             return found, after
 
 
-def _position(given: list[Any] | None) -> list[Any] | None:
+def _position(given: list[Any] | None, until: str) -> list[Any] | None:
+    """Return where to go on. Raises Invalid for what no answer before can have told, which the table would refuse."""
     if given is None:
         return None
-    if len(given) != 2 or not isinstance(given[0], int) or not isinstance(given[1], str | None):
-        raise Invalid.field("go_on_with", "bad_position", "Send it as the answer before has told it.")
-    return given
+    shards = range(len(keys.accounts_to_remind()))
+    match given:
+        case [int(shard), None] if shard in shards:
+            return given
+        case [int(shard), str(position)] if shard in shards and "" < position < until and position.isascii():
+            return given
+    raise Invalid.field("go_on_with", "bad_position", "Send it as the answer before has told it.")
 
 
 def _digest(one: PlannedDigest, account: AccountPlan) -> dict[str, Any]:
@@ -128,7 +137,7 @@ def _digest(one: PlannedDigest, account: AccountPlan) -> dict[str, Any]:
         "entity_id": account.entity_id,
         "tone": one.tone,
         "outcome": "planned in shadow mode, not sent" if one.shadow else "mailed",
-        "total": f"{one.total} minor units of {one.currency}",
+        "total": f"{money.amount(one.total, one.currency)} {one.currency}",
         "contacts": [f"{contact.name} <{contact.email}>" for contact in one.contacts],
         "invoices": [
             f"{each.number} ({each.invoice_id}): {each.step}, {each.tone}, due {each.due_date.isoformat()}"

@@ -120,10 +120,11 @@ def _alarms(template: dict[str, Any], namespace: str) -> dict[str, dict[str, Any
     return {name: alarm for name, alarm in alarms.items() if alarm["Namespace"] == namespace}
 
 
-def test_what_waits_for_somebody_has_an_alarm_of_a_metric_that_the_code_gives(template: dict[str, Any]) -> None:
+def test_what_needs_somebody_has_an_alarm_of_a_metric_that_the_code_gives(template: dict[str, Any]) -> None:
     alarms = _alarms(template, NAMESPACE)
     code = "".join(file.read_text() for file in (ROOT / "chalicelib/reminders").glob("*.py"))
-    assert {alarm["MetricName"] for alarm in alarms.values()} == {"RemindersWaitForPayments", "ReminderRunsWaiting"}
+    metrics = {alarm["MetricName"] for alarm in alarms.values()}
+    assert metrics == {"RemindersWaitForPayments", "ReminderRunsWaiting", "InvoicePdfsMissing"}
     for alarm in alarms.values():
         assert f'add_metric(name="{alarm["MetricName"]}"' in code
         assert alarm["Dimensions"] == [{"Name": "service", "Value": logger.service}]

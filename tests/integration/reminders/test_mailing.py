@@ -9,6 +9,7 @@ from chalicelib.entities import service as entities
 from chalicelib.reminders import mailing
 from chalicelib.table import keys, store
 from chalicelib.table.items import EntityItem, Item, ReplyLinkItem
+from tests.aws import BUCKET, client
 from tests.integration.deliveries.world import attached, subject
 from tests.integration.reminders.replies import Post, link, text
 from tests.integration.reminders.world import World, mails, rows
@@ -185,6 +186,28 @@ def test_pdfs_are_attached_up_to_a_size(world: World, post: Post, monkeypatch: p
     assert list(attached(request)) == ["invoice-I1.pdf"]
     assert "PDF files that are not attached are in the customer portal." in text(request)
     assert text(request).count("https://api.example.com/portal/") >= 2
+
+
+@pytest.mark.parametrize("content", [None, b"%PDF-of-something-else"])
+def test_a_pdf_that_is_lost_holds_no_reminder_up(
+    world: World, post: Post, content: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.issue("i1")
+    world.issue("i2")
+    post.documents()
+    (key,) = {item.pdf["key"] for item in rows(Item) if getattr(item, "pdf", None) and item.invoice_id == "i1"}
+    if content is None:
+        client("s3").delete_object(Bucket=BUCKET, Key=key)
+    else:
+        client("s3").put_object(Bucket=BUCKET, Key=key, Body=content)
+    hold(world)
+    post.deliver()
+    (request,) = post.of("reminder")
+    assert list(attached(request)) == ["invoice-I2.pdf"]
+    assert "I1" in text(request)
+    assert "PDF files that are not attached are in the customer portal." in text(request)
+    (told,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert told.invoice_id == "i1"  # type: ignore[attr-defined]
 
 
 def test_a_copy_that_is_sent_again_has_a_link_of_its_own(world: World, post: Post) -> None:

@@ -188,6 +188,10 @@ class TestConsole:
             ({"as_of": "0001-01-01T00:00:00+14:00"}, "as_of"),
             ({"as_of": "9999-12-31T23:00:00-12:00"}, "as_of"),
             ({"go_on_with": ["x"]}, "go_on_with"),
+            ({"go_on_with": [0, ""]}, "go_on_with"),
+            ({"go_on_with": [0, "zzz"]}, "go_on_with"),
+            ({"go_on_with": [-1, None]}, "go_on_with"),
+            ({"go_on_with": [10**6, None]}, "go_on_with"),
             ({"go_on_with": [0, None], "account_id": "a1"}, "go_on_with"),
         ):
             assert jobs.plan_reminders(event, None)["errors"][0]["field"] == field
