@@ -47,6 +47,29 @@ def test_every_function_is_configured_and_every_configured_function_exists(templ
     assert set(_of_type(template, FUNCTION)) == {_camel(name) for name in _application_functions()}
 
 
+def _console_functions() -> set[str]:
+    """The functions that docs/operations.md tells people to invoke."""
+    section = (ROOT / "docs/operations.md").read_text().partition("\n## Console functions\n")[2].partition("\n## ")[0]
+    return set(re.findall(r"^\| ([a-z]+(?:_[a-z]+)+) \|", section, re.MULTILINE))
+
+
+def test_what_people_invoke_has_an_output_and_what_nothing_else_calls_is_told_to_people(
+    template: dict[str, Any],
+) -> None:
+    from app import app
+
+    functions = _of_type(template, FUNCTION)
+    told = {_camel(name) for name in _console_functions()}
+    pure = {_camel(entry.name) for entry in app.pure_lambda_functions}
+    assert {name for name in pure if not functions[name].get("Events")} <= told <= pure
+    outputs = {
+        name.removesuffix("Function"): output["Value"]
+        for name, output in template["Outputs"].items()
+        if name.endswith("Function")
+    }
+    assert outputs == {name: {"Ref": name} for name in told}
+
+
 def test_every_function_has_a_policy_of_its_own_and_every_policy_a_function() -> None:
     files = {path.stem for path in (ROOT / "infra/policies").glob("*.json")}
     assert files == _application_functions()
