@@ -58,7 +58,7 @@ class RolloutBody(Body):
     pilot_account_ids: list[VendorId] = Field(
         default=[],
         max_length=MOST_PILOT_ACCOUNTS,
-        description="To whom mails go in a pilot.",
+        description="To whom mails go in a pilot. Accounts that there are; they may be of other entities.",
         examples=[["customer-1"]],
     )
 

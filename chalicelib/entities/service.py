@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.accounts.rules import merge
+from chalicelib.accounts.service import accounts_of
 from chalicelib.audit import rules as audit_rules
 from chalicelib.audit import service as audit
 from chalicelib.call import Call
 from chalicelib.duties import service as duties
 from chalicelib.entities.rules import Entity, check_entity
-from chalicelib.errors import NotFound, StaleVersion
+from chalicelib.errors import FieldError, Invalid, NotFound, StaleVersion
 from chalicelib.shapes import build, plain_fields
 from chalicelib.table import keys, store
 from chalicelib.table.items import EntityItem
@@ -42,8 +43,9 @@ def put_entity(
 ) -> Written:
     """Create an issuing entity, where that may be, or change the fields that are given.
 
-    Raises NotFound when there is none and it may not be created, Invalid when a field that is needed is missing or
-    mail would go live unsafely (R9), StaleVersion when ``expected_version`` is not the newest.
+    Raises NotFound when there is none and it may not be created, Invalid when a field that is needed is missing, mail
+    would go live unsafely (R9) or a pilot names an account that does not exist, StaleVersion when
+    ``expected_version`` is not the newest. The accounts that a pilot did not name before are read in one batch.
     """
 
     def attempt() -> Written:
@@ -58,6 +60,7 @@ def put_entity(
         check_entity(after)
         if after == before:
             return Written(after, created=False, changed=False)
+        _check_pilots(before, after)
         transaction = store.Transaction(call)
         row = store.row(EntityItem, keys.entity(entity_id), after, listed=keys.entity_listed(entity_id))
         transaction.put(row, new=before is None)
@@ -72,6 +75,26 @@ def put_entity(
         return Written(replace(after, version=int(row.version)), created=before is None)
 
     return store.deciding_again(attempt)
+
+
+def _check_pilots(before: Entity | None, after: Entity) -> None:
+    """Raise Invalid where a pilot names what is no account: it would mail nobody, and nobody would notice.
+
+    The accounts need not be of the entity: an account may owe several.
+    """
+    named = []
+    for mail in ("invoice_mail", "reminder_mail"):
+        known = getattr(before, mail).pilot_account_ids if before else ()
+        ids = getattr(after, mail).pilot_account_ids
+        named += [(f"{mail}.pilot_account_ids[{at}]", one) for at, one in enumerate(ids) if one not in known]
+    found = {account.account_id for account in accounts_of([one for _, one in named])}
+    faults = [
+        FieldError(field, "unknown_account", "There is no such account. Create it first, or correct the id.")
+        for field, one in named
+        if one not in found
+    ]
+    if faults:
+        raise Invalid("invalid_body", "A pilot names accounts that do not exist.", fields=tuple(faults))
 
 
 def get_entity(entity_id: str) -> Entity:

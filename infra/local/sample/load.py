@@ -80,14 +80,23 @@ def customers(api: "Api", sample: Sample) -> int:
     Returns how many things there are.
     """
     for entity_id, entity in sample.entities.items():
-        own = {name: value for name, value in entity.items() if name != _POLICY}
+        later = {_POLICY, *_pilots(entity)}
+        own = {name: value for name, value in entity.items() if name not in later}
         api.put(f"/v1/entities/{entity_id}", {**own, "contact_mails": dict.fromkeys(_CONTACT_MAILS, False)})
         if _POLICY in entity:
             api.put(f"/v1/reminder-policies/{entity_id}", entity[_POLICY])
         image = base64.b64encode(logo.png(entity["colour"])).decode()
         api.put(f"/v1/entities/{entity_id}/logo", {"image": image})
-    accounts = (_load_account(api, account_id, content) for account_id, content in sample.accounts.items())
-    return len(sample.entities) + sum(accounts)
+    count = sum(_load_account(api, account_id, content) for account_id, content in sample.accounts.items())
+    for entity_id, entity in sample.entities.items():
+        if pilots := _pilots(entity):
+            api.put(f"/v1/entities/{entity_id}", pilots)
+    return len(sample.entities) + count
+
+
+def _pilots(entity: Data) -> Data:
+    """Return the fields of an entity that name accounts, which have to be there before."""
+    return {name: value for name, value in entity.items() if isinstance(value, dict) and "pilot_account_ids" in value}
 
 
 def _load_account(api: "Api", account_id: str, content: Data) -> int:

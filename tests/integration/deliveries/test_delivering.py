@@ -116,6 +116,7 @@ PREVENTED: dict[str, tuple[dict[str, Any], str]] = {
 def test_an_entity_that_has_not_gone_live_mails_nobody_and_says_why(world: World, case: str) -> None:
     ada = world.contact("Ada", "invoicing")
     fields, outcome = PREVENTED[case]
+    world.service.account("other")
     world.change_entity(**fields)
     world.issue()
     assert world.work() == []

@@ -79,6 +79,8 @@ def test_mail_is_off_until_it_goes_live(service: Service) -> None:
 
 
 def test_how_far_mail_has_gone_live_is_kept(service: Service) -> None:
+    service.account("a1")
+    service.account("a2")
     given = {
         "invoice_mail": {"mode": "pilot", "pilot_account_ids": ["a1", "a2"]},
         "reminder_mail": {"mode": "shadow", "pilot_account_ids": []},
@@ -104,3 +106,36 @@ def test_nothing_goes_live_before_it_is_said_from_when_on(service: Service, mail
     assert service.ask("PUT", "/entities/acme", {mail: {"mode": "live"}, "live_from": "2026-02-01"}).status == 200
     # What was live cannot lose its first day either.
     assert faults(service.ask("PUT", "/entities/acme", {"live_from": None})) == [("live_from", "required")]
+
+
+def test_a_pilot_names_accounts_that_there_are(service: Service) -> None:
+    service.account("a1")
+    service.entity("other")
+    before = rows()
+    wrong = {
+        "invoice_mail": {"mode": "pilot", "pilot_account_ids": ["nope"]},
+        "reminder_mail": {"mode": "pilot", "pilot_account_ids": ["a1", "a-1"]},
+        "live_from": "2026-02-01",
+    }
+    refused = service.ask("PUT", "/entities/acme", wrong)
+    assert faults(refused) == [
+        ("invoice_mail.pilot_account_ids[0]", "unknown_account"),
+        ("reminder_mail.pilot_account_ids[1]", "unknown_account"),
+    ]
+    assert rows() == before
+    # An account may owe several issuing entities.
+    pilot = {"reminder_mail": {"mode": "pilot", "pilot_account_ids": ["a1"]}, "live_from": "2026-02-01"}
+    for entity_id in ("acme", "other"):
+        assert service.ask("PUT", f"/entities/{entity_id}", pilot).status == 200
+
+
+def test_accounts_of_a_pilot_are_read_at_once_and_when_they_are_new(service: Service) -> None:
+    ids = [f"a{number}" for number in range(3)]
+    for one in ids:
+        service.account(one)
+    pilot = {"reminder_mail": {"mode": "pilot", "pilot_account_ids": ids}, "live_from": "2026-02-01"}
+    with counted() as first:
+        assert service.ask("PUT", "/entities/acme", pilot).status == 200
+    with counted() as second:
+        assert service.ask("PUT", "/entities/acme", {"name": "Other"}).status == 200
+    assert first.reads == second.reads + 1

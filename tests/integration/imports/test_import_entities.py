@@ -2,7 +2,7 @@
 
 from chalicelib.entities.rules import Rollout
 from chalicelib.entities.service import get_entity
-from tests.integration.imports.imports import imported, mapping, told
+from tests.integration.imports.imports import ACCOUNTS, imported, mapping, told
 
 FIELDS = {
     "entity_id": {"column": "id"},
@@ -15,7 +15,13 @@ KIND = {"kind": "entities", "fields": FIELDS}
 
 
 def test_going_live_by_an_import(entity: None) -> None:
-    found = imported("id,mode,pilots,from\nacme,pilot,a1;a2,01.02.2026\n", mapping(KIND))
+    rollout = "id,mode,pilots,from\nacme,pilot,a1;a2,01.02.2026\n"
+    early = imported(rollout, mapping(KIND))
+    assert [(field, code) for _, _, field, code in told(early)] == [
+        (f"invoice_mail.pilot_account_ids[{at}]", "unknown_account") for at in (0, 1)
+    ]
+    assert told(imported("id,name\na1,One\na2,Two\n", mapping(ACCOUNTS))) == []
+    found = imported(rollout, mapping(KIND))
     assert told(found) == []
     made = get_entity("acme")
     assert made.invoice_mail == Rollout("pilot", ("a1", "a2"))
