@@ -2,14 +2,16 @@
 
 Names come from strangers. Whatever they hold, the mail stays valid: values are cleaned to one line without
 control characters before any template sees them, HTML is escaped, and each name is isolated from the direction
-of the text around it.
+of the text around it. Where a name ends in a full stop ("Ltda."), the sentence that ends with it gets no second one.
 """
 
+import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from gettext import NullTranslations
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -31,6 +33,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 _LONGEST_VALUE = 250
 _LONGEST_SUBJECT = 180
 _ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
+_ISOLATION = re.compile(f"</?bdi>|[{_ISOLATE}{_POP_ISOLATE}]")
+_ENDED_BY_VALUE = re.compile(r"(?P<place>%\((?P<name>\w+)\)s)(?P<stop>[.。])")
 # Countries that write the postal code behind the town.
 _CODE_BEHIND = frozenset({"AU", "CA", "GB", "IE", "IN", "NZ", "SG", "US", "ZA"})
 
@@ -149,8 +153,10 @@ def _environment(language: str) -> Environment:
     environment.policies["ext.i18n.trimmed"] = True
     translations = languages.catalogue(language)
     environment.install_gettext_callables(  # type: ignore[attr-defined]
-        translations.ugettext, translations.ungettext, newstyle=True
+        _gettext(translations), _ngettext(translations)
     )
+    # Only now, else the extension would fill the sentences itself.
+    environment.newstyle_gettext = True  # type: ignore[attr-defined]
     environment.filters.update(
         isolated=_isolated,
         mail_link=_mail_link,
@@ -159,6 +165,38 @@ def _environment(language: str) -> Environment:
         money=money.written,
     )
     return environment
+
+
+def _gettext(translations: NullTranslations) -> Callable[..., str]:
+    @pass_context
+    def gettext(context: Context, sentence: str, /, **values: Any) -> str:
+        return _filled(context, translations.gettext(sentence), values)
+
+    return gettext
+
+
+def _ngettext(translations: NullTranslations) -> Callable[..., str]:
+    @pass_context
+    def ngettext(context: Context, singular: str, plural: str, count: int, /, **values: Any) -> str:
+        return _filled(context, translations.ngettext(singular, plural, count), {"num": count, **values})
+
+    return ngettext
+
+
+def _filled(context: Context, sentence: str, values: Mapping[str, Any]) -> str:
+    """Return a sentence of the catalogue with its values; one full stop is enough where a value ends in the same."""
+
+    def without_second(found: re.Match[str]) -> str:
+        return found["place"] if _seen(values[found["name"]]).endswith(found["stop"]) else found[0]
+
+    sentence = _ENDED_BY_VALUE.sub(without_second, sentence)
+    if context.eval_ctx.autoescape:
+        sentence = Markup(sentence)  # noqa: S704 - sentences are ours; Markup escapes the values.
+    return sentence % values
+
+
+def _seen(value: Any) -> str:
+    return _ISOLATION.sub("", str(value))
 
 
 @pass_context

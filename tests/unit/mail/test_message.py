@@ -145,6 +145,31 @@ def test_an_entity_with_little_data_still_makes_a_mail() -> None:
     read(rendered.html)
 
 
+@pytest.mark.parametrize("language", languages.known())
+@pytest.mark.parametrize("kind", CONTEXTS)
+@pytest.mark.parametrize("name", ["Padaria Três Irmãos Ltda.", "Ελαιώνας Θάλασσα Α.Ε.", "נורד בע.", "娘。"])
+def test_a_name_that_ends_in_a_full_stop_ends_the_sentence_too(kind: str, language: str, name: str) -> None:
+    context: dict[str, Any] = {**CONTEXTS[kind], "contact_name": name, "account_name": name}
+    rendered = message.render(kind, language, context, replace(ENTITY, name=name, legal_name=name), AT)
+    assert name in rendered.text
+    assert name in rendered.html
+    for text in (rendered.subject, rendered.text, read(rendered.html).shown):
+        seen = "".join(character for character in text if unicodedata.category(character) != "Cf")
+        assert ".." not in seen
+        assert "。。" not in seen
+
+
+def test_the_dots_of_others_stay() -> None:
+    context = {**CONTEXTS["contact_added"], "account_name": "Wait... Inc.", "contact_name": "J. Doe..."}
+    rendered = message.render("contact_added", "en", context, ENTITY, AT)
+    assert "Hello J. Doe...," in rendered.text
+    assert "entered you as a billing contact of Wait... Inc.\n" in rendered.text
+    assert "<bdi>Wait... Inc.</bdi></p>" in rendered.html
+    # Another mark than the sentence's is no end of the sentence.
+    context = {**context, "account_name": "娘。"}
+    assert "a billing contact of 娘。.\n" in message.render("contact_added", "en", context, ENTITY, AT).text
+
+
 def test_a_template_that_asks_for_more_than_there_is_fails() -> None:
     with pytest.raises(UndefinedError):
         message.render("contact_added", "en", {"account_name": "x", "contact_name": "y"}, ENTITY, AT)
