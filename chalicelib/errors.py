@@ -44,9 +44,11 @@ class Invalid(CounterfoilError):
 class NotFound(CounterfoilError):
     """There is no such thing, or it is somebody else's (A12)."""
 
-    def __init__(self, message: str = "There is nothing here by that name.") -> None:
-        """Say that the thing is not here."""
-        super().__init__("not_found", message)
+    def __init__(
+        self, message: str = "There is nothing here by that name.", *, fields: tuple[FieldError, ...] = ()
+    ) -> None:
+        """Say that the thing is not here, and which fields name it."""
+        super().__init__("not_found", message, fields=fields)
 
 
 class Conflict(CounterfoilError):

@@ -13,7 +13,7 @@ from chalicelib.duties import consumer
 from chalicelib.duties.queue import Message
 from chalicelib.errors import CounterfoilError, Invalid
 from chalicelib.observability import job, new_correlation_id
-from chalicelib.reminders import dry_run, due, history, planning, releasing, replanning, running, telling
+from chalicelib.reminders import dry_run, due, history, narrowing, planning, releasing, replanning, running, telling
 from chalicelib.reminders.due import DueAccount
 from chalicelib.reminders.inputs import ConsoleExplainBody, ConsolePlanBody, ConsoleRunBody
 from chalicelib.validation import body_from
@@ -71,6 +71,7 @@ def send_due_reminders(event: dict[str, Any], context: Any) -> dict[str, Any]:
         asked = body_from(ConsoleRunBody, json.dumps(event).encode())
         if asked.confirm and asked.as_of is not None and not settings().is_local:
             raise Invalid.field("as_of", "not_with_confirm", "Only a dry run can be of another time. Leave it out.")
+        narrowing.check(asked.entity_id, asked.account_id)
         call = Call(
             Actor("console", "send_due_reminders", "console"),
             (asked.as_of or clock.now()).astimezone(UTC),
@@ -115,6 +116,7 @@ def plan_reminders(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     try:
         asked = body_from(ConsolePlanBody, json.dumps(event).encode())
+        narrowing.check(asked.entity_id, asked.account_id)
         now = (asked.as_of or clock.now()).astimezone(UTC)
         return telling.planned(asked, now, lambda: consumer.seconds_left(context) > _SECONDS_IN_RESERVE)
     except CounterfoilError as refusal:

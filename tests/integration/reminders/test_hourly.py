@@ -167,9 +167,25 @@ class TestDryRun:
 
     def test_it_can_be_narrowed(self, world: World) -> None:
         several(world, 2)
+        world.service.entity("other")
         world.at("2026-03-09T09:00")
         assert [one["account_id"] for one in world.dry(account_id="b1")["digests"]] == ["b1"]
         assert world.dry(entity_id="other")["digests"] == []
+
+    @pytest.mark.parametrize("confirm", [{}, {"confirm": True}])
+    def test_what_it_is_narrowed_to_has_to_be_there(self, world: World, confirm: dict[str, Any]) -> None:
+        several(world, 1)
+        world.at("2026-03-09T09:00")
+        for event, fields in (
+            ({"entity_id": "acne"}, ["entity_id"]),
+            ({"account_id": "none"}, ["account_id"]),
+            ({"entity_id": "acme", "account_id": "none"}, ["account_id"]),
+            ({"entity_id": "acne", "account_id": "none"}, ["entity_id", "account_id"]),
+        ):
+            told = jobs.send_due_reminders({**event, **confirm}, None)
+            assert told["refused"]["code"] == "not_found"
+            assert [one["field"] for one in told["errors"]] == fields
+        assert waiting() == 0
 
     @pytest.mark.parametrize("event", [{"as_of": "yesterday"}, {"confrim": True}, {"confirm": "yes"}])
     def test_what_it_does_not_understand_it_refuses(self, world: World, event: dict[str, Any]) -> None:

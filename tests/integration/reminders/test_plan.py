@@ -193,6 +193,9 @@ class TestConsole:
             ({"go_on_with": [-1, None]}, "go_on_with"),
             ({"go_on_with": [10**6, None]}, "go_on_with"),
             ({"go_on_with": [0, None], "account_id": "a1"}, "go_on_with"),
+            ({"entity_id": "none"}, "entity_id"),
+            ({"account_id": "a1", "entity_id": "none"}, "entity_id"),
+            ({"account_id": "none"}, "account_id"),
         ):
             assert jobs.plan_reminders(event, None)["errors"][0]["field"] == field
 
