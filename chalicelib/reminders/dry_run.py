@@ -28,28 +28,33 @@ class Told:
 def rehearse(
     call: Call, time_is_left: Callable[[], bool], wanted: Callable[[DueAccount], bool] | None
 ) -> dict[str, Any]:
-    """Return what a run at the instant of ``call`` would send; nothing is written and nobody is mailed."""
+    """Return what a run at the instant of ``call`` would send; nothing is written and nobody is mailed.
+
+    Told apart from it is what waits for a yes, so that it can be looked at before (R9).
+    """
     found = due.find(call.now, time_is_left, wanted)
     counts = found.by_entity
     held = going_live.held(call, counts, rehearsed=True)
     accounts = list(dict.fromkeys((one.account_id, one.entity_id) for one in found.accounts))
-    going = [one for one in accounts if one[1] not in held]
-    told = Told()
+    # What goes out comes first, where there is no room or time for all.
+    accounts.sort(key=lambda one: one[1] in held)
+    told, of_held = Told(), Told()
     looked_at = 0
-    for account_id, entity_id in going[:MOST_ACCOUNTS]:
+    for account_id, entity_id in accounts[:MOST_ACCOUNTS]:
         if not time_is_left():
             break
-        _look_at(call, account_id, entity_id, told)
+        _look_at(call, account_id, entity_id, of_held if entity_id in held else told)
         looked_at += 1
     return {
         "as_of": call.now.isoformat(),
         "accounts_due": {entity_id: count for entity_id, count in counts.items() if entity_id not in held},
         "waiting_for_a_yes": {entity_id: counts[entity_id] for entity_id in sorted(held)},
         "digests": told.digests,
+        "digests_that_wait": of_held.digests,
         "not_sent": told.not_sent,
         "accounts_waiting": told.waiting,
         "accounts_looked_at": looked_at,
-        "accounts_left_out": len(going) - looked_at,
+        "accounts_left_out": len(accounts) - looked_at,
     }
 
 

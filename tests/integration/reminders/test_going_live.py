@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.reminders import going_live, jobs
+from chalicelib.reminders import dry_run, going_live, jobs
 from chalicelib.table.items import DutyItem, EmailItem, ReminderRunItem
 from tests.integration.invoices.invoices import customer
 from tests.integration.people import open_for, staff
@@ -102,6 +102,30 @@ class TestRunsThatWait:
         before = all_rows()
         assert large.dry()["waiting_for_a_yes"] == {"acme": 3}
         assert all_rows() == before
+
+    def test_a_dry_run_tells_what_a_yes_would_let_go(self, large: World) -> None:
+        before = large.dry()
+        assert (before["digests"], len(before["digests_that_wait"])) == ([], 3)
+        large.hour()
+        going_live.approve(large.service.call, "acme", "2026-03-09T09")
+        after = large.dry()
+        assert (after["digests"], after["digests_that_wait"]) == (before["digests_that_wait"], [])
+        large.hour()
+        assert [one[1] for one in sent()] == [one["invoices"][0]["invoice_id"] for one in after["digests"]]
+
+    def test_where_a_dry_run_has_no_room_what_waits_is_left_out(
+        self, large: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        large.service.entity("other", reminder_mail={"mode": "live"}, live_from="2026-01-01")
+        large.service.bill_group("g9", "/accounts/a1", entity_id="other")
+        large.at("2026-02-02T08:00")
+        large.issue("i9", bill_group_id="g9")
+        large.at("2026-03-09T09:30")
+        monkeypatch.setattr(dry_run, "MOST_ACCOUNTS", 2)
+        told = large.dry()
+        assert [one["entity_id"] for one in told["digests"]] == ["other"]
+        assert [one["entity_id"] for one in told["digests_that_wait"]] == ["acme"]
+        assert (told["accounts_looked_at"], told["accounts_left_out"]) == (2, 2)
 
     def test_what_is_not_mailed_need_not_wait(self, large: World) -> None:
         large.service.put("/entities/acme", reminder_mail={"mode": "shadow"})

@@ -104,6 +104,10 @@ def test_a_run_over_its_limit_waits_and_what_is_below_goes(world: World) -> None
     told = world.dry()
     assert told["waiting_for_a_yes"] == {"acme": 3}
     assert told["digests"] == []
+    # What a yes would let go can be looked at before.
+    assert [one["account_id"] for one in told["digests_that_wait"]] == ["b0", "b1", "b2"]
+    assert [one["invoices"][0]["step"] for one in told["digests_that_wait"]] == ["-3", "-3", "-3"]
+    assert (told["accounts_looked_at"], told["accounts_left_out"]) == (3, 0)
     assert send() == {"handed_out": 0, "lost": 0, "on_their_way": 0, "left": 0, "held": {"acme": 3}}
     assert send(account_id="b1")["handed_out"] == 1
 
