@@ -62,7 +62,7 @@ class ImportView(ImportListed):
     results: ResultsView
 
 
-class UploadView(View):
+class ImportUploadView(View):
     """Where and how to send the file."""
 
     url: str
@@ -74,8 +74,10 @@ class UploadView(View):
 class ImportMade(ImportListed):
     """An import, and where to send its file."""
 
-    upload: UploadView | None = Field(description="Null once the file is not waited for any more.")
-    upload_lines: UploadView | None = Field(description="Likewise, of the second file; null also where none is joined.")
+    upload: ImportUploadView | None = Field(description="Null once the file is not waited for any more.")
+    upload_lines: ImportUploadView | None = Field(
+        description="Likewise, of the second file; null also where none is joined."
+    )
 
 
 def _fields(request: Request[Any, Any], found: Import) -> dict[str, Any]:
@@ -94,11 +96,13 @@ def _view(request: Request[Any, Any], found: Import) -> ImportView:
 
 
 def _made(request: Request[Any, Any], found: Import) -> ImportMade:
-    def upload(url: str | None, size: int | None) -> UploadView | None:
+    def upload(url: str | None, size: int | None) -> ImportUploadView | None:
         if url is None:
             return None
         headers = {"Content-Length": str(size)} if size is not None else {}
-        return UploadView(url=url, method="PUT", headers=headers, expires_at=request.call.now + rules.UPLOAD_LASTS)
+        return ImportUploadView(
+            url=url, method="PUT", headers=headers, expires_at=request.call.now + rules.UPLOAD_LASTS
+        )
 
     return ImportMade(
         **_fields(request, found),

@@ -29,7 +29,7 @@ class SuppliedPdfBody(Body):
     size: int = Field(ge=1, le=LARGEST_PDF_BYTES, description="In bytes; at most 10 MiB.")
 
 
-class UploadView(View):
+class PdfUploadView(View):
     """Where a file is to be uploaded to."""
 
     url: str = Field(description="Takes the file by PUT.")
@@ -43,7 +43,7 @@ class SuppliedPdfView(View):
     status: str = Field(description="kept, or awaiting_upload: upload the file, then send this request again.")
     sha256: str | None
     size: int | None
-    upload: UploadView | None
+    upload: PdfUploadView | None
 
 
 @routes.get("/v1/invoices/{invoice_id}/pdf", may="invoices.read", returns={302: None}, raises=("pdf_pending",))
@@ -59,7 +59,7 @@ def get_pdf(request: Request[None, None]) -> Reply:
 def _supplied(found: Supplying) -> Reply:
     upload = None
     if found.upload is not None and found.until is not None:
-        upload = UploadView(url=found.upload.url, headers=found.upload.headers, until=found.until)
+        upload = PdfUploadView(url=found.upload.url, headers=found.upload.headers, until=found.until)
     view = SuppliedPdfView(
         status="kept" if found.pdf else "awaiting_upload",
         sha256=found.pdf.sha256 if found.pdf else None,

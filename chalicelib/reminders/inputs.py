@@ -134,7 +134,7 @@ class PaymentsAsOfBody(Body):
     )
 
 
-class PreviewBody(EntityPolicyBody):
+class PolicyPreviewBody(EntityPolicyBody):
     """A change of an issuing entity's policy that is tried. Absent means unchanged, null restores the default."""
 
     account_ids: Annotated[list[VendorId], Field(min_length=1, max_length=preview.MOST_NAMED)] | None = Field(

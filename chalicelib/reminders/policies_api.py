@@ -13,7 +13,7 @@ from chalicelib.reminders.inputs import (
     AccountPolicyBody,
     EntityPolicyBody,
     PaymentsAsOfBody,
-    PreviewBody,
+    PolicyPreviewBody,
     ReleaseBody,
     StepsBody,
 )
@@ -164,12 +164,12 @@ def _put(kind: str, owner_id: str, request: Request[Any, None]) -> Reply:
 @routes.post(
     "/v1/reminder-policies/{entity_id}/preview",
     may="reminder_policies.preview",
-    body=PreviewBody,
+    body=PolicyPreviewBody,
     returns={200: Listing[ComparedView]},
     paged=True,
     repeatable=False,
 )
-def preview_entity_policy(request: Request[PreviewBody, None]) -> Reply:
+def preview_entity_policy(request: Request[PolicyPreviewBody, None]) -> Reply:
     """See what would change in the days to come if this were put to the policy. Nothing is changed.
 
     Of the named accounts, else of all, page by page; accounts of which nothing is open are left out.

@@ -30,7 +30,7 @@ class SessionView(View):
     current: bool = Field(description="True for the session that asks.")
 
 
-class PreviewBody(Body):
+class PortalPreviewBody(Body):
     """Whose view of the portal is to be shown: at most one of these; without any, that of a new access rule."""
 
     permissions: list[Permission] | None = Field(default=None, max_length=len(access.PORTAL_PERMISSIONS))
@@ -38,7 +38,7 @@ class PreviewBody(Body):
     contact_id: ShortText | None = None
 
     @model_validator(mode="after")
-    def _one(self) -> "PreviewBody":
+    def _one(self) -> "PortalPreviewBody":
         if sum(value is not None for value in (self.permissions, self.rule_id, self.contact_id)) > 1:
             raise PydanticCustomError("too_many", "Send permissions, or rule_id, or contact_id, not several of them.")
         return self
@@ -85,12 +85,12 @@ def end_session(request: Request[None, None]) -> Reply:
 @routes.post(
     "/v1/bill-groups/{bill_group_id}/preview",
     may="previews.open",
-    body=PreviewBody,
+    body=PortalPreviewBody,
     returns={201: PreviewView},
     raises=("no_access",),
     repeatable=False,
 )
-def open_preview(request: Request[PreviewBody, None]) -> Reply:
+def open_preview(request: Request[PortalPreviewBody, None]) -> Reply:
     """Open a session that sees this portal as somebody else would, and writes nothing."""
     asked = request.body
     opened = preview.open_preview(

@@ -35,6 +35,11 @@ def test_the_document_is_valid(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1")
 
 
+def test_no_name_of_a_module_shows_in_a_schema(document: dict[str, Any]) -> None:
+    # Two models of one name are told apart by their modules.
+    assert [name for name in document["components"]["schemas"] if "__" in name or "." in name] == []
+
+
 def test_the_version_is_that_of_the_project(document: dict[str, Any]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert document["info"]["version"] == openapi.VERSION == project["project"]["version"]
