@@ -8,6 +8,9 @@ from chalicelib.invoices import lists
 from tests.integration.invoices.invoices import body, customer
 from tests.integration.service import Service, faults
 
+LIMITS = (1, 2, 3, 100)
+"""Of a page: whatever it is, the pages together are the same."""
+
 
 def ids(service: Service, query: str, limit: int = 100) -> list[str]:
     return [one["invoice_id"] for one in service.all_of(f"/invoices{query}", limit)]
@@ -40,7 +43,6 @@ def invoices(service: Service) -> None:
 
 
 @pytest.mark.usefixtures("invoices")
-@pytest.mark.parametrize("limit", [1, 2, 3, 100])
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
@@ -66,8 +68,8 @@ def invoices(service: Service) -> None:
         ("?disputed=true", []),
     ],
 )
-def test_lists_across_customers(service: Service, query: str, expected: list[str], limit: int) -> None:
-    assert ids(service, query, limit) == expected
+def test_lists_across_customers(service: Service, query: str, expected: list[str]) -> None:
+    assert {limit: ids(service, query, limit) for limit in LIMITS} == dict.fromkeys(LIMITS, expected)
 
 
 @pytest.mark.usefixtures("invoices")
