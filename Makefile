@@ -40,12 +40,15 @@ package: setup  ## what is deployed, into build/
 stack-test: setup  ## deploy the package onto the local engine, with IAM enforced, and use it
 	@$(BIN)/python -m pytest -m stack tests/infra
 
+# Files in their order, in which those come first that take longest.
+AT_ONCE := -n auto --dist loadfile --no-loadscope-reorder
+
 .PHONY: test proof check format
 test: check  ## all tests, long proofs with fewer rounds
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+	@$(BIN)/python -m pytest $(AT_ONCE)
 
 proof: check  ## all tests in full
-	@COUNTERFOIL_PROOF=1 $(BIN)/python -m pytest -n auto --dist loadfile
+	@COUNTERFOIL_PROOF=1 $(BIN)/python -m pytest $(AT_ONCE)
 
 check: setup  ## style, types
 	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted: make format does it."; exit 1; }
