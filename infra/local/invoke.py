@@ -1,5 +1,9 @@
-"""``make invoke FUNCTION=… EVENT='{…}'``: call a console function as one does in the AWS console."""
+"""``make invoke FUNCTION=… EVENT='{…}'``: call a console function as one does in the AWS console.
 
+The answer stands on stdout alone; what the function logs and counts goes to stderr.
+"""
+
+import contextlib
 import importlib
 import json
 import os
@@ -10,6 +14,7 @@ from infra.local.environment import NotLocalError
 from infra.local.folder import DataFolder
 from infra.local.running import NotRunningError, Running, functions
 from infra.local.service_clock import ServiceClock
+from infra.local.template import Template
 
 
 class InvokeError(Exception):
@@ -28,9 +33,12 @@ def invoke(folder: DataFolder, name: str, text: str) -> Any:
     running = Running.read(folder)
     running.enter()
     clock = ServiceClock(folder).install()
-    known = {function.name: function for function in functions(importlib.import_module("app").app).values()}
+    found = functions(importlib.import_module("app").app)
+    known = {function.name: function for function in found.values()}
     if name not in known:
-        raise InvokeError(f"There is no function {name!r}; say FUNCTION= and one of: {', '.join(sorted(known))}.")
+        problem = f"There is no function {name!r}" if name else "FUNCTION is missing"
+        offered = sorted(found[one].name for one in Template.read().console_functions())
+        raise InvokeError(f"{problem}; say FUNCTION= and one of: {', '.join(offered)}.")
     try:
         return known[name].invoke(event)
     finally:
@@ -43,7 +51,9 @@ def main() -> int:
     The exit status is 1 when the function fails or is not called.
     """
     try:
-        result = invoke(DataFolder.chosen(), os.environ.get("FUNCTION", ""), os.environ.get("EVENT", ""))
+        # The loggers take what is stdout when the application is imported, which is in there.
+        with contextlib.redirect_stdout(sys.stderr):
+            result = invoke(DataFolder.chosen(), os.environ.get("FUNCTION", ""), os.environ.get("EVENT", ""))
     except (InvokeError, NotRunningError, NotLocalError) as error:
         print(error, file=sys.stderr)
         return 1

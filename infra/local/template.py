@@ -121,6 +121,14 @@ class Template:
             if event.get("Type") == "SNS"
         ]
 
+    def console_functions(self) -> list[str]:
+        """Return the functions that people invoke: those that the outputs name."""
+        return [
+            _referred(output["Value"])
+            for name, output in self.document.get("Outputs", {}).items()
+            if name.endswith("Function")
+        ]
+
     def _events(self) -> list[tuple[str, str, dict[str, Any]]]:
         return [
             (function, name, event)
