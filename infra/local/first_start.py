@@ -17,6 +17,8 @@ from infra.local.service_clock import ServiceClock
 from infra.local.template import ROOT
 
 STAFF_EMAIL = "staff@vendor.example"
+STAFF_ENTITY = "lanternfield-us"
+"""The issuing entity of the sample data in whose name staff are written to."""
 _HEALTHY_SECONDS = 60.0
 _KEY_NAME = "local"
 
@@ -42,11 +44,12 @@ def wait_until_healthy(url: str, is_working: Callable[[], bool]) -> None:
 
 
 def api_key(folder: DataFolder, url: str) -> str:
-    """Return the first API key: that of an earlier start while it is valid, or else a new one."""
+    """Return the first API key: that of an earlier start while it may do everything, or else a new one."""
     if folder.api_key.exists():
         key = folder.api_key.read_text(encoding="ascii")
-        if _is_valid(url, key):
+        if _may_everything(url, key):
             return key
+        say("The API key of an earlier start is not valid or lacks scopes of today; a new one is made.")
     key = _create_api_key(folder)
     write(folder.api_key, key)
     return key
@@ -96,13 +99,13 @@ def load_sample(folder: DataFolder, url: str, key: str) -> bool:
     return True
 
 
-def _is_valid(url: str, key: str) -> bool:
+def _may_everything(url: str, key: str) -> bool:
     request = urllib.request.Request(f"{url}/v1/me", headers={"Authorization": f"Bearer {key}"})
     try:
-        _direct.open(request, timeout=10).close()
+        with _direct.open(request, timeout=10) as answer:
+            return set(SCOPES) <= set(json.load(answer)["scopes"])
     except urllib.error.HTTPError as error:
         return error.code not in {401, 403}
-    return True
 
 
 def _create_api_key(folder: DataFolder) -> str:

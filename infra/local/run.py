@@ -122,14 +122,7 @@ class Service:
         template = Template.read()
         base = environment.base(self._engine.url, f"http://{HOST}:{self._ses.getsockname()[1]}")
         values = resources.create(resources.Clients(base), template, _PREFIX)
-        own = {
-            "DEPLOYMENT": "local",
-            "MAIL_MODE": "live",
-            "PUBLIC_URL": self._url,
-            "SIGNING_KEY": self._folder.signing_key(),
-        }
-        running = Running(environment.service(base, template, values, own), values)
-        running.write(self._folder)
+        self._write_environment(base, template, values)
         self._mailbox = self._child("mailbox", "infra.local.ses", self._ses)
         self._start_workers()
         self._wait_until_healthy()
@@ -137,6 +130,7 @@ class Service:
         staff_email = first_start.staff_member(self._folder)
         if first_start.load_sample(self._folder, self._url, key):
             # The processes remember for a while that the entities of the sample mailed nobody.
+            self._write_environment(base, template, values)
             self._restart_workers()
             self._wait_until_healthy()
         _show(first_start.write_local(self._folder, self._url, key, staff_email), self._folder.root)
@@ -165,6 +159,16 @@ class Service:
                 processes.stop(child, _END_SECONDS)
         if self._engine is not None:
             self._engine.stop()
+
+    def _write_environment(self, base: dict[str, str], template: Template, values: dict[str, str]) -> None:
+        own = {
+            "DEPLOYMENT": "local",
+            "MAIL_MODE": "live",
+            "PUBLIC_URL": self._url,
+            "SIGNING_KEY": self._folder.signing_key(),
+            "STAFF_ENTITY_ID": first_start.STAFF_ENTITY if self._folder.sample_loaded.exists() else "",
+        }
+        Running(environment.service(base, template, values, own), values).write(self._folder)
 
     def _start_workers(self) -> None:
         self._workers = self._child("workers", "infra.local.workers", self._api)

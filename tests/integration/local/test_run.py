@@ -148,6 +148,10 @@ def test_it_starts_mails_restarts_and_leaves_nothing_behind(local: Local) -> Non
     wait_for(lambda: len(_events(local)) == 2, 20)
     assert _events(local) == ["send", "delivery"]
 
+    # Staff are written to in the language of the whole vendor, whichever entity is the first by id.
+    assert local.call("/v1/sign-in", {"email": files["staff_email"], "kind": "staff"})[0] == 202
+    wait_for(lambda: "Sign in to Lanternfield billing" in _subjects(local), 20)
+
     # A second service on the same folder, and one on the same port, are refused in one sentence.
     for other, port, told in ((local.folder, _free_port(), "already runs"), (None, local.port, "cannot be used")):
         second = Local(other or local.folder.parent / "other")
@@ -163,7 +167,7 @@ def test_it_starts_mails_restarts_and_leaves_nothing_behind(local: Local) -> Non
     local.start()
     assert json.loads((local.folder / "local.json").read_text())["api_key"] == files["api_key"]
     assert local.call(f"{_CONTACTS}/{contact['contact_id']}")[1]["email"] == _CONTACT["email"]
-    assert len(local.call("/inbox/messages.json")[1]["messages"]) == 1
+    assert len(local.call("/inbox/messages.json")[1]["messages"]) == 2
     local.end(signal.SIGKILL)
     local.start()
     assert local.call(f"{_CONTACTS}/{contact['contact_id']}")[0] == 200
@@ -188,12 +192,27 @@ def test_clock_and_console_functions(local: Local) -> None:
     key = json.loads(made.stdout)["api_key"]
     assert local.call("/v1/entities", key=key)[0] == 200
     assert local.call("/v1/accounts", key=key)[0] == 403
-    unknown = local.tool("invoke", FUNCTION="nothing")
-    assert unknown.returncode == 1
-    assert "create_api_key" in unknown.stderr
+    # The answer alone stands on stdout, whatever the function logs and counts.
+    sent = local.tool("invoke", FUNCTION="send_due_reminders", EVENT='{"confirm": true}')
+    assert "sent" in json.loads(sent.stdout), sent.stdout
+    for function, told in (("nothing", "There is no function 'nothing'"), ("", "FUNCTION is missing")):
+        unknown = local.tool("invoke", FUNCTION=function)
+        assert unknown.returncode == 1
+        assert unknown.stderr.startswith(told)
+        assert "create_api_key" in unknown.stderr
+        assert "deliver_bulk_mail" not in unknown.stderr
     broken = local.tool("invoke", FUNCTION="create_api_key", EVENT="{")
     assert broken.returncode == 1
     assert broken.stderr.startswith("EVENT is not JSON")
+    local.end(signal.SIGINT)
+
+    # A key of former days, which lacks what has come since, is not handed out again.
+    (local.folder / "api-key").write_text(key, encoding="ascii")
+    local.start()
+    assert "a new one is made" in local.said()
+    assert local.call("/v1/accounts")[0] == 200
+    newest = (local.folder / "api-key").read_text(encoding="ascii")
+    assert newest == json.loads((local.folder / "local.json").read_text())["api_key"] != key
     local.end(signal.SIGINT)
 
 
@@ -210,6 +229,10 @@ def test_what_cannot_run_is_told_in_one_sentence(local: Local) -> None:
         assert told in refused.stderr
         assert refused.stderr.count("\n") == 1
     assert local.tool("invoke", FUNCTION="create_api_key").returncode == 1
+
+
+def _subjects(local: Local) -> list[str]:
+    return [message["subject"] for message in local.call("/inbox/messages.json")[1]["messages"]]
 
 
 def _events(local: Local) -> list[str]:
