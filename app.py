@@ -31,6 +31,7 @@ from chalicelib.reminders import api as reminders_api
 from chalicelib.reminders import jobs as reminders_jobs
 from chalicelib.reminders import pages as reminders_pages
 from chalicelib.reminders import policies_api as reminder_policies_api
+from chalicelib.reminders import templates_api as reminder_templates_api
 from chalicelib.sessions import api as sessions_api
 from chalicelib.sign_in import api as sign_in_api
 from chalicelib.sign_in import pages as sign_in_pages
@@ -58,6 +59,7 @@ app.register(payments_api.routes)
 app.register(statements_api.routes)
 app.register(reminders_api.routes)
 app.register(reminder_policies_api.routes)
+app.register(reminder_templates_api.routes)
 app.register(audit_api.routes)
 app.register(mail_api.routes)
 app.register(imports_api.routes)

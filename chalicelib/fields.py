@@ -59,6 +59,12 @@ def tidy_text(value: str) -> str:
     return tidy
 
 
+def tidy_paragraphs(value: str) -> str:
+    """Return a text of several lines, each as ``tidy_text`` has it, and its paragraphs parted by one blank line."""
+    lines = [tidy_text(line) for line in value.replace("\r\n", "\n").split("\n")]
+    return re.sub("\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
+
+
 def tidy_email(value: str) -> str:
     """Return the one form of an email address: ASCII local part, IDNA A-label, lower case.
 
@@ -199,15 +205,16 @@ def _date(value: Any) -> Any:
         raise PydanticCustomError("bad_date", "Send a date such as 2026-01-31.") from None
 
 
-def _not_blank(value: str) -> str:
+def not_blank(value: str) -> str:
+    """Return the text. Refuses one that has nothing to be seen."""
     if all(unicodedata.category(character) in {"Cf", "Zs"} for character in value):
         raise PydanticCustomError("blank", "This is blank. Send null to clear it.")
     return value
 
 
 _AnyText = Annotated[str, StringConstraints(max_length=320)]
-ShortText = Annotated[str, StringConstraints(max_length=64), AfterValidator(tidy_text), AfterValidator(_not_blank)]
-Line = Annotated[str, StringConstraints(max_length=200), AfterValidator(tidy_text), AfterValidator(_not_blank)]
+ShortText = Annotated[str, StringConstraints(max_length=64), AfterValidator(tidy_text), AfterValidator(not_blank)]
+Line = Annotated[str, StringConstraints(max_length=200), AfterValidator(tidy_text), AfterValidator(not_blank)]
 Email = Annotated[_AnyText, AfterValidator(tidy_email), Field(json_schema_extra={"format": "email"})]
 Phone = Annotated[str, StringConstraints(max_length=64), AfterValidator(tidy_phone)]
 Country = Annotated[ShortText, AfterValidator(_country)]

@@ -14,6 +14,7 @@ SHAPES = {
     "account_id": _VENDOR_ID,
     "bill_group_id": _VENDOR_ID,
     "subscription_id": _VENDOR_ID,
+    "template_id": _VENDOR_ID,
     "invoice_id": _VENDOR_ID,
     "settled_invoice_id": _VENDOR_ID,
     "payment_id": _VENDOR_ID,

@@ -39,6 +39,7 @@ def reminder(about: Any, digest: DigestItem, contact: Recipient, found: Sequence
             "due_dates": {one.invoice.invoice_id: _day(one.invoice.due_date) for one in found},
             "bill_group_ids": groups,
             "tone": digest.tone,
+            "template": digest.template,
             "others": list(others),
             "copy": contact.copy,
         },

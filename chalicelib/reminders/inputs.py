@@ -27,6 +27,11 @@ class StepBody(Body):
         description="Days after the due date; before it, if negative.",
     )
     tone: Literal["friendly", "neutral", "firm", "final"]
+    template: VendorId | None = Field(
+        default=None,
+        description="The reminder template of the issuing entity whose words it takes. Null, or where that has none in "
+        "the reader's language: those of the tone.",
+    )
 
 
 class SpellBody(Body):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from babel import dates
+from babel import dates, numbers
 
 from chalicelib import money
 from chalicelib.accounts.rules import Account
@@ -20,13 +20,15 @@ from chalicelib.documents import files
 from chalicelib.entities.rules import LIVE, BankDetails, Entity
 from chalicelib.invoices import pdfs
 from chalicelib.invoices.rules import Invoice
-from chalicelib.mail import languages
+from chalicelib.mail import languages, message
 from chalicelib.mail.claims import Attachment, Outgoing, Ready, Withheld
 from chalicelib.observability import logger, metrics
-from chalicelib.reminders import credit
+from chalicelib.reminders import credit, wording
 from chalicelib.reminders.calendars import local_day
+from chalicelib.reminders.templates import ReminderTemplate
+from chalicelib.reminders.wording import Words
 from chalicelib.table import keys, store
-from chalicelib.table.items import ReplyLinkItem
+from chalicelib.table.items import ReminderTemplateItem, ReplyLinkItem
 from chalicelib.table.keys import Key
 
 REPLY_PAGE = "/portal/reply"
@@ -54,6 +56,7 @@ def prepare(outgoing: Outgoing, call: Call) -> Ready | Withheld:
     contact_key, roles_key = keys.contact(account_id, str(outgoing.contact_id)), keys.contact_roles(account_id)
     currency = context["digest"][1].rpartition("#")[2]
     balance_key = keys.account_balance(account_id, outgoing.entity_id, currency)
+    template_key = keys.reminder_template(outgoing.entity_id, context["template"]) if context.get("template") else None
     found = store.batch(
         [
             # Not as it was a while ago: a mail that is withheld since reminders are not live yet is never sent.
@@ -63,6 +66,7 @@ def prepare(outgoing: Outgoing, call: Call) -> Ready | Withheld:
             contact_key,
             roles_key,
             balance_key,
+            *([template_key] if template_key else []),
             *(key(one) for one in invoice_ids for key in (keys.invoice, keys.reminders)),
             *(key(one) for one in group_ids for key in (keys.bill_group, keys.bill_group_reminders)),
         ]
@@ -90,6 +94,10 @@ def prepare(outgoing: Outgoing, call: Call) -> Ready | Withheld:
     link = secrets.token_urlsafe(_LINK_BYTES)
     unsubscribe = unsubscribing.address(account_id, contact.contact_id, contact.email, REMINDERS) if copy else None
     reader = languages.formats(outgoing.locale)
+    documents = [_told(one, one.invoice_id in attached, found, outgoing.locale, today) for one in _in_order(left)]
+    amount = money.written(sum(one.balance for one in left), left[0].currency, reader)
+    template = found.get(template_key) if template_key else None
+    values = {"sender": entity.name, "account": account.name, "contact": contact.name, "amount": amount}
 
     def keep_link(transaction: store.Transaction) -> None:
         key = keys.reply_link(link_hash(link))
@@ -114,10 +122,9 @@ def prepare(outgoing: Outgoing, call: Call) -> Ready | Withheld:
             "account_name": account.name,
             "contact_name": contact.name,
             "copy": copy,
-            "documents": [
-                _told(one, one.invoice_id in attached, found, outgoing.locale, today) for one in _in_order(left)
-            ],
-            "amount": money.written(sum(one.balance for one in left), left[0].currency, reader),
+            "documents": documents,
+            "amount": amount,
+            "words": _own_words(template, outgoing.locale, values, documents),
             "overdue": any(one.due_date is not None and one.due_date < today for one in left),
             "pay": _how_to_pay(entity.bank_details),
             "reply": f"{settings().public_url}{REPLY_PAGE}/{link}",
@@ -190,6 +197,26 @@ def _told(invoice: Invoice, attached: bool, found: Mapping[Key, Any], locale: st
         "attached": attached,
         "link": portal_link.url_of(group.portal_token) if group and group.portal_token else None,
     }
+
+
+def _own_words(
+    template: ReminderTemplateItem | None,
+    locale: str,
+    values: Mapping[str, str],
+    documents: Sequence[Mapping[str, Any]],
+) -> Words | None:
+    """Return what the entity itself says, if it has a text for the reader; otherwise it is said as the tone has it."""
+    text = wording.best(store.load(ReminderTemplate, template).texts, locale) if template is not None else None
+    if text is None:
+        return None
+    first, reader = documents[0], languages.formats(locale)
+    of_first = {
+        "invoice": first["number"],
+        "due_date": first["due_date_long"] or "",
+        "days": numbers.format_decimal(abs(first["days"]), locale=reader),
+        "count": numbers.format_decimal(len(documents), locale=reader),
+    }
+    return wording.fill(text, message.clean({**values, **of_first}))
 
 
 def _how_to_pay(bank: BankDetails | None) -> dict[str, str | None] | None:

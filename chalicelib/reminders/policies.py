@@ -9,6 +9,7 @@ from chalicelib.audit.rules import Change, plain
 from chalicelib.call import Call
 from chalicelib.duties import service as duties
 from chalicelib.errors import Invalid, NotFound, StaleVersion
+from chalicelib.reminders import templates
 from chalicelib.reminders.policy import Policy, check_policy
 from chalicelib.shapes import build, plain_fields
 from chalicelib.table import keys, store
@@ -46,7 +47,13 @@ def effective(*rows: ReminderPolicyItem | None) -> Policy:
 
 def get_policy(kind: str, owner_id: str) -> PolicyRead:
     """Return the policy of an entity, account or bill group. Raises NotFound when there is no such owner."""
-    return _read(kind, owner_id, _Rows.of(kind, owner_id, None))
+    return _read(kind, owner_id, _Rows.of(kind, owner_id, None, {}))
+
+
+def policy_to_try(entity_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an entity would have of its own once ``given`` were put. Raises NotFound, Invalid as putting does."""
+    rows = _Rows.of(ENTITY, entity_id, None, given)
+    return changed(_read(ENTITY, entity_id, rows).own, given, rows.above)
 
 
 def put_policy(
@@ -65,7 +72,7 @@ def put_policy(
     """
 
     def attempt() -> PolicyRead:
-        rows = _Rows.of(kind, owner_id, call)
+        rows = _Rows.of(kind, owner_id, call, given)
         before = _read(kind, owner_id, rows)
         if expected_version is not None and expected_version != before.version:
             raise StaleVersion(before.version)
@@ -117,7 +124,10 @@ def _policy(above: Policy, own: Mapping[str, Any]) -> Policy:
 
 @dataclass(frozen=True)
 class _Rows:
-    """An owner's row and its policy's, and what the policies above it come to."""
+    """An owner's row and its policy's, and what the policies above it come to.
+
+    Reading them raises Invalid for a step that names a template which the issuing entity has not.
+    """
 
     key: Key
     owner: Any
@@ -126,7 +136,7 @@ class _Rows:
     belongs_to: dict[str, str]
 
     @classmethod
-    def of(cls, kind: str, owner_id: str, call: Call | None) -> "_Rows":
+    def of(cls, kind: str, owner_id: str, call: Call | None, given: Mapping[str, Any]) -> "_Rows":
         key, owner_key = policy_key(kind, owner_id), _OWNER_KEYS[kind](owner_id)
         found = (
             store.gather(call, owner_key, key)
@@ -136,10 +146,12 @@ class _Rows:
         owner, policy = found
         if owner is None:
             raise NotFound()
-        above = [] if kind == ENTITY else [policy_key(ENTITY, owner.entity_id)]
+        entity_id = owner_id if kind == ENTITY else owner.entity_id
+        above = [] if kind == ENTITY else [policy_key(ENTITY, entity_id)]
         if kind == BILL_GROUP:
             above.append(policy_key(ACCOUNT, owner.account_id))
-        rows = store.batch(above)
+        rows = store.batch([*above, *templates.keys_of(entity_id, given)])
+        templates.check_named(entity_id, given, rows)
         belongs_to = {"entity_id": owner_id} if kind == ENTITY else {"account_id": owner.account_id}
         if kind == BILL_GROUP:
             belongs_to["bill_group_id"] = owner_id

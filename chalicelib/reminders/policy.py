@@ -23,7 +23,7 @@ class Step:
     offset: int
     tone: str
     template: str | None = None
-    """The variant of the mail's text; None: the one of the tone."""
+    """The entity's own words for it, by their id; None: those of the tone."""
 
 
 DEFAULT_STEPS = (

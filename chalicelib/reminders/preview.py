@@ -60,8 +60,7 @@ def preview(
     For the accounts that are named, else page by page for all; accounts of which nothing is open are left out. Nothing
     is written. Raises NotFound, Invalid as saving would.
     """
-    before = policies.get_policy(policies.ENTITY, entity_id)
-    own = policies.changed(before.own, given, policies.effective())
+    own = policies.policy_to_try(entity_id, given)
     if named is not None:
         found = [_compared(account_id, entity_id, own, now, days) for account_id in dict.fromkeys(named)]
         return [one for one, _ in found if one is not None], None

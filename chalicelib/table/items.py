@@ -363,6 +363,15 @@ class ReminderPolicyItem(Item, discriminator="reminder_policy"):
     policy: Any = JSONAttribute(default=dict)
 
 
+class ReminderTemplateItem(Item, discriminator="reminder_template"):
+    """An entity's own words for steps of its reminders (R1)."""
+
+    entity_id = UnicodeAttribute()
+    template_id = UnicodeAttribute()
+    texts: Any = JSONAttribute(default=dict)
+    """By language: {"subject", "opening"}."""
+
+
 class RemindersItem(Item, discriminator="reminders"):
     """Where the reminders of an invoice stand."""
 

@@ -31,6 +31,7 @@ not all allocated      ACCOUNT#<account>                UNALLOCATED#<entity>#<cu
 invoices held back     ACCOUNT#<account>                BUNDLE#<entity>#<contact>
 statement              STATEMENT#<statement>            STATEMENT
 reminder policy        <ENTITY#…, ACCOUNT#…, BILLGROUP#…>  POLICY
+reminder template      ENTITY#<entity>                  TEMPLATE#<template>
 reminders of invoice   INVOICE#<invoice>                REMINDERS
 step of a reminder     INVOICE#<invoice>                REMINDER#<due date>#<step>
 reminder to come       ACCOUNT#<account>                REMIND#<entity>#<day>#<invoice>
@@ -72,9 +73,10 @@ An invoice stands in GSI2 as well: INVOICES#<entity>#<status> / <due date, once 
 credit note under CREDITNOTES# likewise. The pointer of an open invoice is also that of a credit note with a balance.
 
 Access patterns: a thing by its id (GetItem, BatchGetItem); an account's contacts, its audit events, a bill
-group's subscriptions (Query of a partition by prefix); entities, accounts, an account's bill groups and
-emails, contacts by email, changes by day, API keys, imports (Query of GSI1, then BatchGetItem); accounts by
-word prefix (Query of a WORD# partition); duties that are due (Query of a WORK# partition up to an instant);
+group's subscriptions, an entity's reminder templates (Query of a partition by prefix); entities, accounts, an
+account's bill groups and emails, contacts by email, changes by day, API keys, imports (Query of GSI1, then
+BatchGetItem); accounts by word prefix (Query of a WORD# partition); duties that are due (Query of a WORK# partition
+up to an instant);
 a bill group's invoices by day (Query of GSI1); the invoices of an entity by status and date (Query of GSI2); an
 account's open invoices, balances and payments that are not all allocated (Query of its partition by prefix), its
 payments by day (Query of GSI1); an invoice by its number, invoices
@@ -334,6 +336,16 @@ def statement(statement_id: str) -> Key:
 def reminder_policy(owner_pk: str) -> Key:
     """Return the key of the reminder policy of an entity, account or bill group, whose partition is given (R1)."""
     return Key(owner_pk, "POLICY")
+
+
+def reminder_template(entity_id: str, template_id: str) -> Key:
+    """Return the key of an entity's own words for steps of its reminders (R1)."""
+    return Key(f"ENTITY#{entity_id}", f"TEMPLATE#{template_id}")
+
+
+def reminder_templates(entity_id: str) -> Key:
+    """Return the partition of an entity's reminder templates, and how their sort keys begin."""
+    return Key(f"ENTITY#{entity_id}", "TEMPLATE#")
 
 
 def reminders(invoice_id: str) -> Key:

@@ -64,6 +64,7 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         "amount": "€1,249.50",
         "overdue": True,
         "tone": "firm",
+        "words": None,
         "copy": False,
         "others": ["Bo Li", "דנה כהן"],
         "pay": {
