@@ -40,7 +40,10 @@ class Overtaken(Exception):
 
 @dataclass(frozen=True)
 class Link:
-    """What a link is about. ``today`` is the account's date, ``answered`` tells for which invoices what was said."""
+    """What a link is about. ``today`` is the account's date, ``answered`` tells for which invoices what was said.
+
+    ``said_at`` tells of an answer and an invoice when it was given, and as which of all that were given by the link.
+    """
 
     token: str
     email_id: str
@@ -49,6 +52,7 @@ class Link:
     contact: Contact
     invoices: tuple[Invoice, ...]
     answered: Mapping[str, frozenset[str]]
+    said_at: Mapping[tuple[str, str], tuple[str, int]]
     today: date
 
     @property
@@ -66,6 +70,23 @@ class Link:
             and ((one.status != VOID and one.pdf is not None) if answer == SEND else one.balance > 0)
             and (answer != PROBLEM or one.dispute is None)
         )
+
+    def standing(self, invoice: Invoice) -> str | None:
+        """Return which answer stands of an invoice: of those that hold, the newest, by whomever it was given."""
+        holding: dict[str, str] = {}
+        if invoice.dispute is not None:
+            holding[PROBLEM] = keys.instant(invoice.dispute.since)
+        if invoice.promise is not None and invoice.promise.on >= self.today:
+            holding[PROMISED] = keys.instant(invoice.promise.since)
+        said_paid = self.said_at.get((PAID, invoice.invoice_id))
+        if said_paid is not None:
+            holding[PAID] = said_paid[0]
+
+        def age(answer: str) -> tuple[str, int]:
+            _, place = self.said_at.get((answer, invoice.invoice_id), ("", -1))
+            return holding[answer], place
+
+        return max(holding, key=age, default=None)
 
 
 def find(call: Call, token: str) -> Link:
@@ -96,6 +117,11 @@ def find(call: Call, token: str) -> Link:
         contact=contact,
         invoices=tuple(sorted(heads, key=lambda one: (one.due_date or date.max, one.number))),
         answered=_answered(row),
+        said_at={
+            (one["answer"], invoice_id): (one["at"], place)
+            for place, one in enumerate(row.used)
+            for invoice_id in one["invoice_ids"]
+        },
         today=local_day(call.now, account.time_zone or entity.time_zone),
     )
 

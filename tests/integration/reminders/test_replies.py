@@ -1,5 +1,6 @@
 """Replying to a reminder by the link in it, without signing in (R6)."""
 
+import re
 from typing import Any
 
 import pytest
@@ -125,6 +126,39 @@ def test_a_promise_within_the_limit_of_the_policy(world: World, post: Post, page
     assert sorted(one["invoice_id"] for one in listed) == ["i1", "i2"]
     only(world, post)
     assert {day for day, _, _ in world.days("2026-03-23")} == {"2026-03-23"}
+
+
+def states(visitor: Visitor, page: str) -> dict[str, str]:
+    """Return what the page says of each invoice."""
+    shown = re.findall(r"<bdi>(I\d)</bdi>(?:<span class=\"state\">([^<]*)</span>)?", visitor.go(page).html)
+    return dict(shown)
+
+
+@pytest.mark.parametrize("minutes", [0, 5])
+def test_the_newest_answer_stands(world: World, page: str, minutes: int) -> None:
+    visitor = Visitor()
+    promised, paid = "Payment promised by 20 March 2026", "You said that it is paid"
+    visitor.post(f"{page}/promised", on="2026-03-20", **{"invoice-i1": "1"})
+    assert states(visitor, page) == {"I1": promised, "I2": ""}
+    world.service.clock.move(minutes=minutes)
+    visitor.post(f"{page}/paid", on="2026-03-09", **{"invoice-i1": "1", "invoice-i2": "1"})
+    assert states(visitor, page) == {"I1": paid, "I2": paid}
+    world.service.clock.move(minutes=minutes)
+    visitor.post(f"{page}/promised", on="2026-03-20", **{"invoice-i2": "1"})
+    assert states(visitor, page) == {"I1": paid, "I2": promised}
+    world.service.clock.move(minutes=minutes)
+    visitor.post(f"{page}/problem", reason="quality", **{"invoice-i2": "1"})
+    assert states(visitor, page) == {"I1": paid, "I2": "Problem reported"}
+
+
+def test_what_was_said_elsewhere_later_stands(world: World, page: str) -> None:
+    visitor = Visitor()
+    visitor.post(f"{page}/paid", on="2026-03-09", **{"invoice-i1": "1"})
+    world.service.clock.move(minutes=5)
+    assert world.service.ask("PUT", "/invoices/i1/promise", {"on": "2026-03-20"}).status == 204
+    assert states(visitor, page)["I1"] == "Payment promised by 20 March 2026"
+    world.service.clock.move(days=10)
+    assert states(visitor, page)["I1"] == "You said that it is paid"
 
 
 def test_a_problem_with_lines_of_one_invoice(world: World, post: Post, page: str) -> None:
