@@ -13,7 +13,7 @@ from chalicelib.reminders import facts, going_live, pauses, plan, rules
 from chalicelib.reminders.facts import Around, Facts, Rows
 from chalicelib.reminders.forecast import Expected
 from chalicelib.reminders.pauses import PauseRead
-from chalicelib.reminders.policy import PlannedStep
+from chalicelib.reminders.policy import PlannedStep, step_place
 from chalicelib.reminders.rules import Decision
 from chalicelib.table import keys, store
 from chalicelib.table.items import ReminderStepItem
@@ -127,7 +127,7 @@ def _not_reminded(noted: Mapping[str, str]) -> NotReminded:
 
 def _taken(about: Around, rows: Rows) -> tuple[Taken, ...]:
     invoice = rows.invoice
-    steps = sorted(rows.steps, key=lambda step: (step.at, step.due_date, step.step))
+    steps = sorted(rows.steps, key=lambda step: (step.on, step.due_date, step_place(step.step), step.at))
     digests = {
         step.digest_id: keys.digest(invoice.account_id, step.on, invoice.entity_id, invoice.currency)
         for step in steps

@@ -83,6 +83,12 @@ def step_name(offset: int, repetition: int) -> str:
     return f"{offset:+d}" + (f".{repetition}" if repetition else "")
 
 
+def step_place(name: str) -> tuple[int, int]:
+    """Return the offset and the repetition number of the step of a name, by which steps are sorted."""
+    offset, _, repetition = name.partition(".")
+    return int(offset), int(repetition or 0)
+
+
 def planned_steps(policy: Policy, anchor: date) -> tuple[PlannedStep, ...]:
     """Return the steps of an invoice whose offsets count from ``anchor``, repetitions included, in order of days."""
     ordered = sorted(policy.steps, key=lambda step: step.offset)

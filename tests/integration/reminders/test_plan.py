@@ -140,6 +140,18 @@ class TestHistory:
         # The pause itself is enough of a reason; its step would have come on the 24th anyway.
         assert told["looked_at_on"] == "2026-03-24"
 
+    def test_steps_of_one_day_come_in_their_order(self, world: World) -> None:
+        offsets = [-3, 5, 10, 15]
+        given = [{"offset": offset, "tone": "friendly"} for offset in offsets]
+        world.service.put("/reminder-policies/acme", steps=given, repeat_every_days=5, repeat_at_most=10)
+        world.issue()
+        # Nothing has run for months: all steps are taken on one day.
+        world.at("2026-06-01T09:30")
+        world.hour()
+        expected = ["-3", "+5", "+10", "+15", *(f"+15.{number}" for number in range(1, 11))]
+        assert [one["step"] for one in world.service.get("/invoices/i1/reminders")["taken"]] == expected
+        assert [one["step"] for one in jobs.explain_reminders({"invoice": "i1"}, None)["done"]] == expected
+
     def test_what_is_due_now(self, world: World) -> None:
         world.issue()
         world.at("2026-03-09T08:00")
