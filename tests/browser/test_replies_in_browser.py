@@ -10,7 +10,7 @@ from chalicelib.entities import service as entities
 from chalicelib.reminders.mailing import link_hash
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem, ReplyLinkItem
-from tests.browser.test_sign_in_in_browser import look, open_page
+from tests.browser.test_sign_in_in_browser import WIDTHS, look, open_page
 from tests.integration.invoices.invoices import line
 from tests.integration.reminders.world import LIVE
 from tests.integration.service import Service
@@ -19,6 +19,12 @@ pytestmark = pytest.mark.browser
 
 TOKEN = "A" * 43
 """What the mail would have brought."""
+BROKEN = """cells => cells.filter(cell => {
+    const text = document.createRange();
+    text.selectNodeContents(cell);
+    return new Set([...text.getClientRects()].map(box => box.top)).size > 1;
+}).map(cell => cell.textContent)"""
+"""Which cells have their text on more than one line."""
 
 
 @pytest.fixture
@@ -60,12 +66,20 @@ def remind(contact: Any, invoice_ids: list[str]) -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("locale", ["en-GB", "ar", "de", "ja"])
+def see_whole_dates(page: Any) -> None:
+    """Check that no date or amount of the table breaks across lines."""
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.eval_on_selector_all("table.invoices tbody td", BROKEN) == []
+
+
+@pytest.mark.parametrize("locale", ["en-US", "ar", "de", "ja", "pt-BR"])
 def test_every_page_of_an_answer(browser: Any, address: str, reminded: Service, locale: str) -> None:
     page = open_page(browser, locale=locale)
     start = f"{address}/portal/reply/{TOKEN}"
     page.goto(start)
     look(page, f"{locale}-reply")
+    see_whole_dates(page)
     for answer in ("paid", "promised", "problem", "not-me"):
         page.goto(f"{start}/{answer}")
         look(page, f"{locale}-reply-{answer}")
@@ -79,6 +93,7 @@ def test_every_page_of_an_answer(browser: Any, address: str, reminded: Service, 
     page.click("main button")
     page.wait_for_url("**?done=paid")
     look(page, f"{locale}-reply-done")
+    see_whole_dates(page)
     page.goto(f"{start[:-1]}B")
     look(page, f"{locale}-reply-gone")
 
