@@ -109,11 +109,11 @@ class ReleaseView(View):
     """How the release of invoices from before the start stands."""
 
     entity_id: str
-    accounts_a_day: int
+    accounts_a_day: int = Field(description="0 when it was stopped, or none was begun yet.")
     released: int = Field(description="Accounts in all.")
     released_today: int = Field(description="On the day `on`.")
-    on: date | None
-    finished: bool
+    on: date | None = Field(description="The last day on which accounts were looked for. Null: none was yet.")
+    finished: bool = Field(description="Whether nobody is left who has to be released.")
 
 
 class PaymentsAsOfView(View):

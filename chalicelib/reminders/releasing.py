@@ -17,6 +17,7 @@ from chalicelib.call import Call
 from chalicelib.duties import service as duties
 from chalicelib.duties.queue import Message
 from chalicelib.entities.rules import LIVE, PILOT, Entity
+from chalicelib.entities.service import get_entity
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.invoices.rules import INVOICE, OPEN, PART_PAID
 from chalicelib.reminders.calendars import local_day
@@ -47,15 +48,18 @@ class Release:
 
 
 def get_release(entity_id: str) -> Release:
-    """Read how a release stands. Raises NotFound when none was begun."""
+    """Read how a release stands, or that none was begun yet. Raises NotFound when there is no such entity."""
     row = store.get(ReleaseItem, keys.release(entity_id))
     if row is None:
-        raise NotFound
+        get_entity(entity_id)
+        return Release(entity_id, accounts_a_day=0, released=0, released_today=0, finished=False)
     return store.load(Release, row)
 
 
 def release(call: Call, entity_id: str, accounts_a_day: int) -> Release:
     """Release so many accounts a day, from now on and as long as there are some; 0 stops it.
+
+    What has come to its end stays so when it is stopped; any number else looks for further accounts.
 
     Raises NotFound, Conflict when reminders are not live, or there is no day on which they went live.
     """
@@ -70,11 +74,12 @@ def release(call: Call, entity_id: str, accounts_a_day: int) -> Release:
                 "reminders_not_live", "Reminders of this entity are not live, so there is nothing to release yet."
             )
         before = int(row.accounts_a_day) if row is not None else None
-        if row is not None and before == accounts_a_day and not row.finished:
+        finished = row is not None and bool(row.finished) and not accounts_a_day
+        if row is not None and before == accounts_a_day and row.finished == finished:
             return store.load(Release, row)
         key = keys.release(entity_id)
         after = row or ReleaseItem(key.pk, key.sk, entity_id=entity_id)
-        after.accounts_a_day, after.finished = accounts_a_day, False
+        after.accounts_a_day, after.finished = accounts_a_day, finished
         after.cursor, after.released_in_pass = None, 0
         _list(after)
         transaction = store.Transaction(call)

@@ -186,8 +186,26 @@ class TestRelease:
         found = old.service.get("/reminder-policies/acme/release")
         assert (found["released"], found["finished"]) == (3, True)
         assert [item for item in rows(DutyItem) if item.kind == "replanning"] == []
+        # To stop what has come to its end changes nothing of that.
+        token = open_for(old.service, "staff", "ada@vendor.example")
+        for _ in range(2):
+            stopped = self.release(old, 0, token)
+            assert (stopped["accounts_a_day"], stopped["finished"]) == (0, True)
         # From then on the steps come as far apart as the policy has them.
         assert ("2026-03-23", "i1", "+7") in old.days("2026-03-23")
+        token = open_for(old.service, "staff", "ada@vendor.example")
+        assert self.release(old, 5, token)["finished"] is False
+
+    def test_before_the_first_nothing_was_released(self, old: World) -> None:
+        assert old.service.get("/reminder-policies/acme/release") == {
+            "entity_id": "acme",
+            "accounts_a_day": 0,
+            "released": 0,
+            "released_today": 0,
+            "finished": False,
+            "on": None,
+        }
+        assert code(old.service.ask("GET", "/reminder-policies/none/release")) == (404, "not_found")
 
     def test_it_can_be_stopped(self, old: World) -> None:
         token = admin(old)
