@@ -62,7 +62,9 @@ class EntityView(View):
     contact_mails: dict[str, bool]
     invoice_mail: RolloutView
     reminder_mail: RolloutView
-    live_from: date | None = Field(description="Invoices dated before this day are never mailed.")
+    live_from: date | None = Field(
+        description="Invoices dated before this day are never delivered, and reminded of only when they are released."
+    )
     invoice_addressing: str = Field(description="`together`, or `each` contact in a mail of their own.")
     version: int
 

@@ -89,7 +89,8 @@ class EntityBody(Body):
     reminder_mail: RolloutBody | None = Field(default=None, description="Of reminders. Off at first.")
     live_from: CalendarDate | None = Field(
         default=None,
-        description="Invoices dated before this day are never mailed. Needed before any mail is `pilot` or `live`.",
+        description="Invoices dated before this day are never delivered, and reminded of only when they are released. "
+        "Needed before any mail is `pilot` or `live`.",
     )
     invoice_addressing: Literal["together", "each"] | None = Field(
         default=None,

@@ -116,7 +116,8 @@ def check_entity(entity: Entity) -> None:
             FieldError(
                 "live_from",
                 "required",
-                "Send the day from which invoices are mailed; those dated before it never are.",
+                "Send the day from which mail is live. An invoice dated before it is never delivered, and reminded of "
+                "only when it is released.",
             )
         )
     if faults:

@@ -98,7 +98,12 @@ def test_how_far_mail_has_gone_live_is_kept(service: Service) -> None:
 @pytest.mark.parametrize("mail", ["invoice_mail", "reminder_mail"])
 def test_nothing_goes_live_before_it_is_said_from_when_on(service: Service, mail: str) -> None:
     before = rows()
-    assert faults(service.ask("PUT", "/entities/acme", {mail: {"mode": "live"}})) == [("live_from", "required")]
+    refused = service.ask("PUT", "/entities/acme", {mail: {"mode": "live"}})
+    assert faults(refused) == [("live_from", "required")]
+    assert refused.json["errors"][0]["message"] == (
+        "Send the day from which mail is live. An invoice dated before it is never delivered, and reminded of only "
+        "when it is released."
+    )
     pilot = {mail: {"mode": "pilot"}, "live_from": "2026-02-01"}
     assert faults(service.ask("PUT", "/entities/acme", pilot)) == [(f"{mail}.pilot_account_ids", "required")]
     assert faults(service.ask("PUT", "/entities/acme", {mail: {"mode": "on"}})) == [(f"{mail}.mode", "unknown_value")]
