@@ -145,8 +145,15 @@ def _referred(row: BillGroupRow, name: str, reference: ContactReference | None) 
         raise Invalid.field("account_id", "required", "A contact is found within its account. Map the account too.")
     found = contacts.find_meant(row.account_id, reference.external_id, reference.email)
     if found is None:
-        raise Invalid.field(name, "unknown_contact", "The account has no such contact. Import contacts before it.")
+        raise _unknown_contact(row.account_id, name)
     return found
+
+
+def _unknown_contact(account_id: str, field: str) -> Invalid:
+    """Return the refusal of a contact that is not there, or, where it is not there, of its account."""
+    if not accounts.accounts_of([account_id]):
+        return unknown("account_id")
+    return Invalid.field(field, "unknown_contact", "The account has no such contact. Import contacts before it.")
 
 
 def _write_contact(call: Call, row: ContactRow) -> Outcome:
@@ -199,8 +206,7 @@ def _rule_that_stands(row: AccessRuleRow) -> Outcome:
 def _write_contact_access(call: Call, row: ContactAccessRow) -> Outcome:
     contact_id = contacts.find(row.account_id, row.external_id, row.email)
     if contact_id is None:
-        named = "external_id" if row.external_id is not None else "email"
-        raise Invalid.field(named, "unknown_contact", "The account has no such contact. Import contacts before it.")
+        raise _unknown_contact(row.account_id, "external_id" if row.external_id is not None else "email")
     changed = contacts.give_access(call, row.account_id, contact_id, row.bill_group_id, row.permissions)
     return Outcome(CHANGED if changed else UNCHANGED)
 

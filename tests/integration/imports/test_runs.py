@@ -316,6 +316,22 @@ class TestKnownByEmail:
         assert told(found) == [(2, "bill_groups", "billing_contact.email", "unknown_contact")]
         assert self.group().billing_contact_id == contact_id
 
+    @pytest.mark.parametrize("dry_run", [True, False])
+    @pytest.mark.parametrize("on_bad", ["refuse", "drop"])
+    def test_where_the_account_is_refused_no_contact_is_told_to_be_missing(
+        self, entity: None, dry_run: bool, on_bad: str
+    ) -> None:
+        kinds = self.MAPPING.model_dump(mode="json", exclude_unset=True)["kinds"]
+        email = {"column": "email", "on_bad": on_bad}
+        accounts = {**kinds[0], "fields": {**kinds[0]["fields"], "currency": {"constant": "NONE"}}}
+        groups = {**kinds[2], "fields": {**kinds[2]["fields"], "billing_contact.email": email}}
+        found = imported(self.ONE, mapping(accounts, kinds[1], groups), dry_run=dry_run)
+        assert [(one.kind, one.field, one.code) for one in found.refusals[1:]] == [
+            ("contacts", "account_id", "unknown"),
+            ("bill_groups", "account_id", "unknown"),
+        ]
+        assert found.warnings == ()
+
     def test_calls(self, entity: None) -> None:
         """Whose email is not in use costs one Query more, of the contacts of its account."""
         contact_id = self.ada()
