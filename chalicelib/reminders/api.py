@@ -38,6 +38,7 @@ class StepView(View):
 
     step: str = Field(description="Its offset to the due date, and the number of its repetition: `+7`, `+30.2`.")
     tone: str
+    template: str | None = Field(description="The reminder template of the issuing entity that it names.")
     on: date = Field(description="From when on it is due; or, where it is expected, when it would be sent.")
 
 
@@ -166,7 +167,7 @@ def _pause(found: PauseRead | None) -> PauseView | None:
 
 
 def _step(step: PlannedStep, on: date | None = None) -> StepView:
-    return StepView(step=step.name, tone=step.tone, on=on or step.on)
+    return StepView(step=step.name, tone=step.tone, template=step.template, on=on or step.on)
 
 
 def _history(found: History) -> InvoiceRemindersView:

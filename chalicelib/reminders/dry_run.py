@@ -121,6 +121,7 @@ def _invoice(chosen: Chosen) -> dict[str, Any]:
         "amount": invoice.balance,
         "step": step.name if step else None,
         "tone": step.tone if step else None,
+        "template": step.template if step else None,
         "superseded": [one.name for one in chosen.decision.superseded],
     }
 

@@ -48,13 +48,17 @@ def explained(found: History) -> dict[str, Any]:
         "not_reminded": [
             f"{one.since.isoformat()} to {one.last_on.isoformat()}: {one.text} ({one.code})" for one in found.reasons
         ],
-        "steps_left": [f"{step.name}, {step.tone}, from {step.on.isoformat()}" for step in found.left],
-        "expected": [f"{one.on.isoformat()}: {one.step.name}, {one.step.tone}" for one in found.expected],
+        "steps_left": [f"{step.name}, {_tone(step)}, from {step.on.isoformat()}" for step in found.left],
+        "expected": [f"{one.on.isoformat()}: {one.step.name}, {_tone(one.step)}" for one in found.expected],
     }
 
 
+def _tone(step: PlannedStep) -> str:
+    return step.tone if step.template is None else f"{step.tone}, by the template {step.template}"
+
+
 def _due(step: PlannedStep, run_that_waits: str | None) -> str:
-    told = f"{step.name} is due: {step.tone}"
+    told = f"{step.name} is due: {_tone(step)}"
     if run_that_waits is not None:
         told += f"; it waits with the run of {run_that_waits}, which is larger than its limit, for a yes."
     return told

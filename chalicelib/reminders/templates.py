@@ -27,7 +27,7 @@ class ReminderTemplate:
     entity_id: str
     template_id: str
     texts: Mapping[str, Text]
-    version: int = 0
+    version: int = 1
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def put_template(
         if expected_version is not None and expected_version != version:
             raise StaleVersion(version)
         own = {locale: Text(**text) for locale, text in texts.items()}
-        after = ReminderTemplate(entity_id, template_id, own, version)
+        after = ReminderTemplate(entity_id, template_id, own, version or 1)
         if after == before:
             return Written(before, created=False)
         transaction = store.Transaction(call)
