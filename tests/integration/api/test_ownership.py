@@ -37,6 +37,8 @@ INVOICE = {
 PAYMENT = {"amount": 5000, "currency": "EUR", "received_on": "2026-01-15"}
 SPREAD = [{"invoice_id": "invoice-settled", "amount": 1000}]
 
+TEMPLATE = {"texts": {"en": {"subject": "Invoice {invoice}", "opening": "{amount} is due."}}}
+
 RUN = "2026-01-31T09"
 
 # A PUT by the vendor's id makes the child where there is none, so it cannot meet another parent's.
@@ -51,6 +53,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "ReversalBody": {"reason": "Returned."},
     "AccessBody": {"bill_groups": {}},
     "PreferencesBody": {"general": True},
+    "ReminderTemplateBody": TEMPLATE,
     "CredentialsBody": {"user_name": "ann.example"},
     "TemporaryPasswordBody": {},
 }
@@ -93,6 +96,7 @@ def own(call: Call, token: str) -> dict[str, str]:
     make("POST", "/v1/invoices/credit-one/applications", token, {"applications": SPREAD})
     make("PUT", "/v1/accounts/account-one/payments/payment-one", token, {**PAYMENT, "allocations": SPREAD})
     statement = send("POST", "/v1/accounts/account-one/statements", token=token, body={}).json
+    make("PUT", "/v1/reminder-templates/acme/template-one", token, TEMPLATE)
     run = keys.reminder_run("acme", RUN)
     held = {"entity_id": "acme", "run_hour": RUN, "started": call.now, "accounts": 9, "limit": 5}
     store.create(ReminderRunItem(run.pk, run.sk, status="waiting", **held))
@@ -100,6 +104,7 @@ def own(call: Call, token: str) -> dict[str, str]:
         "admin": admin(call),
         "entity_id": "acme",
         "run_hour": RUN,
+        "template_id": "template-one",
         "statement_id": statement["statement_id"],
         "invoice_id": "invoice-one",
         "payment_id": "payment-one",

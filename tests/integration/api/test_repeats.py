@@ -15,7 +15,17 @@ from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem, InvoiceItem, SuppressionItem
 from tests.aws import BUCKET, TABLE, client
 from tests.integration.api.gateway import send
-from tests.integration.api.test_ownership import ENTITY, INVOICE, PAYMENT, PERSON, SPREAD, SUBSCRIPTION, ids_for, own
+from tests.integration.api.test_ownership import (
+    ENTITY,
+    INVOICE,
+    PAYMENT,
+    PERSON,
+    SPREAD,
+    SUBSCRIPTION,
+    TEMPLATE,
+    ids_for,
+    own,
+)
 from tests.integration.api.test_routes import for_keys
 from tests.unit.logos.images import flat, written
 
@@ -56,6 +66,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "StepsBody": {"promise_limit_days": 3},
     "ReleaseBody": {"accounts_a_day": 9},
     "PaymentsAsOfBody": {"as_of": "2026-01-31T09:00:00Z"},
+    "ReminderTemplateBody": {"texts": {"de": {"subject": "Rechnung {invoice}", "opening": "{amount} ist offen."}}},
     "PauseBody": {"reason": "They wait for a credit."},
     "PromiseBody": {"on": (clock.now().date() + timedelta(days=30)).isoformat()},
     "AutoPayFailureBody": {"failed_on": "2026-01-31"},
@@ -83,6 +94,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "StepsBody": {"promise_limit_days": 4},
     "ReleaseBody": {"accounts_a_day": 8},
     "PaymentsAsOfBody": {"as_of": "2026-01-31T10:00:00Z"},
+    "ReminderTemplateBody": TEMPLATE,
     "PauseBody": {"reason": "Another."},
     "PromiseBody": {"by": "Another."},
     "AutoPayFailureBody": {"failed_on": "2026-01-30"},
