@@ -1,6 +1,7 @@
 """Rendering mails: goldens, languages, hostile names."""
 
 import os
+import re
 import unicodedata
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -168,6 +169,15 @@ def test_the_dots_of_others_stay() -> None:
     # Another mark than the sentence's is no end of the sentence.
     context = {**context, "account_name": "娘。"}
     assert "a billing contact of 娘。.\n" in message.render("contact_added", "en", context, ENTITY, AT).text
+
+
+@pytest.mark.parametrize(("due_date", "stays_whole"), [("15 Feb 2026", True), ("23 de nov. de 2026", False)])
+def test_a_long_date_breaks_rather_than_the_number_beside_it(due_date: str, stays_whole: bool) -> None:
+    document = {**CONTEXTS["reminder"]["documents"][0], "due_date": due_date}
+    context = {**CONTEXTS["reminder"], "documents": [document]}
+    html = message.render("reminder", "pt-BR", context, ENTITY, AT).html
+    (style,) = re.findall(rf"<span([^>]*)>{due_date}</span>", html)
+    assert ("nowrap" in style) is stays_whole
 
 
 def test_a_template_that_asks_for_more_than_there_is_fails() -> None:
