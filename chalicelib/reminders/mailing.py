@@ -23,7 +23,7 @@ from chalicelib.invoices.rules import Invoice
 from chalicelib.mail import languages, message
 from chalicelib.mail.claims import Attachment, Outgoing, Ready, Withheld
 from chalicelib.observability import logger, metrics
-from chalicelib.reminders import credit, wording
+from chalicelib.reminders import credit, ordering, wording
 from chalicelib.reminders.calendars import local_day
 from chalicelib.reminders.templates import ReminderTemplate
 from chalicelib.reminders.wording import Words
@@ -94,7 +94,10 @@ def prepare(outgoing: Outgoing, call: Call) -> Ready | Withheld:
     link = secrets.token_urlsafe(_LINK_BYTES)
     unsubscribe = unsubscribing.address(account_id, contact.contact_id, contact.email, REMINDERS) if copy else None
     reader = languages.formats(outgoing.locale)
-    documents = [_told(one, one.invoice_id in attached, found, outgoing.locale, today) for one in _in_order(left)]
+    documents = [
+        _told(one, one.invoice_id in attached, found, outgoing.locale, today)
+        for one in sorted(left, key=ordering.place)
+    ]
     amount = money.written(sum(one.balance for one in left), left[0].currency, reader)
     template = found.get(template_key) if template_key else None
     values = {"sender": entity.name, "account": account.name, "contact": contact.name, "amount": amount}
@@ -162,16 +165,12 @@ def _is_owed(invoice: Invoice, found: Mapping[Key, Any], today: date) -> bool:
     return not paused and not promised
 
 
-def _in_order(invoices: Sequence[Invoice]) -> list[Invoice]:
-    return sorted(invoices, key=lambda one: (one.due_date or date.max, one.number))
-
-
 def _attached(invoices: Sequence[Invoice], contact: Contact) -> dict[str, Attachment]:
     """Return the PDFs that go along, by invoice: the ones due first, as long as they fit what the contact takes."""
     kib = contact.delivery_style.size_limit_kib
     room = min(MOST_ATTACHED_BYTES, kib * 1024) if kib else MOST_ATTACHED_BYTES
     chosen = {}
-    for invoice in _in_order(invoices):
+    for invoice in sorted(invoices, key=ordering.place):
         if invoice.pdf is not None and invoice.pdf.size <= room:
             attachment = _attachment(invoice)
             if attachment is not None:

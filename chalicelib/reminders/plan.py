@@ -8,7 +8,7 @@ from typing import Any
 
 from chalicelib.contacts.rules import Recipient
 from chalicelib.errors import NotFound
-from chalicelib.reminders import facts, rules
+from chalicelib.reminders import facts, ordering, rules
 from chalicelib.reminders.calendars import local_day
 from chalicelib.reminders.facts import Around, Facts
 from chalicelib.reminders.forecast import Forecast, Side, forecast
@@ -160,6 +160,8 @@ def _digests(about: Around, found: Sequence[Facts], foretold: Forecast) -> list[
         if of_invoice is None:
             continue
         grouped[one.on, of_invoice.invoice.currency].append((of_invoice, one.step))
+    for of_day in grouped.values():
+        of_day.sort(key=lambda one: ordering.place(one[0].invoice))
     return [
         PlannedDigest(
             on=day,

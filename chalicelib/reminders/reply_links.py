@@ -22,6 +22,7 @@ from chalicelib.invoices import reading
 from chalicelib.invoices.rules import VOID, Invoice, Line
 from chalicelib.mail import outbox
 from chalicelib.mail.outbox import Mail
+from chalicelib.reminders import ordering
 from chalicelib.reminders.calendars import local_day
 from chalicelib.reminders.mailing import link_hash
 from chalicelib.table import keys, store
@@ -115,7 +116,7 @@ def find(call: Call, token: str) -> Link:
         account=account,
         entity=entity,
         contact=contact,
-        invoices=tuple(sorted(heads, key=lambda one: (one.due_date or date.max, one.number))),
+        invoices=tuple(sorted(heads, key=ordering.place)),
         answered=_answered(row),
         said_at={
             (one["answer"], invoice_id): (one["at"], place)

@@ -1,6 +1,7 @@
 """Replying to a reminder by the link in it, without signing in (R6)."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from chalicelib.staff import service as staff
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem, InvoiceItem, ReplyLinkItem
 from tests.integration.reminders.replies import Post, link, text
-from tests.integration.reminders.world import World, mails, rows
+from tests.integration.reminders.world import DUE, World, mails, rows
 from tests.integration.service import rows as raw_rows
 from tests.integration.web.visitor import Visitor
 
@@ -77,6 +78,21 @@ def test_looking_changes_nothing_and_tells_of_that_mail_only(world: World, page:
     assert "SECRET-3" not in visitor.go(f"{page}/problem?invoice=secret-3").html
     assert raw_rows() == before
     assert visitor.go(f"{page}/nothing").status == 404
+
+
+def test_plan_mail_and_page_tell_of_invoices_in_one_order(world: World, post: Post) -> None:
+    for number in (10, 2, 1):
+        world.issue(f"r0-{number}")
+    world.issue("z1", due=DUE - timedelta(days=2))
+    post.documents()
+    ordered = ["Z1", "R0-1", "R0-2", "R0-10"]
+    (plan,) = world.service.all_of("/reminders/plan?account_id=a1&days=60")
+    planned = {told["on"]: [one["number"] for one in told["invoices"]] for told in plan["digests"]}
+    assert planned["2026-03-09"] == ordered
+    page = post.remind()
+    (request,) = post.of("reminder")
+    assert re.findall(r"^Invoice: (\S+)", text(request), re.MULTILINE) == ordered
+    assert re.findall(r"<bdi>(Z1|R0-\d+)</bdi>", Visitor().go(page).html) == ordered
 
 
 def test_already_paid_pauses_for_seven_days(world: World, post: Post, page: str) -> None:
