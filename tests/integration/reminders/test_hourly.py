@@ -148,6 +148,7 @@ class TestDryRun:
             "amount": 12000,
             "step": "+1",
             "tone": "friendly",
+            "template": None,
             "superseded": ["-3"],
         }
         assert sorted(one["email"] for one in first["contacts"]) == ["ada@example.com", "bob@example.com"]
