@@ -17,7 +17,7 @@ from infra.local.sample import load_invoices, logo
 
 _FOLDER = Path(__file__).parent
 _ACCOUNTS = ("accounts-americas.yaml", "accounts-europe.yaml", "accounts-asia.yaml")
-_POLICY = "reminder_policy"
+_POLICY, _TEMPLATES = "reminder_policy", "reminder_templates"
 _DAYS = re.compile(r"([+-]\d+)d")
 _ROLES = {"i": "invoicing", "p": "accounts_payable"}
 _ROLE_FIELDS = {"invoicing": "invoicing_contact_ids", "payable": "accounts_payable_contact_ids"}
@@ -67,7 +67,7 @@ def everything(url: str, api_key: str, today: date) -> int:
     api, sample = Api(url, api_key), Sample.read(today)
     count = customers(api, sample) + load_invoices.everything(api, sample.history())
     for entity_id, entity in sample.entities.items():
-        own = {name: value for name, value in entity.items() if name != _POLICY}
+        own = {name: value for name, value in entity.items() if name not in (_POLICY, _TEMPLATES)}
         api.put(f"/v1/entities/{entity_id}", {**own, "contact_mails": dict.fromkeys(_CONTACT_MAILS, True)})
     if not load_invoices.wait_for_pdfs(api, sample.invoices):
         raise SampleError("the PDFs of its invoices are not made; see the logs of the workers")
@@ -80,9 +80,11 @@ def customers(api: "Api", sample: Sample) -> int:
     Returns how many things there are.
     """
     for entity_id, entity in sample.entities.items():
-        later = {_POLICY, *_pilots(entity)}
+        later = {_POLICY, _TEMPLATES, *_pilots(entity)}
         own = {name: value for name, value in entity.items() if name not in later}
         api.put(f"/v1/entities/{entity_id}", {**own, "contact_mails": dict.fromkeys(_CONTACT_MAILS, False)})
+        for template_id, texts in entity.get(_TEMPLATES, {}).items():
+            api.put(f"/v1/reminder-templates/{entity_id}/{template_id}", {"texts": texts})
         if _POLICY in entity:
             api.put(f"/v1/reminder-policies/{entity_id}", entity[_POLICY])
         image = base64.b64encode(logo.png(entity["colour"])).decode()

@@ -9,6 +9,7 @@ import phonenumbers
 
 from chalicelib.reminders.inputs import EntityPolicyBody
 from chalicelib.reminders.policy import Policy, planned_steps
+from chalicelib.reminders.template_inputs import ReminderTemplateBody
 from chalicelib.shapes import build
 from infra.local.sample import load, load_invoices
 
@@ -80,6 +81,20 @@ def test_policies_of_reminders_can_be_kept() -> None:
     assert given
     for one in given:
         EntityPolicyBody.model_validate_json(json.dumps(one))
+    templates = {
+        (name, template_id): texts
+        for name, entity in entities.items()
+        for template_id, texts in entity.get("reminder_templates", {}).items()
+    }
+    for texts in templates.values():
+        ReminderTemplateBody.model_validate_json(json.dumps({"texts": texts}))
+    named = {
+        (name, step["template"])
+        for name, entity in entities.items()
+        for step in entity.get("reminder_policy", {}).get("steps", ())
+        if "template" in step
+    }
+    assert named == set(templates) != set()
     accounts = {
         name for entity in entities.values() for name in entity.get("reminder_mail", {}).get("pilot_account_ids", ())
     }
