@@ -88,6 +88,10 @@ def count_holding(found: dict[str, Calls], count: Callable[..., Any]) -> None:
     count("see what a policy would change for an account", "POST", "/v1/reminder-policies/acme/preview", tried)
     count("read an entity's reminder policy", "GET", "/v1/reminder-policies/acme")
     count("change it", "PUT", "/v1/reminder-policies/acme", {"promise_limit_days": 20})
+    words = {"texts": {"en": {"subject": "Invoice {invoice}", "opening": "{amount} is to be paid."}}}
+    count("make a reminder template", "PUT", "/v1/reminder-templates/acme/first", words)
+    steps = {"steps": [{"offset": 30, "tone": "final", "template": "first"}]}
+    count("name it in a step of the entity's policy", "PUT", "/v1/reminder-policies/acme", steps)
     policy = {"minimum_gap_days": 3}
     count("change an account's reminder policy", "PUT", "/v1/accounts/a4/reminder-policy", policy)
     anew = worked_off(settings().planning_queue_url, "account a4", jobs.update_reminder_plans)
