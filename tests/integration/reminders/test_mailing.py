@@ -39,7 +39,7 @@ def test_each_contact_gets_its_own_copy_with_its_own_link(world: World, post: Po
     post.deliver()
     ada, bob = sorted(post.of("reminder"), key=lambda one: one["Destination"]["ToAddresses"][0])
     assert subject(ada) == "Reminder: invoices to pay, €360.00"
-    assert "I1" in text(ada)
+    assert "Invoice: I1" in text(ada)
     assert "This reminder also went to Bob Test." in text(ada)
     assert text(bob).startswith("Guten Tag Bob Test,")
     assert sorted(attached(ada)) == ["invoice-I1.pdf", "invoice-I2.pdf"]
@@ -86,7 +86,7 @@ def test_what_is_settled_or_held_up_before_it_is_sent_leaves_the_mail(
     post.deliver()
     (request,) = post.of("reminder")
     assert subject(request) == "Reminder: invoice I2 was due 10 March 2026"
-    assert "I1" not in text(request)
+    assert "Invoice: I1" not in text(request)
     assert list(attached(request)) == ["invoice-I2.pdf"]
     (kept,) = rows(ReplyLinkItem)
     assert kept.invoice_ids == ["i2"]
@@ -204,7 +204,7 @@ def test_a_pdf_that_is_lost_holds_no_reminder_up(
     post.deliver()
     (request,) = post.of("reminder")
     assert list(attached(request)) == ["invoice-I2.pdf"]
-    assert "I1" in text(request)
+    assert "Invoice: I1" in text(request)
     assert "PDF files that are not attached are in the customer portal." in text(request)
     (told,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert told.invoice_id == "i1"  # type: ignore[attr-defined]
