@@ -136,6 +136,8 @@ def send_again(call: Call, token: str, invoice_ids: Collection[str], to: str) ->
             raise Invalid.field("invoices", "too_many", f"Choose {MOST_SENT_AT_ONCE} invoices at most.")
         asked = Asked(to=(link.contact.contact_id,)) if to == TO_ME else Asked()
         receipt = _receipt(call, link, SEND, {"to": to})
+        if not chosen:
+            receipt.finish()
         try:
             for one in chosen:
                 ((_, also),) = _parts([one], receipt, last=one is chosen[-1])
@@ -185,13 +187,18 @@ def _answer(
     invoice_ids: Collection[str] | None,
     act: Callable[[Call, Link, Sequence[Invoice]], None],
 ) -> None:
-    """Let an answer act for those of the invoices for which it was not given yet; None: for the mail as a whole."""
+    """Let an answer act for those of the invoices for which it was not given yet; None: for the mail as a whole.
+
+    For none of them, where it was given for all, but was cut short before staff were told.
+    """
     while True:
         link = reply_links.find(call, token)
         left = [one for one in link.left_for(answer) if invoice_ids is None or one.invoice_id in invoice_ids]
         said = link.answered.get(answer, frozenset())
         if link.closed or (not left and invoice_ids is not None and not said.isdisjoint(invoice_ids)):
-            # It was said already, by the same button as a rule.
+            # It was said already, by the same button as a rule; but staff may not have heard of it.
+            if not link.closed and answer in link.untold:
+                act(acting(call, link), link, [])
             return
         if invoice_ids is not None and not left:
             raise Conflict("nothing_to_answer", "There is nothing to be answered for of these invoices any more.")
@@ -205,7 +212,12 @@ def _answer(
 def _parts(
     chosen: Sequence[Invoice], receipt: Receipt, *, last: bool = True
 ) -> Iterator[tuple[list[str], pauses.Also]]:
-    """Divide invoices as they fit transactions, each part with what is written along with it."""
+    """Divide invoices as they fit transactions, each part with what is written along with it.
+
+    Where none is left, staff are told of what was said before.
+    """
+    if not chosen:
+        receipt.finish()
     for start in range(0, len(chosen), pauses.MOST_AT_ONCE):
         part = [one.invoice_id for one in chosen[start : start + pauses.MOST_AT_ONCE]]
         ends = last and start + pauses.MOST_AT_ONCE >= len(chosen)

@@ -54,6 +54,8 @@ class Link:
     invoices: tuple[Invoice, ...]
     answered: Mapping[str, frozenset[str]]
     said_at: Mapping[tuple[str, str], tuple[str, int]]
+    untold: frozenset[str]
+    """The answers of which staff have not been told all, since they were cut short."""
     today: date
 
     @property
@@ -123,6 +125,7 @@ def find(call: Call, token: str) -> Link:
             for place, one in enumerate(row.used)
             for invoice_id in one["invoice_ids"]
         },
+        untold=frozenset(one["answer"] for one in row.used if not one["told"]),
         today=local_day(call.now, account.time_zone or entity.time_zone),
     )
 

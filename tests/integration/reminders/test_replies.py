@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from chalicelib.entities.service import forget_entities
-from chalicelib.reminders import reply_links
+from chalicelib.reminders import pauses, promises, reply_links
 from chalicelib.staff import service as staff
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem, InvoiceItem, ReplyLinkItem
+from tests.aws_calls import Crash
 from tests.integration.reminders.replies import Post, link, text
 from tests.integration.reminders.world import DUE, World, mails, rows
 from tests.integration.service import rows as raw_rows
@@ -315,3 +316,31 @@ def test_many_invoices_are_answered_for_in_parts(world: World, post: Post) -> No
     (kept,) = rows(ReplyLinkItem)
     assert [len(one["invoice_ids"]) for one in kept.used] == [20, 3]
     only(world, post)
+
+
+@pytest.mark.parametrize(
+    ("answer", "module", "function"), [("paid", pauses, "pause_at_least"), ("promised", promises, "promise")]
+)
+def test_staff_hear_of_what_was_cut_short_when_only_that_is_repeated(
+    world: World, page: str, monkeypatch: pytest.MonkeyPatch, answer: str, module: Any, function: str
+) -> None:
+    real, calls = getattr(module, function), []
+
+    def dying(*given: Any) -> Any:
+        calls.append(given)
+        if len(calls) > 1:
+            raise Crash
+        return real(*given)
+
+    on = "2026-03-10" if answer == "paid" else "2026-03-20"
+    visitor = Visitor()
+    with monkeypatch.context() as cut:
+        cut.setattr(pauses, "MOST_AT_ONCE", 1)
+        cut.setattr(module, function, dying)
+        with pytest.raises(Crash):
+            visitor.post(f"{page}/{answer}", on=on, **{"invoice-i1": "1", "invoice-i2": "1"})
+    assert told() == []
+    for _ in range(2):
+        assert visitor.post(f"{page}/{answer}", on=on, **{"invoice-i1": "1"}).heading == NOTED
+        (mail,) = told()
+        assert mail.context["numbers"] == ["I1"]
