@@ -87,17 +87,14 @@ def prepare(outgoing: Outgoing, call: Call) -> Ready | Withheld:
     heads = [one for one in heads if of_then.get(one.invoice_id) in (None, str(one.due_date))]
     left = [invoice for invoice in heads if _is_owed(invoice, found, today)]
     covered = credit.covered(left, {currency: found[balance_key]} if balance_key in found else {})
-    left = [invoice for invoice in left if invoice.invoice_id not in covered]
+    left = sorted((invoice for invoice in left if invoice.invoice_id not in covered), key=ordering.place)
     if not left:
         return Withheld("nothing_left")
     attached = _attached(left, contact)
     link = secrets.token_urlsafe(_LINK_BYTES)
     unsubscribe = unsubscribing.address(account_id, contact.contact_id, contact.email, REMINDERS) if copy else None
     reader = languages.formats(outgoing.locale)
-    documents = [
-        _told(one, one.invoice_id in attached, found, outgoing.locale, today)
-        for one in sorted(left, key=ordering.place)
-    ]
+    documents = [_told(one, one.invoice_id in attached, found, outgoing.locale, today) for one in left]
     amount = money.written(sum(one.balance for one in left), left[0].currency, reader)
     template = found.get(template_key) if template_key else None
     values = {"sender": entity.name, "account": account.name, "contact": contact.name, "amount": amount}
@@ -137,7 +134,7 @@ def prepare(outgoing: Outgoing, call: Call) -> Ready | Withheld:
         # Others may see in the history what was mailed; to reply is for whoever got it.
         secrets=(link, unsubscribe) if unsubscribe else (link,),
         to=(contact.email,),
-        attachments=tuple(attached[one.invoice_id] for one in left if one.invoice_id in attached),
+        attachments=tuple(attached.values()),
         headers=unsubscribing.headers(unsubscribe, entity, REMINDERS) if unsubscribe else {},
     )
 
@@ -166,11 +163,11 @@ def _is_owed(invoice: Invoice, found: Mapping[Key, Any], today: date) -> bool:
 
 
 def _attached(invoices: Sequence[Invoice], contact: Contact) -> dict[str, Attachment]:
-    """Return the PDFs that go along, by invoice: the ones due first, as long as they fit what the contact takes."""
+    """Return the PDFs that go along, by invoice: the first ones, as long as they fit what the contact takes."""
     kib = contact.delivery_style.size_limit_kib
     room = min(MOST_ATTACHED_BYTES, kib * 1024) if kib else MOST_ATTACHED_BYTES
     chosen = {}
-    for invoice in sorted(invoices, key=ordering.place):
+    for invoice in invoices:
         if invoice.pdf is not None and invoice.pdf.size <= room:
             attachment = _attachment(invoice)
             if attachment is not None:
