@@ -78,11 +78,6 @@ class ToCome:
         return side_of(self.about, self.found)
 
 
-def of_account(account_id: str, entity_id: str, now: datetime, days: int) -> AccountPlan | None:
-    """Return the digests that an account would get from an entity within ``days`` days; None if there are none."""
-    return next((one for one in _plans(account_id, now, days) if one.entity_id == entity_id), None)
-
-
 def of_whole_account(
     account_id: str, now: datetime, days: int, entity_id: str | None = None, limit: int = 20
 ) -> list[AccountPlan]:
@@ -223,6 +218,8 @@ def of_all(
     partitions = keys.accounts_to_remind()
     shard, position = (int(after[0]), after[1]) if after else (0, None)
     found: dict[tuple[str, str], AccountPlan] = {}
+    # An account is found for each entity that it owes, and planned for all of them together.
+    plans: dict[str, dict[str, AccountPlan]] = {}
     rows = 0
     while shard < len(partitions) and len(found) < limit and rows < _ROWS_A_PAGE:
         page = store.query(partitions[shard], until=until, after=position, limit=limit - len(found))
@@ -230,7 +227,9 @@ def of_all(
         for row in page.items:
             account = (row.account_id, row.entity_id)
             if entity_id in (None, row.entity_id) and account not in found and _is_first(row):
-                planned = of_account(row.account_id, row.entity_id, now, days)
+                if row.account_id not in plans:
+                    plans[row.account_id] = {one.entity_id: one for one in _plans(row.account_id, now, days)}
+                planned = plans[row.account_id].get(row.entity_id)
                 if planned is not None:
                     found[account] = planned
         position = page.after
