@@ -7,17 +7,17 @@ another time than the machine does.
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-_source: Callable[[], datetime] | None = None
+_clock_source: Callable[[], datetime] | None = None
 
 
-def now() -> datetime:
+def utc_now() -> datetime:
     """Return the present instant, aware, in UTC."""
-    if _source is None:
+    if _clock_source is None:
         return datetime.now(UTC)
-    return _source()
+    return _clock_source()
 
 
-def set_source(source: Callable[[], datetime] | None) -> None:
+def set_clock_source(source: Callable[[], datetime] | None) -> None:
     """Replace the clock by ``source``, which returns aware UTC instants; None brings the machine's back."""
-    global _source
-    _source = source
+    global _clock_source
+    _clock_source = source

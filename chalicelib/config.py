@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 
 MAIL_MODES = ("capture", "redirect", "allowlist", "live")
-_SIGNING_KEY_CHARACTERS = 32
-LOCAL = "local"
+_MIN_SIGNING_KEY_LENGTH = 32
+LOCAL_DEPLOYMENT = "local"
 """What ``make run`` calls its deployment; infra/resources.yaml lets no other have that name."""
 
 
@@ -46,7 +46,7 @@ class Settings:
     @property
     def is_local(self) -> bool:
         """Tell whether this is the service of ``make run``, in which time may be moved at will."""
-        return self.deployment == LOCAL
+        return self.deployment == LOCAL_DEPLOYMENT
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -103,8 +103,8 @@ class Settings:
             faults.append("MAIL_REDIRECT_TO is missing, which MAIL_MODE=redirect needs")
         if settings.mail_mode == "allowlist" and not settings.mail_allowlist:
             faults.append("MAIL_ALLOWLIST is missing, which MAIL_MODE=allowlist needs")
-        if settings.signing_key and len(settings.signing_key) < _SIGNING_KEY_CHARACTERS:
-            faults.append(f"SIGNING_KEY has fewer than {_SIGNING_KEY_CHARACTERS} characters")
+        if settings.signing_key and len(settings.signing_key) < _MIN_SIGNING_KEY_LENGTH:
+            faults.append(f"SIGNING_KEY has fewer than {_MIN_SIGNING_KEY_LENGTH} characters")
         if faults:
             raise ConfigurationError("The environment is not complete: " + "; ".join(faults) + ".")
         return settings

@@ -32,11 +32,11 @@ class CounterfoilError(Exception):
         self.details = details or {}
 
 
-class Invalid(CounterfoilError):
+class InvalidInput(CounterfoilError):
     """The input is understood but may not be accepted; ``fields`` names each fault."""
 
     @classmethod
-    def field(cls, field: str, code: str, message: str) -> "Invalid":
+    def field(cls, field: str, code: str, message: str) -> "InvalidInput":
         """Return the refusal of a single field."""
         return cls("invalid", message, fields=(FieldError(field, code, message),))
 
@@ -97,7 +97,7 @@ class Unavailable(CounterfoilError):
         self.retry_after = retry_after
 
 
-class Replayed(Exception):
+class IdempotentReplay(Exception):
     """The idempotency key was used before with the same content; the first answer is to be repeated."""
 
     def __init__(self, resource_id: str, status: int) -> None:

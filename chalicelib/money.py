@@ -6,24 +6,28 @@ from babel import Locale, numbers
 
 # ISO 4217 gives all others two digits. Babel's own table tells how amounts are usually rounded, not how
 # billing systems count them: it gives the afghani none.
-_NONE = ("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF", 0)
-_THREE = ("BHD IQD JOD KWD LYD OMR TND", 3)
-_FOUR = ("CLF UYW", 4)
-_DIGITS = {currency: count for currencies, count in (_NONE, _THREE, _FOUR) for currency in currencies.split()}
+_ZERO_DECIMALS = ("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF", 0)
+_THREE_DECIMALS = ("BHD IQD JOD KWD LYD OMR TND", 3)
+_FOUR_DECIMALS = ("CLF UYW", 4)
+_DECIMALS_BY_CURRENCY = {
+    currency: count
+    for currencies, count in (_ZERO_DECIMALS, _THREE_DECIMALS, _FOUR_DECIMALS)
+    for currency in currencies.split()
+}
 
 
-def digits(currency: str) -> int:
+def minor_unit_digits(currency: str) -> int:
     """Return how many decimal digits the minor unit of ``currency`` stands for."""
-    return _DIGITS.get(currency, 2)
+    return _DECIMALS_BY_CURRENCY.get(currency, 2)
 
 
-def amount(minor_units: int, currency: str) -> Decimal:
+def to_major_units(minor_units: int, currency: str) -> Decimal:
     """Return an amount of minor units as a decimal number of the currency."""
-    return Decimal(minor_units).scaleb(-digits(currency))
+    return Decimal(minor_units).scaleb(-minor_unit_digits(currency))
 
 
-def written(minor_units: int, currency: str, reader: Locale) -> str:
+def format_money(minor_units: int, currency: str, reader: Locale) -> str:
     """Return an amount as the reader writes money, with all digits of its minor unit."""
     pattern = numbers.parse_pattern(reader.currency_formats["standard"].pattern)
-    pattern.frac_prec = (digits(currency), digits(currency))
-    return str(pattern.apply(amount(minor_units, currency), reader, currency=currency, currency_digits=False))
+    pattern.frac_prec = (minor_unit_digits(currency), minor_unit_digits(currency))
+    return str(pattern.apply(to_major_units(minor_units, currency), reader, currency=currency, currency_digits=False))

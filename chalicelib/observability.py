@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
-NAMESPACE = "Counterfoil"
+METRICS_NAMESPACE = "Counterfoil"
 REDACTED = "[redacted]"
 
-CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+CORRELATION_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 # Compared without regard to case and to "_" and "-". A key that ends in one of these is redacted too
 # ("billing_contact_email", "set-cookie").
@@ -28,7 +28,7 @@ _PLAIN_KEYS = frozenset({
     "problemcode", "queuename", "statuscode", "tablename",
 })  # fmt: skip
 
-_PATTERNS = (
+_PRIVATE_PATTERNS = (
     # Pydantic repeats what it refused.
     re.compile(r"(?s)(?<=input_value=).*?(?=, input_type=)"),
     re.compile(r"\bc[flsw]_[A-Za-z0-9_-]{8,}"),
@@ -57,7 +57,7 @@ def redact(value: Any, key: str = "") -> Any:
 
 def redact_text(text: str) -> str:
     """Return ``text`` without whatever looks like a key, a bearer token, an email address or a phone number."""
-    for pattern in _PATTERNS:
+    for pattern in _PRIVATE_PATTERNS:
         text = pattern.sub(REDACTED, text)
     return text
 
@@ -83,7 +83,7 @@ class RedactingFormatter(LambdaPowertoolsFormatter):
 
 
 logger = Logger(service="counterfoil", logger_formatter=RedactingFormatter(utc=True, use_rfc3339=True))
-metrics = Metrics(namespace=NAMESPACE, service="counterfoil")
+metrics = Metrics(namespace=METRICS_NAMESPACE, service="counterfoil")
 
 
 def new_correlation_id() -> str:
@@ -93,10 +93,10 @@ def new_correlation_id() -> str:
 
 def correlation_id_from(text: str | None) -> str:
     """Return ``text`` if it can serve as correlation id, a new one otherwise."""
-    return text if text is not None and CORRELATION_ID.fullmatch(text) else new_correlation_id()
+    return text if text is not None and CORRELATION_ID_PATTERN.fullmatch(text) else new_correlation_id()
 
 
-def bind(correlation_id: str, **keys: Any) -> None:
+def bind_log_context(correlation_id: str, **keys: Any) -> None:
     """Begin the log context of one request, job or message; what was bound before is gone."""
     # Threads of a local server must not see each other's context.
     logger.thread_safe_clear_keys()
@@ -109,7 +109,7 @@ def flush_metrics() -> None:
         metrics.flush_metrics()
 
 
-def job(name: str) -> Callable[[Job], Job]:
+def instrument_job(name: str) -> Callable[[Job], Job]:
     """Wrap a scheduled, queue or console function; stands under the Chalice decorator.
 
     The middleware of the app does not run for such functions in Lambda. Each invocation gets a log
@@ -120,7 +120,7 @@ def job(name: str) -> Callable[[Job], Job]:
     def decorate(function: Job) -> Job:
         @wraps(function)
         def wrapped(*arguments: Any, **keywords: Any) -> Any:
-            bind(_correlation_id_in(arguments), job_name=name)
+            bind_log_context(_correlation_id_of_event(arguments), job_name=name)
             try:
                 return function(*arguments, **keywords)
             except Exception as error:
@@ -134,7 +134,7 @@ def job(name: str) -> Callable[[Job], Job]:
     return decorate
 
 
-def _correlation_id_in(arguments: tuple[Any, ...]) -> str:
+def _correlation_id_of_event(arguments: tuple[Any, ...]) -> str:
     """Return the id that the event carries, or a new one. Batches of messages carry one in each message."""
     event = arguments[0] if arguments else None
     found = event.get("correlation_id") if isinstance(event, dict) else None

@@ -6,12 +6,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from chalicelib.errors import FieldError, Invalid
+from chalicelib.errors import FieldError, InvalidInput
 
 Model = TypeVar("Model", bound=BaseModel)
 
 # Kind of fault: (our code, the sentence). ``{…}`` are pydantic's own facts about the fault.
-_SENTENCES: dict[str, tuple[str, str]] = {
+_MESSAGES: dict[str, tuple[str, str]] = {
     "missing": ("required", "This field is needed. Send it."),
     "extra_forbidden": ("unknown_field", "There is no such field here. Remove it or correct its name."),
     "string_type": ("wrong_type", "Send a text, in quotes."),
@@ -52,35 +52,35 @@ _SENTENCES: dict[str, tuple[str, str]] = {
 }
 
 
-def body_from(model: type[Model], raw: bytes) -> Model:
+def parse_body(model: type[Model], raw: bytes) -> Model:
     """Return the model in ``raw``, which is strict JSON already. Raises Invalid naming every fault."""
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
-        raise Invalid(
-            "invalid_body", "The body was understood, but not all of it can be accepted.", fields=faults(error)
+        raise InvalidInput(
+            "invalid_body", "The body was understood, but not all of it can be accepted.", fields=to_field_errors(error)
         ) from None
 
 
-def faults(error: ValidationError, *, parameter: bool = False) -> tuple[FieldError, ...]:
+def to_field_errors(error: ValidationError, *, parameter: bool = False) -> tuple[FieldError, ...]:
     """Return every fault that pydantic found, by field; ``parameter`` says that these are query parameters."""
-    return tuple(_fault(one, parameter) for one in error.errors(include_url=False, include_input=False))
+    return tuple(_to_field_error(one, parameter) for one in error.errors(include_url=False, include_input=False))
 
 
-def _fault(error: ErrorDetails, parameter: bool) -> FieldError:
+def _to_field_error(error: ErrorDetails, parameter: bool) -> FieldError:
     field = ".".join(str(step) for step in error["loc"])
     kind, context = error["type"], error.get("ctx", {})
     if parameter and kind == "extra_forbidden":
         return FieldError(field, "unknown_parameter", "There is no such parameter here. Remove it.")
-    code, sentence = _SENTENCES.get(kind, ("", ""))
+    code, sentence = _MESSAGES.get(kind, ("", ""))
     # A kind of our own may share its name with one of pydantic's, but lacks the facts of the sentence.
     if code and all(name is None or name in context for _, name, _, _ in Formatter().parse(sentence)):
         return FieldError(field, code, sentence.format(**context))
     if kind == "value_error":
-        return FieldError(field, "invalid", _sentence(context))
+        return FieldError(field, "invalid", _error_message(context))
     # Kinds of our own (PydanticCustomError) bring a code and a sentence; pydantic's others are rare.
     return FieldError(field, kind, error["msg"])
 
 
-def _sentence(context: dict[str, Any]) -> str:
+def _error_message(context: dict[str, Any]) -> str:
     return str(context.get("error", "")) or "This cannot be accepted."

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from chalicelib.access.rules import PERMISSIONS
+from chalicelib.permissions import OPERATION_REQUIREMENTS
 
 PAGE = Path(__file__).parents[1] / "docs" / "api.md"
 HEAD = """# API
@@ -27,7 +27,7 @@ def page() -> str:
     rows = []
     routes: list[Any] = app.handler.all_routes()
     for route in sorted(routes, key=lambda one: (one.path, one.method)):
-        needs = PERMISSIONS.get(route.may) if route.may else None
+        needs = OPERATION_REQUIREMENTS.get(route.may) if route.may else None
         who = (
             " | ".join(_told(part) for part in (needs.scope, needs.staff, needs.portal))
             if needs

@@ -14,10 +14,10 @@ from moto import mock_aws
 
 from chalicelib import clock
 from chalicelib.config import settings
-from chalicelib.documents import files
-from chalicelib.duties import queue
-from chalicelib.mail import pacing, ses
+from chalicelib.documents import storage
+from chalicelib.mail.sending import pacing, ses
 from chalicelib.table.items import forget_connection
+from chalicelib.tasks import queue
 from infra.local.template import Template
 from tests import moto_shortcuts
 
@@ -67,7 +67,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             created = client("sqs").create_queue(QueueName=name.lower())
             monkeypatch.setenv(f"{name}_QUEUE_URL", created["QueueUrl"])
         # The engine in process does not know SES's limits; these let tests wait for nothing.
-        monkeypatch.setattr(ses, "limits", lambda: ses.Limits(a_second=1_000_000.0, a_day=None, sent=0))
+        monkeypatch.setattr(ses, "fetch_limits", lambda: ses.Limits(a_second=1_000_000.0, a_day=None, sent=0))
         # The connection to the table may stay: it belongs to this table's name, and making one is slow.
         _forget_all_but_connection()
         yield
@@ -82,11 +82,11 @@ def forget() -> None:
 
 def _forget_all_but_connection() -> None:
     settings.cache_clear()
-    files.client.cache_clear()
-    queue.client.cache_clear()
+    storage.s3_client.cache_clear()
+    queue.sqs_client.cache_clear()
     ses.client.cache_clear()
-    pacing.forget()
-    clock.set_source(None)
+    pacing.forget_limits()
+    clock.set_clock_source(None)
 
 
 @cache

@@ -15,7 +15,7 @@ import boto3
 from botocore.config import Config
 
 from chalicelib.config import settings
-from chalicelib.reminders import planning
+from chalicelib.reminders.run import planning
 from chalicelib.table import keys
 from tests.integration.invoices.invoices import body, customer
 from tests.integration.service import Service
@@ -45,11 +45,11 @@ class Pattern:
         service.contact(account, "Ada", "accounts_payable")
         given = body(f"PATTERN-{word}", bill_group_id=group_id, due_date=due.isoformat(), deliver=False)
         service.put(f"/invoices/{invoice_id}", **given)
-        planning.plan_again(service.call, invoice_id)
+        planning.plan_invoice_with_retry(service.call, invoice_id)
         partitions = (f"ACCOUNT#{account_id}", f"BILLGROUP#{group_id}", f"INVOICE#{invoice_id}")
         rows = [
             row
-            for partition in (*partitions, *keys.accounts_to_remind())
+            for partition in (*partitions, *keys.reminder_due_partitions())
             for row in _all_of(partition)
             if not row["SK"]["S"].startswith(_NOT_COPIED)
         ]
@@ -80,7 +80,7 @@ class Pattern:
         text = text.replace(f"{pattern}i", invoice_id).replace(f"PATTERN-{self.word}", invoice_id.upper())
         row: Row = json.loads(text.replace(f"{pattern}a", f"{name}-a").replace(f"{pattern}g", f"{name}-g"))
         if row["PK"]["S"].startswith("WORK#"):
-            row["PK"]["S"] = keys.account_to_remind(f"{name}-a", "acme", self.at).pk
+            row["PK"]["S"] = keys.reminder_due(f"{name}-a", "acme", self.at).pk
         return {"PutRequest": {"Item": row}}
 
 

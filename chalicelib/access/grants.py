@@ -4,29 +4,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-PORTAL_PERMISSIONS = (
-    "profile", "contacts", "subscriptions", "invoices", "pay", "payment_methods", "tickets", "emails", "access",
-)  # fmt: skip
-"""What a portal user may be allowed (A9)."""
+from chalicelib.permissions import PORTAL_PERMISSIONS, Grant
+
 OWNER_PERMISSIONS = frozenset(PORTAL_PERMISSIONS)
 """The account's owner has all (A9)."""
 
 
 @dataclass(frozen=True)
-class Grant:
-    """What a person may do at a bill group.
-
-    ``read_only`` holds after the contract's end, while a balance is open: reading and paying only (A3).
-    ``sources`` name what grants it: ids of access rules, ``contact``, ``owner``.
-    """
-
-    permissions: frozenset[str]
-    sources: tuple[str, ...]
-    read_only: bool = False
-
-
-@dataclass(frozen=True)
-class Source:
+class GrantSource:
     """One thing that grants something, from ``starts_at`` (UTC) on (A7)."""
 
     name: str
@@ -35,7 +20,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Contract:
+class ContractPeriod:
     """From when to when, both inclusive, a bill group's contract is active; None: no bound. Local dates."""
 
     start: date | None
@@ -43,51 +28,51 @@ class Contract:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class AccessRefusal:
     """Why there is no grant: ``unknown``, ``denied``, ``not_yet``, ``no_contract``; and from when there will be."""
 
     reason: str
     starts_at: datetime | None = None
 
 
-def decide(
-    sources: tuple[Source, ...],
+def decide_grant(
+    sources: tuple[GrantSource, ...],
     *,
     denied: bool,
-    contract: Contract,
+    contract: ContractPeriod,
     balance_open: bool,
     now: datetime,
     today: date,
     signed_in_at: datetime | None = None,
-) -> Grant | Refusal:
+) -> Grant | AccessRefusal:
     """Unite what several sources grant; a denial wins. ``today`` is the date in the account's time zone.
 
     For a session, what began after ``signed_in_at`` does not count: access that was taken away and is given anew
     wants a new sign-in, and no old session comes alive again (C4).
     """
     if denied:
-        return Refusal("denied")
+        return AccessRefusal("denied")
     if not sources:
-        return Refusal("unknown")
+        return AccessRefusal("unknown")
     latest = now if signed_in_at is None else min(now, signed_in_at)
     started = [source for source in sources if source.starts_at <= latest]
     if not started:
-        return Refusal("not_yet", min(source.starts_at for source in sources))
+        return AccessRefusal("not_yet", min(source.starts_at for source in sources))
     if contract.start is not None and today < contract.start:
-        return Refusal("no_contract")
+        return AccessRefusal("no_contract")
     ended = contract.end is not None and today > contract.end
     if ended and not balance_open:
-        return Refusal("no_contract")
+        return AccessRefusal("no_contract")
     permissions = frozenset[str]().union(*(source.permissions for source in started))
     return Grant(permissions, tuple(sorted(source.name for source in started)), read_only=ended)
 
 
-def domain_of(email: str) -> str:
+def get_email_domain(email: str) -> str:
     """Return the domain of a normalised email address."""
     return email.rsplit("@", 1)[1]
 
 
-def sources_of(
+def collect_grant_sources(
     email: str,
     bill_group_id: str,
     *,
@@ -96,17 +81,20 @@ def sources_of(
     contact_access: dict[str, dict[str, Any]],
     is_owner: bool,
     owner_since: datetime,
-) -> tuple[Source, ...]:
+) -> tuple[GrantSource, ...]:
     """Return what grants ``email`` something at a bill group, from the rows as they are stored."""
     rules = [rule for rule in (domain_rule, addresses.get(email)) if rule is not None]
-    found = [Source(rule["rule_id"], frozenset(rule["permissions"]), _instant(rule["starts_at"])) for rule in rules]
+    found = [
+        GrantSource(rule["rule_id"], frozenset(rule["permissions"]), _parse_instant(rule["starts_at"]))
+        for rule in rules
+    ]
     own = contact_access.get(bill_group_id)
     if own is not None:
-        found.append(Source("contact", frozenset(own["permissions"]), _instant(own["starts_at"])))
+        found.append(GrantSource("contact", frozenset(own["permissions"]), _parse_instant(own["starts_at"])))
     if is_owner:
-        found.append(Source("owner", OWNER_PERMISSIONS, owner_since))
+        found.append(GrantSource("owner", OWNER_PERMISSIONS, owner_since))
     return tuple(found)
 
 
-def _instant(text: str) -> datetime:
+def _parse_instant(text: str) -> datetime:
     return datetime.fromisoformat(text)

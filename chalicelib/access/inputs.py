@@ -5,24 +5,24 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from chalicelib.access import book, domains
-from chalicelib.access.domains import Value
-from chalicelib.fields import Body
+from chalicelib.access import domain_access, domains
+from chalicelib.access.domains import RuleTarget
+from chalicelib.field_types import Body
 
 Permission = Literal[
     "profile", "contacts", "subscriptions", "invoices", "pay", "payment_methods", "tickets", "emails", "access"
 ]
-Permissions = Annotated[list[Permission], Field(min_length=1, max_length=len(book.GIVEN) + 1)]
+Permissions = Annotated[list[Permission], Field(min_length=1, max_length=len(domain_access.GRANTABLE_PERMISSIONS) + 1)]
 
 
-def _readable(value: str) -> str:
+def _check_rule_value(value: str) -> str:
     try:
-        return domains.read(value).text
-    except domains.Refused as refusal:
+        return domains.parse_rule_target(value).text
+    except domains.RuleTargetError as refusal:
         raise PydanticCustomError(refusal.code, "{sentence}", {"sentence": str(refusal)}) from None
 
 
-RuleValue = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_readable)]
+RuleValue = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_check_rule_value)]
 
 
 class AccessRuleBody(Body):
@@ -36,6 +36,6 @@ class AccessRuleBody(Body):
         default=False, description="Whether a domain takes the place of the rules of its addresses."
     )
 
-    def read(self) -> Value:
+    def read(self) -> RuleTarget:
         """Return what the rule is for."""
-        return domains.read(self.value)
+        return domains.parse_rule_target(self.value)

@@ -6,33 +6,34 @@ from chalice.app import Blueprint
 
 from chalicelib import clock, observability
 from chalicelib.access import api_keys, rules
-from chalicelib.call import Actor, Call
-from chalicelib.errors import CounterfoilError, FieldError, Invalid
-from chalicelib.observability import job
+from chalicelib.errors import CounterfoilError, FieldError, InvalidInput
+from chalicelib.observability import instrument_job
+from chalicelib.permissions import SCOPES
+from chalicelib.request_context import Actor, RequestContext
 
-jobs = Blueprint(__name__)
+access_jobs = Blueprint(__name__)
 
 _FIELDS = {"name", "scopes", "confirm"}
 
 
-@jobs.lambda_function(name="create_api_key")
-@job("create_api_key")
-def create_api_key(event: dict[str, Any], context: Any) -> dict[str, Any]:
+@access_jobs.lambda_function(name="create_api_key")
+@instrument_job("create_api_key")
+def create_api_key(event: dict[str, Any], lambda_context: Any) -> dict[str, Any]:
     """Make an API key: ``{"name": "…", "scopes": ["…"], "confirm": true}``.
 
     Without ``confirm`` it says what it would do. The key stands in the result, this once.
     """
     try:
-        name, scopes = rules.check_key(*_read(event))
+        name, scopes = rules.check_api_key_fields(*_parse_event(event))
         asked = {"name": name, "scopes": list(scopes)}
         if event.get("confirm") is not True:
             return {"dry_run": True, "would_create": asked, "next": 'Add "confirm": true to make the key.'}
-        call = Call(
+        context = RequestContext(
             actor=Actor("console", "create_api_key", "console"),
-            now=clock.now(),
+            now=clock.utc_now(),
             correlation_id=observability.new_correlation_id(),
         )
-        key, token = api_keys.create(call, name, list(scopes))
+        key, token = api_keys.create(context, name, list(scopes))
         return {"key_id": key.key_id, **asked, "api_key": token}
     except CounterfoilError as refusal:
         return {
@@ -41,7 +42,7 @@ def create_api_key(event: dict[str, Any], context: Any) -> dict[str, Any]:
         }
 
 
-def _read(event: Any) -> tuple[str, list[str]]:
+def _parse_event(event: Any) -> tuple[str, list[str]]:
     """Return name and scopes. Raises Invalid naming every field that is missing, unknown or of another type."""
     given: dict[str, Any] = event if isinstance(event, dict) else {}
     name, scopes, confirm = given.get("name"), given.get("scopes"), given.get("confirm", False)
@@ -52,11 +53,9 @@ def _read(event: Any) -> tuple[str, list[str]]:
     if not isinstance(name, str):
         faults.append(FieldError("name", "wrong_type", "Send a name, as text."))
     if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
-        faults.append(
-            FieldError("scopes", "wrong_type", f"Send a list of scopes. There are: {', '.join(rules.SCOPES)}.")
-        )
+        faults.append(FieldError("scopes", "wrong_type", f"Send a list of scopes. There are: {', '.join(SCOPES)}."))
     if not isinstance(confirm, bool):
         faults.append(FieldError("confirm", "wrong_type", "Send true or false."))
     if faults:
-        raise Invalid("invalid", "The key cannot be made as asked.", fields=tuple(faults))
+        raise InvalidInput("invalid", "The key cannot be made as asked.", fields=tuple(faults))
     return str(name), list(scopes or [])

@@ -15,31 +15,32 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from chalicelib.access import api_keys, entering, grants, rules
-from chalicelib.access.book import erased
-from chalicelib.access.grants import Contract, Grant, Refusal
-from chalicelib.access.rules import Principal
+from chalicelib.access import api_keys, grants, last_used
+from chalicelib.access.domain_access import erased_address_key
+from chalicelib.access.grants import AccessRefusal, ContractPeriod
 from chalicelib.config import settings
 from chalicelib.errors import NotFound, Unauthenticated
 from chalicelib.observability import logger
+from chalicelib.permissions import Grant, Principal
 from chalicelib.table import keys, store
 from chalicelib.table.items import SessionItem
 from chalicelib.table.keys import Key
+from chalicelib.tokens import sha256_hex
 
 _SESSION_TOKEN = re.compile(r"cs_[A-Za-z0-9_-]{43}")
-_SEEN_EVERY = timedelta(minutes=1)
-NO_PATH: Mapping[str, str] = MappingProxyType({})
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_SEEN_INTERVAL = timedelta(minutes=1)
+NO_PATH_PARAMETERS: Mapping[str, str] = MappingProxyType({})
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_NAMED: dict[str, Callable[[str], Key]] = {"invoice_id": keys.invoice}
+_RESOURCE_KEY_BY_PARAMETER: dict[str, Callable[[str], Key]] = {"invoice_id": keys.invoice}
 """Path parameters that stand for something of one bill group, and the row that says of which."""
-_PLACES = frozenset({"account_id", "bill_group_id", *_NAMED})
+_SCOPE_PARAMETERS = frozenset({"account_id", "bill_group_id", *_RESOURCE_KEY_BY_PARAMETER})
 """Path parameters that say where the caller wants to be."""
 
-Pairs = Iterable[tuple[str, str]]
+BillGroupRefs = Iterable[tuple[str, str]]
 
 
-def authenticate(token: str, now: datetime, path: Mapping[str, str] = NO_PATH) -> Principal:
+def authenticate_token(token: str, now: datetime, path: Mapping[str, str] = NO_PATH_PARAMETERS) -> Principal:
     """Return who sent ``token``, an API key or a session's; one read, after which a session has no grants yet.
 
     The invoice that ``path`` names, if it does, is looked up in that same read, for ``authorise`` to go by.
@@ -47,23 +48,23 @@ def authenticate(token: str, now: datetime, path: Mapping[str, str] = NO_PATH) -
     """
     if _SESSION_TOKEN.fullmatch(token) is None:
         return api_keys.authenticate(token, now)
-    token_hash = rules.hash_of(token)
-    key, named = keys.session(token_hash), named_by(path)
-    found = store.batch([key, *named])
+    token_hash = sha256_hex(token)
+    key, named = keys.session(token_hash), path_resource_keys(path)
+    found = store.batch_get_items([key, *named])
     item = found.get(key)
-    if item is None or item.ends_at <= now or item.last_seen_at + _idle() <= now:
+    if item is None or item.ends_at <= now or item.last_seen_at + _idle_timeout() <= now:
         raise Unauthenticated
-    _note_seen(item, now)
+    _record_last_seen(item, now)
     places = tuple((found[one].bill_group_id, found[one].account_id) for one in named if one in found)
-    return replace(principal_of(item), session_hash=token_hash, named=places)
+    return replace(principal_from_session(item), session_hash=token_hash, named=places)
 
 
-def named_by(path: Mapping[str, str]) -> tuple[Key, ...]:
+def path_resource_keys(path: Mapping[str, str]) -> tuple[Key, ...]:
     """Return the keys of the rows that tell whose the things are that a path names by ids of their own."""
-    return tuple(key_of(path[name]) for name, key_of in _NAMED.items() if name in path)
+    return tuple(key_of(path[name]) for name, key_of in _RESOURCE_KEY_BY_PARAMETER.items() if name in path)
 
 
-def principal_of(item: SessionItem) -> Principal:
+def principal_from_session(item: SessionItem) -> Principal:
     """Return whom a session belongs to, without grants."""
     return Principal(
         kind=item.kind,
@@ -76,17 +77,17 @@ def principal_of(item: SessionItem) -> Principal:
     )
 
 
-def _idle() -> timedelta:
+def _idle_timeout() -> timedelta:
     return timedelta(minutes=settings().session_idle_minutes)
 
 
-def _note_seen(item: SessionItem, now: datetime) -> None:
-    if now - item.last_seen_at < _SEEN_EVERY:
+def _record_last_seen(item: SessionItem, now: datetime) -> None:
+    if now - item.last_seen_at < _LAST_SEEN_INTERVAL:
         return
     item.last_seen_at = now
     try:
-        store.replace(item)
-    except store.Contended:
+        store.replace_item(item)
+    except store.WriteConflict:
         # Another request of the same session noted it.
         logger.debug("A session was seen by two requests at once.")
 
@@ -98,116 +99,116 @@ def authorise(principal: Principal, path: Mapping[str, str], now: datetime) -> P
     among what the session was opened for, or no longer granted (A12).
     """
     if principal.kind == "staff":
-        return _staff(principal)
+        return _authorise_staff(principal)
     if not principal.is_portal:
         return principal
-    pairs = _reach(principal, path)
-    placed = not _PLACES.isdisjoint(path)
-    granted = _granted(principal, pairs, now, enters=placed)
+    pairs = _select_pairs_in_scope(principal, path)
+    placed = not _SCOPE_PARAMETERS.isdisjoint(path)
+    granted = _resolve_grants(principal, pairs, now, enters=placed)
     if not granted:
         raise NotFound if placed else Unauthenticated
     return replace(principal, grants=granted)
 
 
-def _reach(principal: Principal, path: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+def _select_pairs_in_scope(principal: Principal, path: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     account_id, bill_group_id = path.get("account_id"), path.get("bill_group_id")
     pairs = tuple(
         pair for pair in principal.bill_groups if account_id in (None, pair[1]) and bill_group_id in (None, pair[0])
     )
-    if not _NAMED.keys().isdisjoint(path):
+    if not _RESOURCE_KEY_BY_PARAMETER.keys().isdisjoint(path):
         pairs = tuple(pair for pair in pairs if pair in principal.named)
     if not pairs:
-        raise Unauthenticated if _PLACES.isdisjoint(path) else NotFound
+        raise Unauthenticated if _SCOPE_PARAMETERS.isdisjoint(path) else NotFound
     return pairs
 
 
-def _staff(principal: Principal) -> Principal:
+def _authorise_staff(principal: Principal) -> Principal:
     wanted = (keys.staff(principal.id), keys.identity(principal.id))
-    found = store.batch(wanted)
-    _refuse_ended(principal, found.get(wanted[1]))
+    found = store.batch_get_items(wanted)
+    _reject_ended_session(principal, found.get(wanted[1]))
     staff = found.get(wanted[0])
     if staff is None or staff.status != "active":
         raise Unauthenticated
     return replace(principal, name=staff.name, role=staff.role)
 
 
-def _refuse_ended(principal: Principal, identity: Any) -> None:
+def _reject_ended_session(principal: Principal, identity: Any) -> None:
     opened = principal.opened_at
     if identity is not None and opened is not None and opened < identity.sessions_not_before:
         raise Unauthenticated
 
 
-def _granted(
+def _resolve_grants(
     principal: Principal, pairs: tuple[tuple[str, str], ...], now: datetime, *, enters: bool
 ) -> dict[str, Grant]:
     if principal.previewed is not None:
-        return _previewed(principal, pairs)
+        return _resolve_preview_grants(principal, pairs)
     identity = keys.identity(principal.id)
-    found = store.batch([identity, *needed_rows(principal.id, pairs)])
-    _refuse_ended(principal, found.get(identity))
-    decided = {pair[0]: decide(principal.id, pair, found, now, principal.opened_at) for pair in pairs}
+    found = store.batch_get_items([identity, *access_decision_keys(principal.id, pairs)])
+    _reject_ended_session(principal, found.get(identity))
+    decided = {pair[0]: decide_access(principal.id, pair, found, now, principal.opened_at) for pair in pairs}
     granted = {bill_group_id: grant for bill_group_id, grant in decided.items() if isinstance(grant, Grant)}
     if enters:
-        _note_entry(principal.id, granted, found, now)
+        _record_entries(principal.id, granted, found, now)
     return granted
 
 
-def _note_entry(email: str, granted: Mapping[str, Grant], found: Mapping[Key, Any], now: datetime) -> None:
-    wanted = [keys.access(bill_group_id, grants.domain_of(email)) for bill_group_id in sorted(granted)]
-    entering.note(email, [found[key] for key in wanted if key in found], now)
+def _record_entries(email: str, granted: Mapping[str, Grant], found: Mapping[Key, Any], now: datetime) -> None:
+    wanted = [keys.domain_access(bill_group_id, grants.get_email_domain(email)) for bill_group_id in sorted(granted)]
+    last_used.record_rule_entries(email, [found[key] for key in wanted if key in found], now)
 
 
-def _previewed(principal: Principal, pairs: tuple[tuple[str, str], ...]) -> dict[str, Grant]:
+def _resolve_preview_grants(principal: Principal, pairs: tuple[tuple[str, str], ...]) -> dict[str, Grant]:
     """Return the grant that staff chose to look through, while they are staff themselves (A10)."""
-    _staff(principal)
+    _authorise_staff(principal)
     permissions = frozenset((principal.previewed or {}).get("permissions", ()))
     return {pair[0]: Grant(permissions, ("preview",)) for pair in pairs}
 
 
-def needed_rows(email: str, pairs: Pairs) -> list[Key]:
+def access_decision_keys(email: str, pairs: BillGroupRefs) -> list[Key]:
     """Return the keys of the rows upon which ``decide`` decides about ``pairs`` of bill group and account."""
-    domain = grants.domain_of(email)
+    domain = grants.get_email_domain(email)
     wanted: list[Key] = []
     for bill_group_id, account_id in pairs:
         wanted += [
             keys.bill_group(bill_group_id),
             keys.bill_group_balance(bill_group_id),
-            keys.access(bill_group_id, domain),
+            keys.domain_access(bill_group_id, domain),
             keys.account(account_id),
             keys.contact_address(account_id, email),
         ]
     return list(dict.fromkeys(wanted))
 
 
-def decide(
+def decide_access(
     email: str,
     pair: tuple[str, str],
     found: Mapping[Key, Any],
     now: datetime,
     signed_in_at: datetime | None = None,
-) -> Grant | Refusal:
+) -> Grant | AccessRefusal:
     """Decide what ``email`` may do at the bill group of ``pair``, upon the rows that ``needed_rows`` names."""
     bill_group_id, account_id = pair
     group = found.get(keys.bill_group(bill_group_id))
     account = found.get(keys.account(account_id))
-    access = found.get(keys.access(bill_group_id, grants.domain_of(email)))
+    access = found.get(keys.domain_access(bill_group_id, grants.get_email_domain(email)))
     contact = found.get(keys.contact_address(account_id, email))
     balance = found.get(keys.bill_group_balance(bill_group_id))
     if group is None or account is None:
-        return Refusal("unknown")
-    sources = grants.sources_of(
+        return AccessRefusal("unknown")
+    sources = grants.collect_grant_sources(
         email,
         bill_group_id,
         domain_rule=access.domain_rule if access else None,
         addresses=access.addresses if access else {},
         contact_access=contact.access if contact else {},
         is_owner=contact is not None and contact.contact_id == account.owner_contact_id,
-        owner_since=_BEGINNING,
+        owner_since=_EPOCH,
     )
-    return grants.decide(
+    return grants.decide_grant(
         sources,
-        denied=access is not None and not access.denied.keys().isdisjoint((email, erased(email))),
-        contract=Contract(group.contract_start, group.contract_end),
+        denied=access is not None and not access.denied.keys().isdisjoint((email, erased_address_key(email))),
+        contract=ContractPeriod(group.contract_start, group.contract_end),
         balance_open=balance is not None and balance.open_invoices > 0,
         now=now,
         signed_in_at=signed_in_at,

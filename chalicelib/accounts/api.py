@@ -4,17 +4,17 @@ from typing import Any
 
 from pydantic import Field
 
-from chalicelib.access import rules as permissions
 from chalicelib.accounts import owner, service
 from chalicelib.accounts.inputs import AccountBody, OwnerBody
-from chalicelib.accounts.rules import FEWEST_HOLDERS, MOST_HOLDERS, Account
-from chalicelib.accounts.service import Holders
+from chalicelib.accounts.rules import MAX_ROLE_HOLDERS, MIN_ROLE_HOLDERS, Account
+from chalicelib.accounts.service import RoleHolders
 from chalicelib.api import Listing, Query, Reply, Request, Routes, View
 from chalicelib.api.views import OverrideView
 from chalicelib.errors import Forbidden
-from chalicelib.fields import Email
+from chalicelib.field_types import EmailAddress
+from chalicelib.permissions import is_permitted
 
-routes = Routes("accounts")
+accounts_routes = Routes("accounts")
 
 
 class PaymentTermsView(View):
@@ -76,19 +76,19 @@ class AccountQuery(Query):
     """How accounts are searched for."""
 
     q: str | None = Field(default=None, max_length=200, description="Beginnings of words of the name.")
-    email: Email | None = Field(default=None, description="The email of one of the active contacts.")
+    email: EmailAddress | None = Field(default=None, description="The email of one of the active contacts.")
 
 
-def _listed(account: Account) -> dict[str, Any]:
+def _listed_fields(account: Account) -> dict[str, Any]:
     return AccountListed.model_validate(account, from_attributes=True).model_dump()
 
 
-def _coverage(holders: Holders) -> dict[str, RoleCoverageView]:
+def _to_coverage_views(holders: RoleHolders) -> dict[str, RoleCoverageView]:
     return {
         role: RoleCoverageView(
             contact_ids=sorted(ids),
-            minimum=FEWEST_HOLDERS if holders.both_held else 0,
-            maximum=MOST_HOLDERS,
+            minimum=MIN_ROLE_HOLDERS if holders.both_held else 0,
+            maximum=MAX_ROLE_HOLDERS,
             complete=bool(ids),
             reachable=role in holders.reachable,
         )
@@ -96,18 +96,20 @@ def _coverage(holders: Holders) -> dict[str, RoleCoverageView]:
     }
 
 
-@routes.get("/v1/accounts", may="accounts.read", query=AccountQuery, returns={200: Listing[AccountListed]}, paged=True)
+@accounts_routes.get(
+    "/v1/accounts", may="accounts.read", query=AccountQuery, returns={200: Listing[AccountListed]}, paged=True
+)
 def list_accounts(request: Request[None, AccountQuery]) -> Reply:
     """List accounts: all, by the beginnings of words of their name, or by a contact's email."""
     if request.principal.is_portal:
-        return _own_accounts(request)
+        return _list_own_accounts(request)
     accounts, after = service.list_accounts(
         request.query.q, request.query.email, request.page.after, request.page.limit
     )
-    return Reply(Listing(items=[AccountListed(**_listed(account)) for account in accounts]), after=after)
+    return Reply(Listing(items=[AccountListed(**_listed_fields(account)) for account in accounts]), after=after)
 
 
-def _own_accounts(request: Request[None, AccountQuery]) -> Reply:
+def _list_own_accounts(request: Request[None, AccountQuery]) -> Reply:
     """List those accounts of a session of whose profile it may know, each once (A9)."""
     if request.query.q is not None or request.query.email is not None:
         raise Forbidden("search_not_yours", "Only the vendor's staff search. Leave out q and email.")
@@ -116,45 +118,45 @@ def _own_accounts(request: Request[None, AccountQuery]) -> Reply:
     page = [one for one in ids if request.page.after is None or one > request.page.after][: request.page.limit + 1]
     shown = page[: request.page.limit]
     after = shown[-1] if len(page) > len(shown) else None
-    listed = service.accounts_of(shown)
-    return Reply(Listing(items=[AccountListed(**_listed(account)) for account in listed]), after=after)
+    listed = service.get_accounts(shown)
+    return Reply(Listing(items=[AccountListed(**_listed_fields(account)) for account in listed]), after=after)
 
 
-@routes.get("/v1/accounts/{account_id}", may="accounts.read", returns={200: AccountView}, tagged=True)
+@accounts_routes.get("/v1/accounts/{account_id}", may="accounts.read", returns={200: AccountView}, tagged=True)
 def get_account(request: Request[None, None]) -> Reply:
     """Read an account with the coverage of its contact roles."""
     found = service.get_account(request.path["account_id"])
-    coverage, differences = _coverage(found.holders), found.differences
+    coverage, differences = _to_coverage_views(found.holders), found.differences
     if request.principal.is_portal:
         differences = {}
-        if not permissions.permits(request.principal, "contacts.read"):
+        if not is_permitted(request.principal, "contacts.read"):
             coverage = {}
-    view = AccountView(**_listed(found.account), role_coverage=coverage, differences=differences)
+    view = AccountView(**_listed_fields(found.account), role_coverage=coverage, differences=differences)
     return Reply(view, version=found.account.version)
 
 
-@routes.get("/v1/accounts/{account_id}/owner", may="owner.read", returns={200: OwnerView})
+@accounts_routes.get("/v1/accounts/{account_id}/owner", may="owner.read", returns={200: OwnerView})
 def get_owner(request: Request[None, None]) -> Reply:
     """Read who owns an account."""
     return Reply(OwnerView(contact_id=owner.get_owner(request.path["account_id"])))
 
 
-@routes.put(
+@accounts_routes.put(
     "/v1/accounts/{account_id}/owner", may="owner.write", body=OwnerBody, returns={200: OwnerView}, replay=get_owner
 )
 def put_owner(request: Request[OwnerBody, None]) -> Reply:
     """Name the owner of an account, who has all permissions; an owner hands the ownership over."""
-    contact_id = owner.put_owner(request.call, request.path["account_id"], request.body.contact_id)
+    contact_id = owner.put_owner(request.context, request.path["account_id"], request.body.contact_id)
     return Reply(OwnerView(contact_id=contact_id))
 
 
 def _rebuild(request: Request[Any, Any]) -> Reply:
     """Answer a repeated write: with no overrides, since the repetition replaces nothing."""
     account = service.get_account(request.path["account_id"]).account
-    return Reply(AccountWritten(**_listed(account), overrides=[]), version=account.version)
+    return Reply(AccountWritten(**_listed_fields(account), overrides=[]), version=account.version)
 
 
-@routes.put(
+@accounts_routes.put(
     "/v1/accounts/{account_id}",
     may="accounts.write",
     body=AccountBody,
@@ -170,8 +172,8 @@ def put_account(request: Request[AccountBody, None]) -> Reply:
     A value that was changed here stands while the billing system repeats the one it brought before; when it brings
     another, that one is taken and told under `overrides`.
     """
-    written = service.put_account(request.call, request.path["account_id"], request.body.given(), request.if_match)
+    written = service.put_account(request.context, request.path["account_id"], request.body.given(), request.if_match)
     view = AccountWritten(
-        **_listed(written.account), overrides=[OverrideView(**vars(one)) for one in written.overrides]
+        **_listed_fields(written.account), overrides=[OverrideView(**vars(one)) for one in written.overrides]
     )
     return Reply(view, status=201 if written.created else 200, version=written.account.version)

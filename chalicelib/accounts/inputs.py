@@ -4,15 +4,25 @@ from typing import Literal
 
 from pydantic import Field
 
-from chalicelib.accounts.rules import LONGEST_NET_DAYS
-from chalicelib.fields import Body, ContactId, Country, Currency, Line, LocaleTag, Subdivision, TimeZone, VendorId
+from chalicelib.accounts.rules import MAX_NET_DAYS
+from chalicelib.field_types import (
+    Body,
+    ContactId,
+    Country,
+    Currency,
+    LocaleTag,
+    SingleLineText,
+    Subdivision,
+    TimeZone,
+    VendorId,
+)
 
 
 class PaymentTermsBody(Body):
     """When the account pays."""
 
     kind: Literal["due_on_receipt", "net"]
-    days: int | None = Field(default=None, ge=1, le=LONGEST_NET_DAYS, description="With net terms only.")
+    days: int | None = Field(default=None, ge=1, le=MAX_NET_DAYS, description="With net terms only.")
 
 
 class OwnerBody(Body):
@@ -27,7 +37,7 @@ class AccountBody(Body):
     entity_id: VendorId | None = Field(
         default=None, description="The default issuing entity. Needed when the account is created."
     )
-    name: Line | None = Field(default=None, description="Needed when the account is created.")
+    name: SingleLineText | None = Field(default=None, description="Needed when the account is created.")
     currency: Currency | None = Field(default=None, description="ISO 4217. Needed when the account is created.")
     payment_terms: PaymentTermsBody | None = Field(default=None, description="Due on receipt when never sent.")
     country: Country | None = None

@@ -5,19 +5,19 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from chalicelib.audit.rules import plain
-from chalicelib.errors import Invalid
+from chalicelib.audit.rules import to_json_value
+from chalicelib.errors import InvalidInput
 
-MOST_HOLDERS = 5
+MAX_ROLE_HOLDERS = 5
 """Of each contact role of an account (C2)."""
-FEWEST_HOLDERS = 1
+MIN_ROLE_HOLDERS = 1
 """Of each contact role, from the moment that both are first held (C2)."""
-LONGEST_NET_DAYS = 365
-WORDS_OF_A_NAME = 12
+MAX_NET_DAYS = 365
+MAX_NAME_WORDS = 12
 
 
 @dataclass(frozen=True)
-class Address:
+class PostalAddress:
     """A postal address; ``country`` is an ISO 3166-1 code."""
 
     line1: str | None = None
@@ -68,7 +68,7 @@ class Override:
 
 
 @dataclass(frozen=True)
-class Merged:
+class MergeResult:
     """Field values after a write, what the billing system last brought, and what it replaced in doing so."""
 
     values: dict[str, Any]
@@ -76,14 +76,14 @@ class Merged:
     overrides: tuple[Override, ...]
 
 
-def merge(
+def merge_fields(
     current: dict[str, Any] | None,
     upstream: dict[str, Any],
     given: dict[str, Any],
     *,
     from_billing: bool,
     defaults: Mapping[str, Any] | None = None,
-) -> Merged:
+) -> MergeResult:
     """Decide which value each field has after a write (DESIGN §5).
 
     Absent means unchanged, None clears. While the billing system repeats the value that it brought before, a
@@ -98,73 +98,73 @@ def merge(
     for name, sent in given.items():
         value = unset.get(name) if sent is None else sent
         if from_billing:
-            repeated = name in upstream and upstream[name] == plain(value)
+            repeated = name in upstream and upstream[name] == to_json_value(value)
             if repeated and current is not None:
                 continue
-            here = plain(values.get(name))
-            untouched = upstream.get(name, plain(unset.get(name)))
-            if current is not None and here not in (untouched, plain(value)):
-                overrides.append(Override(name, here, plain(value)))
-            brought[name] = plain(value)
+            here = to_json_value(values.get(name))
+            untouched = upstream.get(name, to_json_value(unset.get(name)))
+            if current is not None and here not in (untouched, to_json_value(value)):
+                overrides.append(Override(name, here, to_json_value(value)))
+            brought[name] = to_json_value(value)
         values[name] = value
-    return Merged(values, brought, tuple(overrides))
+    return MergeResult(values, brought, tuple(overrides))
 
 
-def differences(thing: Any) -> dict[str, Any]:
+def find_upstream_differences(thing: Any) -> dict[str, Any]:
     """Return the fields in which a thing differs from what the billing system brought, with what it brought."""
     return {
         name: brought
         for name, brought in thing.upstream.items()
-        if hasattr(thing, name) and plain(getattr(thing, name)) != brought
+        if hasattr(thing, name) and to_json_value(getattr(thing, name)) != brought
     }
 
 
 def check_account(account: Account) -> None:
     """Raise Invalid where the fields of an account contradict each other."""
     terms = account.payment_terms
-    if terms.kind == "net" and not (terms.days and 1 <= terms.days <= LONGEST_NET_DAYS):
-        raise Invalid.field(
-            "payment_terms.days", "required", f"Net terms need their days, from 1 to {LONGEST_NET_DAYS}."
+    if terms.kind == "net" and not (terms.days and 1 <= terms.days <= MAX_NET_DAYS):
+        raise InvalidInput.field(
+            "payment_terms.days", "required", f"Net terms need their days, from 1 to {MAX_NET_DAYS}."
         )
     if terms.kind == "due_on_receipt" and terms.days is not None:
-        raise Invalid.field("payment_terms.days", "not_allowed", "Only net terms have days. Leave them out.")
+        raise InvalidInput.field("payment_terms.days", "not_allowed", "Only net terms have days. Leave them out.")
     if account.subdivision is not None and account.subdivision[:2] != account.country:
-        raise Invalid.field(
+        raise InvalidInput.field(
             "subdivision", "bad_subdivision", "The subdivision is not one of the account's country. Send both."
         )
 
 
-def is_told_unreachable(told: Mapping[str, Collection[str]], role: str, holders: frozenset[str]) -> bool:
+def is_unreachability_notified(told: Mapping[str, Collection[str]], role: str, holders: frozenset[str]) -> bool:
     """Tell whether it was found and told that ``role`` reaches nobody, and nobody else came to hold it since (C9)."""
     return bool(holders) and holders <= frozenset(told.get(role, ()))
 
 
-def words_of(name: str) -> tuple[str, ...]:
+def search_words(name: str) -> tuple[str, ...]:
     """Return the words by which a name is found: folded, without accents, each once, at most 12."""
-    folded = fold(name)
-    words = "".join(character if _is_of_word(character) else " " for character in folded).split()
+    folded = fold_for_search(name)
+    words = "".join(character if _is_word_character(character) else " " for character in folded).split()
     words = [word[:40] for word in words if any(map(str.isalnum, word))]
-    return tuple(dict.fromkeys(words))[:WORDS_OF_A_NAME]
+    return tuple(dict.fromkeys(words))[:MAX_NAME_WORDS]
 
 
-def _is_of_word(character: str) -> bool:
+def _is_word_character(character: str) -> bool:
     # Vowels of Indic and South-East Asian scripts are marks, and no letters.
     return character.isalnum() or unicodedata.category(character).startswith("M")
 
 
-def fold(text: str) -> str:
+def fold_for_search(text: str) -> str:
     """Return ``text`` as searching compares it: compatible forms, no accents, no case."""
     # Compatible forms first: the mathematical 𝐀 becomes an A that has a case.
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return unicodedata.normalize("NFKC", "".join(part for part in decomposed if not unicodedata.combining(part)))
 
 
-def found_by(name: str, wanted: tuple[str, ...]) -> bool:
+def matches_search_words(name: str, wanted: tuple[str, ...]) -> bool:
     """Tell whether each wanted (folded) word begins some word of ``name``."""
-    words = words_of(name)
+    words = search_words(name)
     return all(any(word.startswith(part) for word in words) for part in wanted)
 
 
-def first_match(name: str, beginning: str) -> str | None:
+def first_matching_word(name: str, beginning: str) -> str | None:
     """Return the first, in alphabetical order, of the words of ``name`` that begin so."""
-    return min((word for word in words_of(name) if word.startswith(beginning)), default=None)
+    return min((word for word in search_words(name) if word.startswith(beginning)), default=None)

@@ -3,33 +3,33 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chalicelib.accounts import coverage
+from chalicelib.accounts import reachability
 from chalicelib.accounts.rules import (
     Account,
     Override,
     check_account,
-    differences,
-    first_match,
-    found_by,
-    merge,
-    words_of,
+    find_upstream_differences,
+    first_matching_word,
+    matches_search_words,
+    merge_fields,
+    search_words,
 )
-from chalicelib.audit import rules as audit_rules
-from chalicelib.audit import service as audit
-from chalicelib.call import Call
-from chalicelib.duties import service as duties
-from chalicelib.errors import Invalid, NotFound, StaleVersion
-from chalicelib.shapes import build, defaults, plain_fields
+from chalicelib.audit.rules import diff_fields
+from chalicelib.audit.service import record_audit_event
+from chalicelib.errors import InvalidInput, NotFound, StaleVersion
+from chalicelib.request_context import RequestContext
+from chalicelib.serialization import build_dataclass, dataclass_defaults, to_plain_fields
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountItem, AccountWordItem, ContactItem, ContactRolesItem
+from chalicelib.tasks.service import add_task
 
-_MOVES_REMINDERS = ("time_zone", "country", "subdivision")
+_FIELDS_AFFECTING_REMINDERS = ("time_zone", "country", "subdivision")
 """After a change of any of these it is decided anew when open invoices are looked at."""
 _NOT_AUDITED = frozenset({"version", "upstream"})
 
 
 @dataclass(frozen=True)
-class Written:
+class AccountWriteResult:
     """The account after a write, whether the write made it, and what of ours the billing system replaced."""
 
     account: Account
@@ -40,7 +40,7 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Holders:
+class RoleHolders:
     """Who holds the contact roles of an account (C2)."""
 
     invoicing: frozenset[str]
@@ -55,64 +55,68 @@ class AccountRead:
     """An account, the holders of its contact roles, and where it differs from what the billing system brought."""
 
     account: Account
-    holders: Holders
+    holders: RoleHolders
     differences: dict[str, Any]
 
 
-def put_account(call: Call, account_id: str, given: dict[str, Any], expected_version: int | None = None) -> Written:
+def put_account(
+    context: RequestContext, account_id: str, given: dict[str, Any], expected_version: int | None = None
+) -> AccountWriteResult:
     """Create an account or change the fields that are given (DESIGN §5 says whose value counts).
 
     Raises Invalid naming the fields at fault, StaleVersion when ``expected_version`` is not the newest.
     """
 
-    def attempt() -> Written:
+    def attempt() -> AccountWriteResult:
         key = keys.account(account_id)
         wanted_entity = given.get("entity_id")
         entity_keys = [keys.entity(wanted_entity)] if wanted_entity else []
-        item, *entities = store.gather(call, key, *entity_keys)
-        before = store.load(Account, item) if item else None
+        item, *entities = store.get_items_for_write(context, key, *entity_keys)
+        before = store.from_item(Account, item) if item else None
         if expected_version is not None and (before is None or before.version != expected_version):
             raise StaleVersion(before.version if before else 0)
-        merged = merge(
-            plain_fields(before) if before else None,
+        merged = merge_fields(
+            to_plain_fields(before) if before else None,
             before.upstream if before else {},
             given,
-            from_billing=call.is_billing_system,
-            defaults=defaults(Account),
+            from_billing=context.is_billing_system,
+            defaults=dataclass_defaults(Account),
         )
-        after = build(Account, {**merged.values, "account_id": account_id, "upstream": merged.upstream})
+        after = build_dataclass(Account, {**merged.values, "account_id": account_id, "upstream": merged.upstream})
         check_account(after)
         if after == before:
-            return Written(after, False, merged.overrides, changed=False)
+            return AccountWriteResult(after, False, merged.overrides, changed=False)
         moved = before is None or before.entity_id != after.entity_id
         entity = entities[0] if entities else None
         if moved and entity is None:
-            raise Invalid.field(
+            raise InvalidInput.field(
                 "entity_id", "unknown_entity", "There is no such issuing entity. Create it first, or correct the id."
             )
-        transaction = store.Transaction(call)
-        row = store.row(AccountItem, key, after, listed=keys.account_listed(account_id))
+        transaction = store.Transaction(context)
+        row = store.to_item(AccountItem, key, after, listed=keys.account_listed(account_id))
         transaction.put(row, new=before is None)
         if before is None:
             roles = keys.contact_roles(account_id)
             transaction.create(ContactRolesItem(roles.pk, roles.sk, account_id=account_id))
         if moved and entity is not None:
             transaction.check_exists(entity)
-        _write_words(transaction, account_id, before.name if before else "", after.name)
+        _write_search_words(transaction, account_id, before.name if before else "", after.name)
         action = "account.changed" if before else "account.created"
-        changed = audit_rules.changes(before, after, without=_NOT_AUDITED)
-        audit.record(transaction, call, action, "account", account_id, changed, account_id=account_id)
-        if before is not None and any(getattr(before, name) != getattr(after, name) for name in _MOVES_REMINDERS):
-            duties.add(transaction, call, "replanning", f"account {account_id}")
-        transaction.answers(account_id, 200 if before else 201)
+        changed = diff_fields(before, after, without=_NOT_AUDITED)
+        record_audit_event(transaction, context, action, "account", account_id, changed, account_id=account_id)
+        if before is not None and any(
+            getattr(before, name) != getattr(after, name) for name in _FIELDS_AFFECTING_REMINDERS
+        ):
+            add_task(transaction, context, "replanning", f"account {account_id}")
+        transaction.record_response(account_id, 200 if before else 201)
         transaction.commit()
-        return Written(replace(after, version=int(row.version)), before is None, merged.overrides)
+        return AccountWriteResult(replace(after, version=int(row.version)), before is None, merged.overrides)
 
-    return store.deciding_again(attempt)
+    return store.retry_on_conflict(attempt)
 
 
-def _write_words(transaction: store.Transaction, account_id: str, old_name: str, new_name: str) -> None:
-    old, new = set(words_of(old_name)), set(words_of(new_name))
+def _write_search_words(transaction: store.Transaction, account_id: str, old_name: str, new_name: str) -> None:
+    old, new = set(search_words(old_name)), set(search_words(new_name))
     for word in sorted(old - new):
         transaction.erase(keys.account_word(word, account_id))
     for word in sorted(new - old):
@@ -122,20 +126,20 @@ def _write_words(transaction: store.Transaction, account_id: str, old_name: str,
 
 def get_account(account_id: str) -> AccountRead:
     """Read an account with its role holders and whom they reach: three reads, one without holders. Raises NotFound."""
-    found = store.batch([keys.account(account_id), keys.contact_roles(account_id)])
+    found = store.batch_get_items([keys.account(account_id), keys.contact_roles(account_id)])
     item, roles = found.get(keys.account(account_id)), found.get(keys.contact_roles(account_id))
     if item is None or roles is None:
         raise NotFound()
-    account = store.load(Account, item)
+    account = store.from_item(Account, item)
     by_role = {
         "invoicing": frozenset[str](roles.invoicing or ()),
         "accounts_payable": frozenset[str](roles.accounts_payable or ()),
     }
-    known = coverage.addresses(account_id, frozenset[str]().union(*by_role.values()))
+    known = reachability.get_contact_emails(account_id, frozenset[str]().union(*by_role.values()))
     working = {contact_id for contact_id, address in known.items() if address.works}
     reachable = frozenset(role for role, ids in by_role.items() if ids & working)
-    holders = Holders(**by_role, both_held=bool(roles.both_held), reachable=reachable)
-    return AccountRead(account, holders, differences(account))
+    holders = RoleHolders(**by_role, both_held=bool(roles.both_held), reachable=reachable)
+    return AccountRead(account, holders, find_upstream_differences(account))
 
 
 def list_accounts(
@@ -147,50 +151,52 @@ def list_accounts(
     order of their ids. Raises Invalid when ``name`` holds no word.
     """
     if name is not None and email is not None:
-        raise Invalid.field("q", "not_together", "Search by name or by email, not by both at once.")
+        raise InvalidInput.field("q", "not_together", "Search by name or by email, not by both at once.")
     if email is not None:
-        return _by_email(email, after, limit)
+        return _list_by_email(email, after, limit)
     if name is not None:
-        return _by_name(name, after, limit)
-    page = store.query_index(keys.account_listed("").pk, limit=limit, after=after)
-    return [store.load(Account, item) for item in page.items], page.after
+        return _list_by_name(name, after, limit)
+    page = store.query_items_by_index(keys.account_listed("").pk, limit=limit, after=after)
+    return [store.from_item(Account, item) for item in page.items], page.after
 
 
-def _by_email(email: str, after: str | None, limit: int) -> tuple[list[Account], str | None]:
-    page = store.query_index(keys.contact_by_email(email, "", "").pk, limit=limit, after=after)
-    ids = [item.account_id for item in page.items if isinstance(item, ContactItem) and _is_at(item, email)]
-    return accounts_of(ids), page.after
+def _list_by_email(email: str, after: str | None, limit: int) -> tuple[list[Account], str | None]:
+    page = store.query_items_by_index(keys.contact_by_email(email, "", "").pk, limit=limit, after=after)
+    ids = [item.account_id for item in page.items if isinstance(item, ContactItem) and _is_active_at(item, email)]
+    return get_accounts(ids), page.after
 
 
-def _is_at(item: ContactItem, email: str) -> bool:
+def _is_active_at(item: ContactItem, email: str) -> bool:
     return item.status == "active" and item.email == email
 
 
-def _by_name(name: str, after: str | None, limit: int) -> tuple[list[Account], str | None]:
-    wanted = words_of(name)
+def _list_by_name(name: str, after: str | None, limit: int) -> tuple[list[Account], str | None]:
+    wanted = search_words(name)
     if not wanted:
-        raise Invalid.field("q", "too_short", "Send at least one letter or digit of the name.")
+        raise InvalidInput.field("q", "too_short", "Send at least one letter or digit of the name.")
     # The longest word narrows most.
     longest = max(filter(keys.is_searchable, wanted), key=len, default=None)
     if longest is None:
-        raise Invalid.field("q", "too_short", "Send at least two letters of a word of the name.")
+        raise InvalidInput.field("q", "too_short", "Send at least two letters of a word of the name.")
 
     def fitting(rows: list[AccountWordItem]) -> list[Account | None]:
-        accounts = {account.account_id: account for account in accounts_of([row.account_id for row in rows])}
-        return [_fitting(accounts.get(row.account_id), row.sk.rsplit("#", 1)[0], wanted, longest) for row in rows]
+        accounts = {account.account_id: account for account in get_accounts([row.account_id for row in rows])}
+        return [
+            _select_account(accounts.get(row.account_id), row.sk.rsplit("#", 1)[0], wanted, longest) for row in rows
+        ]
 
-    return store.sift(keys.account_word(longest, "").pk, longest, fitting, limit=limit, after=after)
+    return store.filter_pages(keys.account_word(longest, "").pk, longest, fitting, limit=limit, after=after)
 
 
-def _fitting(account: Account | None, word: str, wanted: tuple[str, ...], longest: str) -> Account | None:
+def _select_account(account: Account | None, word: str, wanted: tuple[str, ...], longest: str) -> Account | None:
     # An account with two words that fit is met twice; it is told at the first of them only.
-    if account and found_by(account.name, wanted) and first_match(account.name, longest) == word:
+    if account and matches_search_words(account.name, wanted) and first_matching_word(account.name, longest) == word:
         return account
     return None
 
 
-def accounts_of(ids: list[str]) -> list[Account]:
+def get_accounts(ids: list[str]) -> list[Account]:
     """Return the accounts with these ids, each once, as far as they exist."""
     wanted = [keys.account(account_id) for account_id in dict.fromkeys(ids)]
-    found = store.batch(wanted)
-    return [store.load(Account, found[key]) for key in wanted if key in found]
+    found = store.batch_get_items(wanted)
+    return [store.from_item(Account, found[key]) for key in wanted if key in found]

@@ -63,7 +63,7 @@ one is 404. Everything that goes wrong is answered as ``application/problem+json
 """
 
 from chalicelib.api.models import Body, Listing, Query, View
-from chalicelib.api.paging import Page
+from chalicelib.api.paging import Pagination
 from chalicelib.api.routes import Reply, Request, Routes
 
-__all__ = ["Body", "Listing", "Page", "Query", "Reply", "Request", "Routes", "View"]
+__all__ = ["Body", "Listing", "Pagination", "Query", "Reply", "Request", "Routes", "View"]

@@ -5,13 +5,12 @@ from typing import Any
 from chalice.app import Chalice
 
 from chalicelib.api import system
-from chalicelib.api.handler import Handler
+from chalicelib.api.handler import ApiHandler
 from chalicelib.api.routes import Routes
-from chalicelib.web.handler import METHODS as PAGE_METHODS
-from chalicelib.web.handler import PageHandler
+from chalicelib.web.handler import PAGE_METHODS, PageHandler
 from chalicelib.web.pages import Pages
 
-_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_API_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 class CounterfoilApp(Chalice):
@@ -25,18 +24,18 @@ class CounterfoilApp(Chalice):
     def __init__(self, app_name: str) -> None:
         """Begin without routes."""
         super().__init__(app_name, configure_logs=False)
-        self.handler = Handler()
+        self.handler = ApiHandler()
         self.pages = PageHandler()
         for template in self.pages.templates:
-            self.route(template, methods=PAGE_METHODS, content_types=[], name=template)(_answered_by_handler)
-        self.register(system.routes_about(self.handler.all_routes))
+            self.route(template, methods=PAGE_METHODS, content_types=[], name=template)(_unreachable_view)
+        self.register(system.build_system_routes(self.handler.all_routes))
 
     def register(self, *groups: Routes) -> None:
         """Add the routes of capabilities."""
         self.handler.add(groups)
         for path in self.handler.routes:
             if path not in self.routes:
-                self.route(path, methods=_METHODS, content_types=[], name=path)(_answered_by_handler)
+                self.route(path, methods=_API_METHODS, content_types=[], name=path)(_unreachable_view)
 
     def register_pages(self, *groups: Pages) -> None:
         """Add the pages of capabilities."""
@@ -51,5 +50,5 @@ class CounterfoilApp(Chalice):
         return self.handler.answer({**event, "requestContext": event.get("requestContext") or {}})
 
 
-def _answered_by_handler(**parameters: str) -> None:
+def _unreachable_view(**parameters: str) -> None:
     raise RuntimeError("CounterfoilApp answers API routes itself.")

@@ -8,7 +8,7 @@ EXPOSED_HEADERS = "Allow, ETag, Location, Retry-After, X-Correlation-Id"
 PREFLIGHT_SECONDS = 7200
 
 
-def headers_for(origin: str | None, allowed_origins: tuple[str, ...]) -> dict[str, str]:
+def cors_headers(origin: str | None, allowed_origins: tuple[str, ...]) -> dict[str, str]:
     """Return the headers of every reply to ``origin``, errors included."""
     headers = {"Vary": "Origin"}
     if _is_allowed(origin, allowed_origins):

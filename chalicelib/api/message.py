@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from chalicelib.api.problems import Malformed
+from chalicelib.api.problems import MalformedRequest
 
-Event = dict[str, Any]
+GatewayEvent = dict[str, Any]
 
-_ONCE = (
+_SINGLE_VALUE_HEADERS = (
     "authorization", "content-type", "idempotency-key", "if-match", "x-correlation-id",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Message:
+class HttpRequest:
     """An incoming request, not yet understood. Whatever the event leaves out is empty here."""
 
-    event: Event
+    event: GatewayEvent
 
     @property
     def method(self) -> str:
@@ -63,11 +63,11 @@ class Message:
     def check_headers(self) -> None:
         """Raise Malformed when a header that must be single was sent several times."""
         for name, values in (self.event.get("multiValueHeaders") or {}).items():
-            if name.lower() in _ONCE and len(values) > 1:
-                raise Malformed("repeated_header", f"The header {name} was sent several times. Send it once.")
+            if name.lower() in _SINGLE_VALUE_HEADERS and len(values) > 1:
+                raise MalformedRequest("repeated_header", f"The header {name} was sent several times. Send it once.")
 
 
-def response(status: int, headers: Mapping[str, str], body: str = "") -> dict[str, Any]:
+def gateway_response(status: int, headers: Mapping[str, str], body: str = "") -> dict[str, Any]:
     """Return a response for API Gateway. Header values are freed of line breaks."""
     clean = {name: value.replace("\r", " ").replace("\n", " ") for name, value in headers.items()}
     return {"statusCode": status, "headers": clean, "multiValueHeaders": {}, "body": body}

@@ -4,9 +4,9 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chalicelib.fields import Body
+from chalicelib.field_types import Body
 
-Item = TypeVar("Item")
+ListItem = TypeVar("ListItem")
 
 __all__ = ["Body", "FieldProblem", "Listing", "Problem", "Query", "View"]
 
@@ -23,10 +23,10 @@ class View(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_serialization_defaults_required=True)
 
 
-class Listing(View, Generic[Item]):
+class Listing(View, Generic[ListItem]):
     """One page of a list."""
 
-    items: list[Item]
+    items: list[ListItem]
     next_cursor: str | None = Field(
         default=None, description="Send it as `cursor` for the next page. Null on the last page."
     )

@@ -8,18 +8,18 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from pydantic.json_schema import models_json_schema
 
-from chalicelib.access.rules import PERMISSIONS
 from chalicelib.api import paging, paths, problems
 from chalicelib.api.models import Problem
-from chalicelib.api.routes import WRITES, Route
+from chalicelib.api.routes import WRITE_METHODS, Route
+from chalicelib.permissions import OPERATION_REQUIREMENTS
 
-VERSION = "0.1.0"
+API_VERSION = "0.1.0"
 
-_REF = "#/components/schemas/{model}"
-_TEXT = {"type": "string"}
+_SCHEMA_REFERENCE = "#/components/schemas/{model}"
+_STRING_SCHEMA = {"type": "string"}
 _ETAG_SCHEMA = {"type": "string", "pattern": '^"(0|[1-9][0-9]{0,14})"$', "examples": ['"3"']}
 
-_SAID = {
+_STATUS_DESCRIPTIONS = {
     200: "Done.",
     201: "Created.",
     202: "Accepted; it happens later.",
@@ -58,7 +58,7 @@ class Document(BaseModel):
     openapi: str
 
 
-def document(routes: Iterable[Route], server: str) -> dict[str, Any]:
+def build_openapi_document(routes: Iterable[Route], server: str) -> dict[str, Any]:
     """Return the document for ``routes`` as served at the address ``server``."""
     declared = list(routes)
     schemas, definitions = _schemas(declared)
@@ -73,7 +73,7 @@ def document(routes: Iterable[Route], server: str) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "Counterfoil",
-            "version": VERSION,
+            "version": API_VERSION,
             "description": _DESCRIPTION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
@@ -88,7 +88,7 @@ def document(routes: Iterable[Route], server: str) -> dict[str, Any]:
     }
 
 
-_PROBLEM_STATUSES = sorted(set(problems.STATUSES.values()) - {405})
+_PROBLEM_STATUSES = sorted(set(problems.STATUS_BY_ERROR.values()) - {405})
 
 
 def _schemas(routes: list[Route]) -> tuple[dict[Any, Any], dict[str, Any]]:
@@ -100,7 +100,7 @@ def _schemas(routes: list[Route]) -> tuple[dict[Any, Any], dict[str, Any]]:
         for model in route.returns.values():
             if model is not None:
                 wanted[(model, "serialization")] = None
-    references, whole = models_json_schema(list(wanted), ref_template=_REF)
+    references, whole = models_json_schema(list(wanted), ref_template=_SCHEMA_REFERENCE)
     return dict(references), whole.get("$defs", {})
 
 
@@ -129,7 +129,7 @@ def _operation(route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
 
 
 def _scope_note(route: Route) -> str:
-    needs = PERMISSIONS.get(route.may or "")
+    needs = OPERATION_REQUIREMENTS.get(route.may or "")
     return f"Scope of the API key: `{needs.scope}`." if needs and needs.scope else ""
 
 
@@ -140,29 +140,29 @@ def _codes_note(route: Route) -> str:
 def _responses(route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     for status, model in route.returns.items():
-        answer: dict[str, Any] = {"description": _SAID.get(status, HTTPStatus(status).phrase)}
-        headers: dict[str, Any] = {"X-Correlation-Id": {"schema": _TEXT}}
+        answer: dict[str, Any] = {"description": _STATUS_DESCRIPTIONS.get(status, HTTPStatus(status).phrase)}
+        headers: dict[str, Any] = {"X-Correlation-Id": {"schema": _STRING_SCHEMA}}
         if route.tagged:
             headers["ETag"] = {"schema": _ETAG_SCHEMA}
         if model is not None:
             answer["content"] = {"application/json": {"schema": schemas[(model, "serialization")]}}
         responses[str(status)] = {**answer, "headers": headers}
-    for status in refusals_of(route):
+    for status in problem_statuses_of(route):
         responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
     return responses
 
 
-def refusals_of(route: Route) -> list[int]:
+def problem_statuses_of(route: Route) -> list[int]:
     """Return every status of a problem that the route can answer with, in order."""
     statuses = {400, 422, 500, 503}
     if not route.public:
         statuses |= {401, 403, 429}
-    elif route.method in WRITES:
+    elif route.method in WRITE_METHODS:
         # What strangers may do is limited.
         statuses.add(429)
     if route.parameters:
         statuses.add(404)
-    if route.method in WRITES:
+    if route.method in WRITE_METHODS:
         statuses |= {404, 409}
     if route.body is not None:
         statuses |= {413, 415}
@@ -172,26 +172,26 @@ def refusals_of(route: Route) -> list[int]:
 
 
 def _problem_response(status: int) -> dict[str, Any]:
-    headers: dict[str, Any] = {"X-Correlation-Id": {"schema": _TEXT}}
+    headers: dict[str, Any] = {"X-Correlation-Id": {"schema": _STRING_SCHEMA}}
     if status == 401:
-        headers["WWW-Authenticate"] = {"schema": _TEXT}
+        headers["WWW-Authenticate"] = {"schema": _STRING_SCHEMA}
     if status in (429, 503):
         headers["Retry-After"] = {"schema": {"type": "string", "pattern": "^[0-9]+$"}, "description": "Seconds."}
     example = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": _SAID[status],
+        "detail": _STATUS_DESCRIPTIONS[status],
         "code": {401: "unauthenticated", 404: "not_found"}.get(status, "a_stable_code"),
         "correlation_id": "0f6f2f1b9d3c4a5e8b7a6c5d4e3f2a1b",
     }
-    schema = {"$ref": _REF.format(model="Problem")}
-    content = {problems.CONTENT_TYPE: {"schema": schema, "example": example}}
-    return {"description": _SAID[status], "headers": headers, "content": content}
+    schema = {"$ref": _SCHEMA_REFERENCE.format(model="Problem")}
+    content = {problems.PROBLEM_CONTENT_TYPE: {"schema": schema, "example": example}}
+    return {"description": _STATUS_DESCRIPTIONS[status], "headers": headers, "content": content}
 
 
 def _path_parameter(name: str) -> dict[str, Any]:
-    schema = {"type": "string", "pattern": f"^{paths.SHAPES[name]}$"}
+    schema = {"type": "string", "pattern": f"^{paths.PARAMETER_PATTERNS[name]}$"}
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
@@ -239,7 +239,7 @@ def _header_parameters(route: Route) -> list[dict[str, Any]]:
                 "description": "The version that was read: its ETag. Another version is 409.",
             }
         )
-    if route.repeatable and route.method in WRITES:
+    if route.repeatable and route.method in WRITE_METHODS:
         found.append(
             {
                 "name": "Idempotency-Key",

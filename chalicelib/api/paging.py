@@ -11,7 +11,7 @@ from pydantic import Field
 
 from chalicelib.api.models import Query
 from chalicelib.config import settings
-from chalicelib.errors import Invalid
+from chalicelib.errors import InvalidInput
 
 DEFAULT_LIMIT = 50
 MAXIMUM_LIMIT = 100
@@ -19,7 +19,7 @@ _SIGNATURE_BYTES = 32
 
 
 @dataclass(frozen=True)
-class Page:
+class Pagination:
     """Which part of a list is asked for: at most ``limit`` items after ``after``.
 
     ``after`` is what the service returned for the page before, None for the first page.
@@ -36,13 +36,13 @@ class PageQuery(Query):
     cursor: str | None = Field(default=None, description="`next_cursor` of the page before.")
 
 
-def sign(after: Any, binding: tuple[str, ...]) -> str:
+def sign_cursor(after: Any, binding: tuple[str, ...]) -> str:
     """Return the opaque cursor for ``after``, any JSON value, valid for ``binding`` only."""
     payload = json.dumps(after, separators=(",", ":"), ensure_ascii=False).encode()
-    return _encode(_signature(payload, binding) + payload)
+    return _encode_base64(_signature(payload, binding) + payload)
 
 
-def verify(cursor: str, binding: tuple[str, ...]) -> Any:
+def verify_cursor(cursor: str, binding: tuple[str, ...]) -> Any:
     """Return the value in ``cursor``. Raises Invalid naming ``cursor`` when it was not made for ``binding``."""
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
@@ -51,8 +51,8 @@ def verify(cursor: str, binding: tuple[str, ...]) -> Any:
     signature, payload = raw[:_SIGNATURE_BYTES], raw[_SIGNATURE_BYTES:]
     # The text is compared too: base64 has several spellings for the same bytes.
     genuine = hmac.compare_digest(signature, _signature(payload, binding))
-    if not genuine or not hmac.compare_digest(_encode(raw).encode(), cursor.encode()):
-        raise Invalid.field(
+    if not genuine or not hmac.compare_digest(_encode_base64(raw).encode(), cursor.encode()):
+        raise InvalidInput.field(
             "cursor",
             "bad_cursor",
             "This cursor does not belong to this list. Start again without one, with the same parameters.",
@@ -60,7 +60,7 @@ def verify(cursor: str, binding: tuple[str, ...]) -> Any:
     return json.loads(payload)
 
 
-def _encode(raw: bytes) -> str:
+def _encode_base64(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 

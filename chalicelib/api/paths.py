@@ -7,9 +7,9 @@ from chalicelib import ids
 from chalicelib.errors import NotFound
 
 _ULID = "[0-9A-HJKMNP-TV-Z]{26}"
-_VENDOR_ID = ids.VENDOR_ID.pattern
+_VENDOR_ID = ids.VENDOR_ID_PATTERN.pattern
 
-SHAPES = {
+PARAMETER_PATTERNS = {
     "entity_id": _VENDOR_ID,
     "account_id": _VENDOR_ID,
     "bill_group_id": _VENDOR_ID,
@@ -18,14 +18,14 @@ SHAPES = {
     "invoice_id": _VENDOR_ID,
     "settled_invoice_id": _VENDOR_ID,
     "payment_id": _VENDOR_ID,
-    "contact_id": ids.CONTACT + _ULID,
-    "email_id": ids.EMAIL + _ULID,
-    "erasure_id": ids.ERASURE + _ULID,
-    "import_id": ids.IMPORT + _ULID,
-    "rule_id": ids.RULE + _ULID,
-    "statement_id": ids.STATEMENT + _ULID,
-    "key_id": ids.API_KEY + _ULID,
-    "session_id": ids.SESSION + _ULID,
+    "contact_id": ids.CONTACT_PREFIX + _ULID,
+    "email_id": ids.EMAIL_PREFIX + _ULID,
+    "erasure_id": ids.ERASURE_PREFIX + _ULID,
+    "import_id": ids.IMPORT_PREFIX + _ULID,
+    "rule_id": ids.ACCESS_RULE_PREFIX + _ULID,
+    "statement_id": ids.STATEMENT_PREFIX + _ULID,
+    "key_id": ids.API_KEY_PREFIX + _ULID,
+    "session_id": ids.SESSION_PREFIX + _ULID,
     "suppressed_email": r"[^\s@/]{1,64}@[A-Za-z0-9.-]{1,253}",
     "run_hour": r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}",
     "staff_email": r"[^\s@/]{1,64}@[A-Za-z0-9.-]{1,253}",
@@ -34,12 +34,12 @@ SHAPES = {
 _PARAMETER = re.compile(r"{([a-z_]+)}")
 
 
-def parameters(template: str) -> tuple[str, ...]:
+def parameter_names(template: str) -> tuple[str, ...]:
     """Return the names of the parameters in a path template, in order."""
     return tuple(_PARAMETER.findall(template))
 
 
-def read(raw: dict[str, str] | None, names: tuple[str, ...]) -> dict[str, str]:
+def decode_parameters(raw: dict[str, str] | None, names: tuple[str, ...]) -> dict[str, str]:
     """Return the decoded values of the path parameters. Raises NotFound for a value of the wrong shape."""
     values: dict[str, str] = {}
     for name in names:
@@ -47,18 +47,18 @@ def read(raw: dict[str, str] | None, names: tuple[str, ...]) -> dict[str, str]:
             value = unquote_to_bytes((raw or {}).get(name, "")).decode("utf-8")
         except UnicodeDecodeError:
             raise NotFound from None
-        if not re.fullmatch(SHAPES[name], value):
+        if not re.fullmatch(PARAMETER_PATTERNS[name], value):
             raise NotFound
         values[name] = value
     return values
 
 
-def well_formed(raw: dict[str, str] | None, names: tuple[str, ...]) -> dict[str, str]:
+def decode_valid_parameters(raw: dict[str, str] | None, names: tuple[str, ...]) -> dict[str, str]:
     """Return the decoded values of those path parameters that have the right shape; for whom nothing is refused yet."""
     values: dict[str, str] = {}
     for name in names:
         try:
-            values.update(read(raw, (name,)))
+            values.update(decode_parameters(raw, (name,)))
         except NotFound:
             continue
     return values

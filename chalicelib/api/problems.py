@@ -6,10 +6,10 @@ from typing import Any
 from chalicelib import errors
 from chalicelib.errors import CounterfoilError
 
-CONTENT_TYPE = "application/problem+json"
+PROBLEM_CONTENT_TYPE = "application/problem+json"
 
 
-class Malformed(CounterfoilError):
+class MalformedRequest(CounterfoilError):
     """The request cannot be read: 400."""
 
 
@@ -21,7 +21,7 @@ class UnsupportedMediaType(CounterfoilError):
         super().__init__("unsupported_media_type", "Send the body as Content-Type: application/json in UTF-8.")
 
 
-class TooLarge(CounterfoilError):
+class BodyTooLarge(CounterfoilError):
     """The body is too large: 413."""
 
     def __init__(self, limit: int) -> None:
@@ -46,7 +46,7 @@ class PreconditionRequired(CounterfoilError):
         super().__init__("if_match_required", 'Send the version that you read as If-Match, for example If-Match: "3".')
 
 
-class Unhandled(CounterfoilError):
+class InternalError(CounterfoilError):
     """A fault of ours: 500. It says nothing about itself; the log does."""
 
     def __init__(self) -> None:
@@ -58,30 +58,30 @@ class Unhandled(CounterfoilError):
         )
 
 
-STATUSES: dict[type[CounterfoilError], int] = {
-    Malformed: 400,
+STATUS_BY_ERROR: dict[type[CounterfoilError], int] = {
+    MalformedRequest: 400,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
     MethodNotAllowed: 405,
     errors.StaleVersion: 409,
     errors.Conflict: 409,
-    TooLarge: 413,
+    BodyTooLarge: 413,
     UnsupportedMediaType: 415,
-    errors.Invalid: 422,
+    errors.InvalidInput: 422,
     PreconditionRequired: 428,
     errors.LimitReached: 429,
-    Unhandled: 500,
+    InternalError: 500,
     errors.Unavailable: 503,
 }
 
 
-def status_of(error: CounterfoilError) -> int:
+def status_of_error(error: CounterfoilError) -> int:
     """Return the status that answers ``error``; an unknown class is a fault of ours, 500."""
-    return next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), 500)
+    return next((STATUS_BY_ERROR[kind] for kind in type(error).__mro__ if kind in STATUS_BY_ERROR), 500)
 
 
-def headers_of(error: CounterfoilError) -> dict[str, str]:
+def headers_of_error(error: CounterfoilError) -> dict[str, str]:
     """Return the headers that belong to the answer to ``error``."""
     match error:
         case errors.Unauthenticated():
@@ -93,9 +93,9 @@ def headers_of(error: CounterfoilError) -> dict[str, str]:
     return {}
 
 
-def problem_of(error: CounterfoilError, correlation_id: str) -> dict[str, Any]:
+def build_problem(error: CounterfoilError, correlation_id: str) -> dict[str, Any]:
     """Return the members of the problem that answers ``error``."""
-    status = status_of(error)
+    status = status_of_error(error)
     problem: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,

@@ -6,28 +6,28 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from chalicelib.access.rules import Principal
 from chalicelib.api import paths, strict_json
 from chalicelib.api.models import Body, Query
-from chalicelib.api.paging import Page
-from chalicelib.call import Call
+from chalicelib.api.paging import Pagination
+from chalicelib.permissions import Principal
+from chalicelib.request_context import RequestContext
 
 B = TypeVar("B")
 Q = TypeVar("Q")
 
-WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+WRITE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 @dataclass(frozen=True)
 class Request(Generic[B, Q]):
     """A request that was read, checked and allowed."""
 
-    call: Call
+    context: RequestContext
     principal: Principal
     path: Mapping[str, str]
     body: B
     query: Q
-    page: Page = field(default_factory=Page)
+    page: Pagination = field(default_factory=Pagination)
     if_match: int | None = None
     source_ip: str = ""
     """The address that API Gateway saw; nothing that the caller says."""
@@ -49,7 +49,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-View = Callable[[Request[Any, Any]], Reply]
+RouteView = Callable[[Request[Any, Any]], Reply]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Route:
     tag: str
     method: str
     path: str
-    view: View
+    view: RouteView
     may: str | None
     body: type[Body] | None
     body_optional: bool
@@ -71,7 +71,7 @@ class Route:
     tagged: bool
     versioned: bool
     repeatable: bool
-    replay: View | None
+    replay: RouteView | None
 
     @property
     def public(self) -> bool:
@@ -81,7 +81,7 @@ class Route:
     @property
     def parameters(self) -> tuple[str, ...]:
         """Return the names of the path's parameters."""
-        return paths.parameters(self.path)
+        return paths.parameter_names(self.path)
 
     @property
     def body_limit(self) -> int:
@@ -161,20 +161,20 @@ class Routes:
         tagged: bool = False,
         versioned: bool = False,
         repeatable: bool = True,
-        replay: View | None = None,
+        replay: RouteView | None = None,
     ) -> Callable[[Any], Any]:
         where = f"{method} {path}"
         if (may is None) != public:
             raise ValueError(f"{where}: say who may call it: may='an.operation', or public=True.")
-        unknown = set(paths.parameters(path)) - set(paths.SHAPES)
+        unknown = set(paths.parameter_names(path)) - set(paths.PARAMETER_PATTERNS)
         if unknown:
             raise ValueError(f"{where}: the shape of {', '.join(unknown)} is not in chalicelib/api/paths.py.")
-        if public and repeatable and method in WRITES:
+        if public and repeatable and method in WRITE_METHODS:
             raise ValueError(f"{where}: say repeatable=False, or all strangers would share their Idempotency-Keys.")
-        if repeatable and method in WRITES and replay is None and any(returns.values()):
+        if repeatable and method in WRITE_METHODS and replay is None and any(returns.values()):
             raise ValueError(f"{where}: replay=<the GET view> is missing, or say repeatable=False.")
 
-        def declare(view: View) -> View:
+        def declare(view: RouteView) -> RouteView:
             self.declared.append(
                 Route(
                     tag=self.tag,

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any, NoReturn
 
-from chalicelib.api.problems import Malformed, TooLarge, UnsupportedMediaType
+from chalicelib.api.problems import BodyTooLarge, MalformedRequest, UnsupportedMediaType
 
 BODY_LIMIT = 64 * 1024
 LARGE_BODY_LIMIT = 1024 * 1024
@@ -24,7 +24,7 @@ def check_content_type(content_type: str | None) -> None:
         raise UnsupportedMediaType
 
 
-def parse(raw: bytes, limit: int = BODY_LIMIT) -> dict[str, Any]:
+def parse_strict_json(raw: bytes, limit: int = BODY_LIMIT) -> dict[str, Any]:
     """Return the object in ``raw``. Raises TooLarge or Malformed, which say what to change.
 
     Refused: more than ``limit`` bytes, more than 20 levels, anything but UTF-8, a byte order mark,
@@ -32,28 +32,30 @@ def parse(raw: bytes, limit: int = BODY_LIMIT) -> dict[str, Any]:
     names or values, and anything but an object at the top.
     """
     if len(raw) > limit:
-        raise TooLarge(limit)
+        raise BodyTooLarge(limit)
     if not raw.strip():
-        raise Malformed("body_missing", "The body is empty. Send a JSON object.")
+        raise MalformedRequest("body_missing", "The body is empty. Send a JSON object.")
     if raw.startswith(b"\xef\xbb\xbf"):
-        raise Malformed("byte_order_mark", "The body begins with a byte order mark. Send it without.")
+        raise MalformedRequest("byte_order_mark", "The body begins with a byte order mark. Send it without.")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
-        raise Malformed("not_utf_8", "The body is not UTF-8. Encode it as UTF-8.") from None
+        raise MalformedRequest("not_utf_8", "The body is not UTF-8. Encode it as UTF-8.") from None
     _check_depth(raw)
     try:
         value = json.loads(
             text,
-            object_pairs_hook=_object,
-            parse_constant=_constant,
-            parse_int=_integer,
-            parse_float=_decimal,
+            object_pairs_hook=_object_without_duplicates,
+            parse_constant=_refuse_constant,
+            parse_int=_parse_integer,
+            parse_float=_parse_decimal,
         )
     except json.JSONDecodeError as error:
-        raise Malformed("not_json", f"The body is not JSON: line {error.lineno}, column {error.colno}.") from None
+        raise MalformedRequest(
+            "not_json", f"The body is not JSON: line {error.lineno}, column {error.colno}."
+        ) from None
     if not isinstance(value, dict):
-        raise Malformed("not_an_object", "The body is JSON, but not an object. Send an object: {…}.")
+        raise MalformedRequest("not_an_object", "The body is JSON, but not an object. Send an object: {…}.")
     _check_text(value)
     return value
 
@@ -65,34 +67,34 @@ def _check_depth(raw: bytes) -> None:
         if token in b"[{":
             depth += 1
             if depth > DEPTH_LIMIT:
-                raise Malformed("too_deep", f"The body is nested deeper than {DEPTH_LIMIT} levels. Flatten it.")
+                raise MalformedRequest("too_deep", f"The body is nested deeper than {DEPTH_LIMIT} levels. Flatten it.")
         elif token in b"]}":
             depth -= 1
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise Malformed("duplicate_name", f"The name {twice[:60]!r} stands twice in one object. Send it once.")
+        raise MalformedRequest("duplicate_name", f"The name {twice[:60]!r} stands twice in one object. Send it once.")
     return result
 
 
-def _constant(name: str) -> NoReturn:
-    raise Malformed("not_a_number", f"{name} is not a JSON number. Send null or a number.")
+def _refuse_constant(name: str) -> NoReturn:
+    raise MalformedRequest("not_a_number", f"{name} is not a JSON number. Send null or a number.")
 
 
-def _integer(digits: str) -> int:
+def _parse_integer(digits: str) -> int:
     if len(digits) > len(str(INTEGER_LIMIT)) + 1 or abs(int(digits)) > INTEGER_LIMIT:
-        raise Malformed("number_too_large", f"A whole number is beyond ±{INTEGER_LIMIT}. Send a smaller one.")
+        raise MalformedRequest("number_too_large", f"A whole number is beyond ±{INTEGER_LIMIT}. Send a smaller one.")
     return int(digits)
 
 
-def _decimal(digits: str) -> float:
+def _parse_decimal(digits: str) -> float:
     value = float(digits)
     if abs(value) > _FLOAT_LIMIT or len(digits) > 40:
-        raise Malformed("number_too_large", "A number is too large or too long. Send a smaller or shorter one.")
+        raise MalformedRequest("number_too_large", "A number is too large or too long. Send a smaller or shorter one.")
     return value
 
 
@@ -100,9 +102,9 @@ def _check_text(value: Any) -> None:
     if isinstance(value, str):
         fault = _UNSTORABLE.search(value)
         if fault and fault.group() == "\x00":
-            raise Malformed("nul_character", "A text holds a NUL character. Remove it.")
+            raise MalformedRequest("nul_character", "A text holds a NUL character. Remove it.")
         if fault:
-            raise Malformed("lone_surrogate", "A text holds half of a surrogate pair. Send the whole character.")
+            raise MalformedRequest("lone_surrogate", "A text holds half of a surrogate pair. Send the whole character.")
     elif isinstance(value, dict):
         for name, inner in value.items():
             _check_text(name)

@@ -17,7 +17,7 @@ class HealthReply(View):
     deployment: str
 
 
-def routes_about(all_routes: Callable[[], list[Route]]) -> Routes:
+def build_system_routes(all_routes: Callable[[], list[Route]]) -> Routes:
     """Return the routes that tell of the service and of ``all_routes``."""
     routes = Routes("service")
     documents: list[dict[str, object]] = []
@@ -25,13 +25,13 @@ def routes_about(all_routes: Callable[[], list[Route]]) -> Routes:
     @routes.get("/v1/health", public=True, returns={200: HealthReply})
     def get_health(request: Request[None, None]) -> Reply:
         """Tell that the service answers; reads nothing."""
-        return Reply(HealthReply(status="ok", version=openapi.VERSION, deployment=settings().deployment))
+        return Reply(HealthReply(status="ok", version=openapi.API_VERSION, deployment=settings().deployment))
 
     @routes.get("/v1/openapi.json", public=True, returns={200: openapi.Document})
     def get_openapi(request: Request[None, None]) -> Reply:
         """Describe the API in OpenAPI 3.1."""
         if not documents:
-            documents.append(openapi.document(all_routes(), settings().public_url))
+            documents.append(openapi.build_openapi_document(all_routes(), settings().public_url))
         return Reply(documents[0])
 
     return routes

@@ -5,13 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import BaseModel, ValidationError
 
-from chalicelib.errors import FieldError, Invalid
-from chalicelib.validation import Model, body_from, faults
-
-__all__ = ["body_from", "query_from"]
+from chalicelib.errors import FieldError, InvalidInput
+from chalicelib.validation import Model, to_field_errors
 
 
-def query_from(model: type[Model], given: Mapping[str, Sequence[str]], known: frozenset[str] = frozenset()) -> Model:
+def parse_query(model: type[Model], given: Mapping[str, Sequence[str]], known: frozenset[str] = frozenset()) -> Model:
     """Return the model of the query parameters other than ``known``. Raises Invalid naming every fault.
 
     A parameter that stands twice is refused, since no reader could know which of the two was meant.
@@ -32,16 +30,16 @@ def query_from(model: type[Model], given: Mapping[str, Sequence[str]], known: fr
         result = model.model_validate_strings(texts, strict=True)
         found += [
             FieldError(name, "wrong_type", "Send true or false." if text_of_bool else "Send a whole number.")
-            for name, text, text_of_bool in _loosely_read(result, texts)
+            for name, text, text_of_bool in _find_loosely_parsed(result, texts)
         ]
     except ValidationError as error:
-        found += faults(error, parameter=True)
+        found += to_field_errors(error, parameter=True)
     if found or result is None:
-        raise Invalid("invalid_query", "Not all query parameters can be accepted.", fields=tuple(found))
+        raise InvalidInput("invalid_query", "Not all query parameters can be accepted.", fields=tuple(found))
     return result
 
 
-def _loosely_read(result: BaseModel, texts: Mapping[str, str]) -> Iterator[tuple[str, str, bool]]:
+def _find_loosely_parsed(result: BaseModel, texts: Mapping[str, str]) -> Iterator[tuple[str, str, bool]]:
     """Yield the parameters whose text pydantic took for a number or truth value although it is not written so."""
     for name, text in texts.items():
         value = getattr(result, name)

@@ -8,9 +8,9 @@ from pydantic import Field
 from chalicelib.api import Listing, Query, Reply, Request, Routes, View
 from chalicelib.audit import service
 from chalicelib.audit.service import AuditEvent
-from chalicelib.errors import Invalid
+from chalicelib.errors import InvalidInput
 
-routes = Routes("audit")
+audit_routes = Routes("audit")
 
 
 class ChangeView(View):
@@ -74,7 +74,7 @@ def _view(event: AuditEvent) -> AuditEventView:
     )
 
 
-@routes.get(
+@audit_routes.get(
     "/v1/accounts/{account_id}/audit-events",
     may="audit.read",
     returns={200: Listing[AuditEventView]},
@@ -82,18 +82,18 @@ def _view(event: AuditEvent) -> AuditEventView:
 )
 def list_audit_events(request: Request[None, None]) -> Reply:
     """List who changed what at an account, newest first."""
-    found = service.list_of_account(request.path["account_id"], request.page.after, request.page.limit)
+    found = service.list_account_events(request.path["account_id"], request.page.after, request.page.limit)
     return Reply(Listing(items=[_view(event) for event in found.events]), after=found.after)
 
 
-@routes.get("/v1/changes", may="changes.read", query=ChangesQuery, returns={200: ChangesView})
+@audit_routes.get("/v1/changes", may="changes.read", query=ChangesQuery, returns={200: ChangesView})
 def list_changes(request: Request[None, ChangesQuery]) -> Reply:
     """Tell the billing system what changed here, each change once it is 30 seconds old.
 
     `cursor` is not a page of a list but a place in a feed that has no end: keep the last one.
     """
     try:
-        found = service.list_changes(request.call.now, request.query.cursor, request.query.limit)
+        found = service.list_changes(request.context.now, request.query.cursor, request.query.limit)
     except ValueError:
-        raise Invalid.field("cursor", "bad_cursor", "Send the cursor of the call before, or none.") from None
+        raise InvalidInput.field("cursor", "bad_cursor", "Send the cursor of the call before, or none.") from None
     return Reply(ChangesView(items=[_view(event) for event in found.events], cursor=found.position, more=found.more))

@@ -6,7 +6,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Change:
+class FieldChange:
     """One field that changed. Both values are plain JSON values; None stands for absent."""
 
     field: str
@@ -14,7 +14,7 @@ class Change:
     after: Any
 
 
-def changes(before: Any, after: Any, *, without: frozenset[str] = frozenset()) -> tuple[Change, ...]:
+def diff_fields(before: Any, after: Any, *, without: frozenset[str] = frozenset()) -> tuple[FieldChange, ...]:
     """Return the fields in which two dataclass instances differ, in order of their names.
 
     Either may be None, when the thing did not exist. Fields named in ``without`` are left out.
@@ -23,26 +23,26 @@ def changes(before: Any, after: Any, *, without: frozenset[str] = frozenset()) -
     new = {} if after is None else vars(after)
     found = []
     for name in sorted((old.keys() | new.keys()) - without):
-        was, is_now = plain(old.get(name)), plain(new.get(name))
-        if was != is_now and not (_empty(was) and _empty(is_now)):
-            found.append(Change(name, was, is_now))
+        was, is_now = to_json_value(old.get(name)), to_json_value(new.get(name))
+        if was != is_now and not (_is_empty(was) and _is_empty(is_now)):
+            found.append(FieldChange(name, was, is_now))
     return tuple(found)
 
 
-def plain(value: Any) -> Any:
+def to_json_value(value: Any) -> Any:
     """Return ``value`` as JSON can hold it: dataclasses as objects, dates as ISO 8601, sets in order."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {name: plain(part) for name, part in vars(value).items()}
+        return {name: to_json_value(part) for name, part in vars(value).items()}
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, dict):
-        return {str(name): plain(part) for name, part in value.items()}
+        return {str(name): to_json_value(part) for name, part in value.items()}
     if isinstance(value, set | frozenset):
-        return sorted(plain(part) for part in value)
+        return sorted(to_json_value(part) for part in value)
     if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
+        return [to_json_value(part) for part in value]
     return value
 
 
-def _empty(value: Any) -> bool:
+def _is_empty(value: Any) -> bool:
     return value is None or value == [] or value == {}

@@ -3,19 +3,19 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
-from chalicelib.audit.rules import Change
-from chalicelib.call import Call
+from chalicelib.audit.rules import FieldChange
 from chalicelib.errors import NotFound
-from chalicelib.ids import AUDIT_EVENT, first_id, new_id, time_of_id
+from chalicelib.ids import AUDIT_EVENT_PREFIX, lowest_id_at, new_id, time_of_id
+from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountItem, AuditEventItem
 
-SETTLING = timedelta(seconds=30)
+SETTLING_TIME = timedelta(seconds=30)
 """How old an event must be to be told as a change. An event gets its id before its transaction commits, and a
 request lives at most 29 seconds; so once this time has passed, nothing can appear before it any more."""
 
-_FEED_BEGINS = timedelta(days=400)
-_DAYS_A_CALL = 31
+_FEED_RETENTION = timedelta(days=400)
+_MAX_DAYS_PER_CALL = 31
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class AuditEvent:
     action: str
     resource_kind: str
     resource_id: str
-    changes: tuple[Change, ...]
+    changes: tuple[FieldChange, ...]
     correlation_id: str
     account_id: str | None = None
     bill_group_id: str | None = None
 
 
 @dataclass(frozen=True)
-class Events:
+class AuditEventPage:
     """A page of audit events, and where the next one begins (None at the end)."""
 
     events: tuple[AuditEvent, ...]
@@ -45,7 +45,7 @@ class Events:
 
 
 @dataclass(frozen=True)
-class Changes:
+class ChangeFeedPage:
     """Some changes, the position that the next call is to begin with, and whether more are there already."""
 
     events: tuple[AuditEvent, ...]
@@ -53,13 +53,13 @@ class Changes:
     more: bool
 
 
-def record(
+def record_audit_event(
     transaction: store.Transaction,
-    call: Call,
+    context: RequestContext,
     action: str,
     resource_kind: str,
     resource_id: str,
-    changes: tuple[Change, ...],
+    changes: tuple[FieldChange, ...],
     *,
     account_id: str | None = None,
     entity_id: str | None = None,
@@ -70,14 +70,14 @@ def record(
     ``action`` is what was done, as ``contact.created``. The event belongs to the account, else to the issuing
     entity, else to the deployment.
     """
-    event_id = new_id(AUDIT_EVENT, call.now)
+    event_id = new_id(AUDIT_EVENT_PREFIX, context.now)
     if account_id is not None:
         key = keys.account_audit_event(account_id, event_id)
     elif entity_id is not None:
         key = keys.entity_audit_event(entity_id, event_id)
     else:
         key = keys.deployment_audit_event(event_id)
-    listed = keys.change(call.now.date(), event_id)
+    listed = keys.audit_event_listed(context.now.date(), event_id)
     transaction.create(
         AuditEventItem(
             key.pk,
@@ -85,31 +85,31 @@ def record(
             gsi1_pk=listed.pk,
             gsi1_sk=listed.sk,
             audit_event_id=event_id,
-            at=call.now,
-            actor_kind=call.actor.kind,
-            actor_id=call.actor.id,
-            actor_name=call.actor.name,
+            at=context.now,
+            actor_kind=context.actor.kind,
+            actor_id=context.actor.id,
+            actor_name=context.actor.name,
             action=action,
             resource_kind=resource_kind,
             resource_id=resource_id,
             account_id=account_id,
             bill_group_id=bill_group_id,
             changes=[vars(change) for change in changes],
-            correlation_id=call.correlation_id,
+            correlation_id=context.correlation_id,
         )
     )
 
 
-def list_of_account(account_id: str, after: str | None, limit: int) -> Events:
+def list_account_events(account_id: str, after: str | None, limit: int) -> AuditEventPage:
     """Return a page of an account's audit events, newest first. Raises NotFound without such an account."""
     key = keys.account(account_id)
-    if after is None and store.get(AccountItem, key) is None:
+    if after is None and store.get_item(AccountItem, key) is None:
         raise NotFound()
-    page = store.query(key.pk, "AUDIT#", limit=limit, after=after, newest_first=True)
-    return Events(tuple(store.load(AuditEvent, item) for item in page.items), page.after)
+    page = store.query_items(key.pk, "AUDIT#", limit=limit, after=after, newest_first=True)
+    return AuditEventPage(tuple(store.from_item(AuditEvent, item) for item in page.items), page.after)
 
 
-def list_changes(now: datetime, position: str | None, limit: int) -> Changes:
+def list_changes(now: datetime, position: str | None, limit: int) -> ChangeFeedPage:
     """Return the changes that follow ``position``, in the order in which they were made.
 
     Changes are told once they are 30 seconds old (see SETTLING). The feed has no end: there is always a new
@@ -117,26 +117,26 @@ def list_changes(now: datetime, position: str | None, limit: int) -> Changes:
     that a feed that begins, 400 days ago, may answer with nothing but a position. Raises ValueError when
     ``position`` is none that was given out.
     """
-    settled = now - SETTLING
-    ceiling = first_id(AUDIT_EVENT, settled)
-    position = position or first_id(AUDIT_EVENT, settled - _FEED_BEGINS)
-    day = time_of_id(AUDIT_EVENT, position).date()
+    settled = now - SETTLING_TIME
+    ceiling = lowest_id_at(AUDIT_EVENT_PREFIX, settled)
+    position = position or lowest_id_at(AUDIT_EVENT_PREFIX, settled - _FEED_RETENTION)
+    day = time_of_id(AUDIT_EVENT_PREFIX, position).date()
     if position >= ceiling:
-        return Changes((), position, more=False)
+        return ChangeFeedPage((), position, more=False)
     found: list[AuditEvent] = []
-    last_day = min(settled.date(), day + timedelta(days=_DAYS_A_CALL))
+    last_day = min(settled.date(), day + timedelta(days=_MAX_DAYS_PER_CALL))
     while day <= last_day:
         # A position is an id that was told already; nothing sorts between it and itself with a digit added.
         span = (position + "0", ceiling)
-        page = store.query_index(keys.change(day, "").pk, limit=limit - len(found), span=span)
-        found += [store.load(AuditEvent, item) for item in page.items]
+        page = store.query_items_by_index(keys.audit_event_listed(day, "").pk, limit=limit - len(found), span=span)
+        found += [store.from_item(AuditEvent, item) for item in page.items]
         if page.after is not None:
-            return Changes(tuple(found), found[-1].audit_event_id if found else position, more=True)
+            return ChangeFeedPage(tuple(found), found[-1].audit_event_id if found else position, more=True)
         day += timedelta(days=1)
         if len(found) >= limit:
             break
     finished = day > settled.date()
     if found and not finished:
-        return Changes(tuple(found), found[-1].audit_event_id, more=True)
-    reached = ceiling if finished else first_id(AUDIT_EVENT, datetime.combine(day, time.min, UTC))
-    return Changes(tuple(found), reached, more=not finished)
+        return ChangeFeedPage(tuple(found), found[-1].audit_event_id, more=True)
+    reached = ceiling if finished else lowest_id_at(AUDIT_EVENT_PREFIX, datetime.combine(day, time.min, UTC))
+    return ChangeFeedPage(tuple(found), reached, more=not finished)

@@ -11,7 +11,7 @@ from chalicelib.bill_groups import portal_link, service, subscriptions, summary
 from chalicelib.bill_groups.inputs import BillGroupBody, BillGroupDetails, SubscriptionBody
 from chalicelib.bill_groups.rules import BillGroup, Subscription
 
-routes = Routes("bill groups")
+bill_groups_routes = Routes("bill groups")
 
 
 class BillGroupListed(View):
@@ -113,23 +113,23 @@ class SummaryView(View):
     open_invoices: int | None = Field(description="How many invoices are open. Null without the permission invoices.")
 
 
-def _listed(group: BillGroup) -> dict[str, Any]:
+def _listed_fields(group: BillGroup) -> dict[str, Any]:
     return BillGroupListed.model_validate(group, from_attributes=True).model_dump()
 
 
-def _written(written: service.Written) -> Reply:
+def _write_reply(written: service.BillGroupWriteResult) -> Reply:
     overrides = [OverrideView(**vars(one)) for one in written.overrides]
-    view = BillGroupWritten(**_listed(written.bill_group), overrides=overrides)
+    view = BillGroupWritten(**_listed_fields(written.bill_group), overrides=overrides)
     return Reply(view, status=201 if written.created else 200, version=written.bill_group.version)
 
 
 def _rebuild(request: Request[Any, Any]) -> Reply:
     """Answer a repeated write: with no overrides, since the repetition replaces nothing."""
     group = service.get_bill_group(request.path["bill_group_id"]).bill_group
-    return _written(service.Written(group, created=False, overrides=()))
+    return _write_reply(service.BillGroupWriteResult(group, created=False, overrides=()))
 
 
-@routes.get(
+@bill_groups_routes.get(
     "/v1/accounts/{account_id}/bill-groups",
     may="bill_groups.read",
     returns={200: Listing[BillGroupListed]},
@@ -138,29 +138,29 @@ def _rebuild(request: Request[Any, Any]) -> Reply:
 def list_bill_groups(request: Request[None, None]) -> Reply:
     """List an account's bill groups in order of their ids."""
     if request.principal.is_portal:
-        return _own_bill_groups(request)
+        return _list_own_bill_groups(request)
     groups, after = service.list_bill_groups(request.path["account_id"], request.page.after, request.page.limit)
-    return Reply(Listing(items=[BillGroupListed(**_listed(group)) for group in groups]), after=after)
+    return Reply(Listing(items=[BillGroupListed(**_listed_fields(group)) for group in groups]), after=after)
 
 
-def _own_bill_groups(request: Request[None, None]) -> Reply:
+def _list_own_bill_groups(request: Request[None, None]) -> Reply:
     """List those bill groups of the account whose profile a session may see (A9)."""
     caller = request.principal
     after = request.page.after
     ids = sorted(group for group in caller.grants if caller.has("profile", group) and (after is None or group > after))
     shown = ids[: request.page.limit]
-    listed = [BillGroupListed(**_listed(group)) for group in service.bill_groups_of(shown)]
+    listed = [BillGroupListed(**_listed_fields(group)) for group in service.get_bill_groups(shown)]
     return Reply(Listing(items=listed), after=shown[-1] if len(ids) > len(shown) else None)
 
 
-@routes.get(
+@bill_groups_routes.get(
     "/v1/bill-groups/{bill_group_id}/summary",
     may="summary.read",
     returns={200: SummaryView},
 )
 def get_summary(request: Request[None, None]) -> Reply:
     """Read what the first page of a bill group's portal tells."""
-    found = summary.summarise(request.path["bill_group_id"])
+    found = summary.get_bill_group_summary(request.path["bill_group_id"])
     group, caller = found.bill_group, request.principal
     grant = caller.grants.get(group.bill_group_id)
     profile = not caller.is_portal or caller.has("profile", group.bill_group_id)
@@ -187,13 +187,15 @@ def get_summary(request: Request[None, None]) -> Reply:
     )
 
 
-@routes.get("/v1/bill-groups/{bill_group_id}/portal-link", may="portal_link.read", returns={200: PortalLinkView})
+@bill_groups_routes.get(
+    "/v1/bill-groups/{bill_group_id}/portal-link", may="portal_link.read", returns={200: PortalLinkView}
+)
 def get_portal_link(request: Request[None, None]) -> Reply:
     """Read a bill group's portal link."""
     return Reply(PortalLinkView(url=portal_link.get_url(request.path["bill_group_id"])))
 
 
-@routes.post(
+@bill_groups_routes.post(
     "/v1/bill-groups/{bill_group_id}/portal-link",
     may="portal_link.write",
     returns={200: PortalLinkView},
@@ -201,19 +203,21 @@ def get_portal_link(request: Request[None, None]) -> Reply:
 )
 def replace_portal_link(request: Request[None, None]) -> Reply:
     """Make a new portal link; the old one leads nowhere from then on."""
-    return Reply(PortalLinkView(url=portal_link.replace(request.call, request.path["bill_group_id"])))
+    return Reply(PortalLinkView(url=portal_link.replace(request.context, request.path["bill_group_id"])))
 
 
-@routes.get("/v1/bill-groups/{bill_group_id}", may="bill_groups.read", returns={200: BillGroupView}, tagged=True)
+@bill_groups_routes.get(
+    "/v1/bill-groups/{bill_group_id}", may="bill_groups.read", returns={200: BillGroupView}, tagged=True
+)
 def get_bill_group(request: Request[None, None]) -> Reply:
     """Read a bill group."""
     found = service.get_bill_group(request.path["bill_group_id"])
     differences = {} if request.principal.is_portal else found.differences
-    view = BillGroupView(**_listed(found.bill_group), differences=differences)
+    view = BillGroupView(**_listed_fields(found.bill_group), differences=differences)
     return Reply(view, version=found.bill_group.version)
 
 
-@routes.put(
+@bill_groups_routes.put(
     "/v1/bill-groups/{bill_group_id}",
     may="bill_groups.write",
     body=BillGroupBody,
@@ -229,12 +233,12 @@ def put_bill_group(request: Request[BillGroupBody, None]) -> Reply:
     A value that was changed here stands while the billing system repeats the one it brought before; when it brings
     another, that one is taken and told under `overrides`.
     """
-    return _written(
-        service.put_bill_group(request.call, request.path["bill_group_id"], request.body.given(), request.if_match)
+    return _write_reply(
+        service.put_bill_group(request.context, request.path["bill_group_id"], request.body.given(), request.if_match)
     )
 
 
-@routes.patch(
+@bill_groups_routes.patch(
     "/v1/bill-groups/{bill_group_id}",
     may="bill_groups.edit",
     body=BillGroupDetails,
@@ -248,12 +252,12 @@ def patch_bill_group(request: Request[BillGroupDetails, None]) -> Reply:
 
     A portal user changes the PO, VAT and registration numbers, the addresses, and the billing and shipping contact.
     """
-    return _written(
-        service.patch_bill_group(request.call, request.path["bill_group_id"], request.body.given(), request.if_match)
+    return _write_reply(
+        service.patch_bill_group(request.context, request.path["bill_group_id"], request.body.given(), request.if_match)
     )
 
 
-@routes.get(
+@bill_groups_routes.get(
     "/v1/bill-groups/{bill_group_id}/subscriptions",
     may="subscriptions.read",
     returns={200: Listing[SubscriptionView]},
@@ -264,10 +268,10 @@ def list_subscriptions(request: Request[None, None]) -> Reply:
     found, after = subscriptions.list_subscriptions(
         request.path["bill_group_id"], request.page.after, request.page.limit
     )
-    return Reply(Listing(items=[_subscription(one) for one in found]), after=after)
+    return Reply(Listing(items=[_to_subscription_view(one) for one in found]), after=after)
 
 
-@routes.get(
+@bill_groups_routes.get(
     "/v1/bill-groups/{bill_group_id}/subscriptions/{subscription_id}",
     may="subscriptions.read",
     returns={200: SubscriptionView},
@@ -276,10 +280,10 @@ def list_subscriptions(request: Request[None, None]) -> Reply:
 def get_subscription(request: Request[None, None]) -> Reply:
     """Read a subscription."""
     found = subscriptions.get_subscription(request.path["bill_group_id"], request.path["subscription_id"])
-    return Reply(_subscription(found), version=found.version)
+    return Reply(_to_subscription_view(found), version=found.version)
 
 
-@routes.put(
+@bill_groups_routes.put(
     "/v1/bill-groups/{bill_group_id}/subscriptions/{subscription_id}",
     may="subscriptions.write",
     body=SubscriptionBody,
@@ -290,22 +294,22 @@ def get_subscription(request: Request[None, None]) -> Reply:
 def put_subscription(request: Request[SubscriptionBody, None]) -> Reply:
     """Create a subscription or change the fields that are sent; null clears a field."""
     written = subscriptions.put_subscription(
-        request.call, request.path["bill_group_id"], request.path["subscription_id"], request.body.given()
+        request.context, request.path["bill_group_id"], request.path["subscription_id"], request.body.given()
     )
     status = 201 if written.created else 200
-    return Reply(_subscription(written.subscription), status=status, version=written.subscription.version)
+    return Reply(_to_subscription_view(written.subscription), status=status, version=written.subscription.version)
 
 
-@routes.delete(
+@bill_groups_routes.delete(
     "/v1/bill-groups/{bill_group_id}/subscriptions/{subscription_id}",
     may="subscriptions.write",
     returns={204: None},
 )
 def delete_subscription(request: Request[None, None]) -> Reply:
     """Delete a subscription."""
-    subscriptions.delete_subscription(request.call, request.path["bill_group_id"], request.path["subscription_id"])
+    subscriptions.delete_subscription(request.context, request.path["bill_group_id"], request.path["subscription_id"])
     return Reply(status=204)
 
 
-def _subscription(subscription: Subscription) -> SubscriptionView:
+def _to_subscription_view(subscription: Subscription) -> SubscriptionView:
     return SubscriptionView.model_validate(subscription, from_attributes=True)

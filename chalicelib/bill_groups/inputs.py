@@ -5,23 +5,23 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from chalicelib.fields import (
+from chalicelib.field_types import (
     AddressBody,
     Body,
     CalendarDate,
     ContactId,
     Currency,
-    Line,
     ShortText,
+    SingleLineText,
     VatNumber,
     VendorId,
-    matching,
+    pattern_validator,
 )
 
 Quantity = Annotated[
     ShortText,
     AfterValidator(
-        matching(
+        pattern_validator(
             re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?"),
             "bad_quantity",
             "Send a decimal number as text, such as 12 or 1.5.",
@@ -34,7 +34,7 @@ Frequency = Literal["weekly", "monthly", "quarterly", "half_yearly", "yearly", "
 class BillGroupDetails(Body):
     """The fields of a bill group that may change."""
 
-    name: Line | None = Field(default=None, description="Needed when the bill group is created.")
+    name: SingleLineText | None = Field(default=None, description="Needed when the bill group is created.")
     po_number: ShortText | None = None
     vat_number: VatNumber | None = None
     registration_number: ShortText | None = None
@@ -69,12 +69,12 @@ class BillGroupBody(BillGroupDetails):
 class SubscriptionBody(Body):
     """A subscription. Absent means unchanged, null clears."""
 
-    name: Line | None = Field(default=None, description="Needed when the subscription is created.")
+    name: SingleLineText | None = Field(default=None, description="Needed when the subscription is created.")
     status: Literal["trial", "active", "paused", "past_due", "canceled", "ended"] | None = Field(
         default=None, description="Needed when the subscription is created."
     )
     product_code: ShortText | None = None
-    description: Line | None = None
+    description: SingleLineText | None = None
     quantity: Quantity | None = None
     unit_amount: int | None = Field(default=None, ge=0, le=10**12, description="In minor units of the currency.")
     currency: Currency | None = None

@@ -1,16 +1,16 @@
 """The portal's pages of a bill group."""
 
-from chalicelib.bill_groups import summary as summaries
+from chalicelib.bill_groups.summary import get_bill_group_summary
 from chalicelib.web import Page, PageRequest, Pages
 
-pages = Pages()
+bill_groups_pages = Pages()
 
 
-@pages.get("/portal/b/{bill_group_id}", may="bill_groups.read")
+@bill_groups_pages.get("/portal/b/{bill_group_id}", may="bill_groups.read")
 def show_bill_group(request: PageRequest) -> Page:
     """Show the summary of a bill group; who gets its mails is told to whoever may see the contacts."""
     bill_group_id = request.path["bill_group_id"]
-    found = summaries.summarise(bill_group_id)
+    found = get_bill_group_summary(bill_group_id)
     context = {
         "summary": found,
         "group": found.bill_group,

@@ -2,10 +2,10 @@
 
 import secrets
 
-from chalicelib.audit import service as audit
-from chalicelib.call import Call
+from chalicelib.audit.service import record_audit_event
 from chalicelib.config import settings
 from chalicelib.errors import NotFound
+from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import BillGroupItem, PortalLinkItem
 
@@ -23,44 +23,44 @@ def add(transaction: store.Transaction, token: str, bill_group_id: str, account_
     transaction.create(PortalLinkItem(key.pk, key.sk, bill_group_id=bill_group_id, account_id=account_id))
 
 
-def url_of(token: str) -> str:
+def get_portal_link_url(token: str) -> str:
     """Return the portal link. The pages answer at ``/portal/l/{token}``."""
     return f"{settings().public_url}/portal/l/{token}"
 
 
 def get_url(bill_group_id: str) -> str | None:
     """Return a bill group's portal link, None if it never had one. Raises NotFound."""
-    item = store.get(BillGroupItem, keys.bill_group(bill_group_id))
+    item = store.get_item(BillGroupItem, keys.bill_group(bill_group_id))
     if item is None:
         raise NotFound
-    return url_of(item.portal_token) if item.portal_token else None
+    return get_portal_link_url(item.portal_token) if item.portal_token else None
 
 
-def replace(call: Call, bill_group_id: str) -> str:
+def replace(context: RequestContext, bill_group_id: str) -> str:
     """Make a new portal link, after which the old one leads nowhere. Raises NotFound."""
 
     def attempt() -> str:
-        (item,) = store.gather(call, keys.bill_group(bill_group_id))
+        (item,) = store.get_items_for_write(context, keys.bill_group(bill_group_id))
         if item is None:
             raise NotFound
-        transaction = store.Transaction(call)
+        transaction = store.Transaction(context)
         if item.portal_token:
             transaction.erase(keys.portal_link(item.portal_token))
         item.portal_token = new_token()
         transaction.replace(item)
         add(transaction, item.portal_token, bill_group_id, item.account_id)
-        audit.record(
-            transaction, call, "portal_link.replaced", "bill_group", bill_group_id, (),
+        record_audit_event(
+            transaction, context, "portal_link.replaced", "bill_group", bill_group_id, (),
             account_id=item.account_id, bill_group_id=bill_group_id,
         )  # fmt: skip
-        transaction.answers(bill_group_id, 200)
+        transaction.record_response(bill_group_id, 200)
         transaction.commit()
-        return url_of(item.portal_token)
+        return get_portal_link_url(item.portal_token)
 
-    return store.deciding_again(attempt)
+    return store.retry_on_conflict(attempt)
 
 
-def bill_group_of(token: str) -> tuple[str, str] | None:
+def resolve_portal_link(token: str) -> tuple[str, str] | None:
     """Return the ids of the bill group and the account that a portal link leads to, None when nowhere."""
-    item = store.get(PortalLinkItem, keys.portal_link(token))
+    item = store.get_item(PortalLinkItem, keys.portal_link(token))
     return (item.bill_group_id, item.account_id) if item else None

@@ -5,18 +5,18 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from chalicelib.accounts.rules import Address
-from chalicelib.errors import Conflict, FieldError, Forbidden, Invalid
+from chalicelib.accounts.rules import PostalAddress
+from chalicelib.errors import Conflict, FieldError, Forbidden, InvalidInput
 
 SUBSCRIPTION_STATUSES = ("trial", "active", "paused", "past_due", "canceled", "ended")
 BILLING_FREQUENCIES = ("weekly", "monthly", "quarterly", "half_yearly", "yearly", "one_time")
 
 BILLING = "billing"
 SHIPPING = "shipping"
-CONTACT_FIELDS = {BILLING: "billing_contact_id", SHIPPING: "shipping_contact_id"}
+CONTACT_FIELD_BY_KIND = {BILLING: "billing_contact_id", SHIPPING: "shipping_contact_id"}
 
 
-OPEN_TO_PORTAL = frozenset(
+PORTAL_EDITABLE_FIELDS = frozenset(
     {
         "po_number",
         "vat_number",
@@ -41,8 +41,8 @@ class BillGroup:
     po_number: str | None = None
     vat_number: str | None = None
     registration_number: str | None = None
-    billing_address: Address | None = None
-    shipping_address: Address | None = None
+    billing_address: PostalAddress | None = None
+    shipping_address: PostalAddress | None = None
     billing_frequency: str | None = None
     next_billing_date: date | None = None
     auto_pay: bool = False
@@ -84,20 +84,26 @@ class Subscription:
 def check_bill_group(group: BillGroup) -> None:
     """Raise Invalid where the fields of a bill group contradict each other."""
     if group.contract_start and group.contract_end and group.contract_end < group.contract_start:
-        raise Invalid.field("contract_end", "too_early", "The contract ends before it starts. Correct either date.")
+        raise InvalidInput.field(
+            "contract_end", "too_early", "The contract ends before it starts. Correct either date."
+        )
 
 
 def check_subscription(subscription: Subscription) -> None:
     """Raise Invalid where the fields of a subscription contradict each other."""
     if subscription.start_date and subscription.end_date and subscription.end_date < subscription.start_date:
-        raise Invalid.field("end_date", "too_early", "The subscription ends before it starts. Correct either date.")
+        raise InvalidInput.field(
+            "end_date", "too_early", "The subscription ends before it starts. Correct either date."
+        )
     if (subscription.unit_amount is None) != (subscription.currency is None):
-        raise Invalid.field("currency", "required", "An amount and its currency go together. Send both or neither.")
+        raise InvalidInput.field(
+            "currency", "required", "An amount and its currency go together. Send both or neither."
+        )
 
 
-def refuse_what_is_the_vendors(actor_kind: str, names: Iterable[str]) -> None:
+def check_portal_editable(actor_kind: str, names: Iterable[str]) -> None:
     """Raise Forbidden when a portal user would change what only the vendor may."""
-    closed = sorted(set(names) - OPEN_TO_PORTAL)
+    closed = sorted(set(names) - PORTAL_EDITABLE_FIELDS)
     if actor_kind == "portal_user" and closed:
         raise Forbidden(
             "field_is_the_vendors",
@@ -106,7 +112,7 @@ def refuse_what_is_the_vendors(actor_kind: str, names: Iterable[str]) -> None:
         )
 
 
-def refuse_move(group: BillGroup, given: dict[str, Any]) -> None:
+def check_not_moved(group: BillGroup, given: dict[str, Any]) -> None:
     """Raise Conflict when a write would move a bill group to another account or entity; it never moves."""
     for name in ("account_id", "entity_id"):
         if name in given and given[name] != getattr(group, name):
@@ -117,7 +123,7 @@ def refuse_move(group: BillGroup, given: dict[str, Any]) -> None:
             )
 
 
-def check_narrowing(
+def check_recipient_filter(
     before: BillGroup | None, group: BillGroup, *, invoicing: frozenset[str], accounts_payable: frozenset[str]
 ) -> None:
     """Raise Invalid when a write narrows a bill group's mails to somebody who does not hold the role (C8).
@@ -129,14 +135,14 @@ def check_narrowing(
             continue
         strangers = [contact_id for contact_id in getattr(group, name) if contact_id not in holders]
         if strangers:
-            raise Invalid.field(
+            raise InvalidInput.field(
                 name,
                 "not_a_holder",
                 f"{', '.join(strangers)} does not hold this role. Give the role first, or leave the contact out.",
             )
 
 
-def recipients(narrowed_to: tuple[str, ...], holders: frozenset[str]) -> tuple[str, ...]:
+def select_recipients(narrowed_to: tuple[str, ...], holders: frozenset[str]) -> tuple[str, ...]:
     """Return who of a role's holders gets a bill group's mail (C8).
 
     Those to whom it is narrowed and who still hold the role; all holders when it is not narrowed, or when none

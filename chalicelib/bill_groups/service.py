@@ -3,33 +3,33 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chalicelib.accounts.rules import Override, differences, merge
-from chalicelib.audit import rules as audit_rules
-from chalicelib.audit import service as audit
+from chalicelib.accounts.rules import Override, find_upstream_differences, merge_fields
+from chalicelib.audit.rules import diff_fields
+from chalicelib.audit.service import record_audit_event
 from chalicelib.bill_groups import portal_link
 from chalicelib.bill_groups.rules import (
     BILLING,
-    CONTACT_FIELDS,
+    CONTACT_FIELD_BY_KIND,
     BillGroup,
     check_bill_group,
-    check_narrowing,
-    refuse_move,
-    refuse_what_is_the_vendors,
+    check_not_moved,
+    check_portal_editable,
+    check_recipient_filter,
 )
-from chalicelib.call import Call
-from chalicelib.duties import service as duties
-from chalicelib.errors import Invalid, NotFound, StaleVersion
-from chalicelib.shapes import build, defaults, plain_fields
+from chalicelib.errors import InvalidInput, NotFound, StaleVersion
+from chalicelib.request_context import RequestContext
+from chalicelib.serialization import build_dataclass, dataclass_defaults, to_plain_fields
 from chalicelib.table import keys, store
 from chalicelib.table.items import BillGroupItem, ContactItem
+from chalicelib.tasks.service import add_task
 
-_MOVES_REMINDERS = ("auto_pay", "accounts_payable_contact_ids")
+_FIELDS_AFFECTING_REMINDERS = ("auto_pay", "accounts_payable_contact_ids")
 """After a change of any of these it is decided anew when open invoices are looked at."""
 _NOT_AUDITED = frozenset({"version", "upstream", "portal_token"})
 
 
 @dataclass(frozen=True)
-class Written:
+class BillGroupWriteResult:
     """The bill group after a write, whether the write made it, and what of ours the billing system replaced."""
 
     bill_group: BillGroup
@@ -48,8 +48,8 @@ class BillGroupRead:
 
 
 def put_bill_group(
-    call: Call, bill_group_id: str, given: dict[str, Any], expected_version: int | None = None
-) -> Written:
+    context: RequestContext, bill_group_id: str, given: dict[str, Any], expected_version: int | None = None
+) -> BillGroupWriteResult:
     """Create a bill group or change the fields that are given (DESIGN §5 says whose value counts).
 
     The billing and the shipping contact are active contacts of the account (C8); so that neither can be deleted
@@ -57,69 +57,77 @@ def put_bill_group(
     Raises Invalid naming the fields at fault, Conflict when the bill group would move, StaleVersion when
     ``expected_version`` is not the newest.
     """
-    return _write(call, bill_group_id, given, expected_version, from_billing=call.is_billing_system)
+    return _write(context, bill_group_id, given, expected_version, from_billing=context.is_billing_system)
 
 
-def patch_bill_group(call: Call, bill_group_id: str, given: dict[str, Any], expected_version: int | None) -> Written:
+def patch_bill_group(
+    context: RequestContext, bill_group_id: str, given: dict[str, Any], expected_version: int | None
+) -> BillGroupWriteResult:
     """Change the given fields of a bill group here, which stand until the billing system brings others.
 
     Raises NotFound, Forbidden to a portal user for what is the vendor's, and what ``put_bill_group`` raises.
     """
-    refuse_what_is_the_vendors(call.actor.kind, given)
-    return _write(call, bill_group_id, given, expected_version, from_billing=False, must_exist=True)
+    check_portal_editable(context.actor.kind, given)
+    return _write(context, bill_group_id, given, expected_version, from_billing=False, must_exist=True)
 
 
 def _write(
-    call: Call,
+    context: RequestContext,
     bill_group_id: str,
     given: dict[str, Any],
     expected_version: int | None,
     *,
     from_billing: bool,
     must_exist: bool = False,
-) -> Written:
-    def attempt() -> Written:
+) -> BillGroupWriteResult:
+    def attempt() -> BillGroupWriteResult:
         key = keys.bill_group(bill_group_id)
-        (item,) = store.gather(call, key)
-        before = store.load(BillGroup, item) if item else None
+        (item,) = store.get_items_for_write(context, key)
+        before = store.from_item(BillGroup, item) if item else None
         if before is None and must_exist:
             raise NotFound()
         if expected_version is not None and (before is None or before.version != expected_version):
             raise StaleVersion(before.version if before else 0)
         if before is not None:
-            refuse_move(before, given)
-        merged = merge(
-            plain_fields(before) if before else None,
+            check_not_moved(before, given)
+        merged = merge_fields(
+            to_plain_fields(before) if before else None,
             before.upstream if before else {},
             given,
             from_billing=from_billing,
-            defaults=defaults(BillGroup),
+            defaults=dataclass_defaults(BillGroup),
         )
-        after = build(BillGroup, {**merged.values, "bill_group_id": bill_group_id, "upstream": merged.upstream})
+        after = build_dataclass(
+            BillGroup, {**merged.values, "bill_group_id": bill_group_id, "upstream": merged.upstream}
+        )
         check_bill_group(after)
         if after == before:
-            return Written(after, False, merged.overrides, changed=False)
-        transaction = store.Transaction(call)
-        _check_surroundings(transaction, before, after)
+            return BillGroupWriteResult(after, False, merged.overrides, changed=False)
+        transaction = store.Transaction(context)
+        _check_references(transaction, before, after)
         if before is None:
             token = portal_link.new_token()
             after = replace(after, portal_token=token)
             portal_link.add(transaction, token, bill_group_id, after.account_id)
-        row = store.row(BillGroupItem, key, after, listed=keys.bill_group_listed(after.account_id, after.bill_group_id))
+        row = store.to_item(
+            BillGroupItem, key, after, listed=keys.bill_group_listed(after.account_id, after.bill_group_id)
+        )
         transaction.put(row, new=before is None)
-        _record(transaction, call, before, after)
-        if before is not None and any(getattr(before, name) != getattr(after, name) for name in _MOVES_REMINDERS):
-            duties.add(transaction, call, "replanning", f"bill_group {bill_group_id}")
-        transaction.answers(bill_group_id, 200 if before else 201)
+        _record(transaction, context, before, after)
+        if before is not None and any(
+            getattr(before, name) != getattr(after, name) for name in _FIELDS_AFFECTING_REMINDERS
+        ):
+            add_task(transaction, context, "replanning", f"bill_group {bill_group_id}")
+        transaction.record_response(bill_group_id, 200 if before else 201)
         transaction.commit()
-        return Written(replace(after, version=int(row.version)), before is None, merged.overrides)
+        return BillGroupWriteResult(replace(after, version=int(row.version)), before is None, merged.overrides)
 
-    return store.deciding_again(attempt)
+    return store.retry_on_conflict(attempt)
 
 
-def _check_surroundings(transaction: store.Transaction, before: BillGroup | None, after: BillGroup) -> None:
+def _check_references(transaction: store.Transaction, before: BillGroup | None, after: BillGroup) -> None:
     """Check, where it matters for this write, that account, entity and contacts are there and are of one account."""
-    was, will_be = _named(before) if before else {}, _named(after)
+    was, will_be = _contact_ids_by_kind(before) if before else {}, _contact_ids_by_kind(after)
     contact_ids = sorted({contact_id for contact_id in (*was.values(), *will_be.values()) if contact_id})
     wanted = [keys.contact(after.account_id, contact_id) for contact_id in contact_ids]
     wanted += [keys.contact_roles(after.account_id)]
@@ -127,18 +135,18 @@ def _check_surroundings(transaction: store.Transaction, before: BillGroup | None
         wanted += [keys.account(after.account_id), keys.entity(after.entity_id)]
     narrowed = before is None or any(
         getattr(before, name) != getattr(after, name)
-        for name in ("invoicing_contact_ids", "accounts_payable_contact_ids", *CONTACT_FIELDS.values())
+        for name in ("invoicing_contact_ids", "accounts_payable_contact_ids", *CONTACT_FIELD_BY_KIND.values())
     )
     if not narrowed:
         return
-    found = store.batch(wanted)
+    found = store.batch_get_items(wanted)
     if before is None:
         for key, name in ((keys.account(after.account_id), "account_id"), (keys.entity(after.entity_id), "entity_id")):
             if key not in found:
-                raise Invalid.field(name, "unknown", "There is no such thing. Create it first, or correct the id.")
+                raise InvalidInput.field(name, "unknown", "There is no such thing. Create it first, or correct the id.")
             transaction.check_exists(found[key])
     roles = found.get(keys.contact_roles(after.account_id))
-    check_narrowing(
+    check_recipient_filter(
         before,
         after,
         invoicing=frozenset((roles.invoicing if roles else None) or ()),
@@ -147,77 +155,85 @@ def _check_surroundings(transaction: store.Transaction, before: BillGroup | None
     for contact_id in contact_ids:
         contact = found.get(keys.contact(after.account_id, contact_id))
         changed = False
-        for kind, field in CONTACT_FIELDS.items():
+        for kind, field in CONTACT_FIELD_BY_KIND.items():
             joins = will_be.get(kind) == contact_id and was.get(kind) != contact_id
             leaves = was.get(kind) == contact_id and will_be.get(kind) != contact_id
             if joins and (contact is None or contact.status != "active"):
-                raise Invalid.field(field, "unknown_contact", "This is not an active contact of the account.")
+                raise InvalidInput.field(field, "unknown_contact", "This is not an active contact of the account.")
             if contact is not None and (joins or leaves):
-                _note_use(contact, kind, after.bill_group_id, joins)
+                _update_contact_usage(contact, kind, after.bill_group_id, joins)
                 changed = True
         if contact is not None and changed:
             transaction.replace(contact)
 
 
-def _named(group: BillGroup) -> dict[str, str | None]:
-    return {kind: getattr(group, field) for kind, field in CONTACT_FIELDS.items()}
+def _contact_ids_by_kind(group: BillGroup) -> dict[str, str | None]:
+    return {kind: getattr(group, field) for kind, field in CONTACT_FIELD_BY_KIND.items()}
 
 
-def _note_use(contact: ContactItem, kind: str, bill_group_id: str, used: bool) -> None:
+def _update_contact_usage(contact: ContactItem, kind: str, bill_group_id: str, used: bool) -> None:
     attribute = "billing_for" if kind == BILLING else "shipping_for"
     others = {group_id for group_id in getattr(contact, attribute) if group_id != bill_group_id}
     setattr(contact, attribute, sorted(others | {bill_group_id} if used else others))
 
 
-def _record(transaction: store.Transaction, call: Call, before: BillGroup | None, after: BillGroup) -> None:
-    audit.record(
+def _record(
+    transaction: store.Transaction, context: RequestContext, before: BillGroup | None, after: BillGroup
+) -> None:
+    record_audit_event(
         transaction,
-        call,
+        context,
         "bill_group.changed" if before else "bill_group.created",
         "bill_group",
         after.bill_group_id,
-        audit_rules.changes(before, after, without=_NOT_AUDITED),
+        diff_fields(before, after, without=_NOT_AUDITED),
         account_id=after.account_id,
         bill_group_id=after.bill_group_id,
     )
 
 
-def hand_over(
-    transaction: store.Transaction, call: Call, groups: list[BillGroupItem], contact_id: str, successor_id: str | None
+def replace_bill_group_contact(
+    transaction: store.Transaction,
+    context: RequestContext,
+    groups: list[BillGroupItem],
+    contact_id: str,
+    successor_id: str | None,
 ) -> None:
     """Add to a transaction that ``groups`` name ``successor_id`` wherever they name ``contact_id`` (C4).
 
     The caller keeps the two contacts' own lists of bill groups.
     """
     for item in groups:
-        before = store.load(BillGroup, item)
-        fields = {field: successor_id for field in CONTACT_FIELDS.values() if getattr(before, field) == contact_id}
+        before = store.from_item(BillGroup, item)
+        fields = {
+            field: successor_id for field in CONTACT_FIELD_BY_KIND.values() if getattr(before, field) == contact_id
+        }
         after = replace(before, **fields)  # type: ignore[arg-type]
         for field, value in fields.items():
             setattr(item, field, value)
         transaction.replace(item)
-        _record(transaction, call, before, after)
+        _record(transaction, context, before, after)
 
 
 def get_bill_group(bill_group_id: str) -> BillGroupRead:
     """Read a bill group. Raises NotFound."""
-    item = store.get(BillGroupItem, keys.bill_group(bill_group_id))
+    item = store.get_item(BillGroupItem, keys.bill_group(bill_group_id))
     if item is None:
         raise NotFound()
-    group = store.load(BillGroup, item)
-    return BillGroupRead(group, differences(group))
+    group = store.from_item(BillGroup, item)
+    return BillGroupRead(group, find_upstream_differences(group))
 
 
-def bill_groups_of(ids: list[str]) -> list[BillGroup]:
+def get_bill_groups(ids: list[str]) -> list[BillGroup]:
     """Return the bill groups with these ids, in their order, as far as they exist."""
-    found = store.batch([keys.bill_group(bill_group_id) for bill_group_id in ids])
+    found = store.batch_get_items([keys.bill_group(bill_group_id) for bill_group_id in ids])
     ordered = [keys.bill_group(bill_group_id) for bill_group_id in ids]
-    return [store.load(BillGroup, found[key]) for key in ordered if key in found]
+    return [store.from_item(BillGroup, found[key]) for key in ordered if key in found]
 
 
 def list_bill_groups(account_id: str, after: str | None, limit: int) -> tuple[list[BillGroup], str | None]:
     """Return a page of an account's bill groups in order of their ids. Raises NotFound without the account."""
-    if after is None and keys.account(account_id) not in store.batch([keys.account(account_id)]):
+    if after is None and keys.account(account_id) not in store.batch_get_items([keys.account(account_id)]):
         raise NotFound()
-    page = store.query_index(keys.bill_group_listed(account_id, "").pk, limit=limit, after=after)
-    return [store.load(BillGroup, item) for item in page.items], page.after
+    page = store.query_items_by_index(keys.bill_group_listed(account_id, "").pk, limit=limit, after=after)
+    return [store.from_item(BillGroup, item) for item in page.items], page.after

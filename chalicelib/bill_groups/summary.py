@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chalicelib.accounts.rules import Account, is_told_unreachable
-from chalicelib.bill_groups.rules import BillGroup, recipients
+from chalicelib.accounts.rules import Account, is_unreachability_notified
+from chalicelib.bill_groups.rules import BillGroup, select_recipients
 from chalicelib.entities.rules import Entity
 from chalicelib.errors import NotFound
 from chalicelib.table import keys, store
@@ -12,7 +12,7 @@ from chalicelib.table.items import BillGroupItem
 
 
 @dataclass(frozen=True)
-class Summary:
+class BillGroupSummary:
     """A bill group with its account and its issuing entity.
 
     ``holders`` counts those who hold each contact role of the account, ``recipients`` those of them who get this bill
@@ -30,19 +30,19 @@ class Summary:
     """The contact roles that were found to reach nobody, as their holders' addresses have failed (C9)."""
 
 
-def summarise(bill_group_id: str) -> Summary:
+def get_bill_group_summary(bill_group_id: str) -> BillGroupSummary:
     """Read the summary of a bill group; two reads. Raises NotFound."""
-    item = store.get(BillGroupItem, keys.bill_group(bill_group_id))
+    item = store.get_item(BillGroupItem, keys.bill_group(bill_group_id))
     if item is None:
         raise NotFound
-    group = store.load(BillGroup, item)
+    group = store.from_item(BillGroup, item)
     wanted = (
         keys.account(group.account_id),
         keys.entity(group.entity_id),
         keys.contact_roles(group.account_id),
         keys.bill_group_balance(bill_group_id),
     )
-    found = store.batch(wanted)
+    found = store.batch_get_items(wanted)
     account, entity, roles, balance = (found.get(key) for key in wanted)
     if account is None or entity is None:
         raise NotFound
@@ -50,15 +50,17 @@ def summarise(bill_group_id: str) -> Summary:
         role: frozenset((getattr(roles, role) if roles else None) or ()) for role in ("invoicing", "accounts_payable")
     }
     narrowed = {"invoicing": group.invoicing_contact_ids, "accounts_payable": group.accounts_payable_contact_ids}
-    return Summary(
+    return BillGroupSummary(
         bill_group=group,
-        account=store.load(Account, account),
-        entity=store.load(Entity, entity),
+        account=store.from_item(Account, account),
+        entity=store.from_item(Entity, entity),
         holders={role: len(ids) for role, ids in holders.items()},
-        recipients={role: len(recipients(narrowed[role], ids)) for role, ids in holders.items()},
+        recipients={role: len(select_recipients(narrowed[role], ids)) for role, ids in holders.items()},
         open_balances={code: owed for code, owed in sorted(balance.open_balances.items()) if owed} if balance else {},
         open_invoices=int(balance.open_invoices) if balance else 0,
         unreachable=tuple(
-            role for role, ids in holders.items() if is_told_unreachable(roles.unreachable if roles else {}, role, ids)
+            role
+            for role, ids in holders.items()
+            if is_unreachability_notified(roles.unreachable if roles else {}, role, ids)
         ),
     )

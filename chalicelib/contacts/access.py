@@ -5,41 +5,45 @@ from dataclasses import replace
 from typing import Any
 
 from chalicelib.access import access_rules, grants
-from chalicelib.access import book as books
-from chalicelib.call import Call
+from chalicelib.access.domain_access import address_denied_error, check_grantable_permissions, domain_access_from_item
 from chalicelib.contacts.rules import Contact
-from chalicelib.errors import Forbidden, Invalid
+from chalicelib.errors import Forbidden, InvalidInput
+from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import BillGroupItem, ContactAddressItem
 from chalicelib.table.keys import Key
 
-Wanted = Mapping[str, Sequence[str] | None]
+RequestedAccess = Mapping[str, Sequence[str] | None]
 """All bill groups that a contact is to enter, each with its permissions; None stands for the default (A1)."""
 
 
-def needed_rows(wanted: Wanted | None, email: str) -> list[Key]:
+def contact_access_keys(wanted: RequestedAccess | None, email: str) -> list[Key]:
     """Return the keys of the rows upon which ``given`` decides, in the order in which it takes them."""
-    domain = grants.domain_of(f"@{email}")
+    domain = grants.get_email_domain(f"@{email}")
     return [
         key
         for bill_group_id in sorted(wanted or ())
-        for key in (keys.bill_group(bill_group_id), keys.access(bill_group_id, domain))
+        for key in (keys.bill_group(bill_group_id), keys.domain_access(bill_group_id, domain))
     ]
 
 
-def changed(call: Call, contact: Contact, wanted: Wanted) -> Contact:
+def apply_contact_access(context: RequestContext, contact: Contact, wanted: RequestedAccess) -> Contact:
     """Return the contact with the access that it is to have and no other; one read if any is wanted.
 
     Raises Forbidden to a portal user who changes their own, and what ``given`` raises.
     """
-    if call.actor.kind == "portal_user" and contact.email == call.actor.id:
+    if context.actor.kind == "portal_user" and contact.email == context.actor.id:
         raise Forbidden("own_access", "Nobody changes their own access. Ask the account's owner, or the vendor.")
-    wanted_rows = needed_rows(wanted, contact.email)
-    found = store.batch(wanted_rows)
-    return replace(contact, access=given(call, contact, wanted, [found.get(key) for key in wanted_rows]))
+    wanted_rows = contact_access_keys(wanted, contact.email)
+    found = store.batch_get_items(wanted_rows)
+    return replace(
+        contact, access=build_contact_access(context, contact, wanted, [found.get(key) for key in wanted_rows])
+    )
 
 
-def given(call: Call, contact: Contact, wanted: Wanted, rows: Sequence[Any]) -> dict[str, Any]:
+def build_contact_access(
+    context: RequestContext, contact: Contact, wanted: RequestedAccess, rows: Sequence[Any]
+) -> dict[str, Any]:
     """Return a contact's access as it is kept: what is new begins after the issuing entity's delay (A7).
 
     Raises Invalid for a bill group of another account and for permissions that cannot be given, Conflict where the
@@ -50,21 +54,21 @@ def given(call: Call, contact: Contact, wanted: Wanted, rows: Sequence[Any]) -> 
         group, row = rows[2 * number], rows[2 * number + 1]
         field = f"access.{bill_group_id}"
         if not isinstance(group, BillGroupItem) or group.account_id != contact.account_id:
-            raise Invalid.field(field, "unknown_bill_group", "This is not a bill group of the account.")
-        permissions = books.check_permissions(wanted[bill_group_id], field)
-        denial = books.book_of(grants.domain_of(contact.email), row).denies(contact.email)
+            raise InvalidInput.field(field, "unknown_bill_group", "This is not a bill group of the account.")
+        permissions = check_grantable_permissions(wanted[bill_group_id], field)
+        denial = domain_access_from_item(grants.get_email_domain(contact.email), row).find_denial(contact.email)
         if denial is not None:
-            raise books.address_denied(contact.email, denial, bill_group_id)
+            raise address_denied_error(contact.email, denial, bill_group_id)
         before = contact.access.get(bill_group_id)
-        starts_at = before["starts_at"] if before else access_rules.starts_at(call, group)
+        starts_at = before["starts_at"] if before else access_rules.compute_access_start(context, group)
         found[bill_group_id] = {"permissions": list(permissions), "starts_at": starts_at}
     return found
 
 
-def write(transaction: store.Transaction, contact: Contact) -> None:
+def write_contact_access(transaction: store.Transaction, contact: Contact) -> None:
     """Write a contact's access to the row of its address too, where sign-ins and requests find it."""
-    address = store.get(ContactAddressItem, keys.contact_address(contact.account_id, contact.email))
+    address = store.get_item(ContactAddressItem, keys.contact_address(contact.account_id, contact.email))
     if address is None or address.contact_id != contact.contact_id:
-        raise store.Contended
+        raise store.WriteConflict
     address.access = contact.access
     transaction.replace(address)

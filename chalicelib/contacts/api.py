@@ -6,18 +6,17 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from chalicelib.access import rules as permissions
-from chalicelib.access.rules import Principal
 from chalicelib.api import Listing, Query, Reply, Request, Routes, View
 from chalicelib.api.views import AddressView
-from chalicelib.contacts import erasure, leaving, service
+from chalicelib.contacts import deletion, erasure, service
 from chalicelib.contacts.inputs import AccessBody, ContactWrite, ErasureBody
-from chalicelib.contacts.records import ContactRead
-from chalicelib.contacts.rules import ROLES
+from chalicelib.contacts.rows import ContactRead
+from chalicelib.contacts.rules import CONTACT_ROLES
 from chalicelib.errors import Forbidden
-from chalicelib.fields import ContactId
+from chalicelib.field_types import ContactId
+from chalicelib.permissions import Principal, is_permitted
 
-routes = Routes("contacts")
+contacts_routes = Routes("contacts")
 
 
 class SharedRecord(View):
@@ -103,12 +102,12 @@ class SuccessorQuery(Query):
     successor: ContactId | None = None
 
 
-def _fields(found: ContactRead, principal: Principal) -> dict[str, Any]:
+def _contact_fields(found: ContactRead, principal: Principal) -> dict[str, Any]:
     told = {name: getattr(found.contact, name) for name in ContactView.model_fields if hasattr(found.contact, name)}
     address = vars(found.contact.address) if found.contact.address else None
-    roles = [role for role in ROLES if role in found.roles]
+    roles = [role for role in CONTACT_ROLES if role in found.roles]
     lists = {name: list(told[name]) for name in ("billing_for", "shipping_for", "former_roles")}
-    access = _access(found.contact.access)
+    access = _to_access_views(found.contact.access)
     differences = found.differences
     if principal.is_portal:
         # The contact is the account's; which bill groups it has to do with, is told of the granted ones only (A9).
@@ -119,32 +118,32 @@ def _fields(found: ContactRead, principal: Principal) -> dict[str, Any]:
     return {**told, **lists, "address": address, "roles": roles, "access": access, "differences": differences}
 
 
-def _access(kept: dict[str, Any]) -> dict[str, AccessAtView]:
+def _to_access_views(kept: dict[str, Any]) -> dict[str, AccessAtView]:
     return {bill_group_id: AccessAtView.model_validate_json(json.dumps(at)) for bill_group_id, at in kept.items()}
 
 
-def _written(request: Request[Any, Any], found: ContactRead, status: int = 200) -> Reply:
+def _write_reply(request: Request[Any, Any], found: ContactRead, status: int = 200) -> Reply:
     others = [] if request.principal.is_portal else list(found.others)
     view = ContactWritten(
-        **_fields(found, request.principal),
+        **_contact_fields(found, request.principal),
         others=[SharedRecord(account_id=account, contact_id=contact) for account, contact in others],
     )
     return Reply(view, status=status, version=found.contact.version)
 
 
 def _rebuild(request: Request[Any, Any]) -> Reply:
-    return _written(request, service.get_contact(request.path["account_id"], request.path["contact_id"]))
+    return _write_reply(request, service.get_contact(request.path["account_id"], request.path["contact_id"]))
 
 
-def _wanted_access(request: Request[ContactWrite, None]) -> dict[str, list[str] | None] | None:
+def _requested_access(request: Request[ContactWrite, None]) -> dict[str, list[str] | None] | None:
     """Return the access that the body asks for. Raises Forbidden unless the caller may give access (A9)."""
     wanted = request.body.wanted_access()
-    if wanted is not None and not permissions.permits(request.principal, "contact_access.write"):
+    if wanted is not None and not is_permitted(request.principal, "contact_access.write"):
         raise Forbidden("access_not_yours", "You may not give or take access. Leave out access.")
     return wanted
 
 
-@routes.get(
+@contacts_routes.get(
     "/v1/accounts/{account_id}/contacts",
     may="contacts.read",
     query=StatusQuery,
@@ -156,10 +155,10 @@ def list_contacts(request: Request[None, StatusQuery]) -> Reply:
     found, after = service.list_contacts(
         request.path["account_id"], request.query.status, request.page.after, request.page.limit
     )
-    return Reply(Listing(items=[ContactView(**_fields(one, request.principal)) for one in found]), after=after)
+    return Reply(Listing(items=[ContactView(**_contact_fields(one, request.principal)) for one in found]), after=after)
 
 
-@routes.get(
+@contacts_routes.get(
     "/v1/accounts/{account_id}/contacts/{contact_id}",
     may="contacts.read",
     returns={200: ContactView},
@@ -168,10 +167,10 @@ def list_contacts(request: Request[None, StatusQuery]) -> Reply:
 def get_contact(request: Request[None, None]) -> Reply:
     """Read a contact, active or inactive."""
     found = service.get_contact(request.path["account_id"], request.path["contact_id"])
-    return Reply(ContactView(**_fields(found, request.principal)), version=found.contact.version)
+    return Reply(ContactView(**_contact_fields(found, request.principal)), version=found.contact.version)
 
 
-@routes.post(
+@contacts_routes.post(
     "/v1/accounts/{account_id}/contacts",
     may="contacts.write",
     body=ContactWrite,
@@ -183,16 +182,16 @@ def get_contact(request: Request[None, None]) -> Reply:
 def create_contact(request: Request[ContactWrite, None]) -> Reply:
     """Add a contact, with its roles and access. At most 5 contacts hold a role."""
     made = service.create_contact(
-        request.call,
+        request.context,
         request.path["account_id"],
         request.body.details(),
         frozenset(request.body.roles or ()),
-        _wanted_access(request),
+        _requested_access(request),
     )
-    return _written(request, made, status=201)
+    return _write_reply(request, made, status=201)
 
 
-@routes.patch(
+@contacts_routes.patch(
     "/v1/accounts/{account_id}/contacts/{contact_id}",
     may="contacts.write",
     body=ContactWrite,
@@ -215,18 +214,18 @@ def patch_contact(request: Request[ContactWrite, None]) -> Reply:
     A new email ends the access that the old one had, but for what the same request gives.
     """
     changed = service.patch_contact(
-        request.call,
+        request.context,
         request.path["account_id"],
         request.path["contact_id"],
         request.body.details(),
         frozenset(request.body.roles or ()) if "roles" in request.body.model_fields_set else None,
         request.if_match,
-        wanted_access=_wanted_access(request),
+        wanted_access=_requested_access(request),
     )
-    return _written(request, changed)
+    return _write_reply(request, changed)
 
 
-@routes.delete(
+@contacts_routes.delete(
     "/v1/accounts/{account_id}/contacts/{contact_id}",
     may="contacts.write",
     query=SuccessorQuery,
@@ -239,8 +238,8 @@ def delete_contact(request: Request[None, SuccessorQuery]) -> Reply:
 
     Its access and the access rules of its email end; where its domain has a rule, a denial is added.
     """
-    leaving.delete_contact(
-        request.call,
+    deletion.delete_contact(
+        request.context,
         request.path["account_id"],
         request.path["contact_id"],
         request.query.successor,
@@ -249,7 +248,7 @@ def delete_contact(request: Request[None, SuccessorQuery]) -> Reply:
     return Reply(status=204)
 
 
-@routes.post(
+@contacts_routes.post(
     "/v1/accounts/{account_id}/contacts/{contact_id}/restore",
     may="contacts.write",
     returns={200: ContactWritten},
@@ -259,8 +258,8 @@ def delete_contact(request: Request[None, SuccessorQuery]) -> Reply:
 )
 def restore_contact(request: Request[None, None]) -> Reply:
     """Bring an inactive contact back, with those of its former roles that still fit."""
-    found = leaving.restore_contact(request.call, request.path["account_id"], request.path["contact_id"])
-    return _written(request, found)
+    found = deletion.restore_contact(request.context, request.path["account_id"], request.path["contact_id"])
+    return _write_reply(request, found)
 
 
 def _access_reply(found: ContactRead) -> Reply:
@@ -268,13 +267,13 @@ def _access_reply(found: ContactRead) -> Reply:
     view = AccessView(
         contact_id=contact.contact_id,
         email=contact.email,
-        bill_groups=_access(contact.access),
+        bill_groups=_to_access_views(contact.access),
         version=contact.version,
     )
     return Reply(view, version=contact.version)
 
 
-@routes.get(
+@contacts_routes.get(
     "/v1/accounts/{account_id}/contacts/{contact_id}/access",
     may="contact_access.read",
     returns={200: AccessView},
@@ -285,7 +284,7 @@ def get_access(request: Request[None, None]) -> Reply:
     return _access_reply(service.get_contact(request.path["account_id"], request.path["contact_id"]))
 
 
-@routes.put(
+@contacts_routes.put(
     "/v1/accounts/{account_id}/contacts/{contact_id}/access",
     may="contact_access.write",
     body=AccessBody,
@@ -298,7 +297,7 @@ def get_access(request: Request[None, None]) -> Reply:
 def put_access(request: Request[AccessBody, None]) -> Reply:
     """Give a contact all the access that is sent, and take what is not."""
     changed = service.patch_contact(
-        request.call,
+        request.context,
         request.path["account_id"],
         request.path["contact_id"],
         {},
@@ -309,7 +308,7 @@ def put_access(request: Request[AccessBody, None]) -> Reply:
     return _access_reply(changed)
 
 
-@routes.delete(
+@contacts_routes.delete(
     "/v1/accounts/{account_id}/contacts/{contact_id}/access",
     may="contact_access.write",
     returns={204: None},
@@ -319,7 +318,7 @@ def put_access(request: Request[AccessBody, None]) -> Reply:
 def delete_access(request: Request[None, None]) -> Reply:
     """Take all of a contact's own access at once."""
     service.patch_contact(
-        request.call,
+        request.context,
         request.path["account_id"],
         request.path["contact_id"],
         {},
@@ -330,13 +329,13 @@ def delete_access(request: Request[None, None]) -> Reply:
     return Reply(status=204)
 
 
-@routes.get("/v1/erasures/{erasure_id}", may="contacts.erase", returns={200: ErasureView})
+@contacts_routes.get("/v1/erasures/{erasure_id}", may="contacts.erase", returns={200: ErasureView})
 def get_erasure(request: Request[None, None]) -> Reply:
     """Read how far an erasure is: `requested` or `finished`."""
     return Reply(ErasureView(**vars(erasure.get_erasure(request.path["erasure_id"]))))
 
 
-@routes.post(
+@contacts_routes.post(
     "/v1/accounts/{account_id}/contacts/{contact_id}/erase",
     may="contacts.erase",
     body=ErasureBody,
@@ -345,16 +344,16 @@ def get_erasure(request: Request[None, None]) -> Reply:
 )
 def erase_contact(request: Request[ErasureBody, None]) -> Reply:
     """Erase a contact's personal data for good. It may leave a role without holder; issued invoices stay."""
-    requested = erasure.request_erasure(request.call, request.path["account_id"], request.path["contact_id"])
+    requested = erasure.request_erasure(request.context, request.path["account_id"], request.path["contact_id"])
     return Reply(ErasureView(**vars(requested)), status=202)
 
 
-@routes.get(
+@contacts_routes.get(
     "/v1/accounts/{account_id}/contacts/{contact_id}/shared-records",
     may="contacts.shared",
     returns={200: Listing[SharedRecord]},
 )
 def list_shared_records(request: Request[None, None]) -> Reply:
     """List the active records with the same email, at this and other accounts."""
-    found = service.shared_records(request.path["account_id"], request.path["contact_id"])
+    found = service.find_shared_records(request.path["account_id"], request.path["contact_id"])
     return Reply(Listing(items=[SharedRecord(account_id=one, contact_id=other) for one, other in found]))

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from chalicelib.accounts.rules import Account
-from chalicelib.contacts.rules import ROLES, Contact
+from chalicelib.contacts.rules import CONTACT_ROLES, Contact
 from chalicelib.entities.rules import Entity
 from chalicelib.mail.outbox import Mail
 
@@ -17,7 +17,7 @@ ROLE_UNREACHABLE = "role_unreachable"
 LIFETIME = timedelta(days=3)
 
 
-def wanted(entity: Entity, kind: str) -> bool:
+def is_contact_mail_enabled(entity: Entity, kind: str) -> bool:
     """Tell whether the issuing entity's setting lets mails of ``kind`` be sent; what is not set is on."""
     return entity.contact_mails.get(kind, True)
 
@@ -27,21 +27,21 @@ def contact_added(entity: Entity, account: Account, contact: Contact, roles: Ite
 
     None if the issuing entity does not want it, as for the other mails here.
     """
-    about = {"roles": _ordered(roles), "has_access": bool(contact.access)}
-    return _mail(CONTACT_ADDED, entity, account, contact, about)
+    about = {"roles": _order_roles(roles), "has_access": bool(contact.access)}
+    return _build_mail(CONTACT_ADDED, entity, account, contact, about)
 
 
 def role_changed(
     entity: Entity, account: Account, contact: Contact, roles_before: Iterable[str], roles_now: Iterable[str]
 ) -> Mail | None:
     """Return the mail to a contact whose roles changed: what they had, what they have, what they will receive."""
-    roles = {"roles_before": _ordered(roles_before), "roles_now": _ordered(roles_now)}
-    return _mail(ROLE_CHANGED, entity, account, contact, roles)
+    roles = {"roles_before": _order_roles(roles_before), "roles_now": _order_roles(roles_now)}
+    return _build_mail(ROLE_CHANGED, entity, account, contact, roles)
 
 
 def contact_removed(entity: Entity, account: Account, contact: Contact, roles_before: Iterable[str]) -> Mail | None:
     """Return the mail to a contact who was removed: what they will not receive any more, and the way back."""
-    return _mail(CONTACT_REMOVED, entity, account, contact, {"roles_before": _ordered(roles_before)})
+    return _build_mail(CONTACT_REMOVED, entity, account, contact, {"roles_before": _order_roles(roles_before)})
 
 
 def role_unreachable(entity: Entity, account: Account, contact: Contact, roles: Iterable[str]) -> Mail:
@@ -60,7 +60,7 @@ def role_unreachable(entity: Entity, account: Account, contact: Contact, roles: 
         context={
             "account_name": account.name,
             "contact_name": contact.name,
-            "roles": _ordered(roles),
+            "roles": _order_roles(roles),
             "for_staff": False,
             "addresses": [],
         },
@@ -84,20 +84,20 @@ def role_unreachable_to_staff(
         context={
             "account_name": account.name,
             "account_id": account.account_id,
-            "roles": _ordered(roles),
+            "roles": _order_roles(roles),
             "for_staff": True,
             "addresses": addresses,
         },
     )
 
 
-def _ordered(roles: Iterable[str]) -> list[str]:
+def _order_roles(roles: Iterable[str]) -> list[str]:
     held = set(roles)
-    return [role for role in ROLES if role in held]
+    return [role for role in CONTACT_ROLES if role in held]
 
 
-def _mail(kind: str, entity: Entity, account: Account, contact: Contact, about: dict[str, Any]) -> Mail | None:
-    if not wanted(entity, kind):
+def _build_mail(kind: str, entity: Entity, account: Account, contact: Contact, about: dict[str, Any]) -> Mail | None:
+    if not is_contact_mail_enabled(entity, kind):
         return None
     return Mail(
         kind=kind,

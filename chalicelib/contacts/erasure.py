@@ -9,56 +9,56 @@ from functools import partial
 from typing import Any
 
 from chalicelib import clock, ids
-from chalicelib.access import leaving as access
+from chalicelib.access.revocation import erase_address_access
 from chalicelib.accounts import owner
-from chalicelib.audit import service as audit
-from chalicelib.bill_groups import service as bill_groups
-from chalicelib.call import Call
-from chalicelib.contacts import ledger, rules
-from chalicelib.contacts.records import (
-    Surroundings,
+from chalicelib.audit.service import record_audit_event
+from chalicelib.bill_groups.service import replace_bill_group_contact
+from chalicelib.contacts import erasure_ledger, rules
+from chalicelib.contacts.rows import (
+    ContactWriteContext,
+    contact_to_item,
     free_address,
-    record,
-    row_of,
-    surroundings,
+    load_contact_write_context,
+    record_contact_event,
     write_roles,
 )
 from chalicelib.contacts.rules import ACTIVE, Contact
-from chalicelib.duties import service as duties
 from chalicelib.errors import NotFound
 from chalicelib.mail.erasure import erase_emails
 from chalicelib.observability import logger, metrics
+from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import AuditEventItem, ContactItem, ErasureItem
+from chalicelib.tasks.service import add_task
 
-_PAGE = 100
-_GROUPS_A_TRANSACTION = 30
+_PAGE_SIZE = 100
+_MAX_BILL_GROUPS_PER_TRANSACTION = 30
 
 
 @dataclass(frozen=True)
-class Requested:
+class Erasure:
     """An erasure that was accepted."""
 
     erasure_id: str
     status: str
 
 
-def request_erasure(call: Call, account_id: str, contact_id: str) -> Requested:
+def request_erasure(context: RequestContext, account_id: str, contact_id: str) -> Erasure:
     """Accept that a contact, active or not, is erased. Raises NotFound, and Unavailable without the ledger."""
-    contact, _ = _contact_and_account(call, account_id, contact_id)
+    contact, _ = _contact_and_account(context, account_id, contact_id)
     if contact is None:
         raise NotFound()
-    entry = ledger.Entry(ids.new_id(ids.ERASURE, call.now), account_id, contact_id)
-    ledger.write(entry)
-    return store.deciding_again(lambda: _begin(call, entry))
+    entry = erasure_ledger.Entry(ids.new_id(ids.ERASURE_PREFIX, context.now), account_id, contact_id)
+    erasure_ledger.write(entry)
+    return store.retry_on_conflict(lambda: _start_erasure(context, entry))
 
 
-def _begin(call: Call, entry: ledger.Entry) -> Requested:
-    contact, account = _contact_and_account(call, entry.account_id, entry.contact_id)
+def _start_erasure(context: RequestContext, entry: erasure_ledger.Entry) -> Erasure:
+    contact, account = _contact_and_account(context, entry.account_id, entry.contact_id)
     if contact is None:
         raise NotFound()
     key = keys.erasure(entry.erasure_id)
-    transaction = store.Transaction(call)
+    transaction = store.Transaction(context)
     transaction.overwrite(
         ErasureItem(
             key.pk,
@@ -67,95 +67,99 @@ def _begin(call: Call, entry: ledger.Entry) -> Requested:
             account_id=entry.account_id,
             contact_id=entry.contact_id,
             status="requested",
-            requested_at=call.now,
+            requested_at=context.now,
         )
     )
     transaction.check_exists(account)
-    duties.add(transaction, call, "erase", entry.erasure_id)
-    audit.record(
-        transaction, call, "contact.erasure_requested", "contact", entry.contact_id, (), account_id=entry.account_id
+    add_task(transaction, context, "erase", entry.erasure_id)
+    record_audit_event(
+        transaction, context, "contact.erasure_requested", "contact", entry.contact_id, (), account_id=entry.account_id
     )
-    transaction.answers(entry.erasure_id, 202)
+    transaction.record_response(entry.erasure_id, 202)
     transaction.commit()
-    return Requested(entry.erasure_id, "requested")
+    return Erasure(entry.erasure_id, "requested")
 
 
-def _contact_and_account(call: Call, account_id: str, contact_id: str) -> tuple[ContactItem | None, Any]:
-    account, contact = store.gather(call, keys.account(account_id), keys.contact(account_id, contact_id))
+def _contact_and_account(context: RequestContext, account_id: str, contact_id: str) -> tuple[ContactItem | None, Any]:
+    account, contact = store.get_items_for_write(
+        context, keys.account(account_id), keys.contact(account_id, contact_id)
+    )
     return contact, account
 
 
-def get_erasure(erasure_id: str) -> Requested:
+def get_erasure(erasure_id: str) -> Erasure:
     """Read how far an erasure is: ``requested`` or ``finished``. Raises NotFound."""
-    item = store.get(ErasureItem, keys.erasure(erasure_id))
+    item = store.get_item(ErasureItem, keys.erasure(erasure_id))
     if item is None:
         raise NotFound()
-    return Requested(item.erasure_id, item.status)
+    return Erasure(item.erasure_id, item.status)
 
 
-def run_erasure(call: Call, erasure_id: str) -> None:
+def run_erasure(context: RequestContext, erasure_id: str) -> None:
     """Carry an erasure out, or what is left of it. Running a finished one again changes nothing."""
-    state = store.get(ErasureItem, keys.erasure(erasure_id))
+    state = store.get_item(ErasureItem, keys.erasure(erasure_id))
     if state is None or state.status == "finished":
         return
     while True:
-        contact = store.deciding_again(lambda: _withdraw(_now(call), state.account_id, state.contact_id))
+        contact = store.retry_on_conflict(
+            lambda: _deactivate_contact(_with_current_time(context), state.account_id, state.contact_id)
+        )
         if contact is None:
             break
         _redact_audit(state.account_id, state.contact_id)
-        access.erase(_now(call), state.account_id, contact.email)
-        erase_emails(state.account_id, state.contact_id, contact.email, clock.now())
+        erase_address_access(_with_current_time(context), state.account_id, contact.email)
+        erase_emails(state.account_id, state.contact_id, contact.email, clock.utc_now())
         # Who was brought back meanwhile has roles and an address again: then it begins anew.
-        if _remove(_now(call), contact):
+        if _delete_if_unchanged(_with_current_time(context), contact):
             break
-    state.status, state.finished_at = "finished", clock.now()
-    store.replace(state)
+    state.status, state.finished_at = "finished", clock.utc_now()
+    store.replace_item(state)
 
 
-def _now(call: Call) -> Call:
+def _with_current_time(context: RequestContext) -> RequestContext:
     # An audit event that is older than its transaction by more than 30 seconds would be missing from the changes.
-    return replace(call, now=clock.now())
+    return replace(context, now=clock.utc_now())
 
 
-def _withdraw(call: Call, account_id: str, contact_id: str) -> Contact | None:
+def _deactivate_contact(context: RequestContext, account_id: str, contact_id: str) -> Contact | None:
     """Take the contact's roles and places away, leaving a role empty where it must be; None when it is gone."""
-    around = surroundings(call, account_id, keys.contact(account_id, contact_id))
+    around = load_contact_write_context(context, account_id, keys.contact(account_id, contact_id))
     item = around.rest[0]
     if item is None:
         return None
-    contact = store.load(Contact, item)
+    contact = store.from_item(Contact, item)
     used = sorted({*contact.billing_for, *contact.shipping_for})
     if contact.status != ACTIVE and not used:
         return contact
-    now_used, later = used[:_GROUPS_A_TRANSACTION], used[_GROUPS_A_TRANSACTION:]
-    groups = list(store.batch([keys.bill_group(group_id) for group_id in now_used]).values())
-    transaction = store.Transaction(call)
-    bill_groups.hand_over(transaction, call, groups, contact_id, None)
+    now_used, later = used[:_MAX_BILL_GROUPS_PER_TRANSACTION], used[_MAX_BILL_GROUPS_PER_TRANSACTION:]
+    groups = list(store.batch_get_items([keys.bill_group(group_id) for group_id in now_used]).values())
+    transaction = store.Transaction(context)
+    replace_bill_group_contact(transaction, context, groups, contact_id, None)
     held = around.roles.of(contact_id)
-    after_roles = rules.give(around.roles, {contact_id: frozenset()}, erasing=True)
+    after_roles = rules.assign_roles(around.roles, {contact_id: frozenset()}, erasing=True)
     after = replace(
-        rules.inactive(contact, around.roles, call.now),
+        rules.deactivate_contact(contact, around.roles, context.now),
         billing_for=tuple(group_id for group_id in contact.billing_for if group_id in later),
         shipping_for=tuple(group_id for group_id in contact.shipping_for if group_id in later),
     )
-    row = row_of(after)
+    row = contact_to_item(after)
     transaction.replace(row)
     if contact.status == ACTIVE:
-        free_address(transaction, call, contact)
+        free_address(transaction, context, contact)
     if contact_id == around.account.owner_contact_id:
-        owner.name(transaction, call, around.account_item, None)
+        owner.set_account_owner(transaction, context, around.account_item, None)
         logger.error("An erasure left an account without owner.", extra={"account_id": account_id})
         metrics.add_metric(name="OwnerLeft", unit="Count", value=1)
     write_roles(transaction, around, after_roles, after)
-    record(transaction, call, "contact.withdrawn", contact, contact, held, frozenset())
+    record_contact_event(transaction, context, "contact.withdrawn", contact, contact, held, frozenset())
     transaction.commit()
-    _alarm_of_empty_roles(around, held, after_roles)
+    _alarm_on_empty_roles(around, held, after_roles)
     if later:
-        raise store.Contended
+        raise store.WriteConflict
     return replace(after, version=int(row.version))
 
 
-def _alarm_of_empty_roles(around: Surroundings, held: frozenset[str], after: rules.Roles) -> None:
+def _alarm_on_empty_roles(around: ContactWriteContext, held: frozenset[str], after: rules.RoleAssignments) -> None:
     for role in sorted(held):
         if not after.holders(role):
             account_id = around.account.account_id
@@ -167,16 +171,16 @@ def _redact_audit(account_id: str, contact_id: str) -> None:
     """Take from the audit what the contact's fields were; that they changed, when and by whom, stays."""
     after: str | None = None
     while True:
-        page = store.query(keys.account(account_id).pk, "AUDIT#", limit=_PAGE, after=after)
+        page = store.query_items(keys.account(account_id).pk, "AUDIT#", limit=_PAGE_SIZE, after=after)
         for item in page.items:
             if item.resource_kind == "contact" and item.resource_id == contact_id:
-                _redact(item)
+                _redact_event(item)
         after = page.after
         if after is None:
             return
 
 
-def _redact(item: AuditEventItem) -> None:
+def _redact_event(item: AuditEventItem) -> None:
     kept = [
         {"field": change["field"], "before": None, "after": None}
         if change["field"] in rules.PERSONAL_FIELDS | {"external_id"}
@@ -185,39 +189,41 @@ def _redact(item: AuditEventItem) -> None:
     ]
     if kept != item.changes:
         item.changes = kept
-        store.replace(item)
+        store.replace_item(item)
 
 
-def _remove(call: Call, contact: Contact) -> bool:
+def _delete_if_unchanged(context: RequestContext, contact: Contact) -> bool:
     """Delete the contact if it is still as it was withdrawn, and tell whether it is gone."""
-    item = store.get(ContactItem, keys.contact(contact.account_id, contact.contact_id))
+    item = store.get_item(ContactItem, keys.contact(contact.account_id, contact.contact_id))
     if item is None:
         return True
     if item.version != contact.version:
         return False
-    transaction = store.Transaction(call)
+    transaction = store.Transaction(context)
     transaction.delete(item)
     if contact.external_id is not None:
         transaction.erase(keys.contact_external_id(contact.account_id, contact.external_id))
-    audit.record(transaction, call, "contact.erased", "contact", contact.contact_id, (), account_id=contact.account_id)
+    record_audit_event(
+        transaction, context, "contact.erased", "contact", contact.contact_id, (), account_id=contact.account_id
+    )
     try:
         transaction.commit()
-    except store.Contended:
+    except store.WriteConflict:
         return False
     return True
 
 
-def replay_erasures(call: Call, *, confirmed: bool) -> list[str]:
+def replay_erasures(context: RequestContext, *, confirmed: bool) -> list[str]:
     """Begin again every erasure of the ledger whose contact exists, as after a restore; return their ids.
 
     Without ``confirmed`` nothing is written, and the list says what would be begun.
     """
     begun = []
-    for entry in ledger.entries():
-        contact, _ = _contact_and_account(call, entry.account_id, entry.contact_id)
+    for entry in erasure_ledger.entries():
+        contact, _ = _contact_and_account(context, entry.account_id, entry.contact_id)
         if contact is None:
             continue
         begun.append(entry.erasure_id)
         if confirmed:
-            store.deciding_again(partial(_begin, _now(call), entry))
+            store.retry_on_conflict(partial(_start_erasure, _with_current_time(context), entry))
     return begun

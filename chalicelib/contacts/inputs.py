@@ -5,8 +5,17 @@ from typing import Literal
 from pydantic import Field
 
 from chalicelib.access.inputs import Permissions
-from chalicelib.contacts.choices import LARGEST_SIZE_LIMIT_KIB, SMALLEST_SIZE_LIMIT_KIB
-from chalicelib.fields import AddressBody, Body, Email, Line, LocaleTag, Phone, ShortText, VendorId
+from chalicelib.contacts.preference_rules import MAX_SIZE_LIMIT_KIB, MIN_SIZE_LIMIT_KIB
+from chalicelib.field_types import (
+    AddressBody,
+    Body,
+    EmailAddress,
+    LocaleTag,
+    Phone,
+    ShortText,
+    SingleLineText,
+    VendorId,
+)
 
 Role = Literal["invoicing", "accounts_payable"]
 
@@ -15,14 +24,14 @@ class ContactDetails(Body):
     """The details of a contact. Absent means unchanged, null clears."""
 
     kind: Literal["person", "mailbox"] | None = Field(default=None, description="A person when never sent.")
-    first_name: Line | None = Field(default=None, description="Of a person; needed.")
-    last_name: Line | None = Field(default=None, description="Of a person; needed.")
-    display_name: Line | None = Field(default=None, description="Of a mailbox; needed.")
-    email: Email | None = Field(default=None, description="Needed when the contact is added.")
+    first_name: SingleLineText | None = Field(default=None, description="Of a person; needed.")
+    last_name: SingleLineText | None = Field(default=None, description="Of a person; needed.")
+    display_name: SingleLineText | None = Field(default=None, description="Of a mailbox; needed.")
+    email: EmailAddress | None = Field(default=None, description="Needed when the contact is added.")
     cell: Phone | None = Field(default=None, description="With its country code; kept as E.164.")
-    company: Line | None = None
+    company: SingleLineText | None = None
     address: AddressBody | None = None
-    job_title: Line | None = None
+    job_title: SingleLineText | None = None
     locale: LocaleTag | None = Field(default=None, description="BCP 47; null means the account's.")
     external_id: ShortText | None = Field(default=None, description="Yours; unique in the account.")
 
@@ -91,8 +100,8 @@ class DeliveryStyleBody(Body):
     pdf_only: bool = Field(default=False, description="Attach PDF files and nothing else, as some mailboxes need.")
     size_limit_kib: int | None = Field(
         default=None,
-        ge=SMALLEST_SIZE_LIMIT_KIB,
-        le=LARGEST_SIZE_LIMIT_KIB,
+        ge=MIN_SIZE_LIMIT_KIB,
+        le=MAX_SIZE_LIMIT_KIB,
         description="The most that the attachments of a mail may come to, in KiB; what is larger is mailed without, "
         "with the way to the portal. Null: no limit of its own.",
     )

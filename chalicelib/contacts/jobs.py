@@ -5,46 +5,50 @@ from typing import Any
 from chalice.app import Blueprint, SQSEvent
 
 from chalicelib import clock
-from chalicelib.call import Actor, Call
-from chalicelib.contacts import coverage, erasure
-from chalicelib.duties import consumer
-from chalicelib.duties import service as duties
-from chalicelib.duties.queue import Message
+from chalicelib.contacts import erasure, reachability
 from chalicelib.errors import CounterfoilError
-from chalicelib.observability import job, new_correlation_id
+from chalicelib.observability import instrument_job, new_correlation_id
+from chalicelib.request_context import Actor, RequestContext
+from chalicelib.tasks import consumer
+from chalicelib.tasks.queue import TaskMessage
+from chalicelib.tasks.service import complete_task
 
-jobs = Blueprint(__name__)
+contacts_jobs = Blueprint(__name__)
 
 
-@jobs.on_sqs_message(queue_arn="arn:aws:sqs:us-east-1:000000000000:erasures", batch_size=1, name="run_erasures")
-@job("run_erasures")
+@contacts_jobs.on_sqs_message(
+    queue_arn="arn:aws:sqs:us-east-1:000000000000:erasures", batch_size=1, name="run_erasures"
+)
+@instrument_job("run_erasures")
 def run_erasures(event: SQSEvent) -> dict[str, Any]:
     """Erase what was asked to be erased."""
-    return consumer.consume(event, _run)
+    return consumer.consume_task_messages(event, _run_erasure)
 
 
-def _run(message: Message) -> None:
-    call = Call(Actor("system", "erasures", "Erasures"), clock.now(), message.correlation_id)
-    erasure.run_erasure(call, message.subject)
-    duties.done(message.key)
+def _run_erasure(message: TaskMessage) -> None:
+    context = RequestContext(Actor("system", "erasures", "Erasures"), clock.utc_now(), message.correlation_id)
+    erasure.run_erasure(context, message.subject)
+    complete_task(message.key)
 
 
-@jobs.on_sqs_message(queue_arn="arn:aws:sqs:us-east-1:000000000000:coverage", batch_size=10, name="check_coverage")
-@job("check_coverage")
+@contacts_jobs.on_sqs_message(
+    queue_arn="arn:aws:sqs:us-east-1:000000000000:coverage", batch_size=10, name="check_coverage"
+)
+@instrument_job("check_coverage")
 def check_coverage(event: SQSEvent) -> dict[str, Any]:
     """Look whether roles still reach somebody after an address has failed, or works again."""
-    return consumer.consume(event, _check)
+    return consumer.consume_task_messages(event, _check_coverage)
 
 
-def _check(message: Message) -> None:
-    call = Call(Actor("system", "coverage", "Role coverage"), clock.now(), message.correlation_id)
-    coverage.check(call, message.subject)
-    duties.done(message.key)
+def _check_coverage(message: TaskMessage) -> None:
+    context = RequestContext(Actor("system", "coverage", "Role coverage"), clock.utc_now(), message.correlation_id)
+    reachability.check_role_coverage(context, message.subject)
+    complete_task(message.key)
 
 
-@jobs.lambda_function(name="replay_erasures")
-@job("replay_erasures")
-def replay_erasures(event: dict[str, Any], context: Any) -> dict[str, Any]:
+@contacts_jobs.lambda_function(name="replay_erasures")
+@instrument_job("replay_erasures")
+def replay_erasures(event: dict[str, Any], lambda_context: Any) -> dict[str, Any]:
     """Begin again every erasure of the ledger whose contact exists, as it does after a restore of the table.
 
     ``{}`` says what it would begin, ``{"confirm": true}`` begins it.
@@ -54,9 +58,9 @@ def replay_erasures(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return {
             "refused": {"code": "invalid", "message": 'Send {} to see what would be done, {"confirm": true} to do it.'}
         }
-    call = Call(Actor("console", "replay_erasures", "console"), clock.now(), new_correlation_id())
+    context = RequestContext(Actor("console", "replay_erasures", "console"), clock.utc_now(), new_correlation_id())
     try:
-        found = erasure.replay_erasures(call, confirmed=confirmed)
+        found = erasure.replay_erasures(context, confirmed=confirmed)
     except CounterfoilError as refusal:
         return {"refused": {"code": refusal.code, "message": refusal.message}}
     if not confirmed:

@@ -4,14 +4,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from chalicelib.call import Call
-from chalicelib.contacts import choices, rules
-from chalicelib.contacts.records import ContactRead, existing, read_of, record, row_of, surroundings, write_roles
+from chalicelib.contacts import preference_rules, rules
+from chalicelib.contacts.rows import (
+    ContactRead,
+    contact_to_item,
+    load_contact_write_context,
+    record_contact_event,
+    require_contact,
+    to_contact_read,
+    write_roles,
+)
+from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 
 
 def put_preferences(
-    call: Call, account_id: str, contact_id: str, given: Mapping[str, Any], expected_version: int | None
+    context: RequestContext, account_id: str, contact_id: str, given: Mapping[str, Any], expected_version: int | None
 ) -> ContactRead:
     """Let an active contact choose what is given: categories by name, and ``delivery_style``; None is the default.
 
@@ -20,22 +28,24 @@ def put_preferences(
     """
 
     def attempt() -> ContactRead:
-        around = surroundings(call, account_id, keys.contact(account_id, contact_id))
-        before = existing(around.rest[0], expected_version)
+        around = load_contact_write_context(context, account_id, keys.contact(account_id, contact_id))
+        before = require_contact(around.rest[0], expected_version)
         rules.check_active(before)
         held = around.roles.of(contact_id)
-        after = choices.choose(before, held, given)
+        after = preference_rules.apply_preferences(before, held, given)
         if after == before:
-            return replace(read_of(before, held), changed=False)
-        choices.check_copies(around.roles_item.copies, choices.copied(around.roles_item.copies, after))
-        after = replace(after, updated_at=call.now)
-        transaction = store.Transaction(call)
-        row = row_of(after)
+            return replace(to_contact_read(before, held), changed=False)
+        preference_rules.check_copy_limit(
+            around.roles_item.copies, preference_rules.update_copies(around.roles_item.copies, after)
+        )
+        after = replace(after, updated_at=context.now)
+        transaction = store.Transaction(context)
+        row = contact_to_item(after)
         transaction.replace(row)
         write_roles(transaction, around, around.roles, after)
-        record(transaction, call, "contact.preferences_changed", before, after, held, held)
-        transaction.answers(contact_id, 200)
+        record_contact_event(transaction, context, "contact.preferences_changed", before, after, held, held)
+        transaction.record_response(contact_id, 200)
         transaction.commit()
-        return read_of(replace(after, version=int(row.version)), held)
+        return to_contact_read(replace(after, version=int(row.version)), held)
 
-    return store.deciding_again(attempt)
+    return store.retry_on_conflict(attempt)

@@ -3,12 +3,12 @@
 from pydantic import Field
 
 from chalicelib.api import Reply, Request, Routes, View
-from chalicelib.contacts import choices, preferences, service
+from chalicelib.contacts import preference_rules, preferences, service
 from chalicelib.contacts.inputs import PreferencesBody
-from chalicelib.contacts.records import ContactRead
-from chalicelib.contacts.rules import CATEGORIES
+from chalicelib.contacts.rows import ContactRead
+from chalicelib.contacts.rules import MAIL_CATEGORIES
 
-routes = Routes("contacts")
+preferences_routes = Routes("contacts")
 
 
 class DeliveryStyleView(View):
@@ -39,15 +39,17 @@ def _reply(found: ContactRead) -> Reply:
     view = PreferencesView(
         contact_id=contact.contact_id,
         email=contact.email,
-        **{category: choices.wants(contact, found.roles, category) for category in CATEGORIES},
-        required=list(choices.required(found.roles)),
+        **{
+            category: preference_rules.receives_category(contact, found.roles, category) for category in MAIL_CATEGORIES
+        },
+        required=list(preference_rules.required_categories(found.roles)),
         delivery_style=DeliveryStyleView.model_validate(contact.delivery_style, from_attributes=True),
         version=contact.version,
     )
     return Reply(view, version=contact.version)
 
 
-@routes.get(
+@preferences_routes.get(
     "/v1/accounts/{account_id}/contacts/{contact_id}/preferences",
     may="contacts.read",
     returns={200: PreferencesView},
@@ -58,7 +60,7 @@ def get_preferences(request: Request[None, None]) -> Reply:
     return _reply(service.get_contact(request.path["account_id"], request.path["contact_id"]))
 
 
-@routes.put(
+@preferences_routes.put(
     "/v1/accounts/{account_id}/contacts/{contact_id}/preferences",
     may="contacts.write",
     body=PreferencesBody,
@@ -75,7 +77,7 @@ def put_preferences(request: Request[PreferencesBody, None]) -> Reply:
     off while it is held, and is forgotten with the role.
     """
     chosen = preferences.put_preferences(
-        request.call,
+        request.context,
         request.path["account_id"],
         request.path["contact_id"],
         request.body.given(),

@@ -1,45 +1,46 @@
 """Who gets the invoices and the reminders of a bill group (C7, C8): the role's holders, and who asked for copies."""
 
 from chalicelib.accounts.rules import Account
-from chalicelib.bill_groups import rules as bill_groups
-from chalicelib.bill_groups.rules import BillGroup
-from chalicelib.contacts.records import roles_of
-from chalicelib.contacts.rules import ACCOUNTS_PAYABLE, ACTIVE, CATEGORY_OF_ROLE, INVOICING, Contact, Recipient
+from chalicelib.bill_groups.rules import BillGroup, select_recipients
+from chalicelib.contacts.rows import role_assignments_from_item
+from chalicelib.contacts.rules import ACCOUNTS_PAYABLE, ACTIVE, INVOICING, MAIL_CATEGORY_BY_ROLE, Contact, Recipient
 from chalicelib.table import keys, store
 from chalicelib.table.items import ContactRolesItem
 
 
-def invoicing(account: Account, group: BillGroup | None, roles: ContactRolesItem | None = None) -> list[Recipient]:
+def list_invoice_recipients(
+    account: Account, group: BillGroup | None, roles: ContactRolesItem | None = None
+) -> list[Recipient]:
     """Return who gets the invoices of a bill group: the role's holders (C8), then the copies, each in order of ids.
 
     Without ``group``, nothing is narrowed. At most three reads; two if the row at ``keys.contact_roles`` was read.
     """
-    return _recipients(INVOICING, account, group.invoicing_contact_ids if group else (), roles)
+    return _list_recipients(INVOICING, account, group.invoicing_contact_ids if group else (), roles)
 
 
-def accounts_payable(
+def list_reminder_recipients(
     account: Account, group: BillGroup | None, roles: ContactRolesItem | None = None
 ) -> list[Recipient]:
     """Return who gets the reminders of a bill group, likewise."""
-    return _recipients(ACCOUNTS_PAYABLE, account, group.accounts_payable_contact_ids if group else (), roles)
+    return _list_recipients(ACCOUNTS_PAYABLE, account, group.accounts_payable_contact_ids if group else (), roles)
 
 
-def _recipients(
+def _list_recipients(
     role: str, account: Account, narrowed_to: tuple[str, ...], roles: ContactRolesItem | None
 ) -> list[Recipient]:
-    roles = roles or store.get(ContactRolesItem, keys.contact_roles(account.account_id))
+    roles = roles or store.get_item(ContactRolesItem, keys.contact_roles(account.account_id))
     if roles is None:
         return []
-    category = CATEGORY_OF_ROLE[role]
-    holders = roles_of(roles).holders(role)
-    chosen = bill_groups.recipients(narrowed_to, holders)
+    category = MAIL_CATEGORY_BY_ROLE[role]
+    holders = role_assignments_from_item(roles).holders(role)
+    chosen = select_recipients(narrowed_to, holders)
     # Whom the bill group leaves out, although it holds the role, has not asked for a copy of what it is spared.
     copies = sorted(set(roles.copies.get(category, ())) - holders)
-    rows = store.batch([keys.contact(account.account_id, contact_id) for contact_id in (*chosen, *copies)])
-    found = {row.contact_id: store.load(Contact, row) for row in rows.values() if row.status == ACTIVE}
+    rows = store.batch_get_items([keys.contact(account.account_id, contact_id) for contact_id in (*chosen, *copies)])
+    found = {row.contact_id: store.from_item(Contact, row) for row in rows.values() if row.status == ACTIVE}
     contacts = [found[one] for one in chosen if one in found]
     contacts += [found[one] for one in copies if one in found and found[one].preferences.get(category)]
-    suppressed = store.batch([keys.suppression(contact.email) for contact in contacts])
+    suppressed = store.batch_get_items([keys.suppression(contact.email) for contact in contacts])
     return [
         Recipient(
             contact_id=contact.contact_id,

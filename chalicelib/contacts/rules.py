@@ -4,12 +4,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from chalicelib.accounts.rules import FEWEST_HOLDERS, MOST_HOLDERS, Address
-from chalicelib.errors import Conflict, FieldError, Forbidden, Invalid
+from chalicelib.accounts.rules import MAX_ROLE_HOLDERS, MIN_ROLE_HOLDERS, PostalAddress
+from chalicelib.errors import Conflict, FieldError, Forbidden, InvalidInput
 
 INVOICING = "invoicing"
 ACCOUNTS_PAYABLE = "accounts_payable"
-ROLES = (INVOICING, ACCOUNTS_PAYABLE)
+CONTACT_ROLES = (INVOICING, ACCOUNTS_PAYABLE)
 
 PERSON = "person"
 MAILBOX = "mailbox"
@@ -17,9 +17,9 @@ ACTIVE = "active"
 INACTIVE = "inactive"
 
 INVOICES, REMINDERS = "invoices", "reminders"
-CATEGORIES = (INVOICES, REMINDERS, "general", "support", "product")
+MAIL_CATEGORIES = (INVOICES, REMINDERS, "general", "support", "product")
 """Of the mails that a contact chooses to get (C7)."""
-CATEGORY_OF_ROLE = {INVOICING: INVOICES, ACCOUNTS_PAYABLE: REMINDERS}
+MAIL_CATEGORY_BY_ROLE = {INVOICING: INVOICES, ACCOUNTS_PAYABLE: REMINDERS}
 """What whoever holds the role gets without choosing."""
 
 TOGETHER, ONE_PER_MAIL = "together", "one_per_mail"
@@ -58,7 +58,7 @@ class Contact:
     display_name: str | None = None
     cell: str | None = None
     company: str | None = None
-    address: Address | None = None
+    address: PostalAddress | None = None
     job_title: str | None = None
     locale: str | None = None
     external_id: str | None = None
@@ -104,7 +104,7 @@ class Recipient:
 
 
 @dataclass(frozen=True)
-class Roles:
+class RoleAssignments:
     """Who holds an account's contact roles, and whether both were ever held at once (the latch of C2)."""
 
     invoicing: frozenset[str] = frozenset()
@@ -113,34 +113,38 @@ class Roles:
 
     def of(self, contact_id: str) -> frozenset[str]:
         """Return the roles of one contact."""
-        return frozenset(role for role in ROLES if contact_id in self.holders(role))
+        return frozenset(role for role in CONTACT_ROLES if contact_id in self.holders(role))
 
     def holders(self, role: str) -> frozenset[str]:
         """Return the contacts that hold ``role``."""
         return self.invoicing if role == INVOICING else self.accounts_payable
 
 
-def give(roles: Roles, wanted: dict[str, frozenset[str]], *, erasing: bool = False) -> Roles:
+def assign_roles(
+    roles: RoleAssignments, wanted: dict[str, frozenset[str]], *, erasing: bool = False
+) -> RoleAssignments:
     """Return the roles once each contact in ``wanted`` holds exactly the roles named there (C2).
 
     Raises Conflict ``role_is_full`` when a role would have a sixth holder, and ``role_needs_holder`` when a role
     would lose its last one although both roles were held; an erasure may leave a role empty (C4).
     """
     after: dict[str, frozenset[str]] = {}
-    for role in ROLES:
+    for role in CONTACT_ROLES:
         before = roles.holders(role)
         gained = {contact_id for contact_id, named in wanted.items() if role in named}
         holders = (before - wanted.keys()) | gained
-        if len(holders) > MOST_HOLDERS and not holders <= before:
+        if len(holders) > MAX_ROLE_HOLDERS and not holders <= before:
             raise Conflict(
                 "role_is_full",
-                f"{MOST_HOLDERS} contacts hold the role {role} already. Take it from one of them first.",
+                f"{MAX_ROLE_HOLDERS} contacts hold the role {role} already. Take it from one of them first.",
                 fields=(
-                    FieldError("roles", "role_is_full", f"{role} has {MOST_HOLDERS} holders, the most there may be."),
+                    FieldError(
+                        "roles", "role_is_full", f"{role} has {MAX_ROLE_HOLDERS} holders, the most there may be."
+                    ),
                 ),
                 details={"role": role, "holders": sorted(before)},
             )
-        if before and len(holders) < FEWEST_HOLDERS and roles.both_held and not erasing:
+        if before and len(holders) < MIN_ROLE_HOLDERS and roles.both_held and not erasing:
             raise Conflict(
                 "role_needs_holder",
                 f"This is the only contact with the role {role}. Give the role to another contact first, "
@@ -150,27 +154,29 @@ def give(roles: Roles, wanted: dict[str, frozenset[str]], *, erasing: bool = Fal
             )
         after[role] = holders
     both_held = roles.both_held or all(after.values())
-    return Roles(after[INVOICING], after[ACCOUNTS_PAYABLE], both_held)
+    return RoleAssignments(after[INVOICING], after[ACCOUNTS_PAYABLE], both_held)
 
 
-def unreachable(roles: Roles, working: frozenset[str]) -> dict[str, frozenset[str]]:
+def find_unreachable_roles(roles: RoleAssignments, working: frozenset[str]) -> dict[str, frozenset[str]]:
     """Return the roles that somebody holds and that reach nobody, with their holders (C9).
 
     ``working`` are the contacts whose addresses get mail.
     """
-    return {role: roles.holders(role) for role in ROLES if roles.holders(role) and not roles.holders(role) & working}
+    return {
+        role: roles.holders(role) for role in CONTACT_ROLES if roles.holders(role) and not roles.holders(role) & working
+    }
 
 
-def fitting(roles: Roles, contact_id: str, wished: tuple[str, ...]) -> frozenset[str]:
+def select_roles_with_room(roles: RoleAssignments, contact_id: str, wished: tuple[str, ...]) -> frozenset[str]:
     """Return those of the wished roles that still have room for one more contact (C4, undelete)."""
     return frozenset(
-        role for role in wished if role in ROLES and len(roles.holders(role) - {contact_id}) < MOST_HOLDERS
+        role for role in wished if role in CONTACT_ROLES and len(roles.holders(role) - {contact_id}) < MAX_ROLE_HOLDERS
     )
 
 
-def without_choices_of(contact: Contact, lost: frozenset[str]) -> Contact:
+def drop_role_preferences(contact: Contact, lost: frozenset[str]) -> Contact:
     """Return a contact that has lost roles: it gets no copies of their mails that it asked for long before (C7)."""
-    gone = {CATEGORY_OF_ROLE[role] for role in lost}
+    gone = {MAIL_CATEGORY_BY_ROLE[role] for role in lost}
     return replace(contact, preferences={name: on for name, on in contact.preferences.items() if name not in gone})
 
 
@@ -198,7 +204,7 @@ def check_contact(contact: Contact, *, cell_required: bool) -> None:
             if getattr(contact, name)
         ]
     if faults:
-        raise Invalid("invalid_body", "The contact cannot be kept as sent.", fields=tuple(faults))
+        raise InvalidInput("invalid_body", "The contact cannot be kept as sent.", fields=tuple(faults))
 
 
 def check_active(contact: Contact) -> None:
@@ -239,7 +245,7 @@ def check_owner_protected(actor_kind: str, actor_id: str, contact: Contact, owne
         raise Forbidden("owner_is_protected", "This contact is the account's owner. Only the owner or the vendor may.")
 
 
-def owner_needs_successor() -> Conflict:
+def owner_needs_successor_error() -> Conflict:
     """Return the refusal to delete the account's owner without one who takes the place (A9)."""
     return Conflict(
         "owner_needs_successor",
@@ -248,7 +254,7 @@ def owner_needs_successor() -> Conflict:
     )
 
 
-def email_taken(other_contact_id: str) -> Conflict:
+def email_taken_error(other_contact_id: str) -> Conflict:
     """Return the refusal of an email that another active contact of the account has (C3)."""
     return Conflict(
         "email_taken",
@@ -258,7 +264,7 @@ def email_taken(other_contact_id: str) -> Conflict:
     )
 
 
-def external_id_taken(other_contact_id: str) -> Conflict:
+def external_id_taken_error(other_contact_id: str) -> Conflict:
     """Return the refusal of an external id that another contact of the account has (C1)."""
     return Conflict(
         "external_id_taken",
@@ -268,7 +274,7 @@ def external_id_taken(other_contact_id: str) -> Conflict:
     )
 
 
-def successor_needed(contact: Contact) -> Conflict:
+def successor_needed_error(contact: Contact) -> Conflict:
     """Return the refusal to delete a bill group's billing or shipping contact without a successor (C4)."""
     return Conflict(
         "successor_needed",
@@ -278,16 +284,16 @@ def successor_needed(contact: Contact) -> Conflict:
     )
 
 
-def inactive(contact: Contact, roles: Roles, now: datetime) -> Contact:
+def deactivate_contact(contact: Contact, roles: RoleAssignments, now: datetime) -> Contact:
     """Return the contact as it is once deleted at ``now``: inactive, used nowhere, its roles remembered (C4)."""
     held = roles.of(contact.contact_id)
     return replace(
-        without_choices_of(contact, held),
+        drop_role_preferences(contact, held),
         status=INACTIVE,
         billing_for=(),
         shipping_for=(),
         access={},
-        former_roles=tuple(role for role in ROLES if role in held),
+        former_roles=tuple(role for role in CONTACT_ROLES if role in held),
         deleted_at=now,
         updated_at=now,
     )

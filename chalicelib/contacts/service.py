@@ -4,36 +4,40 @@ from dataclasses import replace
 from typing import Any
 
 from chalicelib import ids
-from chalicelib.accounts.rules import merge
-from chalicelib.call import Call
+from chalicelib.accounts.rules import merge_fields
 from chalicelib.contacts import access, emails, rules
-from chalicelib.contacts.access import Wanted
-from chalicelib.contacts.records import (
+from chalicelib.contacts.access import RequestedAccess
+from chalicelib.contacts.rows import (
     ContactRead,
-    existing,
+    contact_to_item,
     free_address,
     free_external_id,
+    load_contact_write_context,
     lock_address,
     lock_external_id,
-    read_of,
-    record,
-    roles_of,
-    row_of,
-    surroundings,
+    record_contact_event,
+    require_contact,
+    role_assignments_from_item,
+    to_contact_read,
     write_roles,
 )
 from chalicelib.contacts.rules import ACTIVE, Contact
 from chalicelib.errors import NotFound
 from chalicelib.mail import outbox
-from chalicelib.shapes import build, defaults, plain_fields
+from chalicelib.request_context import RequestContext
+from chalicelib.serialization import build_dataclass, dataclass_defaults, to_plain_fields
 from chalicelib.table import keys, store
 from chalicelib.table.items import ContactItem, ContactRolesItem
 
-_DEFAULTS = {**defaults(Contact), "kind": rules.PERSON, "roles": []}
+_DEFAULTS = {**dataclass_defaults(Contact), "kind": rules.PERSON, "roles": []}
 
 
 def create_contact(
-    call: Call, account_id: str, given: dict[str, Any], roles: frozenset[str], wanted: Wanted | None = None
+    context: RequestContext,
+    account_id: str,
+    given: dict[str, Any],
+    roles: frozenset[str],
+    wanted: RequestedAccess | None = None,
 ) -> ContactRead:
     """Add a contact to an account, with its roles (C1 to C3, C5) and the access that it is to have (A9).
 
@@ -44,49 +48,49 @@ def create_contact(
     def attempt() -> ContactRead:
         address_key = keys.contact_address(account_id, str(given.get("email")))
         external_key = keys.contact_external_id(account_id, str(given.get("external_id")))
-        around = surroundings(
-            call, account_id, address_key, external_key, *access.needed_rows(wanted, str(given.get("email")))
+        around = load_contact_write_context(
+            context, account_id, address_key, external_key, *access.contact_access_keys(wanted, str(given.get("email")))
         )
         address_item, external_item, *access_rows = around.rest
         asked = {**given, "roles": sorted(roles)}
-        merged = merge(None, {}, asked, from_billing=call.is_billing_system, defaults=_DEFAULTS)
-        contact = build(
+        merged = merge_fields(None, {}, asked, from_billing=context.is_billing_system, defaults=_DEFAULTS)
+        contact = build_dataclass(
             Contact,
             {
                 "kind": rules.PERSON,
                 **merged.values,
-                "contact_id": ids.new_id(ids.CONTACT, call.now),
+                "contact_id": ids.new_id(ids.CONTACT_PREFIX, context.now),
                 "account_id": account_id,
                 "status": ACTIVE,
-                "created_at": call.now,
-                "updated_at": call.now,
+                "created_at": context.now,
+                "updated_at": context.now,
                 "upstream": merged.upstream,
             },
         )
         rules.check_contact(contact, cell_required=around.entity.contact_cell_required)
         if wanted:
-            contact = replace(contact, access=access.given(call, contact, wanted, access_rows))
+            contact = replace(contact, access=access.build_contact_access(context, contact, wanted, access_rows))
         if address_item is not None:
-            raise rules.email_taken(address_item.contact_id)
+            raise rules.email_taken_error(address_item.contact_id)
         if contact.external_id is not None and external_item is not None:
-            raise rules.external_id_taken(external_item.contact_id)
-        after = rules.give(around.roles, {contact.contact_id: roles})
-        transaction = store.Transaction(call)
-        transaction.create(row_of(contact))
+            raise rules.external_id_taken_error(external_item.contact_id)
+        after = rules.assign_roles(around.roles, {contact.contact_id: roles})
+        transaction = store.Transaction(context)
+        transaction.create(contact_to_item(contact))
         lock_address(transaction, contact)
         lock_external_id(transaction, contact)
         write_roles(transaction, around, after, contact)
-        record(transaction, call, "contact.created", None, contact, frozenset(), roles)
-        outbox.enqueue(transaction, call, emails.contact_added(around.entity, around.account, contact, roles))
-        transaction.answers(contact.contact_id, 201)
+        record_contact_event(transaction, context, "contact.created", None, contact, frozenset(), roles)
+        outbox.enqueue_mail(transaction, context, emails.contact_added(around.entity, around.account, contact, roles))
+        transaction.record_response(contact.contact_id, 201)
         transaction.commit()
-        return read_of(contact, roles)
+        return to_contact_read(contact, roles)
 
-    return store.deciding_again(attempt)
+    return store.retry_on_conflict(attempt)
 
 
 def patch_contact(
-    call: Call,
+    context: RequestContext,
     account_id: str,
     contact_id: str,
     given: dict[str, Any],
@@ -94,7 +98,7 @@ def patch_contact(
     expected_version: int | None,
     *,
     from_billing: bool = False,
-    wanted_access: Wanted | None = None,
+    wanted_access: RequestedAccess | None = None,
 ) -> ContactRead:
     """Change the given fields of an active contact, and its roles and access unless None (C1 to C3, C5, A9).
 
@@ -107,77 +111,79 @@ def patch_contact(
 
     def attempt() -> ContactRead:
         new_email, new_external_id = given.get("email"), given.get("external_id")
-        around = surroundings(
-            call,
+        around = load_contact_write_context(
+            context,
             account_id,
             keys.contact(account_id, contact_id),
             keys.contact_address(account_id, str(new_email)),
             keys.contact_external_id(account_id, str(new_external_id)),
         )
         item, address_item, external_item = around.rest
-        before = existing(item, expected_version)
+        before = require_contact(item, expected_version)
         rules.check_active(before)
         held = around.roles.of(contact_id)
-        current = {**plain_fields(before), "roles": sorted(held)}
+        current = {**to_plain_fields(before), "roles": sorted(held)}
         asked = given if roles is None else {**given, "roles": sorted(roles)}
-        merged = merge(current, before.upstream, asked, from_billing=from_billing, defaults=_DEFAULTS)
-        after = build(Contact, {**merged.values, "upstream": merged.upstream})
+        merged = merge_fields(current, before.upstream, asked, from_billing=from_billing, defaults=_DEFAULTS)
+        after = build_dataclass(Contact, {**merged.values, "upstream": merged.upstream})
         if after.email != before.email:
-            rules.check_address_change(call.actor.kind, call.actor.id, before, around.account.owner_contact_id)
+            rules.check_address_change(context.actor.kind, context.actor.id, before, around.account.owner_contact_id)
             after = replace(after, access={})
         if wanted_access is not None:
-            after = access.changed(call, after, wanted_access)
+            after = access.apply_contact_access(context, after, wanted_access)
         wanted = frozenset(merged.values["roles"])
-        after = rules.without_choices_of(after, held - wanted)
+        after = rules.drop_role_preferences(after, held - wanted)
         if after == before and wanted == held:
-            return replace(read_of(before, held), changed=False)
-        after = replace(after, updated_at=call.now)
+            return replace(to_contact_read(before, held), changed=False)
+        after = replace(after, updated_at=context.now)
         rules.check_contact(after, cell_required=around.entity.contact_cell_required)
         if after.email != before.email and address_item is not None:
-            raise rules.email_taken(address_item.contact_id)
+            raise rules.email_taken_error(address_item.contact_id)
         if after.external_id and after.external_id != before.external_id and external_item is not None:
-            raise rules.external_id_taken(external_item.contact_id)
-        transaction = store.Transaction(call)
-        row = row_of(after)
+            raise rules.external_id_taken_error(external_item.contact_id)
+        transaction = store.Transaction(context)
+        row = contact_to_item(after)
         transaction.replace(row)
         if after.email != before.email:
-            free_address(transaction, call, before)
+            free_address(transaction, context, before)
             transaction.check(around.account_item)
             lock_address(transaction, after)
         elif after.access != before.access:
-            access.write(transaction, after)
+            access.write_contact_access(transaction, after)
         if after.external_id != before.external_id:
             free_external_id(transaction, before)
             lock_external_id(transaction, after)
         write_roles(
             transaction,
             around,
-            rules.give(around.roles, {contact_id: wanted}),
+            rules.assign_roles(around.roles, {contact_id: wanted}),
             after,
             new_address=after.email != before.email,
         )
-        record(transaction, call, "contact.changed", before, after, held, wanted)
+        record_contact_event(transaction, context, "contact.changed", before, after, held, wanted)
         if wanted != held:
             mail = emails.role_changed(around.entity, around.account, after, held, wanted)
-            outbox.enqueue(transaction, call, mail)
-        transaction.answers(contact_id, 200)
+            outbox.enqueue_mail(transaction, context, mail)
+        transaction.record_response(contact_id, 200)
         # Read beforehand: once the change is made, nothing may fail it any more.
         touched = any(getattr(before, name) != getattr(after, name) for name in rules.SHARED_FIELDS)
-        others = _shared_records(before, before.email) if touched else ()
+        others = _find_shared_records(before, before.email) if touched else ()
         transaction.commit()
-        read = read_of(replace(after, version=int(row.version)), wanted)
+        read = to_contact_read(replace(after, version=int(row.version)), wanted)
         return replace(read, others=others, overrides=merged.overrides)
 
-    return store.deciding_again(attempt)
+    return store.retry_on_conflict(attempt)
 
 
 def get_contact(account_id: str, contact_id: str) -> ContactRead:
     """Read a contact of an account, active or not. Raises NotFound."""
     key, roles_key = keys.contact(account_id, contact_id), keys.contact_roles(account_id)
-    found = store.batch([key, roles_key])
+    found = store.batch_get_items([key, roles_key])
     if key not in found or roles_key not in found:
         raise NotFound()
-    return read_of(store.load(Contact, found[key]), roles_of(found[roles_key]).of(contact_id))
+    return to_contact_read(
+        store.from_item(Contact, found[key]), role_assignments_from_item(found[roles_key]).of(contact_id)
+    )
 
 
 def list_contacts(account_id: str, status: str, after: str | None, limit: int) -> tuple[list[ContactRead], str | None]:
@@ -185,29 +191,32 @@ def list_contacts(account_id: str, status: str, after: str | None, limit: int) -
 
     ``status`` is ``active``, ``inactive`` or ``all``. Raises NotFound without the account.
     """
-    roles_item = store.get(ContactRolesItem, keys.contact_roles(account_id))
+    roles_item = store.get_item(ContactRolesItem, keys.contact_roles(account_id))
     if roles_item is None:
         raise NotFound()
-    roles = roles_of(roles_item)
+    roles = role_assignments_from_item(roles_item)
 
     def fitting(rows: list[ContactItem]) -> list[ContactRead | None]:
-        contacts = [store.load(Contact, row) for row in rows]
-        return [read_of(one, roles.of(one.contact_id)) if status in ("all", one.status) else None for one in contacts]
+        contacts = [store.from_item(Contact, row) for row in rows]
+        return [
+            to_contact_read(one, roles.of(one.contact_id)) if status in ("all", one.status) else None
+            for one in contacts
+        ]
 
-    return store.sift(keys.account(account_id).pk, "CONTACT#", fitting, limit=limit, after=after)
+    return store.filter_pages(keys.account(account_id).pk, "CONTACT#", fitting, limit=limit, after=after)
 
 
-def shared_records(account_id: str, contact_id: str) -> tuple[tuple[str, str], ...]:
+def find_shared_records(account_id: str, contact_id: str) -> tuple[tuple[str, str], ...]:
     """Return the other active records with the same email, as (account id, contact id) (C6). Raises NotFound."""
     contact = get_contact(account_id, contact_id).contact
-    return _shared_records(contact, contact.email)
+    return _find_shared_records(contact, contact.email)
 
 
-def _shared_records(contact: Contact, email: str) -> tuple[tuple[str, str], ...]:
+def _find_shared_records(contact: Contact, email: str) -> tuple[tuple[str, str], ...]:
     found: list[tuple[str, str]] = []
     after = None
     while True:
-        page = store.query_index(keys.contact_by_email(email, "", "").pk, limit=100, after=after)
+        page = store.query_items_by_index(keys.contact_by_email(email, "", "").pk, limit=100, after=after)
         found += [
             (item.account_id, item.contact_id)
             for item in page.items

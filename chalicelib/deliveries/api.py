@@ -6,12 +6,12 @@ from typing import Any
 from pydantic import Field
 
 from chalicelib.api import Listing, Reply, Request, Routes, View
-from chalicelib.deliveries import history, sending
-from chalicelib.deliveries.history import DeliveryRead
+from chalicelib.deliveries import history, manual_send
+from chalicelib.deliveries.history import DeliveryWithStatuses
 from chalicelib.deliveries.inputs import SendBody
-from chalicelib.deliveries.rules import Asked
+from chalicelib.deliveries.rules import RequestedRecipients
 
-routes = Routes("invoices")
+deliveries_routes = Routes("invoices")
 
 
 class DeliveryRecipientView(View):
@@ -46,7 +46,7 @@ class DeliveryView(View):
     recipients: list[DeliveryRecipientView]
 
 
-def _view(read: DeliveryRead) -> DeliveryView:
+def _view(read: DeliveryWithStatuses) -> DeliveryView:
     of = read.delivery
     return DeliveryView(
         delivery_id=of.delivery_id,
@@ -59,21 +59,21 @@ def _view(read: DeliveryRead) -> DeliveryView:
     )
 
 
-@routes.get(
+@deliveries_routes.get(
     "/v1/invoices/{invoice_id}/deliveries", may="deliveries.read", returns={200: Listing[DeliveryView]}, paged=True
 )
 def list_deliveries(request: Request[None, None]) -> Reply:
     """List the deliveries of an invoice, newest first, with the status of each recipient."""
-    found, after = history.deliveries_of(request.path["invoice_id"], request.page.after, request.page.limit)
+    found, after = history.list_invoice_deliveries(request.path["invoice_id"], request.page.after, request.page.limit)
     return Reply(Listing(items=[_view(one) for one in found]), after=after)
 
 
-def _sent_before(request: Request[Any, Any]) -> Reply:
+def _rebuild_delivery(request: Request[Any, Any]) -> Reply:
     # A repeated request names the delivery that the first one made.
     return Reply(_view(history.get_delivery(request.path["invoice_id"], request.path["delivery_id"])), status=202)
 
 
-@routes.post(
+@deliveries_routes.post(
     "/v1/invoices/{invoice_id}/send",
     may="invoices.send",
     body=SendBody,
@@ -87,7 +87,7 @@ def _sent_before(request: Request[Any, Any]) -> Reply:
         "no_contacts",
         "no_reachable_contacts",
     ),
-    replay=_sent_before,
+    replay=_rebuild_delivery,
 )
 def send_invoice(request: Request[SendBody, None]) -> Reply:
     """Send an invoice by mail, to all invoicing contacts of its bill group or to those who are named.
@@ -97,6 +97,6 @@ def send_invoice(request: Request[SendBody, None]) -> Reply:
     """
     invoice_id = request.path["invoice_id"]
     body: SendBody | None = request.body
-    asked = body.asked() if body else Asked()
-    delivery = sending.send(request.call, invoice_id, asked)
+    asked = body.asked() if body else RequestedRecipients()
+    delivery = manual_send.send_invoice_on_request(request.context, invoice_id, asked)
     return Reply(_view(history.get_delivery(invoice_id, delivery.delivery_id)), status=202)

@@ -13,7 +13,7 @@ INVOICE = "invoice"
 LIFETIME = timedelta(days=7)
 
 
-def invoice(
+def invoice_mail(
     entity: Entity,
     account: Account,
     to: Sequence[Recipient],

@@ -7,14 +7,14 @@ from typing import Any
 
 from chalicelib.deliveries.rules import DeliveredTo, Delivery
 from chalicelib.errors import NotFound
-from chalicelib.mail import recipients as addressing
+from chalicelib.mail.sending.recipients import recipient_statuses
 from chalicelib.mail.service import Email
 from chalicelib.table import keys, store
 from chalicelib.table.items import DeliveryItem
 
 
 @dataclass(frozen=True)
-class Standing:
+class DeliveryRecipientStatus:
     """How a delivery stands with one recipient.
 
     ``status`` is that of the mail for this recipient, or what the delivery came to without one. ``email`` is None when
@@ -32,41 +32,41 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class DeliveryRead:
+class DeliveryWithStatuses:
     """A delivery, and how it stands with each recipient."""
 
     delivery: Delivery
-    recipients: tuple[Standing, ...]
+    recipients: tuple[DeliveryRecipientStatus, ...]
 
 
-def deliveries_of(invoice_id: str, after: Any, limit: int) -> tuple[list[DeliveryRead], str | None]:
+def list_invoice_deliveries(invoice_id: str, after: Any, limit: int) -> tuple[list[DeliveryWithStatuses], str | None]:
     """Return a page of an invoice's deliveries, newest first, and where the next one begins; two reads.
 
     Raises NotFound when there is no such invoice; where there are deliveries, that is not asked.
     """
     first = keys.delivery(invoice_id, "")
-    page = store.query(first.pk, first.sk, limit=limit, after=after, newest_first=True)
-    if not page.items and after is None and not store.batch([keys.invoice(invoice_id)]):
+    page = store.query_items(first.pk, first.sk, limit=limit, after=after, newest_first=True)
+    if not page.items and after is None and not store.batch_get_items([keys.invoice(invoice_id)]):
         raise NotFound
-    return _with_mails([store.load(Delivery, item) for item in page.items]), page.after
+    return _with_recipient_statuses([store.from_item(Delivery, item) for item in page.items]), page.after
 
 
-def get_delivery(invoice_id: str, delivery_id: str) -> DeliveryRead:
+def get_delivery(invoice_id: str, delivery_id: str) -> DeliveryWithStatuses:
     """Read one delivery. Raises NotFound."""
-    item = store.get(DeliveryItem, keys.delivery(invoice_id, delivery_id))
+    item = store.get_item(DeliveryItem, keys.delivery(invoice_id, delivery_id))
     if item is None:
         raise NotFound
-    return _with_mails([store.load(Delivery, item)])[0]
+    return _with_recipient_statuses([store.from_item(Delivery, item)])[0]
 
 
-def _with_mails(deliveries: Sequence[Delivery]) -> list[DeliveryRead]:
+def _with_recipient_statuses(deliveries: Sequence[Delivery]) -> list[DeliveryWithStatuses]:
     wanted = {one.email_id for delivery in deliveries for one in delivery.recipients if one.email_id}
-    rows = store.batch([keys.email(email_id) for email_id in sorted(wanted)])
-    emails = {row.email_id: store.load(Email, row) for row in rows.values()}
-    return [DeliveryRead(delivery, _standings(delivery, emails)) for delivery in deliveries]
+    rows = store.batch_get_items([keys.email(email_id) for email_id in sorted(wanted)])
+    emails = {row.email_id: store.from_item(Email, row) for row in rows.values()}
+    return [DeliveryWithStatuses(delivery, _recipient_statuses(delivery, emails)) for delivery in deliveries]
 
 
-def _standings(delivery: Delivery, emails: dict[str, Email]) -> tuple[Standing, ...]:
+def _recipient_statuses(delivery: Delivery, emails: dict[str, Email]) -> tuple[DeliveryRecipientStatus, ...]:
     found = []
     by_mail: dict[str | None, list[DeliveredTo]] = defaultdict(list)
     for one in delivery.recipients:
@@ -74,23 +74,27 @@ def _standings(delivery: Delivery, emails: dict[str, Email]) -> tuple[Standing, 
     for email_id, contacts in by_mail.items():
         email = emails.get(email_id) if email_id else None
         if email is None:
-            found += [Standing(one.state, contact_id=one.contact_id, is_copy=one.copy) for one in contacts]
+            found += [
+                DeliveryRecipientStatus(one.state, contact_id=one.contact_id, is_copy=one.copy) for one in contacts
+            ]
         else:
-            found += _of_mail(email, contacts)
+            found += _statuses_from_email(email, contacts)
     return tuple(found)
 
 
-def _of_mail(email: Email, contacts: Sequence[DeliveredTo]) -> list[Standing]:
-    statuses = addressing.recipient_statuses(email)
+def _statuses_from_email(email: Email, contacts: Sequence[DeliveredTo]) -> list[DeliveryRecipientStatus]:
+    statuses = recipient_statuses(email)
     told = [
-        Standing(one.status, one.email, None, email.email_id, cc=one.cc, reason=one.reason, at=one.at)
+        DeliveryRecipientStatus(one.status, one.email, None, email.email_id, cc=one.cc, reason=one.reason, at=one.at)
         for one in statuses
     ]
     # A mail's addresses stand in the order of its contacts, unless one of them has gone since.
     if len([one for one in statuses if not one.cc]) != len(contacts):
-        return told or [Standing(email.status, None, one.contact_id, email.email_id) for one in contacts]
+        return told or [DeliveryRecipientStatus(email.status, None, one.contact_id, email.email_id) for one in contacts]
     named = [
-        Standing(one.status, one.email, contact.contact_id, one.email_id, False, contact.copy, one.reason, one.at)
+        DeliveryRecipientStatus(
+            one.status, one.email, contact.contact_id, one.email_id, False, contact.copy, one.reason, one.at
+        )
         for one, contact in zip(told, contacts, strict=False)
     ]
     return [*named, *told[len(contacts) :]]

@@ -8,7 +8,7 @@ from chalicelib.accounts.rules import Account
 from chalicelib.contacts.rules import TOGETHER, DeliveryStyle, Recipient
 from chalicelib.entities import rules as entities
 from chalicelib.entities.rules import Entity
-from chalicelib.errors import Conflict, FieldError, Invalid, LimitReached
+from chalicelib.errors import Conflict, FieldError, InvalidInput, LimitReached
 from chalicelib.invoices import rules as invoices
 from chalicelib.invoices.rules import Invoice
 
@@ -27,23 +27,23 @@ PLANNED, UNREACHABLE, LEFT_OUT = "planned", "unreachable", "left_out"
 """Of a recipient, beside MAILED and WAITING: would have got it, could not, or was in a bundle and no recipient any more
 when that was sent."""
 
-ROLE, COPY, ASKED = "role", "copy", "asked"
+ROLE, COPY, REQUESTED = "role", "copy", "asked"
 """Why a reader gets a mail: by a contact role, by a preference, or because somebody asked that they get it."""
 
-BUNDLE_WAITS = timedelta(minutes=30)
+MAX_BUNDLE_WAIT = timedelta(minutes=30)
 """How long the first invoice of a bundle waits for others. Those of one billing run come within that time."""
-MOST_IN_A_BUNDLE = 20
-MOST_RECIPIENTS = 10
+MAX_BUNDLE_SIZE = 20
+MAX_RECIPIENTS = 10
 """Whom somebody can name for one sending, ``to`` and ``cc`` each."""
-SENDINGS_OF_PORTAL_USERS = 20
+PORTAL_USER_SEND_LIMIT = 20
 """How many invoices the portal users of an account can have sent within SENDINGS_COUNT_FOR."""
-SENDINGS_COUNT_FOR = timedelta(hours=1)
-MOST_ATTACHED_BYTES = 18 * 1024 * 1024
+SEND_LIMIT_WINDOW = timedelta(hours=1)
+MAX_ATTACHED_BYTES = 18 * 1024 * 1024
 """What mail programs commonly take, which is 25 MB as a mail writes it."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestedRecipients:
     """Whom somebody wants an invoice sent to: contacts of the account, and addresses in Cc, for this once.
 
     ``to`` None: all invoicing contacts of its bill group. Addresses are normalised.
@@ -92,7 +92,7 @@ class PlannedMail:
 
 
 @dataclass(frozen=True)
-class Decision:
+class DeliveryDecision:
     """What a delivery comes to: the mails, who gets the invoice later with others, and whom no mail reaches."""
 
     outcome: str
@@ -102,18 +102,18 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Part:
+class BundleMail:
     """One mail of a bundle: the places of its invoices in the bundle, and of those whose PDF is attached."""
 
     places: tuple[int, ...]
     attached: frozenset[int]
 
 
-def stands_against(invoice: Invoice, entity: Entity, account: Account) -> str | None:
+def blocking_outcome(invoice: Invoice, entity: Entity, account: Account) -> str | None:
     """Return the outcome that keeps an issued invoice from being delivered whoever its contacts are, None if none."""
     if invoice.status == invoices.VOID:
         return VOID
-    if entity.invoice_mail.for_account(account.account_id) == entities.OFF:
+    if entity.invoice_mail.mode_for_account(account.account_id) == entities.OFF:
         return MAIL_OFF
     if entity.live_from is not None and invoice.issue_date < entity.live_from:
         return BEFORE_LIVE_FROM
@@ -122,25 +122,27 @@ def stands_against(invoice: Invoice, entity: Entity, account: Account) -> str | 
     return None
 
 
-def decide(invoice: Invoice, entity: Entity, account: Account, recipients: Sequence[Recipient], size: int) -> Decision:
+def decide_delivery(
+    invoice: Invoice, entity: Entity, account: Account, recipients: Sequence[Recipient], size: int
+) -> DeliveryDecision:
     """Decide what becomes of an invoice that was issued, whose PDF has ``size`` bytes (I3, R9, C7, C8)."""
-    against = stands_against(invoice, entity, account)
+    against = blocking_outcome(invoice, entity, account)
     if against is not None:
-        return Decision(against)
+        return DeliveryDecision(against)
     if not recipients:
-        return Decision(NO_CONTACTS)
+        return DeliveryDecision(NO_CONTACTS)
     unreachable = tuple(one for one in recipients if one.suppressed)
     reached = [one for one in recipients if not one.suppressed]
     if not reached:
-        return Decision(NO_REACHABLE_CONTACTS, unreachable=unreachable)
-    if entity.invoice_mail.for_account(account.account_id) == entities.SHADOW:
-        return Decision(SHADOW, plan(reached, entity.invoice_addressing, size), unreachable=unreachable)
+        return DeliveryDecision(NO_REACHABLE_CONTACTS, unreachable=unreachable)
+    if entity.invoice_mail.mode_for_account(account.account_id) == entities.SHADOW:
+        return DeliveryDecision(SHADOW, plan_mails(reached, entity.invoice_addressing, size), unreachable=unreachable)
     held = tuple(one for one in reached if one.style.grouping == TOGETHER)
-    mails = plan([one for one in reached if one not in held], entity.invoice_addressing, size)
-    return Decision(MAILED if mails else WAITING, mails, held, unreachable)
+    mails = plan_mails([one for one in reached if one not in held], entity.invoice_addressing, size)
+    return DeliveryDecision(MAILED if mails else WAITING, mails, held, unreachable)
 
 
-def plan(recipients: Iterable[Recipient], addressing: str, size: int) -> tuple[PlannedMail, ...]:
+def plan_mails(recipients: Iterable[Recipient], addressing: str, size: int) -> tuple[PlannedMail, ...]:
     """Return the mails by which one invoice goes to ``recipients`` at once.
 
     Whoever holds the role shares one mail, unless each is to have an own; those for whom the PDF is too large share
@@ -149,7 +151,7 @@ def plan(recipients: Iterable[Recipient], addressing: str, size: int) -> tuple[P
     mails: list[PlannedMail] = []
     shared: dict[bool, list[Recipient]] = {}
     for one in recipients:
-        attached = size <= limit(one.style)
+        attached = size <= attachment_limit(one.style)
         if one.copy or addressing == entities.EACH:
             mails.append(PlannedMail((one,), attached))
         else:
@@ -158,36 +160,36 @@ def plan(recipients: Iterable[Recipient], addressing: str, size: int) -> tuple[P
     return (*together, *mails)
 
 
-def limit(style: DeliveryStyle) -> int:
+def attachment_limit(style: DeliveryStyle) -> int:
     """Return how many bytes of attachments a mail in this style may carry."""
-    return MOST_ATTACHED_BYTES if style.size_limit_kib is None else style.size_limit_kib * 1024
+    return MAX_ATTACHED_BYTES if style.size_limit_kib is None else style.size_limit_kib * 1024
 
 
-def parts(sizes: Sequence[int], most: int) -> tuple[Part, ...]:
+def split_bundle(sizes: Sequence[int], most: int) -> tuple[BundleMail, ...]:
     """Spread the invoices of a bundle, given by the sizes of their PDFs, over mails of at most ``most`` bytes each.
 
     They stay in order. A PDF that is too large for a mail of its own is in none; its invoice is in one all the same.
     """
-    found: list[Part] = []
+    found: list[BundleMail] = []
     places: list[int] = []
     carried = 0
     for place, size in enumerate(sizes):
         weight = size if size <= most else 0
         if places and carried + weight > most:
-            found.append(_part(places, sizes, most))
+            found.append(_build_bundle_mail(places, sizes, most))
             places, carried = [], 0
         places.append(place)
         carried += weight
     if places:
-        found.append(_part(places, sizes, most))
+        found.append(_build_bundle_mail(places, sizes, most))
     return tuple(found)
 
 
-def _part(places: list[int], sizes: Sequence[int], most: int) -> Part:
-    return Part(tuple(places), frozenset(place for place in places if sizes[place] <= most))
+def _build_bundle_mail(places: list[int], sizes: Sequence[int], most: int) -> BundleMail:
+    return BundleMail(tuple(places), frozenset(place for place in places if sizes[place] <= most))
 
 
-def recipients_of(decision: Decision, email_ids: Sequence[str | None]) -> tuple[DeliveredTo, ...]:
+def delivery_recipients(decision: DeliveryDecision, email_ids: Sequence[str | None]) -> tuple[DeliveredTo, ...]:
     """Return what comes of each recipient, given the emails by which the planned mails go; none: it is but a plan."""
     found = []
     for mail, email_id in zip(decision.mails, email_ids, strict=True):
@@ -198,7 +200,7 @@ def recipients_of(decision: Decision, email_ids: Sequence[str | None]) -> tuple[
     return tuple(found)
 
 
-def after_waiting(delivery: Delivery, contact_id: str, email_id: str | None) -> Delivery:
+def with_bundle_result(delivery: Delivery, contact_id: str, email_id: str | None) -> Delivery:
     """Return a delivery once the bundle in which it waited for a contact went by an email, or left it out (None)."""
     settled = tuple(
         replace(one, state=MAILED if email_id else LEFT_OUT, email_id=email_id)
@@ -215,7 +217,7 @@ def reaches_nobody(delivery: Delivery) -> bool:
     return not any(one.state in {MAILED, WAITING} for one in delivery.recipients)
 
 
-def check_sending(invoice: Invoice, entity: Entity) -> None:
+def check_sendable(invoice: Invoice, entity: Entity) -> None:
     """Raise Conflict where nobody can have an invoice sent.
 
     What a person asks for goes whatever the payment terms are and however old the invoice is, but never while the
@@ -223,7 +225,7 @@ def check_sending(invoice: Invoice, entity: Entity) -> None:
     """
     if invoice.status == invoices.VOID:
         raise Conflict("invoice_is_void", "This invoice is void and is not sent any more.")
-    mode = entity.invoice_mail.for_account(invoice.account_id)
+    mode = entity.invoice_mail.mode_for_account(invoice.account_id)
     if mode != entities.LIVE:
         raise Conflict(
             "invoice_mail_not_live",
@@ -233,7 +235,7 @@ def check_sending(invoice: Invoice, entity: Entity) -> None:
         )
 
 
-def refuse_suppressed(suppressed: Iterable[str]) -> None:
+def check_not_suppressed(suppressed: Iterable[str]) -> None:
     """Raise Conflict that names the addresses that get no mail, if there are any (I6)."""
     named = sorted(suppressed)
     if named:
@@ -245,19 +247,19 @@ def refuse_suppressed(suppressed: Iterable[str]) -> None:
         )
 
 
-def strangers(field: str, places: Iterable[int], what: str) -> Invalid:
+def unknown_recipients_error(field: str, places: Iterable[int], what: str) -> InvalidInput:
     """Return the refusal of those whom a caller may not name as recipients."""
     faults = tuple(FieldError(f"{field}.{place}", "not_a_contact", what) for place in places)
-    return Invalid("invalid_body", "Not everybody who was named can be sent the invoice.", fields=faults)
+    return InvalidInput("invalid_body", "Not everybody who was named can be sent the invoice.", fields=faults)
 
 
-def check_limit(instants: Sequence[datetime], now: datetime) -> None:
+def check_send_limit(instants: Sequence[datetime], now: datetime) -> None:
     """Raise LimitReached when portal users of an account have asked for too many sendings lately."""
-    recent = sorted(instant for instant in instants if now - instant < SENDINGS_COUNT_FOR)
-    if len(recent) >= SENDINGS_OF_PORTAL_USERS:
-        wait = recent[-SENDINGS_OF_PORTAL_USERS] + SENDINGS_COUNT_FOR - now
+    recent = sorted(instant for instant in instants if now - instant < SEND_LIMIT_WINDOW)
+    if len(recent) >= PORTAL_USER_SEND_LIMIT:
+        wait = recent[-PORTAL_USER_SEND_LIMIT] + SEND_LIMIT_WINDOW - now
         raise LimitReached(
             "too_many_sendings",
-            f"{SENDINGS_OF_PORTAL_USERS} invoices an hour can be sent again from the portal. Try again later.",
+            f"{PORTAL_USER_SEND_LIMIT} invoices an hour can be sent again from the portal. Try again later.",
             retry_after=max(1, int(wait.total_seconds())),
         )

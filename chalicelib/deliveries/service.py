@@ -6,24 +6,24 @@ from typing import Any
 from chalicelib import clock, ids
 from chalicelib.accounts.rules import Account
 from chalicelib.bill_groups.rules import BillGroup
-from chalicelib.call import Actor, Call
 from chalicelib.contacts import recipients
 from chalicelib.deliveries import bundles, emails, rules
-from chalicelib.deliveries.rules import Decision, Delivery
-from chalicelib.duties import service as duties
-from chalicelib.duties.queue import Message
+from chalicelib.deliveries.rules import Delivery, DeliveryDecision
 from chalicelib.entities.rules import Entity
 from chalicelib.invoices.rules import Invoice
 from chalicelib.mail import outbox
 from chalicelib.observability import logger, metrics
+from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import ContactRolesItem, DeliveryItem, InvoiceItem
+from chalicelib.tasks.queue import TaskMessage
+from chalicelib.tasks.service import complete_task
 
 DELIVERER = Actor("system", "deliveries", "Deliveries")
 
 
 @dataclass(frozen=True)
-class Around:
+class DeliveryContext:
     """What a delivery is decided upon, beside the invoice."""
 
     account: Account
@@ -33,39 +33,39 @@ class Around:
     rest: tuple[Any, ...] = ()
 
 
-def delivery_on_issue(invoice: Invoice) -> str:
+def issue_delivery_id(invoice: Invoice) -> str:
     """Return the id of the delivery that follows from an invoice's issue. There is one, so its id is given."""
-    return ids.first_id(ids.DELIVERY, invoice.recorded_at)
+    return ids.lowest_id_at(ids.DELIVERY_PREFIX, invoice.recorded_at)
 
 
-def run(message: Message) -> None:
+def process_delivery_task(message: TaskMessage) -> None:
     """Do what the duty that ``message`` names asks for: deliver an invoice, or send the bundle of a contact."""
-    call = Call(DELIVERER, clock.now(), message.correlation_id)
-    if bundles.is_reference(message.subject):
-        store.deciding_again(lambda: bundles.send(call, message))
+    context = RequestContext(DELIVERER, clock.utc_now(), message.correlation_id)
+    if bundles.is_bundle_task_subject(message.subject):
+        store.retry_on_conflict(lambda: bundles.send_bundle(context, message))
     else:
-        store.deciding_again(lambda: _deliver(call, message))
+        store.retry_on_conflict(lambda: _deliver(context, message))
 
 
-def _deliver(call: Call, message: Message) -> None:
-    item = store.get(InvoiceItem, keys.invoice(message.subject))
-    invoice = store.load(Invoice, item) if item else None
+def _deliver(context: RequestContext, message: TaskMessage) -> None:
+    item = store.get_item(InvoiceItem, keys.invoice(message.subject))
+    invoice = store.from_item(Invoice, item) if item else None
     if invoice is None or invoice.pdf is None:
         # Whoever makes the PDF adds the duty again.
         logger.warning("There is a duty to deliver an invoice that is not here, or has no PDF.")
-        duties.done(message.key)
+        complete_task(message.key)
         return
-    delivery_id = delivery_on_issue(invoice)
+    delivery_id = issue_delivery_id(invoice)
     key = keys.delivery(invoice.invoice_id, delivery_id)
-    around = gather(call, invoice, key)
+    around = read_delivery_context(context, invoice, key)
     if around.rest[0] is not None:
-        duties.done(message.key)
+        complete_task(message.key)
         return
     decision = _decide(invoice, around)
-    transaction = store.Transaction(call)
+    transaction = store.Transaction(context)
     planned_only = decision.outcome == rules.SHADOW
     email_ids = [
-        None if planned_only else outbox.enqueue(transaction, call, _mail(invoice, around, mail))
+        None if planned_only else outbox.enqueue_mail(transaction, context, _build_mail(invoice, around, mail))
         for mail in decision.mails
     ]
     delivery = Delivery(
@@ -73,25 +73,25 @@ def _deliver(call: Call, message: Message) -> None:
         invoice_id=invoice.invoice_id,
         reason=rules.ISSUED,
         outcome=decision.outcome,
-        at=call.now,
-        recipients=rules.recipients_of(decision, email_ids),
+        at=context.now,
+        recipients=rules.delivery_recipients(decision, email_ids),
     )
-    transaction.create(store.row(DeliveryItem, key, delivery))
+    transaction.create(store.to_item(DeliveryItem, key, delivery))
     if decision.held:
-        bundles.hold(transaction, call, invoice, delivery_id, decision.held)
+        bundles.add_to_bundles(transaction, context, invoice, delivery_id, decision.held)
     transaction.erase(message.key)
     transaction.commit()
     logger.info("An invoice was delivered.", extra={"outcome": decision.outcome, "mails": len(decision.mails)})
     metrics.add_metric(name="InvoicesDelivered" if decision.mails else "InvoicesNotMailed", unit="Count", value=1)
 
 
-def gather(call: Call, invoice: Invoice, *further: keys.Key) -> Around:
+def read_delivery_context(context: RequestContext, invoice: Invoice, *further: keys.Key) -> DeliveryContext:
     """Read what a delivery of ``invoice`` is decided upon, and ``further`` rows; one read.
 
     An idempotency key of the call counts, as in ``store.gather``.
     """
-    account, entity, group, roles, *rest = store.gather(
-        call,
+    account, entity, group, roles, *rest = store.get_items_for_write(
+        context,
         keys.account(invoice.account_id),
         keys.entity(invoice.entity_id),
         keys.bill_group(invoice.bill_group_id),
@@ -100,24 +100,24 @@ def gather(call: Call, invoice: Invoice, *further: keys.Key) -> Around:
     )
     if account is None or entity is None:
         raise LookupError("The account or issuing entity of an invoice is not here.")
-    return Around(
-        account=store.load(Account, account),
-        group=store.load(BillGroup, group) if group else None,
+    return DeliveryContext(
+        account=store.from_item(Account, account),
+        group=store.from_item(BillGroup, group) if group else None,
         # What is not mailed because the entity's mail is off never is, so no older state of the entity will do.
-        entity=store.load(Entity, entity),
+        entity=store.from_item(Entity, entity),
         roles=roles,
         rest=tuple(rest),
     )
 
 
-def _decide(invoice: Invoice, around: Around) -> Decision:
-    against = rules.stands_against(invoice, around.entity, around.account)
+def _decide(invoice: Invoice, around: DeliveryContext) -> DeliveryDecision:
+    against = rules.blocking_outcome(invoice, around.entity, around.account)
     if against is not None:
-        return Decision(against)
-    who = recipients.invoicing(around.account, around.group, around.roles)
+        return DeliveryDecision(against)
+    who = recipients.list_invoice_recipients(around.account, around.group, around.roles)
     size = invoice.pdf.size if invoice.pdf else 0
-    return rules.decide(invoice, around.entity, around.account, who, size)
+    return rules.decide_delivery(invoice, around.entity, around.account, who, size)
 
 
-def _mail(invoice: Invoice, around: Around, mail: rules.PlannedMail) -> outbox.Mail:
-    return emails.invoice(around.entity, around.account, mail.to, [(invoice, mail.attached)], mail.cause)
+def _build_mail(invoice: Invoice, around: DeliveryContext, mail: rules.PlannedMail) -> outbox.Mail:
+    return emails.invoice_mail(around.entity, around.account, mail.to, [(invoice, mail.attached)], mail.cause)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typst
 
-_PACKAGES = {
+_FONT_PACKAGES = {
     "IBM Plex Sans": "fontpkg_ibm_plex_sans",
     "Noto Sans": "fontpkg_noto_sans",
     "IBM Plex Sans Arabic": "fontpkg_ibm_plex_sans_arabic",
@@ -17,39 +17,39 @@ _PACKAGES = {
     "Noto Sans CJK SC": "noto_cjk_sans_otc",
 }
 # One collection holds the forms that Chinese characters have in five places.
-_CHINESE = {"ja": "JP", "ko": "KR", "zh-Hant": "TC", "zh-TW": "TC", "zh-HK": "HK"}
+_CJK_FORMS = {"ja": "JP", "ko": "KR", "zh-Hant": "TC", "zh-TW": "TC", "zh-HK": "HK"}
 _UNICODE_TABLES = {(0, 3), (0, 4), (3, 1), (3, 10)}
 
 
 @cache
-def collection() -> typst.Fonts:
+def load_fonts() -> typst.Fonts:
     """Return all fonts. No font of the system is among them, so that every machine sets a document alike."""
-    folders = sorted({str(_folder(package)) for package in _PACKAGES.values()})
+    folders = sorted({str(_package_folder(package)) for package in _FONT_PACKAGES.values()})
     return typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=list(folders))
 
 
-def families(locale: str) -> list[str]:
+def font_families(locale: str) -> list[str]:
     """Return the families in the order in which a document for ``locale`` (BCP 47) looks for a character."""
     parts = locale.replace("_", "-").split("-")
     tags = [f"{parts[0]}-{part}" for part in parts[1:]] + [parts[0]]
-    forms = next((_CHINESE[tag] for tag in tags if tag in _CHINESE), "SC")
-    return [*list(_PACKAGES)[:-1], f"Noto Sans CJK {forms}"]
+    forms = next((_CJK_FORMS[tag] for tag in tags if tag in _CJK_FORMS), "SC")
+    return [*list(_FONT_PACKAGES)[:-1], f"Noto Sans CJK {forms}"]
 
 
-def has(characters: str) -> bool:
+def has_glyphs(characters: str) -> bool:
     """Tell whether one family has glyphs for all the characters, so that they can be set together."""
     codes = frozenset(map(ord, characters))
-    return any(codes <= _covered(family) for family in _PACKAGES)
+    return any(codes <= _covered_code_points(family) for family in _FONT_PACKAGES)
 
 
 @cache
-def _covered(family: str) -> frozenset[int]:
+def _covered_code_points(family: str) -> frozenset[int]:
     # A family is upright fonts of several weights, which all have the same characters.
-    path = next(info.path for info in collection().fonts() if info.family == family and info.style == "normal")
+    path = next(info.path for info in load_fonts().fonts() if info.family == family and info.style == "normal")
     return frozenset(_code_points(Path(str(path))))
 
 
-def _folder(package: str) -> Path:
+def _package_folder(package: str) -> Path:
     return Path(str(files(package)))
 
 
@@ -66,10 +66,10 @@ def _code_points(path: Path) -> Iterator[int]:
     for record in range(struct.unpack_from(">H", font, table + 2)[0]):
         *kind, offset = struct.unpack_from(">HHI", font, table + 4 + 8 * record)
         if tuple(kind) in _UNICODE_TABLES:
-            yield from _mapped(font, table + offset)
+            yield from _mapped_code_points(font, table + offset)
 
 
-def _mapped(font: bytes, at: int) -> Iterator[int]:
+def _mapped_code_points(font: bytes, at: int) -> Iterator[int]:
     form = struct.unpack_from(">H", font, at)[0]
     if form == 12:
         for group in range(struct.unpack_from(">I", font, at + 12)[0]):

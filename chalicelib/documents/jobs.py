@@ -5,23 +5,25 @@ from typing import Any
 
 from chalice.app import Blueprint, SQSEvent
 
-from chalicelib.duties import consumer
-from chalicelib.duties.queue import Message
-from chalicelib.observability import job
+from chalicelib.observability import instrument_job
+from chalicelib.tasks import consumer
+from chalicelib.tasks.queue import TaskMessage
 
-jobs = Blueprint(__name__)
+documents_jobs = Blueprint(__name__)
 
 
-@jobs.on_sqs_message(queue_arn="arn:aws:sqs:us-east-1:000000000000:documents", batch_size=5, name="make_documents")
-@job("make_documents")
+@documents_jobs.on_sqs_message(
+    queue_arn="arn:aws:sqs:us-east-1:000000000000:documents", batch_size=5, name="make_documents"
+)
+@instrument_job("make_documents")
 def make_documents(event: SQSEvent) -> dict[str, Any]:
     """Make the documents that were asked for."""
-    return consumer.consume(event, lambda message: _maker(message)(message))
+    return consumer.consume_task_messages(event, lambda message: _renderer_for(message)(message))
 
 
-def _maker(message: Message) -> Callable[[Message], None]:
+def _renderer_for(message: TaskMessage) -> Callable[[TaskMessage], None]:
     # The other functions import this module too, and have no typesetter to import.
-    from chalicelib.invoices import making as invoices
-    from chalicelib.statements import making as statements
+    from chalicelib.invoices.pdf.render import create_invoice_pdf
+    from chalicelib.statements.render import create_statement_pdf, is_statement_task
 
-    return statements.make if statements.is_of_statement(message) else invoices.make
+    return create_statement_pdf if is_statement_task(message) else create_invoice_pdf

@@ -5,23 +5,23 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from chalicelib.accounts.rules import Address
-from chalicelib.documents import payment_codes, payment_slip, texts
-from chalicelib.documents.words import Reader
+from chalicelib import colours
+from chalicelib.accounts.rules import PostalAddress
+from chalicelib.documents import payment_codes, payment_slip, printable_text
+from chalicelib.documents.reader_locale import Localiser
 from chalicelib.entities.rules import BankDetails, TaxNumber
-from chalicelib.mail import colours
 from chalicelib.mail.message import address_lines
 
-LONGEST_NUMBER = 80
-_LONGEST_NAME = 300
-_LONGEST_RUNNING_NAME = 60
+MAX_NUMBER_LENGTH = 80
+_MAX_NAME_LENGTH = 300
+_MAX_RUNNING_NAME_LENGTH = 60
 # Where paper is cut to Letter rather than A4.
-_LETTER_COUNTRIES = frozenset({"CA", "CL", "CO", "CR", "GT", "MX", "PA", "PH", "PR", "SV", "US", "VE"})
-_LARGE_TO_SMALL = frozenset({"CN", "JP", "KR", "TW"})
+_US_LETTER_COUNTRIES = frozenset({"CA", "CL", "CO", "CR", "GT", "MX", "PA", "PH", "PR", "SV", "US", "VE"})
+_LARGEST_UNIT_FIRST_COUNTRIES = frozenset({"CN", "JP", "KR", "TW"})
 
 
 @dataclass(frozen=True)
-class Fact:
+class LabelledValue:
     """Something named, as a date or a number."""
 
     label: str
@@ -35,7 +35,7 @@ class Sender:
     name: str
     legal_name: str
     colour: str
-    address: Address | None = None
+    address: PostalAddress | None = None
     tax_numbers: Sequence[TaxNumber] = ()
     registration_number: str | None = None
     email: str | None = None
@@ -50,7 +50,7 @@ class Addressee:
     name: str
     company: str | None = None
     attention: str | None = None
-    address: Address | None = None
+    address: PostalAddress | None = None
 
 
 @dataclass(frozen=True)
@@ -61,27 +61,27 @@ class Letter:
     addressee: Addressee
     kind: str
     title: str
-    highlights: Sequence[Fact]
-    facts: Sequence[Fact]
+    highlights: Sequence[LabelledValue]
+    facts: Sequence[LabelledValue]
     number: str = ""
 
 
-def lay_out(letter: Letter, words: Reader) -> dict[str, Any]:
+def build_letter_data(letter: Letter, words: Localiser) -> dict[str, Any]:
     """Return the letter as the templates are told of it."""
     sender = letter.sender
     country = sender.address.country if sender.address else None
-    running_name = texts.one_line(sender.name, _LONGEST_RUNNING_NAME)
+    running_name = printable_text.to_single_line(sender.name, _MAX_RUNNING_NAME_LENGTH)
     return {
         "title": letter.title,
         "author": running_name,
-        "paper": "us-letter" if country in _LETTER_COUNTRIES else "a4",
+        "paper": "us-letter" if country in _US_LETTER_COUNTRIES else "a4",
         "colours": {
             "accent": colours.readable_on_white(sender.colour),
             "brand": sender.colour,
-            "tint": colours.palette(sender.colour).tint,
+            "tint": colours.build_palette(sender.colour).tint,
         },
         "sender": {
-            "name": texts.one_line(sender.name, _LONGEST_NAME),
+            "name": printable_text.to_single_line(sender.name, _MAX_NAME_LENGTH),
             "lines": _sender_lines(sender, words),
             "return_address": _return_address(sender, words),
             "logo_alternative": words.say("Logo of %(name)s", name=running_name),
@@ -96,12 +96,12 @@ def lay_out(letter: Letter, words: Reader) -> dict[str, Any]:
     }
 
 
-def lay_out_payment(
+def build_payment_data(
     bank: BankDetails | None,
     transfer: payment_codes.Transfer | None,
     reference: str,
     portal_url: str | None,
-    words: Reader,
+    words: Localiser,
 ) -> tuple[dict[str, Any] | None, dict[str, bytes]]:
     """Return how to pay, as the templates are told of it, with the pictures that it names; None if no way is known."""
     if bank is None and portal_url is None:
@@ -115,59 +115,68 @@ def lay_out_payment(
         "slip": None,
         "link": {"label": words.say("Online, in the customer portal"), "url": portal_url} if portal_url else None,
     }
-    if transfer and (payload := payment_codes.epc(transfer)):
-        images["code"] = payment_codes.picture(payload)
+    if transfer and (payload := payment_codes.build_epc_payload(transfer)):
+        images["code"] = payment_codes.render_qr_code(payload)
         amount = words.money(transfer.amount, transfer.currency)
         told["code"] = {
             "caption": words.say("Scan with your banking app"),
             "alternative": words.say("Payment code (EPC QR) for a bank transfer of %(amount)s", amount=amount),
         }
-    elif transfer and (bill := payment_codes.swiss(transfer)):
-        images["slip"] = payment_codes.picture(bill.payload)
-        told["slip"] = payment_slip.lay_out(bill, words.formats.language)
+    elif transfer and (bill := payment_codes.build_swiss_bill(transfer)):
+        images["slip"] = payment_codes.render_qr_code(bill.payload)
+        told["slip"] = payment_slip.build_slip_data(bill, words.formats.language)
     return told, images
 
 
-def _bank_facts(bank: BankDetails, reference: str, words: Reader) -> list[Fact]:
+def _bank_facts(bank: BankDetails, reference: str, words: Localiser) -> list[LabelledValue]:
     named = (
         ("Account holder", bank.account_holder),
         ("Bank", bank.bank_name),
-        ("IBAN", payment_codes.grouped(bank.iban) if bank.iban else None),
+        ("IBAN", payment_codes.format_in_groups(bank.iban) if bank.iban else None),
         ("BIC", bank.bic),
         ("Account number", bank.account_number),
         ("Routing number", bank.routing_number),
         ("Reference", reference),
     )
-    return [Fact(words.say(label), texts.one_line(value, _LONGEST_NAME)) for label, value in named if value]
+    return [
+        LabelledValue(words.say(label), printable_text.to_single_line(value, _MAX_NAME_LENGTH))
+        for label, value in named
+        if value
+    ]
 
 
-def _sender_lines(sender: Sender, words: Reader) -> list[str]:
+def _sender_lines(sender: Sender, words: Localiser) -> list[str]:
     legal = [sender.legal_name]
-    address = _postal(sender.address, words)
+    address = _postal_lines(sender.address, words)
     numbers = [f"{one.kind} {one.number}" for one in sender.tax_numbers]
     if sender.registration_number:
         numbers.append(f"{words.say('Registration number')} {sender.registration_number}")
     reached = [one for one in (sender.email, sender.website) if one]
-    return [texts.one_line(line, _LONGEST_NAME) for line in (*legal, *address, *reached, *numbers)]
+    return [printable_text.to_single_line(line, _MAX_NAME_LENGTH) for line in (*legal, *address, *reached, *numbers)]
 
 
-def _return_address(sender: Sender, words: Reader) -> str:
+def _return_address(sender: Sender, words: Localiser) -> str:
     """Return the sender in one line, for the window of an envelope; letters of double width count twice."""
-    line = texts.one_line(" · ".join((sender.legal_name, *_postal(sender.address, words, country=False))))
+    line = printable_text.to_single_line(
+        " · ".join((sender.legal_name, *_postal_lines(sender.address, words, country=False)))
+    )
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in line)
-    return texts.one_line(line, 96 - min(wide, 48))
+    return printable_text.to_single_line(line, 96 - min(wide, 48))
 
 
-def _addressee_lines(addressee: Addressee, words: Reader) -> list[str]:
+def _addressee_lines(addressee: Addressee, words: Localiser) -> list[str]:
     names = dict.fromkeys(name for name in (addressee.company or addressee.name, addressee.attention) if name)
-    return [texts.one_line(line, _LONGEST_NAME) for line in (*names, *_postal(addressee.address, words))]
+    return [
+        printable_text.to_single_line(line, _MAX_NAME_LENGTH)
+        for line in (*names, *_postal_lines(addressee.address, words))
+    ]
 
 
-def _postal(address: Address | None, words: Reader, *, country: bool = True) -> list[str]:
+def _postal_lines(address: PostalAddress | None, words: Localiser, *, country: bool = True) -> list[str]:
     """Return the lines of an address; those of East Asia go from the large to the small if written in its letters."""
     if address is None:
         return []
-    if address.country not in _LARGE_TO_SMALL or (address.line1 or "").isascii():
+    if address.country not in _LARGEST_UNIT_FIRST_COUNTRIES or (address.line1 or "").isascii():
         lines = address_lines(address, words.formats)
         return lines if country or not address.country else lines[:-1]
     place = "".join(part for part in (address.region, address.city, address.line1) if part)

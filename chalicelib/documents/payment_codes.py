@@ -13,18 +13,18 @@ from stdnum import bic as bics
 from stdnum import iban as ibans
 
 from chalicelib import money
-from chalicelib.accounts.rules import Address
-from chalicelib.documents import texts
+from chalicelib.accounts.rules import PostalAddress
+from chalicelib.documents import printable_text
 
-_MOST = 99_999_999_999
+_MAX_AMOUNT = 99_999_999_999
 """The largest amount in minor units that both standards take."""
-_EPC_MOST_BYTES = 331
-_SWISS_MOST = 997
+_EPC_MAX_BYTES = 331
+_SWISS_MAX_CHARACTERS = 997
 _SWISS_COUNTRIES = ("CH", "LI")
 _SWISS_LETTERS = frozenset(
     chr(code) for first, last in ((0x20, 0x7E), (0xA0, 0xAC), (0xAE, 0x17F)) for code in range(first, last + 1)
 ) | frozenset("ȘșȚț€")
-_SWISS_CARRY = (0, 9, 4, 6, 8, 2, 7, 1, 3, 5)
+_MODULO_10_CARRY = (0, 9, 4, 6, 8, 2, 7, 1, 3, 5)
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Party:
     """Who pays, or is paid."""
 
     name: str
-    address: Address | None = None
+    address: PostalAddress | None = None
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,17 @@ class SwissBill:
     amount: str
 
 
-def epc(transfer: Transfer) -> str | None:
+def build_epc_payload(transfer: Transfer) -> str | None:
     """Return the payload of an EPC code, or None where the standard cannot express the transfer."""
     iban = ibans.compact(transfer.iban)
-    if transfer.currency != "EUR" or not 1 <= transfer.amount <= _MOST or not ibans.is_valid(iban):
+    if transfer.currency != "EUR" or not 1 <= transfer.amount <= _MAX_AMOUNT or not ibans.is_valid(iban):
         return None
     bic = bics.compact(transfer.bic) if transfer.bic and bics.is_valid(transfer.bic) else ""
-    name, reason = texts.one_line(transfer.creditor.name)[:70], texts.one_line(transfer.reason)[:140]
-    if texts.MISSING in name + reason:
+    name, reason = (
+        printable_text.to_single_line(transfer.creditor.name)[:70],
+        printable_text.to_single_line(transfer.reason)[:140],
+    )
+    if printable_text.REPLACEMENT_CHARACTER in name + reason:
         return None
     fields = (
         "BCD",
@@ -80,33 +83,33 @@ def epc(transfer: Transfer) -> str | None:
         bic,
         name,
         iban,
-        f"EUR{money.amount(transfer.amount, 'EUR'):.2f}",
+        f"EUR{money.to_major_units(transfer.amount, 'EUR'):.2f}",
         "",
         "",
         reason,
     )
     payload = "\n".join(fields)
-    return payload if len(payload.encode()) <= _EPC_MOST_BYTES else None
+    return payload if len(payload.encode()) <= _EPC_MAX_BYTES else None
 
 
-def swiss(transfer: Transfer) -> SwissBill | None:
+def build_swiss_bill(transfer: Transfer) -> SwissBill | None:
     """Return the Swiss QR bill, or None where the standard cannot express the transfer.
 
     A QR-IBAN asks for a reference of digits; it is made of the digits of ``reason`` when those are all of it.
     """
     iban = ibans.compact(transfer.iban)
-    creditor = _swiss_party(transfer.creditor)
-    fits = transfer.currency == "CHF" and iban[:2] in _SWISS_COUNTRIES and 1 <= transfer.amount <= _MOST
+    creditor = _swiss_party_fields(transfer.creditor)
+    fits = transfer.currency == "CHF" and iban[:2] in _SWISS_COUNTRIES and 1 <= transfer.amount <= _MAX_AMOUNT
     if not fits or creditor is None or not ibans.is_valid(iban):
         return None
     kind, reference = "NON", ""
     if iban[4:9].isdigit() and 30000 <= int(iban[4:9]) <= 31999:
         if not (transfer.reason.isascii() and transfer.reason.isdigit() and len(transfer.reason) <= 26):
             return None
-        kind, reference = "QRR", _slip_reference(transfer.reason)
-    debtor = _swiss_party(transfer.debtor) if transfer.debtor else None
-    reason = (_swiss_text(texts.one_line(transfer.reason)) or "")[:140]
-    amount = f"{money.amount(transfer.amount, 'CHF'):.2f}"
+        kind, reference = "QRR", _build_qr_reference(transfer.reason)
+    debtor = _swiss_party_fields(transfer.debtor) if transfer.debtor else None
+    reason = (_to_swiss_text(printable_text.to_single_line(transfer.reason)) or "")[:140]
+    amount = f"{money.to_major_units(transfer.amount, 'CHF'):.2f}"
     fields = (
         *("SPC", "0200", "1", iban),
         *creditor,
@@ -116,21 +119,21 @@ def swiss(transfer: Transfer) -> SwissBill | None:
         *(kind, reference, reason, "EPD"),
     )
     payload = "\n".join(fields)
-    if len(payload) > _SWISS_MOST:
+    if len(payload) > _SWISS_MAX_CHARACTERS:
         return None
     return SwissBill(
         payload,
-        _printed(creditor),
-        _printed(debtor) if debtor else (),
-        grouped(iban),
-        _slip_groups(reference) or None,
+        _printed_party(creditor),
+        _printed_party(debtor) if debtor else (),
+        format_in_groups(iban),
+        _format_qr_reference(reference) or None,
         reason,
         "CHF",
-        f"{money.amount(transfer.amount, 'CHF'):,.2f}".replace(",", " "),
+        f"{money.to_major_units(transfer.amount, 'CHF'):,.2f}".replace(",", " "),
     )
 
 
-def picture(payload: str) -> bytes:
+def render_qr_code(payload: str) -> bytes:
     """Return the QR code of ``payload`` as PNG without a margin, at error correction M as both standards ask."""
     code = segno.make_qr(payload, error="m", encoding="utf-8", boost_error=False)
     made = BytesIO()
@@ -138,27 +141,27 @@ def picture(payload: str) -> bytes:
     return made.getvalue()
 
 
-def grouped(number: str) -> str:
+def format_in_groups(number: str) -> str:
     """Return an IBAN or reference in groups of four, as it is printed."""
     compact = number.replace(" ", "")
     return " ".join(compact[start : start + 4] for start in range(0, len(compact), 4))
 
 
-def _slip_groups(reference: str) -> str:
+def _format_qr_reference(reference: str) -> str:
     """Return a QR reference as it is printed: two digits, then groups of five."""
     return " ".join([reference[:2], *(reference[at : at + 5] for at in range(2, len(reference), 5))]).strip()
 
 
-def _slip_reference(digits: str) -> str:
+def _build_qr_reference(digits: str) -> str:
     """Return the QR reference of a number of at most 26 digits: 26 digits and a check digit (recursive modulo 10)."""
     padded = digits.zfill(26)
     carry = 0
     for digit in padded:
-        carry = _SWISS_CARRY[(carry + int(digit)) % 10]
+        carry = _MODULO_10_CARRY[(carry + int(digit)) % 10]
     return f"{padded}{(10 - carry) % 10}"
 
 
-def _swiss_party(party: Party) -> tuple[str, ...] | None:
+def _swiss_party_fields(party: Party) -> tuple[str, ...] | None:
     """Return the seven fields of a party, or None where the standard cannot express it."""
     address = party.address
     if address is None or not (address.postal_code and address.city and address.country):
@@ -166,13 +169,13 @@ def _swiss_party(party: Party) -> tuple[str, ...] | None:
     street = ", ".join(line for line in (address.line1, address.line2) if line)
     fields = ("S", party.name, street, "", address.postal_code, address.city, address.country)
     most = (1, 70, 70, 16, 16, 35, 2)
-    told = [_swiss_text(texts.one_line(part)) if part else "" for part in fields]
+    told = [_to_swiss_text(printable_text.to_single_line(part)) if part else "" for part in fields]
     if any(part is None or len(part) > longest for part, longest in zip(told, most, strict=True)):
         return None
     return tuple(part or "" for part in told)
 
 
-def _swiss_text(text: str) -> str | None:
+def _to_swiss_text(text: str) -> str | None:
     """Return the text in the letters of the standard, without accents where needed; None if it has others."""
     told = []
     for character in text.replace("−", "-").replace("–", "-").replace("’", "'").replace("…", "..."):
@@ -182,7 +185,7 @@ def _swiss_text(text: str) -> str | None:
     return whole if all(character in _SWISS_LETTERS for character in whole) else None
 
 
-def _printed(party: tuple[str, ...]) -> tuple[str, ...]:
+def _printed_party(party: tuple[str, ...]) -> tuple[str, ...]:
     _, name, street, _, postal_code, city, country = party
     town = f"{postal_code} {city}" if country in _SWISS_COUNTRIES else f"{country}-{postal_code} {city}"
     return tuple(line for line in (name, street, town) if line)

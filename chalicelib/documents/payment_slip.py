@@ -25,11 +25,11 @@ _WORDS = {
         "Da staccare prima del versamento",
     ),
 }  # fmt: skip
-_NAMES = (
+_WORD_KEYS = (
     "payment_part", "receipt", "account", "reference", "information", "payable_by", "payable_by_blank", "currency",
     "amount", "acceptance", "separate",
 )  # fmt: skip
-_CODE = {
+_CODE_ALTERNATIVES = {
     "en": "Swiss QR code for the payment of {}",
     "de": "Swiss QR Code zur Zahlung von {}",
     "fr": "Swiss QR Code pour le paiement de {}",
@@ -37,13 +37,13 @@ _CODE = {
 }
 
 
-def lay_out(bill: SwissBill, language: str) -> dict[str, Any]:
+def build_slip_data(bill: SwissBill, language: str) -> dict[str, Any]:
     """Return the slip as the templates are told of it, in ``language`` where there is a Swiss one."""
     own = language if language in _WORDS else "en"
     return {
         "language": own,
-        "words": dict(zip(_NAMES, _WORDS[own], strict=True)),
-        "alternative": _CODE[own].format(f"CHF {bill.amount}"),
+        "words": dict(zip(_WORD_KEYS, _WORDS[own], strict=True)),
+        "alternative": _CODE_ALTERNATIVES[own].format(f"CHF {bill.amount}"),
         "creditor": list(bill.creditor),
         "debtor": list(bill.debtor),
         "iban": bill.iban,

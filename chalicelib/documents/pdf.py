@@ -14,18 +14,18 @@ from typing import Any, Literal
 
 import typst
 
-from chalicelib.documents import fonts, texts
-from chalicelib.mail import languages
+from chalicelib import languages
+from chalicelib.documents import fonts, printable_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-_LARGE = 250_000
-_REMEMBERED = 10
+_LARGE_PDF_BYTES = 250_000
+_TYPST_CACHE_AGE = 10
 """After how many documents typst forgets what was not used again."""
 
 
 @dataclass(frozen=True)
-class Attachment:
+class EmbeddedFile:
     """A file embedded in a PDF, and how it relates to what the pages say."""
 
     name: str
@@ -35,13 +35,13 @@ class Attachment:
     description: str
 
 
-def render(
+def typeset_pdf(
     template: str,
     data: Mapping[str, Any],
     *,
     language: str,
     at: datetime,
-    attachments: Sequence[Attachment] = (),
+    attachments: Sequence[EmbeddedFile] = (),
     images: Mapping[str, bytes] | None = None,
 ) -> bytes:
     """Return ``template`` as PDF for readers of ``language`` (BCP 47).
@@ -50,15 +50,15 @@ def render(
     files by the name that the template knows them by. ``at`` is what the PDF tells as the time of its making.
     Raises typst.TypstError when the template and its data do not fit.
     """
-    reader = languages.formats(language)
+    reader = languages.formatting_locale(language)
     pictures = dict(images or {})
     told = {
-        "data": texts.printable(data),
+        "data": printable_text.make_printable(data),
         "language": reader.language,
         # Typst knows countries only, and not the parts of the world that locales know too, as in es-419.
         "region": reader.territory if reader.territory and reader.territory.isalpha() else None,
         "direction": reader.text_direction,
-        "fonts": fonts.families(language),
+        "fonts": fonts.font_families(language),
         "images": sorted(pictures),
         "attachments": [
             {
@@ -77,25 +77,25 @@ def render(
         for source in TEMPLATES.glob("*.typ"):
             (root / source.name).write_bytes(source.read_bytes())
         (root / "told.json").write_text(json.dumps(told), encoding="utf-8")
-        _write(root / "images", pictures)
-        _write(root / "attachments", {str(number): one.content for number, one in enumerate(attachments)})
+        _write_files(root / "images", pictures)
+        _write_files(root / "attachments", {str(number): one.content for number, one in enumerate(attachments)})
         # A compiler can work for one thread at a time, and is cheap: each document has its own.
-        compiler = typst.Compiler(str(root / f"{template}.typ"), root=folder, font_paths=fonts.collection())
+        compiler = typst.Compiler(str(root / f"{template}.typ"), root=folder, font_paths=fonts.load_fonts())
         made = compiler.compile(format="pdf", pdf_standards=["a-3a", "ua-1"], timestamp=int(at.timestamp()))
     assert isinstance(made, bytes)
-    if len(made) > _LARGE:
-        _forget_layouts()
+    if len(made) > _LARGE_PDF_BYTES:
+        _evict_typst_cache()
     return made
 
 
-def _forget_layouts() -> None:
+def _evict_typst_cache() -> None:
     """Free what typst keeps in memory of a large document, a hundred times its size, until ten others were set."""
-    compiler = typst.Compiler(font_paths=fonts.collection())
-    for _ in range(_REMEMBERED + 1):
+    compiler = typst.Compiler(font_paths=fonts.load_fonts())
+    for _ in range(_TYPST_CACHE_AGE + 1):
         compiler.compile(input=b" ", format="svg")
 
 
-def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     folder.mkdir()
     for name, content in files.items():
         (folder / name).write_bytes(content)

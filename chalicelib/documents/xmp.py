@@ -7,12 +7,12 @@ and with it the tags, the embedded files and everything else that PDF/A-3a and P
 import hashlib
 import re
 
-FILE_NAME = "factur-x.xml"
+FACTUR_X_FILE_NAME = "factur-x.xml"
 """What the embedded invoice must be called."""
 
 _NAMESPACE = "urn:factur-x:pdfa:CrossIndustryDocument:invoice:1p0#"
 _PROPERTIES = (
-    ("DocumentFileName", FILE_NAME, "The name of the embedded XML document"),
+    ("DocumentFileName", FACTUR_X_FILE_NAME, "The name of the embedded XML document"),
     ("DocumentType", "INVOICE", "The type of the hybrid document"),
     ("Version", "1.0", "The version of the XML schema of the embedded XML document"),
     ("ConformanceLevel", "EN 16931", "The conformance level of the embedded XML document"),
@@ -20,24 +20,24 @@ _PROPERTIES = (
 _END_OF_SCHEMAS = b"</rdf:Bag></pdfaExtension:schemas>"
 _END_OF_DESCRIPTIONS = b"</rdf:RDF>"
 
-_TAIL = re.compile(rb"trailer\s*<<(.*)>>\s*startxref\s+(\d+)\s+%%EOF\s*\Z", re.DOTALL)
-_TABLE = re.compile(rb"xref\s+0 (\d+) ?\r?\n")
-_ENTRY = 20
+_TRAILER = re.compile(rb"trailer\s*<<(.*)>>\s*startxref\s+(\d+)\s+%%EOF\s*\Z", re.DOTALL)
+_XREF_TABLE = re.compile(rb"xref\s+0 (\d+) ?\r?\n")
+_XREF_ENTRY_BYTES = 20
 _ROOT = re.compile(rb"/Root (\d+) 0 R")
 _METADATA = re.compile(rb"/Metadata (\d+) 0 R")
 _STREAM = re.compile(rb"\d+ 0 obj\s*<<[^<>]*/Length (\d+)[^<>]*>>\s*stream\r?\n")
 _SECOND_ID = re.compile(rb"(/ID\s*\[\s*\([^()\\]*\))\s*\([^()\\]*\)(\s*\])")
 
 
-def with_factur_x(pdf: bytes) -> bytes:
+def add_factur_x_metadata(pdf: bytes) -> bytes:
     """Return a PDF of the typesetter with the mark that it carries an EN 16931 invoice, embedded as ``FILE_NAME``.
 
     The same PDF gives the same bytes. Raises ValueError when the PDF is not built as the typesetter builds it.
     """
-    trailer, table = _found(_TAIL, pdf, pdf.rfind(b"trailer")).groups()
-    catalogue = _place(pdf, int(table), int(_found(_ROOT, trailer)[1]))
-    number = int(_found(_METADATA, pdf[catalogue : pdf.find(b"endobj", catalogue)])[1])
-    metadata = _marked(_stream(pdf, _place(pdf, int(table), number)))
+    trailer, table = _require_match(_TRAILER, pdf, pdf.rfind(b"trailer")).groups()
+    catalogue = _object_offset(pdf, int(table), int(_require_match(_ROOT, trailer)[1]))
+    number = int(_require_match(_METADATA, pdf[catalogue : pdf.find(b"endobj", catalogue)])[1])
+    metadata = _add_factur_x_properties(_read_stream(pdf, _object_offset(pdf, int(table), number)))
     start = len(pdf) + 1
     written = b"%d 0 obj\n<</Length %d/Type/Metadata/Subtype/XML>>\nstream\n%b\nendstream\nendobj\n" % (
         number,
@@ -46,7 +46,7 @@ def with_factur_x(pdf: bytes) -> bytes:
     )
     # The first identifier is of the file, the second of this state of it.
     state = hashlib.sha256(pdf + metadata).hexdigest()[:32].encode()
-    _found(_SECOND_ID, trailer)
+    _require_match(_SECOND_ID, trailer)
     return b"".join(
         (
             pdf,
@@ -59,7 +59,7 @@ def with_factur_x(pdf: bytes) -> bytes:
     )
 
 
-def _marked(metadata: bytes) -> bytes:
+def _add_factur_x_properties(metadata: bytes) -> bytes:
     """Return XMP metadata with the Factur-X properties, and with their schema among those that PDF/A must be told."""
     if metadata.count(_END_OF_SCHEMAS) != 1 or metadata.count(_END_OF_DESCRIPTIONS) != 1:
         raise ValueError("The XMP metadata of the PDF are not as the typesetter writes them.")
@@ -81,23 +81,23 @@ def _marked(metadata: bytes) -> bytes:
     )
 
 
-def _place(pdf: bytes, table: int, number: int) -> int:
+def _object_offset(pdf: bytes, table: int, number: int) -> int:
     """Return where object ``number`` begins, by the cross-reference table at ``table``."""
-    head = _TABLE.match(pdf, table)
+    head = _XREF_TABLE.match(pdf, table)
     if head is None or number >= int(head[1]):
         raise ValueError("The PDF has no cross-reference table of one section.")
-    entry = head.end() + number * _ENTRY
+    entry = head.end() + number * _XREF_ENTRY_BYTES
     return int(pdf[entry : entry + 10])
 
 
-def _stream(pdf: bytes, place: int) -> bytes:
+def _read_stream(pdf: bytes, place: int) -> bytes:
     head = _STREAM.match(pdf, place)
     if head is None:
         raise ValueError("The XMP metadata of the PDF are compressed or not there.")
     return pdf[head.end() : head.end() + int(head[1])]
 
 
-def _found(pattern: re.Pattern[bytes], text: bytes, start: int = 0) -> re.Match[bytes]:
+def _require_match(pattern: re.Pattern[bytes], text: bytes, start: int = 0) -> re.Match[bytes]:
     match = pattern.search(text, max(start, 0))
     if match is None:
         raise ValueError(f"The PDF has nothing like {pattern.pattern.decode()}.")

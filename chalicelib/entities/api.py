@@ -10,7 +10,7 @@ from chalicelib.entities import service
 from chalicelib.entities.inputs import EntityBody
 from chalicelib.entities.rules import Entity
 
-routes = Routes("entities")
+entities_routes = Routes("entities")
 
 
 class TaxNumberView(View):
@@ -73,21 +73,21 @@ def _view(entity: Entity) -> EntityView:
     return EntityView.model_validate(entity, from_attributes=True)
 
 
-@routes.get("/v1/entities", may="entities.read", returns={200: Listing[EntityView]}, paged=True)
+@entities_routes.get("/v1/entities", may="entities.read", returns={200: Listing[EntityView]}, paged=True)
 def list_entities(request: Request[None, None]) -> Reply:
     """List the issuing entities in order of their ids."""
     entities, after = service.list_entities(request.page.after, request.page.limit)
     return Reply(Listing(items=[_view(entity) for entity in entities]), after=after)
 
 
-@routes.get("/v1/entities/{entity_id}", may="entities.read", returns={200: EntityView}, tagged=True)
+@entities_routes.get("/v1/entities/{entity_id}", may="entities.read", returns={200: EntityView}, tagged=True)
 def get_entity(request: Request[None, None]) -> Reply:
     """Read an issuing entity."""
     entity = service.get_entity(request.path["entity_id"])
     return Reply(_view(entity), version=entity.version)
 
 
-@routes.put(
+@entities_routes.put(
     "/v1/entities/{entity_id}",
     may="entities.write",
     body=EntityBody,
@@ -99,5 +99,5 @@ def get_entity(request: Request[None, None]) -> Reply:
 )
 def put_entity(request: Request[EntityBody, None]) -> Reply:
     """Create an issuing entity or change the fields that are sent; null clears a field."""
-    written = service.put_entity(request.call, request.path["entity_id"], request.body.given(), request.if_match)
+    written = service.put_entity(request.context, request.path["entity_id"], request.body.given(), request.if_match)
     return Reply(_view(written.entity), status=201 if written.created else 200, version=written.entity.version)

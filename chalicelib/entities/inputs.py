@@ -4,21 +4,21 @@ from typing import Literal
 
 from pydantic import Field
 
-from chalicelib.entities.rules import MOST_PILOT_ACCOUNTS
-from chalicelib.fields import (
+from chalicelib.entities.rules import MAX_PILOT_ACCOUNTS
+from chalicelib.field_types import (
     AddressBody,
     Bic,
     Body,
     CalendarDate,
     Colour,
-    Email,
+    EmailAddress,
     Iban,
-    Line,
-    Link,
     LocaleTag,
     ShortText,
+    SingleLineText,
     TimeZone,
     VendorId,
+    WebUrl,
 )
 
 
@@ -32,8 +32,8 @@ class TaxNumberBody(Body):
 class BankDetailsBody(Body):
     """Where the vendor is paid by bank transfer."""
 
-    account_holder: Line
-    bank_name: Line | None = None
+    account_holder: SingleLineText
+    bank_name: SingleLineText | None = None
     iban: Iban | None = None
     bic: Bic | None = None
     account_number: ShortText | None = None
@@ -57,7 +57,7 @@ class RolloutBody(Body):
     )
     pilot_account_ids: list[VendorId] = Field(
         default=[],
-        max_length=MOST_PILOT_ACCOUNTS,
+        max_length=MAX_PILOT_ACCOUNTS,
         description="To whom mails go in a pilot. Accounts that there are; they may be of other entities.",
         examples=[["customer-1"]],
     )
@@ -66,18 +66,18 @@ class RolloutBody(Body):
 class EntityBody(Body):
     """An issuing entity. Absent means unchanged, null clears."""
 
-    name: Line | None = Field(default=None, description="Needed when the entity is created.")
-    legal_name: Line | None = None
+    name: SingleLineText | None = Field(default=None, description="Needed when the entity is created.")
+    legal_name: SingleLineText | None = None
     colour: Colour | None = Field(default=None, description="#rrggbb. Needed when the entity is created.")
     address: AddressBody | None = None
     tax_numbers: list[TaxNumberBody] | None = Field(default=None, max_length=10)
     registration_number: ShortText | None = None
     bank_details: BankDetailsBody | None = None
-    sender_name: Line | None = None
-    sender_email: Email | None = Field(default=None, description="Needed when the entity is created.")
-    reply_to: Email | None = None
-    website: Link | None = None
-    support_email: Email | None = None
+    sender_name: SingleLineText | None = None
+    sender_email: EmailAddress | None = Field(default=None, description="Needed when the entity is created.")
+    reply_to: EmailAddress | None = None
+    website: WebUrl | None = None
+    support_email: EmailAddress | None = None
     locale: LocaleTag | None = Field(default=None, description="BCP 47. Needed when the entity is created.")
     time_zone: TimeZone | None = Field(default=None, description="IANA. Needed when the entity is created.")
     contact_cell_required: bool | None = None

@@ -3,14 +3,14 @@
 from dataclasses import dataclass, field
 from datetime import date
 
-from chalicelib.accounts.rules import Address
-from chalicelib.errors import FieldError, Invalid
+from chalicelib.accounts.rules import PostalAddress
+from chalicelib.errors import FieldError, InvalidInput
 
-CONTACT_MAILS = ("contact_added", "role_changed", "contact_removed")
+CONTACT_MAIL_KINDS = ("contact_added", "role_changed", "contact_removed")
 
 OFF, SHADOW, PILOT, LIVE = "off", "shadow", "pilot", "live"
 ROLLOUT_MODES = (OFF, SHADOW, PILOT, LIVE)
-MOST_PILOT_ACCOUNTS = 200
+MAX_PILOT_ACCOUNTS = 200
 
 TOGETHER, EACH = "together", "each"
 
@@ -54,7 +54,7 @@ class Rollout:
     pilot_account_ids: tuple[str, ...] = ()
     """To whom it goes while it is ``pilot``."""
 
-    def for_account(self, account_id: str) -> str:
+    def mode_for_account(self, account_id: str) -> str:
         """Return what becomes of the mail to an account: it is sent (LIVE), planned but not sent (SHADOW), or OFF.
 
         During a pilot, what the other accounts would get is planned, so that it can be looked at beforehand.
@@ -75,7 +75,7 @@ class Entity:
     locale: str
     time_zone: str
     legal_name: str | None = None
-    address: Address | None = None
+    address: PostalAddress | None = None
     tax_numbers: tuple[TaxNumber, ...] = ()
     registration_number: str | None = None
     bank_details: BankDetails | None = None
@@ -121,4 +121,4 @@ def check_entity(entity: Entity) -> None:
             )
         )
     if faults:
-        raise Invalid("invalid_body", "The mail of this entity cannot go live like this.", fields=tuple(faults))
+        raise InvalidInput("invalid_body", "The mail of this entity cannot go live like this.", fields=tuple(faults))

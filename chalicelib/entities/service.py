@@ -4,27 +4,27 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from chalicelib.accounts.rules import merge
-from chalicelib.accounts.service import accounts_of
-from chalicelib.audit import rules as audit_rules
-from chalicelib.audit import service as audit
-from chalicelib.call import Call
-from chalicelib.duties import service as duties
+from chalicelib.accounts.rules import merge_fields
+from chalicelib.accounts.service import get_accounts
+from chalicelib.audit.rules import diff_fields
+from chalicelib.audit.service import record_audit_event
 from chalicelib.entities.rules import Entity, check_entity
-from chalicelib.errors import FieldError, Invalid, NotFound, StaleVersion
-from chalicelib.shapes import build, plain_fields
+from chalicelib.errors import FieldError, InvalidInput, NotFound, StaleVersion
+from chalicelib.request_context import RequestContext
+from chalicelib.serialization import build_dataclass, to_plain_fields
 from chalicelib.table import keys, store
 from chalicelib.table.items import EntityItem
+from chalicelib.tasks.service import add_task
 
-_MOVES_REMINDERS = ("reminder_mail", "live_from", "time_zone")
+_FIELDS_AFFECTING_REMINDERS = ("reminder_mail", "live_from", "time_zone")
 """After a change of any of these it is decided anew when open invoices are looked at."""
-_REMEMBERED = timedelta(seconds=30)
-_remembered: dict[str, tuple[datetime, Entity]] = {}
-_sole: dict[str, tuple[datetime, Entity | None]] = {}
+_CACHE_LIFETIME = timedelta(seconds=30)
+_entity_cache: dict[str, tuple[datetime, Entity]] = {}
+_sole_entity_cache: dict[str, tuple[datetime, Entity | None]] = {}
 
 
 @dataclass(frozen=True)
-class Written:
+class EntityWriteResult:
     """The entity after a write, and whether the write made it."""
 
     entity: Entity
@@ -34,13 +34,13 @@ class Written:
 
 
 def put_entity(
-    call: Call,
+    context: RequestContext,
     entity_id: str,
     given: dict[str, Any],
     expected_version: int | None = None,
     *,
     may_create: bool = True,
-) -> Written:
+) -> EntityWriteResult:
     """Create an issuing entity, where that may be, or change the fields that are given.
 
     Raises NotFound when there is none and it may not be created, Invalid when a field that is needed is missing, mail
@@ -48,36 +48,38 @@ def put_entity(
     ``expected_version`` is not the newest. The accounts that a pilot did not name before are read in one batch.
     """
 
-    def attempt() -> Written:
-        (item,) = store.gather(call, keys.entity(entity_id))
-        before = store.load(Entity, item) if item else None
+    def attempt() -> EntityWriteResult:
+        (item,) = store.get_items_for_write(context, keys.entity(entity_id))
+        before = store.from_item(Entity, item) if item else None
         if before is None and not may_create:
             raise NotFound()
         if expected_version is not None and (before is None or before.version != expected_version):
             raise StaleVersion(before.version if before else 0)
-        values = merge(plain_fields(before) if before else None, {}, given, from_billing=False).values
-        after = build(Entity, {**values, "entity_id": entity_id})
+        values = merge_fields(to_plain_fields(before) if before else None, {}, given, from_billing=False).values
+        after = build_dataclass(Entity, {**values, "entity_id": entity_id})
         check_entity(after)
         if after == before:
-            return Written(after, created=False, changed=False)
-        _check_pilots(before, after)
-        transaction = store.Transaction(call)
-        row = store.row(EntityItem, keys.entity(entity_id), after, listed=keys.entity_listed(entity_id))
+            return EntityWriteResult(after, created=False, changed=False)
+        _check_pilot_accounts(before, after)
+        transaction = store.Transaction(context)
+        row = store.to_item(EntityItem, keys.entity(entity_id), after, listed=keys.entity_listed(entity_id))
         transaction.put(row, new=before is None)
         action = "entity.changed" if before else "entity.created"
-        changed = audit_rules.changes(before, after, without=frozenset({"version"}))
-        audit.record(transaction, call, action, "entity", entity_id, changed, entity_id=entity_id)
-        if before is not None and any(getattr(before, name) != getattr(after, name) for name in _MOVES_REMINDERS):
-            duties.add(transaction, call, "replanning", f"entity {entity_id}")
-        transaction.answers(entity_id, 200 if before else 201)
+        changed = diff_fields(before, after, without=frozenset({"version"}))
+        record_audit_event(transaction, context, action, "entity", entity_id, changed, entity_id=entity_id)
+        if before is not None and any(
+            getattr(before, name) != getattr(after, name) for name in _FIELDS_AFFECTING_REMINDERS
+        ):
+            add_task(transaction, context, "replanning", f"entity {entity_id}")
+        transaction.record_response(entity_id, 200 if before else 201)
         transaction.commit()
-        _remembered.pop(entity_id, None)
-        return Written(replace(after, version=int(row.version)), created=before is None)
+        _entity_cache.pop(entity_id, None)
+        return EntityWriteResult(replace(after, version=int(row.version)), created=before is None)
 
-    return store.deciding_again(attempt)
+    return store.retry_on_conflict(attempt)
 
 
-def _check_pilots(before: Entity | None, after: Entity) -> None:
+def _check_pilot_accounts(before: Entity | None, after: Entity) -> None:
     """Raise Invalid where a pilot names what is no account: it would mail nobody, and nobody would notice.
 
     The accounts need not be of the entity: an account may owe several.
@@ -87,53 +89,53 @@ def _check_pilots(before: Entity | None, after: Entity) -> None:
         known = getattr(before, mail).pilot_account_ids if before else ()
         ids = getattr(after, mail).pilot_account_ids
         named += [(f"{mail}.pilot_account_ids[{at}]", one) for at, one in enumerate(ids) if one not in known]
-    found = {account.account_id for account in accounts_of([one for _, one in named])}
+    found = {account.account_id for account in get_accounts([one for _, one in named])}
     faults = [
         FieldError(field, "unknown_account", "There is no such account. Create it first, or correct the id.")
         for field, one in named
         if one not in found
     ]
     if faults:
-        raise Invalid("invalid_body", "A pilot names accounts that do not exist.", fields=tuple(faults))
+        raise InvalidInput("invalid_body", "A pilot names accounts that do not exist.", fields=tuple(faults))
 
 
 def get_entity(entity_id: str) -> Entity:
     """Read an issuing entity. Raises NotFound."""
-    item = store.get(EntityItem, keys.entity(entity_id))
+    item = store.get_item(EntityItem, keys.entity(entity_id))
     if item is None:
         raise NotFound()
-    return store.load(Entity, item)
+    return store.from_item(Entity, item)
 
 
-def remembered_entity(entity_id: str, now: datetime) -> Entity:
+def get_cached_entity(entity_id: str, now: datetime) -> Entity:
     """Return an issuing entity as it was at most 30 seconds ago. Raises NotFound.
 
     For decisions that a change of the entity need not overtake at once, so that they cost no read.
     """
-    known = _remembered.get(entity_id)
-    if known is None or not timedelta() <= now - known[0] < _REMEMBERED:
+    known = _entity_cache.get(entity_id)
+    if known is None or not timedelta() <= now - known[0] < _CACHE_LIFETIME:
         known = (now, get_entity(entity_id))
-        _remembered[entity_id] = known
+        _entity_cache[entity_id] = known
     return known[1]
 
 
-def remembered_sole_entity(now: datetime) -> Entity | None:
+def get_cached_sole_entity(now: datetime) -> Entity | None:
     """Return the issuing entity of a deployment that has one only, as it was at most 30 seconds ago; else None."""
-    known = _sole.get("")
-    if known is None or not timedelta() <= now - known[0] < _REMEMBERED:
+    known = _sole_entity_cache.get("")
+    if known is None or not timedelta() <= now - known[0] < _CACHE_LIFETIME:
         listed, _ = list_entities(None, 2)
         known = (now, listed[0] if len(listed) == 1 else None)
-        _sole[""] = known
+        _sole_entity_cache[""] = known
     return known[1]
 
 
-def forget_entities() -> None:
+def clear_entity_cache() -> None:
     """Read every entity afresh when it is next asked for."""
-    _remembered.clear()
-    _sole.clear()
+    _entity_cache.clear()
+    _sole_entity_cache.clear()
 
 
 def list_entities(after: str | None, limit: int) -> tuple[list[Entity], str | None]:
     """Return a page of the issuing entities in order of their ids, and where the next one begins."""
-    page = store.query_index(keys.entity_listed("").pk, limit=limit, after=after)
-    return [store.load(Entity, item) for item in page.items], page.after
+    page = store.query_items_by_index(keys.entity_listed("").pk, limit=limit, after=after)
+    return [store.from_item(Entity, item) for item in page.items], page.after

@@ -6,16 +6,15 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from chalicelib.access import rules as permissions
-from chalicelib.access.rules import Principal
 from chalicelib.api import Listing, Reply, Request, Routes, View
 from chalicelib.errors import Forbidden
 from chalicelib.imports import rules, service
 from chalicelib.imports.inputs import ImportBody, StartBody
-from chalicelib.imports.kinds import KINDS
-from chalicelib.imports.rules import Import, Sent
+from chalicelib.imports.rules import Import, ImportSource
+from chalicelib.imports.run.kinds import KINDS
+from chalicelib.permissions import Principal, is_permitted
 
-routes = Routes("imports")
+imports_routes = Routes("imports")
 
 
 class FindingView(View):
@@ -57,8 +56,8 @@ class ResultsView(View):
 class ImportView(ImportListed):
     """An import, and what it found."""
 
-    refusals: list[FindingView] = Field(description=f"The first {rules.TOLD_AT_ONCE}; `results` leads to all.")
-    warnings: list[FindingView] = Field(description=f"The first {rules.TOLD_AT_ONCE}; `results` leads to all.")
+    refusals: list[FindingView] = Field(description=f"The first {rules.MAX_FINDINGS_SHOWN}; `results` leads to all.")
+    warnings: list[FindingView] = Field(description=f"The first {rules.MAX_FINDINGS_SHOWN}; `results` leads to all.")
     results: ResultsView
 
 
@@ -80,63 +79,63 @@ class ImportMade(ImportListed):
     )
 
 
-def _fields(request: Request[Any, Any], found: Import) -> dict[str, Any]:
+def _listed_values(request: Request[Any, Any], found: Import) -> dict[str, Any]:
     told = {name: getattr(found, name) for name in ImportListed.model_fields}
-    return {**told, "status": found.state(request.call.now)}
+    return {**told, "status": found.state(request.context.now)}
 
 
-def _view(request: Request[Any, Any], found: Import) -> ImportView:
-    addresses = service.results(found)
+def _import_view(request: Request[Any, Any], found: Import) -> ImportView:
+    addresses = service.get_result_urls(found)
     return ImportView(
-        **_fields(request, found),
+        **_listed_values(request, found),
         refusals=[FindingView(**vars(one)) for one in found.refusals],
         warnings=[FindingView(**vars(one)) for one in found.warnings],
         results=ResultsView(refusals=addresses.get("refusals"), warnings=addresses.get("warnings")),
     )
 
 
-def _made(request: Request[Any, Any], found: Import) -> ImportMade:
+def _created_view(request: Request[Any, Any], found: Import) -> ImportMade:
     def upload(url: str | None, size: int | None) -> ImportUploadView | None:
         if url is None:
             return None
         headers = {"Content-Length": str(size)} if size is not None else {}
         return ImportUploadView(
-            url=url, method="PUT", headers=headers, expires_at=request.call.now + rules.UPLOAD_LASTS
+            url=url, method="PUT", headers=headers, expires_at=request.context.now + rules.UPLOAD_LIFETIME
         )
 
     return ImportMade(
-        **_fields(request, found),
-        upload=upload(service.upload_address(found), found.size),
-        upload_lines=upload(service.lines_upload_address(found), found.lines_size),
+        **_listed_values(request, found),
+        upload=upload(service.get_upload_url(found), found.size),
+        upload_lines=upload(service.get_lines_upload_url(found), found.lines_size),
     )
 
 
 def _rebuild(request: Request[Any, Any]) -> Reply:
-    return Reply(_made(request, service.get_import(request.path["import_id"])))
+    return Reply(_created_view(request, service.get_import(request.path["import_id"])))
 
 
 def _check_permission(principal: Principal, kinds: Iterable[str]) -> None:
     """Raise Forbidden when the caller could not write by itself what the import is to write."""
     for name in kinds:
         kind = KINDS.get(name)
-        if kind is not None and not permissions.permits(principal, kind.may):
+        if kind is not None and not is_permitted(principal, kind.may):
             raise Forbidden("forbidden", f"To import {kind.name}, use a key that may write them.")
 
 
-@routes.get("/v1/imports", may="imports.read", returns={200: Listing[ImportListed]}, paged=True)
+@imports_routes.get("/v1/imports", may="imports.read", returns={200: Listing[ImportListed]}, paged=True)
 def list_imports(request: Request[None, None]) -> Reply:
     """List the imports, newest first."""
     found, after = service.list_imports(request.page.after, request.page.limit)
-    return Reply(Listing(items=[ImportListed(**_fields(request, one)) for one in found]), after=after)
+    return Reply(Listing(items=[ImportListed(**_listed_values(request, one)) for one in found]), after=after)
 
 
-@routes.get("/v1/imports/{import_id}", may="imports.read", returns={200: ImportView})
+@imports_routes.get("/v1/imports/{import_id}", may="imports.read", returns={200: ImportView})
 def get_import(request: Request[None, None]) -> Reply:
     """Read how far an import is and what it found."""
-    return Reply(_view(request, service.get_import(request.path["import_id"])))
+    return Reply(_import_view(request, service.get_import(request.path["import_id"])))
 
 
-@routes.post(
+@imports_routes.post(
     "/v1/imports",
     may="imports.write",
     body=ImportBody,
@@ -154,17 +153,17 @@ def create_import(request: Request[ImportBody, None]) -> Reply:
     body = request.body
     _check_permission(request.principal, (wanted.kind for wanted in body.mapping.kinds))
     made = service.create_import(
-        request.call,
+        request.context,
         body.mapping,
         dry_run=body.dry_run,
         mail=body.mail,
-        file=Sent(size=body.size),
-        lines=Sent(size=body.lines_size),
+        file=ImportSource(size=body.size),
+        lines=ImportSource(size=body.lines_size),
     )
-    return Reply(_made(request, made), status=202)
+    return Reply(_created_view(request, made), status=202)
 
 
-@routes.post(
+@imports_routes.post(
     "/v1/imports/{import_id}/start",
     may="imports.write",
     body=StartBody,
@@ -187,5 +186,5 @@ def start_import(request: Request[StartBody, None]) -> Reply:
     # Whoever starts an import acts in it, and may be somebody else than who made it.
     made = service.get_import(import_id)
     _check_permission(request.principal, (wanted["kind"] for wanted in made.mapping["kinds"]))
-    started = service.start_import(request.call, import_id, body.dry_run if body else None)
-    return Reply(_view(request, started), status=202)
+    started = service.start_import(request.context, import_id, body.dry_run if body else None)
+    return Reply(_import_view(request, started), status=202)

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from chalicelib.fields import Body, Country, Currency, LocaleTag
-from chalicelib.imports.rules import LARGEST_FILE
+from chalicelib.field_types import Body, Country, Currency, LocaleTag
+from chalicelib.imports.rules import MAX_FILE_BYTES
 
 _ENCODING = re.compile(
     r"ascii|utf-(8|16|16-le|16-be|32)|iso8859-\d+|cp\d+|koi8-[rtu]|mac-[a-z]+|shift_jis|euc_(jp|kr)|gb18030|gbk|big5"
@@ -258,10 +258,13 @@ class ImportBody(Body):
     dry_run: bool = Field(default=True, description="Decide everything and write nothing.")
     mail: bool = Field(default=False, description="Mail the contacts as if each change were made one by one.")
     size: int | None = Field(
-        default=None, ge=1, le=LARGEST_FILE, description="Of the file, in bytes. The upload must then have it exactly."
+        default=None,
+        ge=1,
+        le=MAX_FILE_BYTES,
+        description="Of the file, in bytes. The upload must then have it exactly.",
     )
     lines_size: int | None = Field(
-        default=None, ge=1, le=LARGEST_FILE, description="Likewise, of the second file that the mapping joins."
+        default=None, ge=1, le=MAX_FILE_BYTES, description="Likewise, of the second file that the mapping joins."
     )
 
 

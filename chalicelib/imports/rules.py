@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from chalicelib.errors import Conflict, FieldError, Invalid
+from chalicelib.errors import Conflict, FieldError, InvalidInput
 
 WAITING = "waiting_for_upload"
 QUEUED = "queued"
@@ -13,28 +13,28 @@ FINISHED = "finished"
 FAILED = "failed"
 EXPIRED = "expired"
 
-LARGEST_FILE = 100 * 1024 * 1024
-LONGEST_ROW = 64 * 1024
-MOST_ROWS = 100_000
+MAX_FILE_BYTES = 100 * 1024 * 1024
+MAX_ROW_LENGTH = 64 * 1024
+MAX_ROWS = 100_000
 """Of the first file; where its rows belong together, so many things that they name. A dry run keeps what it would have
 written on disk: about 2 KB for a customer with contact and bill group, 1 KB for an invoice."""
-MOST_PARTS = 1_000_000
+MAX_PARTS = 1_000_000
 """Rows of the second file, or of one whose rows belong together."""
-UPLOAD_LASTS = timedelta(hours=1)
+UPLOAD_LIFETIME = timedelta(hours=1)
 """How long the upload address works."""
-WAITS = timedelta(hours=24)
+START_DEADLINE = timedelta(hours=24)
 """How long an import waits to be started for the first time."""
-TOLD_AT_ONCE = 100
+MAX_FINDINGS_SHOWN = 100
 """How many refusals, and how many warnings, an import tells itself; all of them stand in files."""
 
 CHECKPOINT_ROWS = 200
 CHECKPOINT_AFTER = timedelta(seconds=15)
 LEASE = timedelta(minutes=5)
 """How long a run that gives no sign of life is taken to be alive. One row takes a minute at the very worst."""
-MOST_ATTEMPTS = 5
+MAX_ATTEMPTS = 5
 """Runs without progress, after which an import fails."""
 
-DONE = ("created", "changed", "unchanged", "refused")
+ROW_RESULTS = ("created", "changed", "unchanged", "refused")
 
 ROWS, LINES = "rows", "lines"
 """What is counted beside the kinds: the rows of the first file, and those of the second."""
@@ -84,7 +84,7 @@ class Import:
 
     def state(self, now: datetime) -> str:
         """Return the status; an import that was never started expires."""
-        return EXPIRED if self.status == WAITING and now >= self.created_at + WAITS else self.status
+        return EXPIRED if self.status == WAITING and now >= self.created_at + START_DEADLINE else self.status
 
 
 def check_start(state: str, *, dry_run_before: bool) -> None:
@@ -103,16 +103,16 @@ def check_start(state: str, *, dry_run_before: bool) -> None:
 def check_size(name: str, size: int) -> None:
     """Raise Invalid when a file, ``file`` or ``lines``, is empty or larger than an import takes."""
     if size == 0:
-        raise Invalid.field(name, "empty_file", "The file is empty.")
-    if size > LARGEST_FILE:
-        raise Invalid.field(
+        raise InvalidInput.field(name, "empty_file", "The file is empty.")
+    if size > MAX_FILE_BYTES:
+        raise InvalidInput.field(
             name,
             "file_too_large",
-            f"The file has more than {LARGEST_FILE // 1024 // 1024} MiB. Divide it into several.",
+            f"The file has more than {MAX_FILE_BYTES // 1024 // 1024} MiB. Divide it into several.",
         )
 
 
-def upload_missing(name: str) -> Conflict:
+def upload_missing_error(name: str) -> Conflict:
     """Return the refusal to start before a file, ``file`` or ``lines``, is there."""
     which = "The second file" if name == LINES else "The file"
     return Conflict(
@@ -123,25 +123,25 @@ def upload_missing(name: str) -> Conflict:
 
 
 @dataclass(frozen=True)
-class Sent:
+class ImportSource:
     """What is known of a file that is to be imported: its size in bytes, and where in the bucket it is already."""
 
     size: int | None = None
     source: str | None = None
 
 
-def check_second_file(joins: bool, file: Sent, lines: Sent) -> None:
+def check_second_file(joins: bool, file: ImportSource, lines: ImportSource) -> None:
     """Raise Invalid when a second file is told of that the mapping does not join, or one is joined and not named."""
     message = "The mapping joins no second file. Leave this out, or say in the mapping what it is joined by."
     for name, given in (("lines_size", lines.size), ("lines_key", lines.source)):
         if given is not None and not joins:
-            raise Invalid.field(name, "not_joined", message)
+            raise InvalidInput.field(name, "not_joined", message)
     if joins and file.source is not None and lines.source is None:
-        raise Invalid.field("lines_key", "required", "The mapping joins a second file. Name it.")
+        raise InvalidInput.field("lines_key", "required", "The mapping joins a second file. Name it.")
 
 
 def new_counts(kinds: tuple[str, ...], *, joins: bool) -> Counts:
     """Return counts of nothing: of rows, of those of a second file, and of what is done for each kind."""
     names = (ROWS, LINES) if joins else (ROWS,)
     rows = {name: {"read": 0, "refused": 0} for name in names}
-    return {**rows, **{kind: dict.fromkeys(DONE, 0) for kind in kinds}}
+    return {**rows, **{kind: dict.fromkeys(ROW_RESULTS, 0) for kind in kinds}}

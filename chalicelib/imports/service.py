@@ -5,37 +5,43 @@ from datetime import timedelta
 from typing import Any
 
 from chalicelib import ids
-from chalicelib.audit import service as audit
-from chalicelib.audit.rules import Change
-from chalicelib.call import Call
-from chalicelib.duties import service as duties
+from chalicelib.audit.rules import FieldChange
+from chalicelib.audit.service import record_audit_event
 from chalicelib.errors import NotFound
-from chalicelib.imports import files, rules
+from chalicelib.imports import rules, storage
 from chalicelib.imports.inputs import Mapping
-from chalicelib.imports.mapping import plan_of
-from chalicelib.imports.rules import Import, Sent
+from chalicelib.imports.mapping.plan import plan_import
+from chalicelib.imports.rules import Import, ImportSource
+from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import ImportItem
+from chalicelib.tasks.service import add_task
 
 REFUSALS = "refusals.jsonl"
 WARNINGS = "warnings.jsonl"
-_DOWNLOAD_LASTS = timedelta(minutes=15)
-_UNKNOWN = Sent()
+_DOWNLOAD_LIFETIME = timedelta(minutes=15)
+_UNKNOWN_SOURCE = ImportSource()
 
 
 def create_import(
-    call: Call, mapping: Mapping, *, dry_run: bool, mail: bool, file: Sent = _UNKNOWN, lines: Sent = _UNKNOWN
+    context: RequestContext,
+    mapping: Mapping,
+    *,
+    dry_run: bool,
+    mail: bool,
+    file: ImportSource = _UNKNOWN_SOURCE,
+    lines: ImportSource = _UNKNOWN_SOURCE,
 ) -> Import:
     """Make an import that waits for its files, or for its start where they are in the bucket already.
 
     ``lines`` is the second file, where the mapping joins one. Raises Invalid naming every fault of the mapping.
     """
-    plan = plan_of(mapping)
+    plan = plan_import(mapping)
     rules.check_second_file(plan.joins, file, lines)
 
     def attempt() -> Import:
-        store.gather(call)
-        import_id = ids.new_id(ids.IMPORT, call.now)
+        store.get_items_for_write(context)
+        import_id = ids.new_id(ids.IMPORT_PREFIX, context.now)
         key, listed = keys.import_(import_id), keys.import_listed(import_id)
         item = ImportItem(
             key.pk,
@@ -47,118 +53,120 @@ def create_import(
             mapping=mapping.model_dump(mode="json", exclude_unset=True),
             dry_run=dry_run,
             mail=mail,
-            actor=asdict(call.actor),
-            correlation_id=call.correlation_id,
-            source=file.source or files.source_key(import_id),
+            actor=asdict(context.actor),
+            correlation_id=context.correlation_id,
+            source=file.source or storage.source_key(import_id),
             size=file.size,
-            lines_source=(lines.source or files.lines_key(import_id)) if plan.joins else None,
+            lines_source=(lines.source or storage.lines_key(import_id)) if plan.joins else None,
             lines_size=lines.size,
-            created_at=call.now,
+            created_at=context.now,
             counts=rules.new_counts(tuple(planned.kind.name for planned in plan.kinds), joins=plan.joins),
         )
-        transaction = store.Transaction(call)
+        transaction = store.Transaction(context)
         transaction.create(item)
-        _record(transaction, call, "import.created", item)
-        transaction.answers(import_id, 202)
+        _record_import_event(transaction, context, "import.created", item)
+        transaction.record_response(import_id, 202)
         transaction.commit()
-        return store.load(Import, item)
+        return store.from_item(Import, item)
 
-    return store.deciding_again(attempt)
+    return store.retry_on_conflict(attempt)
 
 
-def start_import(call: Call, import_id: str, dry_run: bool | None = None) -> Import:
+def start_import(context: RequestContext, import_id: str, dry_run: bool | None = None) -> Import:
     """Queue an import whose file is there; ``dry_run`` False confirms one whose dry run has finished.
 
     Raises NotFound, Conflict when it is at work, over, or without its file, Invalid when the file is empty or too
     large.
     """
     key = keys.import_(import_id)
-    first = store.get(ImportItem, key)
+    first = store.get_item(ImportItem, key)
     if first is None:
         raise NotFound()
-    stored = {"file": files.look(first.source)}
+    stored = {"file": storage.find_file(first.source)}
     if first.lines_source is not None:
-        stored["lines"] = files.look(first.lines_source)
+        stored["lines"] = storage.find_file(first.lines_source)
 
     def attempt() -> Import:
-        (item,) = store.gather(call, key)
+        (item,) = store.get_items_for_write(context, key)
         if item is None:
             raise NotFound()
-        before = store.load(Import, item)
-        rules.check_start(before.state(call.now), dry_run_before=before.dry_run)
-        sent = {name: _sent(name, one) for name, one in stored.items()}
+        before = store.from_item(Import, item)
+        rules.check_start(before.state(context.now), dry_run_before=before.dry_run)
+        sent = {name: _require_valid_file(name, one) for name, one in stored.items()}
         item.status, item.size, item.etag = rules.QUEUED, sent["file"].size, sent["file"].etag
         if "lines" in sent:
             item.lines_size, item.lines_etag = sent["lines"].size, sent["lines"].etag
         item.dry_run = before.dry_run if dry_run is None else dry_run
-        item.actor = asdict(call.actor)
-        item.correlation_id = call.correlation_id
+        item.actor = asdict(context.actor)
+        item.correlation_id = context.correlation_id
         kinds = tuple(name for name in before.counts if name not in (rules.ROWS, rules.LINES))
         item.counts = rules.new_counts(kinds, joins="lines" in sent)
         item.next_row = item.rows_read = item.attempts = 0
         item.refusals, item.warnings, item.parts = [], [], []
         item.started_at = item.finished_at = item.lease_id = item.lease_until = item.rehearsal = item.reason = None
-        transaction = store.Transaction(call)
+        transaction = store.Transaction(context)
         transaction.replace(item)
-        duties.add(transaction, call, "import", import_id)
-        _record(transaction, call, "import.started", item)
-        transaction.answers(import_id, 202)
+        add_task(transaction, context, "import", import_id)
+        _record_import_event(transaction, context, "import.started", item)
+        transaction.record_response(import_id, 202)
         transaction.commit()
-        return store.load(Import, item)
+        return store.from_item(Import, item)
 
-    return store.deciding_again(attempt)
+    return store.retry_on_conflict(attempt)
 
 
-def _sent(name: str, stored: files.Stored | None) -> files.Stored:
+def _require_valid_file(name: str, stored: storage.StoredFile | None) -> storage.StoredFile:
     """Return a file that can be imported. Raises Conflict before it is there, Invalid for its size."""
     if stored is None:
-        raise rules.upload_missing(name)
+        raise rules.upload_missing_error(name)
     rules.check_size(name, stored.size)
     return stored
 
 
 def get_import(import_id: str) -> Import:
     """Read an import. Raises NotFound."""
-    item = store.get(ImportItem, keys.import_(import_id))
+    item = store.get_item(ImportItem, keys.import_(import_id))
     if item is None:
         raise NotFound()
-    return store.load(Import, item)
+    return store.from_item(Import, item)
 
 
 def list_imports(after: str | None, limit: int) -> tuple[list[Import], str | None]:
     """Return a page of the imports, newest first, and where the next one begins."""
-    page = store.query_index(keys.import_listed("").pk, limit=limit, after=after, newest_first=True)
-    return [store.load(Import, item) for item in page.items], page.after
+    page = store.query_items_by_index(keys.import_listed("").pk, limit=limit, after=after, newest_first=True)
+    return [store.from_item(Import, item) for item in page.items], page.after
 
 
-def upload_address(found: Import) -> str | None:
+def get_upload_url(found: Import) -> str | None:
     """Return the address that takes the file, None when the import does not wait for one."""
-    if found.status != rules.WAITING or found.source != files.source_key(found.import_id):
+    if found.status != rules.WAITING or found.source != storage.source_key(found.import_id):
         return None
-    return files.upload_address(found.source, found.size, rules.UPLOAD_LASTS)
+    return storage.presign_upload(found.source, found.size, rules.UPLOAD_LIFETIME)
 
 
-def lines_upload_address(found: Import) -> str | None:
+def get_lines_upload_url(found: Import) -> str | None:
     """Return the address that takes the second file, None when the import does not wait for one."""
-    wanted = files.lines_key(found.import_id)
+    wanted = storage.lines_key(found.import_id)
     if found.status != rules.WAITING or found.lines_source != wanted:
         return None
-    return files.upload_address(wanted, found.lines_size, rules.UPLOAD_LASTS)
+    return storage.presign_upload(wanted, found.lines_size, rules.UPLOAD_LIFETIME)
 
 
-def results(found: Import) -> dict[str, str]:
+def get_result_urls(found: Import) -> dict[str, str]:
     """Return addresses, good for 15 minutes, of the files with all refusals and all warnings, where there are any."""
     if found.status not in (rules.FINISHED, rules.FAILED):
         return {}
     named = ((REFUSALS, found.refusals), (WARNINGS, found.warnings))
     return {
-        name.partition(".")[0]: files.download_address(files.key_of(found.import_id, name), _DOWNLOAD_LASTS)
+        name.partition(".")[0]: storage.presign_download(
+            storage.import_file_key(found.import_id, name), _DOWNLOAD_LIFETIME
+        )
         for name, some in named
         if some
     }
 
 
-def _record(transaction: store.Transaction, call: Call, action: str, item: Any) -> None:
+def _record_import_event(transaction: store.Transaction, context: RequestContext, action: str, item: Any) -> None:
     named = ("dry_run", "mail", "source", "lines_source")
-    told = tuple(Change(name, None, getattr(item, name)) for name in named if getattr(item, name) is not None)
-    audit.record(transaction, call, action, "import", item.import_id, told)
+    told = tuple(FieldChange(name, None, getattr(item, name)) for name in named if getattr(item, name) is not None)
+    record_audit_event(transaction, context, action, "import", item.import_id, told)

@@ -9,13 +9,13 @@ from typing import Any, Literal
 from pydantic import Field
 
 from chalicelib.api import Listing, Query, Reply, Request, Routes
-from chalicelib.fields import ShortText, VendorId
-from chalicelib.invoices import altering, lists, reading, service, views
-from chalicelib.invoices.altering import Written
+from chalicelib.field_types import ShortText, VendorId
+from chalicelib.invoices import lifecycle, lists, queries, service, views
 from chalicelib.invoices.inputs import DisputeBody, DueDateBody, InvoiceBody, ReasonBody
+from chalicelib.invoices.lifecycle import InvoiceWriteResult
 from chalicelib.invoices.views import InvoiceListed, InvoiceView, InvoiceWritten
 
-routes = Routes("invoices")
+invoices_routes = Routes("invoices")
 
 
 class InvoicesQuery(Query):
@@ -35,29 +35,31 @@ class InvoicesQuery(Query):
     kind: Literal["invoice", "credit_note"] = "invoice"
 
 
-def _written(request: Request[Any, Any], result: Written, status: int = 200) -> Reply:
-    view = views.written(result, request.call.now, to_portal=request.principal.is_portal)
+def _write_reply(request: Request[Any, Any], result: InvoiceWriteResult, status: int = 200) -> Reply:
+    view = views.to_written_view(result, request.context.now, to_portal=request.principal.is_portal)
     return Reply(view, status=status, version=result.invoice.version)
 
 
 def _rebuild(request: Request[Any, Any]) -> Reply:
     """Answer a repeated write: with no overrides, since the repetition replaces nothing."""
-    return _written(request, Written(reading.get_head(request.path["invoice_id"])))
+    return _write_reply(request, InvoiceWriteResult(queries.get_invoice_head(request.path["invoice_id"])))
 
 
-def _reason(request: Request[Any, Any]) -> str | None:
+def _optional_reason(request: Request[Any, Any]) -> str | None:
     """Return the reason of a body that need not be sent."""
     return request.body.reason if request.body is not None else None
 
 
-@routes.get("/v1/invoices", may="invoices.list", query=InvoicesQuery, returns={200: Listing[InvoiceListed]}, paged=True)
+@invoices_routes.get(
+    "/v1/invoices", may="invoices.list", query=InvoicesQuery, returns={200: Listing[InvoiceListed]}, paged=True
+)
 def list_invoices(request: Request[None, InvoicesQuery]) -> Reply:
     """List invoices across customers.
 
     What is open: those that fall due first come first. What is settled or void: the newest first.
     """
     asked = request.query
-    wanted = lists.Wanted(
+    wanted = lists.InvoiceFilters(
         entity=asked.entity,
         number=asked.number,
         po=asked.po,
@@ -67,12 +69,12 @@ def list_invoices(request: Request[None, InvoicesQuery]) -> Reply:
         promised=asked.promised is not None,
         kind=asked.kind,
     )
-    now = request.call.now
+    now = request.context.now
     found, after = lists.list_invoices(wanted, now, request.page.after, request.page.limit)
-    return Reply(Listing(items=[views.listed(one, now) for one in found]), after=after)
+    return Reply(Listing(items=[views.to_listed_view(one, now) for one in found]), after=after)
 
 
-@routes.get(
+@invoices_routes.get(
     "/v1/bill-groups/{bill_group_id}/invoices",
     may="invoices.read",
     returns={200: Listing[InvoiceListed]},
@@ -80,19 +82,19 @@ def list_invoices(request: Request[None, InvoicesQuery]) -> Reply:
 )
 def list_of_bill_group(request: Request[None, None]) -> Reply:
     """List a bill group's invoices and credit notes, newest first."""
-    found, after = lists.list_of_bill_group(request.path["bill_group_id"], request.page.after, request.page.limit)
-    return Reply(Listing(items=[views.listed(one, request.call.now) for one in found]), after=after)
+    found, after = lists.list_bill_group_invoices(request.path["bill_group_id"], request.page.after, request.page.limit)
+    return Reply(Listing(items=[views.to_listed_view(one, request.context.now) for one in found]), after=after)
 
 
-@routes.get("/v1/invoices/{invoice_id}", may="invoices.read", returns={200: InvoiceView}, tagged=True)
+@invoices_routes.get("/v1/invoices/{invoice_id}", may="invoices.read", returns={200: InvoiceView}, tagged=True)
 def get_invoice(request: Request[None, None]) -> Reply:
     """Read an invoice or credit note with its lines."""
-    found = reading.get_invoice(request.path["invoice_id"])
-    view = views.whole(found, request.call.now, to_portal=request.principal.is_portal)
+    found = queries.get_invoice_with_content(request.path["invoice_id"])
+    view = views.to_invoice_view(found, request.context.now, to_portal=request.principal.is_portal)
     return Reply(view, version=found.invoice.version)
 
 
-@routes.put(
+@invoices_routes.put(
     "/v1/invoices/{invoice_id}",
     may="invoices.write",
     body=InvoiceBody,
@@ -110,11 +112,11 @@ def put_invoice(request: Request[InvoiceBody, None]) -> Reply:
     now. The figures must agree to the minor unit. The same again changes nothing; other content is refused, but for
     the due date. A due date that was changed here stands while the billing system repeats the one it brought before.
     """
-    result = service.put_invoice(request.call, request.path["invoice_id"], request.body.given(), request.if_match)
-    return _written(request, result, 201 if result.created else 200)
+    result = service.issue_invoice(request.context, request.path["invoice_id"], request.body.given(), request.if_match)
+    return _write_reply(request, result, 201 if result.created else 200)
 
 
-@routes.patch(
+@invoices_routes.patch(
     "/v1/invoices/{invoice_id}",
     may="invoices.write",
     body=DueDateBody,
@@ -125,13 +127,13 @@ def put_invoice(request: Request[InvoiceBody, None]) -> Reply:
 )
 def patch_invoice(request: Request[DueDateBody, None]) -> Reply:
     """Let an invoice fall due on another day. What it says, and its PDF, stay as they were issued."""
-    return _written(
+    return _write_reply(
         request,
-        altering.change_due_date(request.call, request.path["invoice_id"], request.body.due_date, request.if_match),
+        lifecycle.change_due_date(request.context, request.path["invoice_id"], request.body.due_date, request.if_match),
     )
 
 
-@routes.post(
+@invoices_routes.post(
     "/v1/invoices/{invoice_id}/void",
     may="invoices.write",
     body=ReasonBody,
@@ -144,12 +146,13 @@ def patch_invoice(request: Request[DueDateBody, None]) -> Reply:
 )
 def void_invoice(request: Request[ReasonBody, None]) -> Reply:
     """Make an invoice or credit note void, of which nothing is settled."""
-    return _written(
-        request, altering.void(request.call, request.path["invoice_id"], _reason(request), request.if_match)
+    return _write_reply(
+        request,
+        lifecycle.mark_void(request.context, request.path["invoice_id"], _optional_reason(request), request.if_match),
     )
 
 
-@routes.post(
+@invoices_routes.post(
     "/v1/invoices/{invoice_id}/uncollectible",
     may="invoices.write",
     body=ReasonBody,
@@ -162,12 +165,15 @@ def void_invoice(request: Request[ReasonBody, None]) -> Reply:
 )
 def give_invoice_up(request: Request[ReasonBody, None]) -> Reply:
     """Note that an invoice will not be paid; nothing is open of it any more."""
-    return _written(
-        request, altering.give_up(request.call, request.path["invoice_id"], _reason(request), request.if_match)
+    return _write_reply(
+        request,
+        lifecycle.mark_uncollectible(
+            request.context, request.path["invoice_id"], _optional_reason(request), request.if_match
+        ),
     )
 
 
-@routes.delete(
+@invoices_routes.delete(
     "/v1/invoices/{invoice_id}/uncollectible",
     may="invoices.write",
     returns={200: InvoiceWritten},
@@ -177,10 +183,10 @@ def give_invoice_up(request: Request[ReasonBody, None]) -> Reply:
 )
 def collect_invoice_again(request: Request[None, None]) -> Reply:
     """Open an uncollectible invoice again."""
-    return _written(request, altering.collect_again(request.call, request.path["invoice_id"]))
+    return _write_reply(request, lifecycle.reopen_uncollectible(request.context, request.path["invoice_id"]))
 
 
-@routes.put(
+@invoices_routes.put(
     "/v1/invoices/{invoice_id}/dispute",
     may="disputes.raise",
     body=DisputeBody,
@@ -191,11 +197,13 @@ def collect_invoice_again(request: Request[None, None]) -> Reply:
 )
 def dispute_invoice(request: Request[DisputeBody, None]) -> Reply:
     """Say what is wrong with an invoice: it is disputed until the vendor has resolved that."""
-    return _written(request, altering.dispute(request.call, request.path["invoice_id"], request.body.given()))
+    return _write_reply(
+        request, lifecycle.record_dispute(request.context, request.path["invoice_id"], request.body.given())
+    )
 
 
-@routes.delete("/v1/invoices/{invoice_id}/dispute", may="disputes.resolve", returns={204: None})
+@invoices_routes.delete("/v1/invoices/{invoice_id}/dispute", may="disputes.resolve", returns={204: None})
 def resolve_dispute(request: Request[None, None]) -> Reply:
     """Note that an invoice is not disputed any more."""
-    altering.resolve(request.call, request.path["invoice_id"])
+    lifecycle.clear_dispute(request.context, request.path["invoice_id"])
     return Reply(status=204)

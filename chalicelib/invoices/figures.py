@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
-from chalicelib.errors import FieldError, Invalid
-from chalicelib.invoices.rules import LARGEST_AMOUNT, Line, Tax, TaxTotal
+from chalicelib.errors import FieldError, InvalidInput
+from chalicelib.invoices.rules import MAX_AMOUNT, Line, Tax, TaxTotal
 
 _EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
-_MOST_FAULTS = 50
+_MAX_FAULTS = 50
 """So that a refusal stays readable."""
 
 
 @dataclass(frozen=True)
-class Figures:
+class InvoiceTotals:
     """The totals of an invoice, all of which agree with its lines and with one another."""
 
     tax_totals: tuple[TaxTotal, ...]
@@ -23,14 +23,14 @@ class Figures:
     total: int
 
 
-def rounded(exact: Decimal) -> int:
+def round_minor_units(exact: Decimal) -> int:
     """Return an amount as whole minor units; halves are rounded away from zero."""
     return int(exact.quantize(Decimal(1), context=_EXACT))
 
 
-def net_of(quantity: str, unit_price: str, digits: int) -> int:
+def compute_net_amount(quantity: str, unit_price: str, digits: int) -> int:
     """Return quantity times unit price in minor units, of which a unit of the currency has 10 ** ``digits``."""
-    return rounded(_EXACT.multiply(Decimal(quantity), Decimal(unit_price)).scaleb(digits, context=_EXACT))
+    return round_minor_units(_EXACT.multiply(Decimal(quantity), Decimal(unit_price)).scaleb(digits, context=_EXACT))
 
 
 def with_net_amounts(lines: Sequence[Mapping[str, Any]], digits: int) -> list[dict[str, Any]]:
@@ -42,10 +42,10 @@ def with_net_amounts(lines: Sequence[Mapping[str, Any]], digits: int) -> list[di
     faults = []
     for number, line in enumerate(lines):
         sent, price = line.get("net_amount"), line.get("unit_price")
-        follows = net_of(line.get("quantity") or "1", price, digits) if price is not None else None
+        follows = compute_net_amount(line.get("quantity") or "1", price, digits) if price is not None else None
         field = f"lines.{number}.net_amount"
-        if follows is not None and abs(follows) > LARGEST_AMOUNT:
-            faults.append(FieldError(field, "too_large", f"An amount is at most {LARGEST_AMOUNT} minor units."))
+        if follows is not None and abs(follows) > MAX_AMOUNT:
+            faults.append(FieldError(field, "too_large", f"An amount is at most {MAX_AMOUNT} minor units."))
             continue
         if sent is None and follows is None:
             faults.append(FieldError(field, "required", "Send the net amount, or the unit price that it follows from."))
@@ -59,18 +59,18 @@ def with_net_amounts(lines: Sequence[Mapping[str, Any]], digits: int) -> list[di
                 )
             )
         completed.append({**line, "net_amount": follows if sent is None else sent})
-    _raise(faults)
+    _raise_faults(faults)
     return completed
 
 
-def check(
+def check_totals(
     lines: Sequence[Line],
     *,
     total: int,
     net_total: int | None = None,
     tax_total: int | None = None,
     tax_totals: Sequence[TaxTotal] | None = None,
-) -> Figures:
+) -> InvoiceTotals:
     """Return the totals of an invoice whose lines are ``lines``; None stands for what was not sent.
 
     A tax is rounded on the sum of its lines, or on each of them: what was sent may follow either way. Raises Invalid
@@ -79,33 +79,33 @@ def check(
     faults: list[FieldError] = []
     net = sum(line.net_amount for line in lines)
     if net_total is not None and net_total != net:
-        faults.append(_wrong("net_total", f"The lines come to {net} minor units", net))
+        faults.append(_wrong_amount("net_total", f"The lines come to {net} minor units", net))
     for number, line in enumerate(lines):
         if len(set(line.taxes)) < len(line.taxes):
             faults.append(
                 FieldError(f"lines.{number}.taxes", "repeated", "The same tax stands here twice. Send it once.")
             )
-    by_tax = _taxes_of(lines)
+    by_tax = _group_by_tax(lines)
     if tax_totals is not None:
-        faults += _faults_of(tax_totals, by_tax)
+        faults += _find_tax_total_faults(tax_totals, by_tax)
         taxes = tuple(tax_totals)
         tax = sum(one.amount for one in taxes)
         if tax_total is not None and tax_total != tax:
-            faults.append(_wrong("tax_total", f"The tax totals come to {tax} minor units", tax))
+            faults.append(_wrong_amount("tax_total", f"The tax totals come to {tax} minor units", tax))
     else:
-        taxes = _made(by_tax, total - net if tax_total is None else tax_total)
+        taxes = _compute_tax_totals(by_tax, total - net if tax_total is None else tax_total)
         tax = sum(one.amount for one in taxes)
         if tax_total is not None and tax_total != tax:
-            faults.append(_wrong("tax_total", f"The taxes of the lines come to {tax} minor units", tax))
+            faults.append(_wrong_amount("tax_total", f"The taxes of the lines come to {tax} minor units", tax))
     if net + tax != total:
         expected = net + tax
-        faults.append(_wrong("total", f"{net} net and {tax} tax come to {expected} minor units", expected))
-    _raise(faults)
-    return Figures(taxes, net, tax, total)
+        faults.append(_wrong_amount("total", f"{net} net and {tax} tax come to {expected} minor units", expected))
+    _raise_faults(faults)
+    return InvoiceTotals(taxes, net, tax, total)
 
 
 @dataclass(frozen=True)
-class _Taxed:
+class _TaxBase:
     tax: Tax
     nets: tuple[int, ...]
 
@@ -115,36 +115,36 @@ class _Taxed:
 
     @property
     def on_the_sum(self) -> int:
-        return _tax_on(self.taxable, self.tax.rate)
+        return _compute_tax(self.taxable, self.tax.rate)
 
     @property
     def on_each_line(self) -> int:
-        return sum(_tax_on(net, self.tax.rate) for net in self.nets)
+        return sum(_compute_tax(net, self.tax.rate) for net in self.nets)
 
     def total(self, amount: int) -> TaxTotal:
         return TaxTotal(self.tax.name, self.tax.rate, self.taxable, amount, self.tax.category)
 
 
-def _tax_on(net: int, rate: str) -> int:
-    return rounded(_EXACT.multiply(Decimal(net), Decimal(rate)).scaleb(-2, context=_EXACT))
+def _compute_tax(net: int, rate: str) -> int:
+    return round_minor_units(_EXACT.multiply(Decimal(net), Decimal(rate)).scaleb(-2, context=_EXACT))
 
 
-def _taxes_of(lines: Iterable[Line]) -> dict[Tax, _Taxed]:
+def _group_by_tax(lines: Iterable[Line]) -> dict[Tax, _TaxBase]:
     nets: dict[Tax, list[int]] = {}
     for line in lines:
         for tax in dict.fromkeys(line.taxes):
             nets.setdefault(tax, []).append(line.net_amount)
-    return {tax: _Taxed(tax, tuple(of_tax)) for tax, of_tax in nets.items()}
+    return {tax: _TaxBase(tax, tuple(of_tax)) for tax, of_tax in nets.items()}
 
 
-def _made(by_tax: Mapping[Tax, _Taxed], wanted: int) -> tuple[TaxTotal, ...]:
+def _compute_tax_totals(by_tax: Mapping[Tax, _TaxBase], wanted: int) -> tuple[TaxTotal, ...]:
     """Return the tax totals, rounded in that way by which they come to ``wanted``; on the sums if neither does."""
     on_sums = tuple(taxed.total(taxed.on_the_sum) for taxed in by_tax.values())
     on_lines = tuple(taxed.total(taxed.on_each_line) for taxed in by_tax.values())
     return on_lines if sum(one.amount for one in on_lines) == wanted else on_sums
 
 
-def _faults_of(sent: Sequence[TaxTotal], by_tax: Mapping[Tax, _Taxed]) -> list[FieldError]:
+def _find_tax_total_faults(sent: Sequence[TaxTotal], by_tax: Mapping[Tax, _TaxBase]) -> list[FieldError]:
     faults = []
     seen = set()
     for number, one in enumerate(sent):
@@ -152,33 +152,39 @@ def _faults_of(sent: Sequence[TaxTotal], by_tax: Mapping[Tax, _Taxed]) -> list[F
         tax = Tax(one.name, one.rate, one.category)
         taxed = by_tax.get(tax)
         if taxed is None:
-            faults.append(FieldError(field, "unknown_tax", f"No line has this tax: {_named(tax)}. Correct either."))
+            faults.append(
+                FieldError(field, "unknown_tax", f"No line has this tax: {_describe_tax(tax)}. Correct either.")
+            )
             continue
         if tax in seen:
-            faults.append(FieldError(field, "repeated", f"{_named(tax)} stands here twice. Send one total of it."))
+            faults.append(
+                FieldError(field, "repeated", f"{_describe_tax(tax)} stands here twice. Send one total of it.")
+            )
         seen.add(tax)
         if one.taxable_amount != taxed.taxable:
-            message = f"The lines with {_named(tax)} come to {taxed.taxable} minor units"
-            faults.append(_wrong(f"{field}.taxable_amount", message, taxed.taxable))
+            message = f"The lines with {_describe_tax(tax)} come to {taxed.taxable} minor units"
+            faults.append(_wrong_amount(f"{field}.taxable_amount", message, taxed.taxable))
         either = sorted({taxed.on_the_sum, taxed.on_each_line})
         if one.amount not in either:
-            message = f"{_named(tax)} on these lines comes to {' or '.join(map(str, either))} minor units"
-            faults.append(_wrong(f"{field}.amount", message, *either))
+            message = f"{_describe_tax(tax)} on these lines comes to {' or '.join(map(str, either))} minor units"
+            faults.append(_wrong_amount(f"{field}.amount", message, *either))
     for tax in by_tax.keys() - seen:
-        faults.append(FieldError("tax_totals", "missing_tax", f"The lines have {_named(tax)}. Send its total too."))
+        faults.append(
+            FieldError("tax_totals", "missing_tax", f"The lines have {_describe_tax(tax)}. Send its total too.")
+        )
     return faults
 
 
-def _named(tax: Tax) -> str:
+def _describe_tax(tax: Tax) -> str:
     return f"{tax.name} {tax.rate}%" + (f" ({tax.category})" if tax.category else "")
 
 
-def _wrong(field: str, why: str, *expected: int) -> FieldError:
+def _wrong_amount(field: str, why: str, *expected: int) -> FieldError:
     return FieldError(field, "wrong_amount", f"{why}. Send {' or '.join(map(str, expected))}.")
 
 
-def _raise(faults: Sequence[FieldError]) -> None:
+def _raise_faults(faults: Sequence[FieldError]) -> None:
     if faults:
-        raise Invalid(
-            "figures_disagree", "The figures do not agree with one another.", fields=tuple(faults)[:_MOST_FAULTS]
+        raise InvalidInput(
+            "figures_disagree", "The figures do not agree with one another.", fields=tuple(faults)[:_MAX_FAULTS]
         )

@@ -10,11 +10,20 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from chalicelib.fields import Body, CalendarDate, Currency, Email, Line, ShortText, VendorId, matching
-from chalicelib.invoices.rules import LARGEST_AMOUNT
+from chalicelib.field_types import (
+    Body,
+    CalendarDate,
+    Currency,
+    EmailAddress,
+    ShortText,
+    SingleLineText,
+    VendorId,
+    pattern_validator,
+)
+from chalicelib.invoices.rules import MAX_AMOUNT
 
-MOST_LINES = 2000
-MOST_TAXES = 5
+MAX_LINES = 2000
+MAX_TAXES_PER_LINE = 5
 _LINE_BREAKS = re.compile("\r\n?|[\u0085\u2028\u2029\v\f]")
 _DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -46,7 +55,7 @@ def _canonical(value: str) -> str:
 
 
 def _number(pattern: str, message: str) -> Callable[[str], str]:
-    check = matching(re.compile(pattern), "bad_number", message)
+    check = pattern_validator(re.compile(pattern), "bad_number", message)
     return lambda value: _canonical(check(value))
 
 
@@ -73,13 +82,13 @@ Rate = Annotated[
     ShortText,
     AfterValidator(_number(r"[0-9]{1,3}(\.[0-9]{1,4})?", "Send a percentage as text, such as 19 or 7.7.")),
 ]
-Amount = Annotated[int, Field(ge=-LARGEST_AMOUNT, le=LARGEST_AMOUNT)]
-AmountOfAll = Annotated[int, Field(ge=0, le=LARGEST_AMOUNT)]
+Amount = Annotated[int, Field(ge=-MAX_AMOUNT, le=MAX_AMOUNT)]
+AmountOfAll = Annotated[int, Field(ge=0, le=MAX_AMOUNT)]
 Day = Annotated[CalendarDate, Field(le=date(2999, 12, 31))]
 UnitCode = Annotated[
     ShortText,
     AfterValidator(
-        matching(
+        pattern_validator(
             re.compile("[A-Z0-9]{2,3}"),
             "bad_unit",
             "Send a code of UN/ECE Recommendation 20, such as C62 for pieces, HUR for hours or MON for months.",
@@ -108,7 +117,7 @@ class TaxTotalBody(TaxBody):
     amount: Amount = Field(
         description=f"{_MINOR} Rounded on the sum, or the sum of what was rounded on each line: either is accepted."
     )
-    exemption_reason: Line | None = None
+    exemption_reason: SingleLineText | None = None
 
 
 class LineBody(Body):
@@ -129,7 +138,7 @@ class LineBody(Body):
     product_code: ShortText | None = None
     period_start: Day | None = None
     period_end: Day | None = None
-    taxes: list[TaxBody] | None = Field(default=None, max_length=MOST_TAXES)
+    taxes: list[TaxBody] | None = Field(default=None, max_length=MAX_TAXES_PER_LINE)
 
 
 class InvoiceBody(Body):
@@ -144,7 +153,7 @@ class InvoiceBody(Body):
     )
     currency: Currency | None = Field(default=None, description="Needed; ISO 4217.")
     lines: list[LineBody] | None = Field(
-        default=None, min_length=1, max_length=MOST_LINES, description="Needed. Amounts of a credit note are positive."
+        default=None, min_length=1, max_length=MAX_LINES, description="Needed. Amounts of a credit note are positive."
     )
     tax_totals: list[TaxTotalBody] | None = Field(
         default=None, max_length=100, description="When absent, they are made of the lines."
@@ -189,12 +198,12 @@ class DisputeBody(Body):
 
     reason: Literal["amount", "quantity", "quality", "not_ordered", "not_received", "duplicate", "tax", "other"]
     note: LongText | None = None
-    lines: list[Annotated[int, Field(ge=1, le=MOST_LINES)]] | None = Field(
-        default=None, max_length=MOST_LINES, description="The numbers, from 1 on, of the lines that are disputed."
+    lines: list[Annotated[int, Field(ge=1, le=MAX_LINES)]] | None = Field(
+        default=None, max_length=MAX_LINES, description="The numbers, from 1 on, of the lines that are disputed."
     )
-    amount: Annotated[int, Field(ge=1, le=LARGEST_AMOUNT)] | None = Field(
+    amount: Annotated[int, Field(ge=1, le=MAX_AMOUNT)] | None = Field(
         default=None, description=f"{_MINOR} How much is disputed; the whole when absent."
     )
-    owner: Email | None = Field(
+    owner: EmailAddress | None = Field(
         default=None, description="The member of staff who looks after it; only the vendor says so."
     )

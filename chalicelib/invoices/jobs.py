@@ -6,13 +6,13 @@ from typing import Any
 from chalice.app import Blueprint
 
 from chalicelib import clock
-from chalicelib.call import Actor, Call
 from chalicelib.errors import CounterfoilError
-from chalicelib.fields import Body, VendorId
-from chalicelib.observability import job, new_correlation_id
-from chalicelib.validation import body_from
+from chalicelib.field_types import Body, VendorId
+from chalicelib.observability import instrument_job, new_correlation_id
+from chalicelib.request_context import Actor, RequestContext
+from chalicelib.validation import parse_body
 
-jobs = Blueprint(__name__)
+invoices_jobs = Blueprint(__name__)
 
 
 class RenderBody(Body):
@@ -23,21 +23,21 @@ class RenderBody(Body):
     confirm: bool = False
 
 
-@jobs.lambda_function(name="render_invoice")
-@job("render_invoice")
-def render_invoice(event: dict[str, Any], context: Any) -> dict[str, Any]:
+@invoices_jobs.lambda_function(name="render_invoice")
+@instrument_job("render_invoice")
+def render_invoice(event: dict[str, Any], lambda_context: Any) -> dict[str, Any]:
     """Render the PDF of an invoice that is missing in the bucket: ``{"invoice_id": "…", "confirm": true}``.
 
     Without ``confirm`` it says what it found, and whether what it can make is, by its SHA-256, what was issued. Another
     file is only kept with ``"replace": true``, which is audited.
     """
     # The other functions import this module too, and have no typesetter to import.
-    from chalicelib.invoices import making
+    from chalicelib.invoices.pdf import render
 
-    call = Call(Actor("console", "render_invoice", "console"), clock.now(), new_correlation_id())
+    context = RequestContext(Actor("console", "render_invoice", "console"), clock.utc_now(), new_correlation_id())
     try:
-        body = body_from(RenderBody, json.dumps(event).encode())
-        found = making.look(body.invoice_id)
+        body = parse_body(RenderBody, json.dumps(event).encode())
+        found = render.inspect_pdf(body.invoice_id)
         kept, made = found.invoice.pdf, found.made
         told = {
             "invoice_id": body.invoice_id,
@@ -50,7 +50,7 @@ def render_invoice(event: dict[str, Any], context: Any) -> dict[str, Any]:
             return {"unchanged": told}
         if not body.confirm:
             return {"dry_run": True, "would_keep": told, "next": 'Add "confirm": true to keep it.'}
-        making.restore(call, found, replacing=body.replace)
+        render.restore_pdf(context, found, replacing=body.replace)
     except CounterfoilError as refusal:
         return {
             "refused": {"code": refusal.code, "message": refusal.message},

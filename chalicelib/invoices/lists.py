@@ -3,20 +3,29 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chalicelib.entities import service as entities
-from chalicelib.errors import Invalid, NotFound
-from chalicelib.invoices import reading
-from chalicelib.invoices.rules import INVOICE, OPEN, PART_PAID, UNSETTLED, Invoice, days_overdue, folded, local_date
-from chalicelib.table import keys, merging, store
-from chalicelib.table.merging import Stretch
+from chalicelib.entities.service import list_entities
+from chalicelib.errors import InvalidInput, NotFound
+from chalicelib.invoices import queries
+from chalicelib.invoices.rules import (
+    INVOICE,
+    OPEN,
+    PART_PAID,
+    UNSETTLED,
+    Invoice,
+    days_overdue,
+    invoice_local_date,
+    normalize_number,
+)
+from chalicelib.table import keys, merged_query, store
+from chalicelib.table.merged_query import KeyRange
 
-MOST_ENTITIES = 20
+MAX_ENTITIES = 20
 """Across how many issuing entities a list is merged; in a deployment with more, one is named."""
 _EASTERNMOST = timedelta(hours=14)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class InvoiceFilters:
     """Which invoices are asked for: one of number, PO, disputed, promised, and status or days overdue; an entity."""
 
     entity: str | None = None
@@ -29,38 +38,40 @@ class Wanted:
     kind: str = INVOICE
 
 
-def list_of_bill_group(bill_group_id: str, after: str | None, limit: int) -> tuple[list[Invoice], str | None]:
+def list_bill_group_invoices(bill_group_id: str, after: str | None, limit: int) -> tuple[list[Invoice], str | None]:
     """Return a page of a bill group's invoices and credit notes, newest first. Raises NotFound without it."""
     group = keys.bill_group(bill_group_id)
-    if after is None and group not in store.batch([group]):
+    if after is None and group not in store.batch_get_items([group]):
         raise NotFound
     partition = keys.invoices_of_bill_group(bill_group_id)
-    page = store.query_index(partition, limit=limit, after=after, newest_first=True)
-    return [store.load(Invoice, item) for item in page.items], page.after
+    page = store.query_items_by_index(partition, limit=limit, after=after, newest_first=True)
+    return [store.from_item(Invoice, item) for item in page.items], page.after
 
 
-def list_invoices(wanted: Wanted, now: datetime, after: str | None, limit: int) -> tuple[list[Invoice], str | None]:
+def list_invoices(
+    wanted: InvoiceFilters, now: datetime, after: str | None, limit: int
+) -> tuple[list[Invoice], str | None]:
     """Return a page of invoices across customers, and where the next one begins.
 
     By status or by days overdue, those that fall due first come first, those that are settled by day of issue, the
     newest first; with neither, whatever is open. Raises Invalid for what cannot be asked together, and in a deployment
     with more than MOST_ENTITIES issuing entities when none is named.
     """
-    _check(wanted)
+    _check_filters(wanted)
     if wanted.po is not None:
-        return _of_po(wanted, after, limit)
-    ids = _entities(wanted.entity)
+        return _list_by_po(wanted, after, limit)
+    ids = _entity_ids(wanted.entity)
     if wanted.number is not None:
-        return _of_number(wanted.number, ids), None
+        return _list_by_number(wanted.number, ids), None
     if wanted.disputed or wanted.promised:
         flagged = keys.disputed_invoices if wanted.disputed else keys.promised_invoices
-        page = merging.merge([Stretch(flagged(one)) for one in ids], limit=limit, after=after)
-        heads = reading.heads_of(pointer.invoice_id for pointer in page.items).values()
+        page = merged_query.query_merged_ranges([KeyRange(flagged(one)) for one in ids], limit=limit, after=after)
+        heads = queries.get_invoice_heads(pointer.invoice_id for pointer in page.items).values()
         return [head for head in heads if (head.dispute if wanted.disputed else head.promise)], page.after
-    return _of_status(wanted, ids, now, after, limit)
+    return _list_by_status(wanted, ids, now, after, limit)
 
 
-def _check(wanted: Wanted) -> None:
+def _check_filters(wanted: InvoiceFilters) -> None:
     by_status = wanted.status is not None or wanted.overdue_days is not None
     ways = {
         "number": wanted.number is not None,
@@ -71,44 +82,48 @@ def _check(wanted: Wanted) -> None:
     }
     asked = [name for name, is_asked in ways.items() if is_asked]
     if len(asked) > 1:
-        raise Invalid.field(asked[1], "not_together", f"Ask by {asked[0]} or by {asked[1]}, not by both at once.")
+        raise InvalidInput.field(asked[1], "not_together", f"Ask by {asked[0]} or by {asked[1]}, not by both at once.")
     if wanted.kind != INVOICE and (wanted.overdue_days is not None or wanted.disputed or wanted.promised):
-        raise Invalid.field("kind", "not_together", "Only invoices are overdue, disputed or promised.")
+        raise InvalidInput.field("kind", "not_together", "Only invoices are overdue, disputed or promised.")
     if wanted.overdue_days is not None and wanted.status not in (None, *UNSETTLED):
-        raise Invalid.field("overdue_days", "not_together", "Only what is open is overdue. Leave the status out.")
+        raise InvalidInput.field("overdue_days", "not_together", "Only what is open is overdue. Leave the status out.")
 
 
-def _entities(entity: str | None) -> list[str]:
+def _entity_ids(entity: str | None) -> list[str]:
     if entity is not None:
         return [entity]
-    listed, more = entities.list_entities(None, MOST_ENTITIES)
+    listed, more = list_entities(None, MAX_ENTITIES)
     if more is not None:
-        raise Invalid.field("entity", "required", "There are too many issuing entities to list all at once. Name one.")
+        raise InvalidInput.field(
+            "entity", "required", "There are too many issuing entities to list all at once. Name one."
+        )
     return [one.entity_id for one in listed]
 
 
-def _of_number(number: str, entity_ids: list[str]) -> list[Invoice]:
-    found = store.batch([keys.invoice_number(entity_id, folded(number)) for entity_id in entity_ids])
-    return list(reading.heads_of(pointer.invoice_id for pointer in found.values()).values())
+def _list_by_number(number: str, entity_ids: list[str]) -> list[Invoice]:
+    found = store.batch_get_items(
+        [keys.invoice_number(entity_id, normalize_number(number)) for entity_id in entity_ids]
+    )
+    return list(queries.get_invoice_heads(pointer.invoice_id for pointer in found.values()).values())
 
 
-def _of_po(wanted: Wanted, after: str | None, limit: int) -> tuple[list[Invoice], str | None]:
-    page = store.query(keys.invoice_by_po(folded(wanted.po or ""), "").pk, limit=limit, after=after)
-    heads = reading.heads_of(pointer.invoice_id for pointer in page.items)
+def _list_by_po(wanted: InvoiceFilters, after: str | None, limit: int) -> tuple[list[Invoice], str | None]:
+    page = store.query_items(keys.invoice_by_po(normalize_number(wanted.po or ""), "").pk, limit=limit, after=after)
+    heads = queries.get_invoice_heads(pointer.invoice_id for pointer in page.items)
     return [head for head in heads.values() if wanted.entity in (None, head.entity_id)], page.after
 
 
-def _of_status(
-    wanted: Wanted, entity_ids: list[str], now: datetime, after: str | None, limit: int
+def _list_by_status(
+    wanted: InvoiceFilters, entity_ids: list[str], now: datetime, after: str | None, limit: int
 ) -> tuple[list[Invoice], str | None]:
     statuses = (OPEN, PART_PAID) if wanted.status is None else (wanted.status,)
     until = None
     if wanted.overdue_days is not None:
         # Whether it is overdue is decided in each account's time zone; none is further ahead.
         until = ((now + _EASTERNMOST).date() - timedelta(days=wanted.overdue_days)).isoformat()
-    page = merging.merge(
+    page = merged_query.query_merged_ranges(
         [
-            Stretch(keys.invoices_of_status(entity_id, wanted.kind, status), until)
+            KeyRange(keys.invoices_by_status(entity_id, wanted.kind, status), until)
             for entity_id in entity_ids
             for status in statuses
         ],
@@ -117,7 +132,9 @@ def _of_status(
         second_index=True,
         newest_first=wanted.status is not None and wanted.status not in UNSETTLED,
     )
-    heads = [store.load(Invoice, item) for item in page.items]
+    heads = [store.from_item(Invoice, item) for item in page.items]
     least = wanted.overdue_days or 0
-    fitting = [head for head in heads if head.status in statuses and days_overdue(head, local_date(head, now)) >= least]
+    fitting = [
+        head for head in heads if head.status in statuses and days_overdue(head, invoice_local_date(head, now)) >= least
+    ]
     return fitting, page.after

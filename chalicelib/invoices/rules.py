@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from chalicelib.accounts.rules import Address, PaymentTerms
+from chalicelib.accounts.rules import PaymentTerms, PostalAddress
 from chalicelib.entities.rules import BankDetails, TaxNumber
 
 INVOICE, CREDIT_NOTE = "invoice", "credit_note"
@@ -18,14 +18,14 @@ OPEN, PART_PAID, PAID, VOID, UNCOLLECTIBLE = "open", "part_paid", "paid", "void"
 STATUSES = (OPEN, PART_PAID, PAID, VOID, UNCOLLECTIBLE)
 """Of a credit note, ``open`` and ``part_paid`` tell what is left to apply, ``paid`` that nothing is."""
 
-STANDING = {OPEN: "open", PART_PAID: "open", PAID: "settled", VOID: "void", UNCOLLECTIBLE: "void"}
+STATUS_GROUPS = {OPEN: "open", PART_PAID: "open", PAID: "settled", VOID: "void", UNCOLLECTIBLE: "void"}
 """What each status means for what is owed."""
 UNSETTLED = frozenset({OPEN, PART_PAID})
 """Of these statuses something is open."""
 DUE_SOON_DAYS = 7
-LARGEST_AMOUNT = 10**15
+MAX_AMOUNT = 10**15
 """In minor units: exact in every program that reads JSON."""
-_LONGEST_FOLDED = 512
+_MAX_NORMALIZED_LENGTH = 512
 """In bytes of UTF-8, of which a key of the table has at most 1024."""
 
 
@@ -80,7 +80,7 @@ class Seller:
     name: str
     legal_name: str
     colour: str
-    address: Address | None = None
+    address: PostalAddress | None = None
     tax_numbers: tuple[TaxNumber, ...] = ()
     registration_number: str | None = None
     bank_details: BankDetails | None = None
@@ -102,7 +102,7 @@ class Buyer:
     """Of the billing contact, where it is another than the account."""
     attention: str | None = None
     """The name of the billing contact (C8)."""
-    address: Address | None = None
+    address: PostalAddress | None = None
     vat_number: str | None = None
     registration_number: str | None = None
 
@@ -240,7 +240,7 @@ class Invoice:
         return self.paid - self.prepaid + self.credited
 
 
-def status_of(invoice: Invoice) -> str:
+def derive_invoice_status(invoice: Invoice) -> str:
     """Return the status of an invoice or credit note that is neither void nor uncollectible, from what is settled."""
     done = invoice.paid + invoice.credited
     if done >= invoice.total:
@@ -248,7 +248,7 @@ def status_of(invoice: Invoice) -> str:
     return PART_PAID if done else OPEN
 
 
-def local_date(invoice: Invoice, now: datetime) -> date:
+def invoice_local_date(invoice: Invoice, now: datetime) -> date:
     """Return the date at ``now`` (aware) that counts for an invoice."""
     return now.astimezone(ZoneInfo(invoice.time_zone)).date()
 
@@ -267,7 +267,7 @@ def is_due_soon(invoice: Invoice, today: date) -> bool:
     return 0 <= (invoice.due_date - today).days <= DUE_SOON_DAYS
 
 
-def folded(text: str) -> str:
+def normalize_number(text: str) -> str:
     """Return a number or PO number as it is compared: compatible forms, no case, white space as single spaces.
 
     What becomes too long for a key by this, as some ligatures do, is compared by its hash.
@@ -275,4 +275,4 @@ def folded(text: str) -> str:
     compatible = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     tidy = " ".join(compatible.split())
     raw = tidy.encode()
-    return tidy if len(raw) <= _LONGEST_FOLDED else f"sha256:{hashlib.sha256(raw).hexdigest()}"
+    return tidy if len(raw) <= _MAX_NORMALIZED_LENGTH else f"sha256:{hashlib.sha256(raw).hexdigest()}"

@@ -8,19 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 from chalicelib import money
-from chalicelib.accounts.rules import Account, merge
-from chalicelib.audit.rules import plain
+from chalicelib.accounts.rules import Account, merge_fields
+from chalicelib.audit.rules import to_json_value
 from chalicelib.bill_groups import portal_link
 from chalicelib.bill_groups.rules import BillGroup
-from chalicelib.call import Call
 from chalicelib.contacts.rules import Contact
-from chalicelib.duties import service as duties
 from chalicelib.entities.rules import Entity
-from chalicelib.errors import Conflict, FieldError, Invalid, StaleVersion
-from chalicelib.invoices import altering, changes, figures, issuing, reading, standing
-from chalicelib.invoices import content as contents
-from chalicelib.invoices.altering import Written
-from chalicelib.invoices.issuing import Draft, Parties
+from chalicelib.errors import Conflict, FieldError, InvalidInput, StaleVersion
+from chalicelib.invoices import figures, issue_rules, ledger, lifecycle, queries, transitions
+from chalicelib.invoices.content import pack_invoice_content, to_content_items
+from chalicelib.invoices.issue_rules import InvoiceDraft, InvoiceParties
+from chalicelib.invoices.lifecycle import InvoiceWriteResult
 from chalicelib.invoices.rules import (
     INVOICE,
     PAID,
@@ -28,15 +26,19 @@ from chalicelib.invoices.rules import (
     Invoice,
     Line,
     TaxTotal,
-    folded,
-    status_of,
+    derive_invoice_status,
+    normalize_number,
 )
-from chalicelib.shapes import build
+from chalicelib.request_context import RequestContext
+from chalicelib.serialization import build_dataclass
 from chalicelib.table import keys, store
 from chalicelib.table.keys import Key
+from chalicelib.tasks.service import add_task
 
 
-def put_invoice(call: Call, invoice_id: str, given: dict[str, Any], expected_version: int | None = None) -> Written:
+def issue_invoice(
+    context: RequestContext, invoice_id: str, given: dict[str, Any], expected_version: int | None = None
+) -> InvoiceWriteResult:
     """Issue an invoice or credit note, once (I1). ``given`` is what ``inputs.InvoiceBody`` was given.
 
     The same again changes nothing, but for the due date. One transaction holds the head, what it says, number, PO
@@ -45,109 +47,115 @@ def put_invoice(call: Call, invoice_id: str, given: dict[str, Any], expected_ver
     one has the number, StaleVersion when ``expected_version`` is not the newest.
     """
 
-    def attempt() -> Written:
+    def attempt() -> InvoiceWriteResult:
         group_id = given.get("bill_group_id")
-        item, *groups = store.gather(call, keys.invoice(invoice_id), *([keys.bill_group(group_id)] if group_id else []))
-        before = store.load(Invoice, item) if item else None
+        item, *groups = store.get_items_for_write(
+            context, keys.invoice(invoice_id), *([keys.bill_group(group_id)] if group_id else [])
+        )
+        before = store.from_item(Invoice, item) if item else None
         if expected_version is not None and (before is None or before.version != expected_version):
             raise StaleVersion(before.version if before else 0)
         if before is not None:
-            return _again(call, before, given)
-        return _issue(call, invoice_id, given, store.load(BillGroup, groups[0]) if groups and groups[0] else None)
+            return _repeat_issue(context, before, given)
+        return _issue_new_invoice(
+            context, invoice_id, given, store.from_item(BillGroup, groups[0]) if groups and groups[0] else None
+        )
 
-    return store.deciding_again(attempt)
+    return store.retry_on_conflict(attempt)
 
 
-def _issue(call: Call, invoice_id: str, given: dict[str, Any], group: BillGroup | None) -> Written:
-    draft = build(Draft, _with_lines(given, given.get("currency")))
+def _issue_new_invoice(
+    context: RequestContext, invoice_id: str, given: dict[str, Any], group: BillGroup | None
+) -> InvoiceWriteResult:
+    draft = build_dataclass(InvoiceDraft, _parse_lines(given, given.get("currency")))
     if group is None:
-        raise Invalid.field(
+        raise InvalidInput.field(
             "bill_group_id", "unknown_bill_group", "There is no such bill group. Create it first, or correct the id."
         )
-    issuing.check(draft)
-    agreed = figures.check(
+    issue_rules.check_draft(draft)
+    agreed = figures.check_totals(
         draft.lines,
         total=draft.total,
         net_total=draft.net_total,
         tax_total=draft.tax_total,
         tax_totals=draft.tax_totals,
     )
-    found = _surroundings(group, draft)
-    taken = found.get(keys.invoice_number(group.entity_id, folded(draft.number)))
+    found = _read_issue_context(group, draft)
+    taken = found.get(keys.invoice_number(group.entity_id, normalize_number(draft.number)))
     if taken is not None and taken.invoice_id == invoice_id:
         # It was issued since its head was looked for.
-        raise store.Contended
+        raise store.WriteConflict
     if taken is not None:
-        raise _number_taken(draft.number, taken.invoice_id)
+        raise _number_taken_error(draft.number, taken.invoice_id)
     parties = _parties(group, found)
     terms = parties.account.payment_terms
     by_terms = "due_date" not in given and draft.kind == INVOICE
-    content = issuing.content_of(
+    content = issue_rules.build_invoice_content(
         invoice_id,
         draft,
         agreed,
         parties,
-        due_date=issuing.due_date_by(terms, draft.issue_date) if by_terms else draft.due_date,
+        due_date=issue_rules.due_date_from_terms(terms, draft.issue_date) if by_terms else draft.due_date,
         po_number=draft.po_number if "po_number" in given else group.po_number,
     )
-    parts = contents.pack(content)
-    head = _head_of(call, content, draft, len(parts))
+    parts = pack_invoice_content(content)
+    head = _build_head(context, content, draft, len(parts))
     head = replace(
         head,
-        content_hash=issuing.hash_of(given),
-        delivery_wanted=call.mails_allowed and (terms.kind == "net" if draft.deliver is None else draft.deliver),
-        upstream={"due_date": plain(content.due_date)} if call.is_billing_system else {},
+        content_hash=issue_rules.compute_content_hash(given),
+        delivery_wanted=context.mails_allowed and (terms.kind == "net" if draft.deliver is None else draft.deliver),
+        upstream={"due_date": to_json_value(content.due_date)} if context.is_billing_system else {},
     )
-    transaction = store.Transaction(call)
-    (head,) = standing.write(transaction, found, [(None, head)])
-    for row in contents.rows_of(invoice_id, parts):
+    transaction = store.Transaction(context)
+    (head,) = ledger.write_invoice_changes(transaction, found, [(None, head)])
+    for row in to_content_items(invoice_id, parts):
         transaction.overwrite(row)
-    altering.record(transaction, call, "issued", None, head)
+    lifecycle.record_invoice_event(transaction, context, "issued", None, head)
     if head.pdf_expected == "made":
-        duties.add(transaction, call, "document", invoice_id)
-    transaction.answers(invoice_id, 201)
+        add_task(transaction, context, "document", invoice_id)
+    transaction.record_response(invoice_id, 201)
     transaction.commit()
-    return Written(head, created=True)
+    return InvoiceWriteResult(head, created=True)
 
 
-def _with_lines(given: Mapping[str, Any], currency: str | None) -> dict[str, Any]:
+def _parse_lines(given: Mapping[str, Any], currency: str | None) -> dict[str, Any]:
     """Return what was sent with its lines and tax totals as such. Raises Invalid for a line without a net amount."""
     values = dict(given)
     if values.get("lines") is not None:
         # Without a currency there are no minor units; that it is needed is what the caller is told then.
-        lines = figures.with_net_amounts(values["lines"], money.digits(currency)) if currency else []
-        values["lines"] = tuple(build(Line, line) for line in lines)
+        lines = figures.with_net_amounts(values["lines"], money.minor_unit_digits(currency)) if currency else []
+        values["lines"] = tuple(build_dataclass(Line, line) for line in lines)
     if values.get("tax_totals") is not None:
-        values["tax_totals"] = tuple(build(TaxTotal, total) for total in values["tax_totals"])
+        values["tax_totals"] = tuple(build_dataclass(TaxTotal, total) for total in values["tax_totals"])
     return values
 
 
-def _surroundings(group: BillGroup, draft: Draft) -> dict[Key, Any]:
+def _read_issue_context(group: BillGroup, draft: InvoiceDraft) -> dict[Key, Any]:
     """Read, in one go, everything else that issuing an invoice depends upon."""
     wanted = [
         keys.account(group.account_id),
         keys.entity(group.entity_id),
-        keys.invoice_number(group.entity_id, folded(draft.number)),
-        *standing.keys_needed(group.account_id, group.entity_id, draft.currency, (group.bill_group_id,)),
+        keys.invoice_number(group.entity_id, normalize_number(draft.number)),
+        *ledger.balance_keys(group.account_id, group.entity_id, draft.currency, (group.bill_group_id,)),
     ]
     if group.billing_contact_id:
         wanted.append(keys.contact(group.account_id, group.billing_contact_id))
-    return store.batch(wanted)
+    return store.batch_get_items(wanted)
 
 
-def _parties(group: BillGroup, found: Mapping[Key, Any]) -> Parties:
+def _parties(group: BillGroup, found: Mapping[Key, Any]) -> InvoiceParties:
     """Return seller and buyer as they were read: what changed a moment later was no part of the invoice."""
     contact = found.get(keys.contact(group.account_id, group.billing_contact_id or ""))
-    return Parties(
-        entity=store.load(Entity, found[keys.entity(group.entity_id)]),
-        account=store.load(Account, found[keys.account(group.account_id)]),
+    return InvoiceParties(
+        entity=store.from_item(Entity, found[keys.entity(group.entity_id)]),
+        account=store.from_item(Account, found[keys.account(group.account_id)]),
         bill_group=group,
-        contact=store.load(Contact, contact) if contact else None,
-        portal_url=portal_link.url_of(group.portal_token) if group.portal_token else None,
+        contact=store.from_item(Contact, contact) if contact else None,
+        portal_url=portal_link.get_portal_link_url(group.portal_token) if group.portal_token else None,
     )
 
 
-def _head_of(call: Call, content: Content, draft: Draft, parts: int) -> Invoice:
+def _build_head(context: RequestContext, content: Content, draft: InvoiceDraft, parts: int) -> Invoice:
     head = Invoice(
         invoice_id=content.invoice_id,
         kind=content.kind,
@@ -162,7 +170,7 @@ def _head_of(call: Call, content: Content, draft: Draft, parts: int) -> Invoice:
         total=content.total,
         content_hash="",
         content_parts=parts,
-        recorded_at=call.now,
+        recorded_at=context.now,
         time_zone=content.time_zone,
         due_date=content.due_date,
         po_number=content.po_number,
@@ -171,11 +179,11 @@ def _head_of(call: Call, content: Content, draft: Draft, parts: int) -> Invoice:
         pdf_expected=draft.pdf,
         line_count=len(content.lines),
     )
-    status = status_of(head)
+    status = derive_invoice_status(head)
     return replace(head, status=status, settled_on=head.issue_date if status == PAID else None)
 
 
-def _number_taken(number: str, invoice_id: str) -> Conflict:
+def _number_taken_error(number: str, invoice_id: str) -> Conflict:
     return Conflict(
         "number_taken",
         f"The issuing entity has used the number {number} for {invoice_id}. A number is used once.",
@@ -184,11 +192,11 @@ def _number_taken(number: str, invoice_id: str) -> Conflict:
     )
 
 
-def _again(call: Call, before: Invoice, given: dict[str, Any]) -> Written:
+def _repeat_issue(context: RequestContext, before: Invoice, given: dict[str, Any]) -> InvoiceWriteResult:
     """Answer an invoice that is issued already: nothing of it changes but its due date (I1)."""
-    if issuing.hash_of(given) != before.content_hash:
-        content = reading.get_content(before)
-        differing = issuing.differences(content, before.pdf_expected, _with_lines(given, before.currency))
+    if issue_rules.compute_content_hash(given) != before.content_hash:
+        content = queries.get_invoice_content(before)
+        differing = issue_rules.differing_fields(content, before.pdf_expected, _parse_lines(given, before.currency))
         if differing:
             raise Conflict(
                 "invoice_exists",
@@ -198,10 +206,10 @@ def _again(call: Call, before: Invoice, given: dict[str, Any]) -> Written:
                 details={"invoice_id": before.invoice_id},
             )
     sent = {"due_date": given["due_date"]} if "due_date" in given else {}
-    from_billing = call.is_billing_system
-    merged = merge({"due_date": before.due_date}, before.upstream, sent, from_billing=from_billing)
-    after = replace(changes.due_on(before, merged.values["due_date"]), upstream=merged.upstream)
+    from_billing = context.is_billing_system
+    merged = merge_fields({"due_date": before.due_date}, before.upstream, sent, from_billing=from_billing)
+    after = replace(transitions.with_due_date(before, merged.values["due_date"]), upstream=merged.upstream)
     if after == before:
-        return Written(before, changed=False)
+        return InvoiceWriteResult(before, changed=False)
     action = None if after.due_date == before.due_date else "due_date_changed"
-    return replace(altering.write(call, before, after, action, 200), overrides=merged.overrides)
+    return replace(lifecycle.write_changed_invoice(context, before, after, action, 200), overrides=merged.overrides)

@@ -7,9 +7,9 @@ from pydantic import Field
 
 from chalicelib.api import View
 from chalicelib.api.views import AddressView, OverrideView
-from chalicelib.invoices.altering import Written
-from chalicelib.invoices.reading import InvoiceRead
-from chalicelib.invoices.rules import Invoice, days_overdue, is_due_soon, local_date
+from chalicelib.invoices.lifecycle import InvoiceWriteResult
+from chalicelib.invoices.queries import InvoiceWithContent
+from chalicelib.invoices.rules import Invoice, days_overdue, invoice_local_date, is_due_soon
 
 
 class DisputeView(View):
@@ -152,8 +152,8 @@ class InvoiceView(InvoiceHeadView):
 _DERIVED = frozenset({"balance", "overdue", "days_overdue", "due_soon", "disputed", "promised_on"})
 
 
-def _listed(invoice: Invoice, now: datetime) -> dict[str, Any]:
-    today = local_date(invoice, now)
+def _listed_values(invoice: Invoice, now: datetime) -> dict[str, Any]:
+    today = invoice_local_date(invoice, now)
     late = days_overdue(invoice, today)
     kept = {name: getattr(invoice, name) for name in InvoiceListed.model_fields if name not in _DERIVED}
     return {
@@ -167,23 +167,23 @@ def _listed(invoice: Invoice, now: datetime) -> dict[str, Any]:
     }
 
 
-def _head(invoice: Invoice, now: datetime, *, to_portal: bool) -> dict[str, Any]:
+def _head_values(invoice: Invoice, now: datetime, *, to_portal: bool) -> dict[str, Any]:
     return {
-        **_listed(invoice, now),
-        "dispute": _dispute(invoice, to_portal=to_portal),
-        "pdf": _pdf(invoice),
+        **_listed_values(invoice, now),
+        "dispute": _dispute_view(invoice, to_portal=to_portal),
+        "pdf": _pdf_view(invoice),
         "delivery_wanted": invoice.delivery_wanted,
     }
 
 
-def _dispute(invoice: Invoice, *, to_portal: bool) -> DisputeView | None:
+def _dispute_view(invoice: Invoice, *, to_portal: bool) -> DisputeView | None:
     if invoice.dispute is None:
         return None
     values = {**vars(invoice.dispute), "lines": list(invoice.dispute.lines)}
     return DisputeView(**{**values, "owner": None if to_portal else invoice.dispute.owner})
 
 
-def _pdf(invoice: Invoice) -> PdfView:
+def _pdf_view(invoice: Invoice) -> PdfView:
     pdf = invoice.pdf
     if pdf is None:
         state = "pending" if invoice.pdf_expected == "made" else "awaited"
@@ -200,25 +200,25 @@ def _pdf(invoice: Invoice) -> PdfView:
     )
 
 
-def listed(invoice: Invoice, now: datetime) -> InvoiceListed:
+def to_listed_view(invoice: Invoice, now: datetime) -> InvoiceListed:
     """Return an invoice as lists show it at ``now``."""
-    return InvoiceListed(**_listed(invoice, now))
+    return InvoiceListed(**_listed_values(invoice, now))
 
 
-def written(result: Written, now: datetime, *, to_portal: bool) -> InvoiceWritten:
+def to_written_view(result: InvoiceWriteResult, now: datetime, *, to_portal: bool) -> InvoiceWritten:
     """Return an invoice as a write answers with it."""
     overrides = [OverrideView(**vars(one)) for one in result.overrides]
-    return InvoiceWritten(**_head(result.invoice, now, to_portal=to_portal), overrides=overrides)
+    return InvoiceWritten(**_head_values(result.invoice, now, to_portal=to_portal), overrides=overrides)
 
 
-def whole(read: InvoiceRead, now: datetime, *, to_portal: bool) -> InvoiceView:
+def to_invoice_view(read: InvoiceWithContent, now: datetime, *, to_portal: bool) -> InvoiceView:
     """Return an invoice with everything that it says."""
     content = read.content
     return InvoiceView(
-        **_head(read.invoice, now, to_portal=to_portal),
+        **_head_values(read.invoice, now, to_portal=to_portal),
         locale=content.locale,
-        seller=SellerView.model_validate(_of(SellerView, content.seller), from_attributes=True),
-        buyer=BuyerView.model_validate(_of(BuyerView, content.buyer), from_attributes=True),
+        seller=SellerView.model_validate(_view_values(SellerView, content.seller), from_attributes=True),
+        buyer=BuyerView.model_validate(_view_values(BuyerView, content.buyer), from_attributes=True),
         lines=[LineView.model_validate(line, from_attributes=True) for line in content.lines],
         tax_totals=[TaxTotalView.model_validate(total, from_attributes=True) for total in content.tax_totals],
         note=content.note,
@@ -228,5 +228,5 @@ def whole(read: InvoiceRead, now: datetime, *, to_portal: bool) -> InvoiceView:
     )
 
 
-def _of(view: type[View], thing: Any) -> dict[str, Any]:
+def _view_values(view: type[View], thing: Any) -> dict[str, Any]:
     return {name: getattr(thing, name) for name in view.model_fields}

@@ -7,14 +7,14 @@ from chalicelib.api.views import LogoView
 from chalicelib.logos import service
 from chalicelib.logos.inputs import LogoBody
 
-routes = Routes("entities")
+logos_routes = Routes("entities")
 
 
-@routes.get("/v1/entities/{entity_id}/logo", may="entities.read", returns={302: None})
+@logos_routes.get("/v1/entities/{entity_id}/logo", may="entities.read", returns={302: None})
 def get_logo(request: Request[None, None]) -> Reply:
     """Go to an address that shows an issuing entity's logo for a minute."""
     logo, _ = service.get_logo(request.path["entity_id"])
-    return Reply(status=302, headers={"Location": service.address_of(logo)})
+    return Reply(status=302, headers={"Location": service.logo_address(logo)})
 
 
 def _rebuild(request: Request[Any, Any]) -> Reply:
@@ -22,7 +22,7 @@ def _rebuild(request: Request[Any, Any]) -> Reply:
     return Reply(LogoView.model_validate(logo, from_attributes=True), version=version)
 
 
-@routes.put(
+@logos_routes.put(
     "/v1/entities/{entity_id}/logo",
     may="entities.write",
     body=LogoBody,
@@ -36,12 +36,12 @@ def _rebuild(request: Request[Any, Any]) -> Reply:
 def put_logo(request: Request[LogoBody, None]) -> Reply:
     """Give an issuing entity a logo, which is drawn anew. Invoices keep the logo that they were issued with."""
     file = request.body.file()
-    logo, version = service.put_logo(request.call, request.path["entity_id"], file, request.if_match)
+    logo, version = service.put_logo(request.context, request.path["entity_id"], file, request.if_match)
     return Reply(LogoView.model_validate(logo, from_attributes=True), version=version)
 
 
-@routes.delete("/v1/entities/{entity_id}/logo", may="entities.write", returns={204: None})
+@logos_routes.delete("/v1/entities/{entity_id}/logo", may="entities.write", returns={204: None})
 def delete_logo(request: Request[None, None]) -> Reply:
     """Take an issuing entity's logo away, where it has one."""
-    service.delete_logo(request.call, request.path["entity_id"])
+    service.delete_logo(request.context, request.path["entity_id"])
     return Reply(status=204)

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from chalicelib.errors import Invalid
-from chalicelib.fields import Body
-from chalicelib.logos.rules import FIELD
+from chalicelib.errors import InvalidInput
+from chalicelib.field_types import Body
+from chalicelib.logos.rules import LOGO_FIELD
 
 
 class LogoBody(Body):
@@ -24,4 +24,6 @@ class LogoBody(Body):
         try:
             return base64.b64decode(self.image, validate=True)
         except (binascii.Error, ValueError):
-            raise Invalid.field(FIELD, "not_base64", "Send the file in base64, and nothing around it.") from None
+            raise InvalidInput.field(
+                LOGO_FIELD, "not_base64", "Send the file in base64, and nothing around it."
+            ) from None

@@ -1,7 +1,7 @@
 """Logos: what is taken."""
 
-FIELD = "image"
+LOGO_FIELD = "image"
 """What the file is called in a request."""
-LARGEST_BYTES = 512 * 1024
-LARGEST_SIDE = 2000
+MAX_LOGO_BYTES = 512 * 1024
+MAX_LOGO_SIDE = 2000
 """In pixels."""

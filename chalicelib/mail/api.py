@@ -5,14 +5,15 @@ from functools import partial
 
 from pydantic import Field
 
-from chalicelib.access.rules import Principal
 from chalicelib.api import Listing, Query, Reply, Request, Routes, View
-from chalicelib.errors import Invalid, NotFound
-from chalicelib.fields import CalendarDate, VendorId
-from chalicelib.mail import health, resending, rules, service, suppressions
+from chalicelib.errors import InvalidInput, NotFound
+from chalicelib.field_types import CalendarDate, VendorId
+from chalicelib.mail import resend, rules, service
+from chalicelib.mail.feedback import health, suppressions
 from chalicelib.mail.service import Email
+from chalicelib.permissions import Principal
 
-routes = Routes("emails")
+mail_routes = Routes("emails")
 
 
 class EmailEventView(View):
@@ -89,7 +90,7 @@ class EmailView(EmailListed):
     content: EmailContentView | None = Field(description="Null for security mails, and until the mail was rendered.")
 
 
-def _sees(principal: Principal, email: Email) -> bool:
+def _can_see(principal: Principal, email: Email) -> bool:
     """Tell whether the caller may see a mail of the account (A9, I5).
 
     A portal user sees the mails about bill groups where they have the permission, at each of them; those about no bill
@@ -105,50 +106,50 @@ def _sees(principal: Principal, email: Email) -> bool:
     return any(principal.has("emails", group) and principal.has("contacts", group) for group in principal.grants)
 
 
-@routes.get("/v1/accounts/{account_id}/emails", may="emails.read", returns={200: Listing[EmailListed]}, paged=True)
+@mail_routes.get("/v1/accounts/{account_id}/emails", may="emails.read", returns={200: Listing[EmailListed]}, paged=True)
 def list_emails(request: Request[None, None]) -> Reply:
     """List the mails about an account, newest first."""
-    seen = partial(_sees, request.principal)
+    seen = partial(_can_see, request.principal)
     emails, after = service.list_emails(request.path["account_id"], request.page.after, request.page.limit, seen)
-    return Reply(Listing(items=[_listed(email) for email in emails]), after=after)
+    return Reply(Listing(items=[_listed_view(email) for email in emails]), after=after)
 
 
-@routes.get("/v1/accounts/{account_id}/emails/{email_id}", may="emails.read", returns={200: EmailView})
+@mail_routes.get("/v1/accounts/{account_id}/emails/{email_id}", may="emails.read", returns={200: EmailView})
 def get_email(request: Request[None, None]) -> Reply:
     """Read a mail with its events, and what it said."""
-    return _read(request, request.path["email_id"])
+    return _email_reply(request, request.path["email_id"])
 
 
-def _resent(request: Request[None, None]) -> Reply:
+def _rebuild_resent(request: Request[None, None]) -> Reply:
     """Read the mail that a repeated request has made."""
-    return _read(request, request.path["resent_email_id"])
+    return _email_reply(request, request.path["resent_email_id"])
 
 
-@routes.post(
+@mail_routes.post(
     "/v1/accounts/{account_id}/emails/{email_id}/resend",
     may="emails.resend",
     returns={202: EmailView},
     raises=("never_sent_again", "email_under_way", "email_erased", "nobody_left", "address_suppressed"),
-    replay=_resent,
+    replay=_rebuild_resent,
 )
 def resend_email(request: Request[None, None]) -> Reply:
     """Send a mail once more, to those of its recipients who are contacts of the account still.
 
     What it says is made anew. Mails about signing in are never sent again.
     """
-    seen = partial(_sees, request.principal)
-    email_id = resending.resend(request.call, request.path["account_id"], request.path["email_id"], seen)
-    reply = _read(request, email_id)
+    seen = partial(_can_see, request.principal)
+    email_id = resend.resend(request.context, request.path["account_id"], request.path["email_id"], seen)
+    reply = _email_reply(request, email_id)
     return Reply(reply.body, status=202)
 
 
-def _read(request: Request[None, None], email_id: str) -> Reply:
+def _email_reply(request: Request[None, None], email_id: str) -> Reply:
     email, content = service.get_email(request.path["account_id"], email_id)
-    if not _sees(request.principal, email):
+    if not _can_see(request.principal, email):
         raise NotFound
     return Reply(
         EmailView(
-            **_listed(email).model_dump(),
+            **_listed_view(email).model_dump(),
             attempts=email.attempts,
             recipients=[
                 RecipientView.model_validate(one, from_attributes=True) for one in rules.recipient_statuses(email)
@@ -161,7 +162,7 @@ def _read(request: Request[None, None], email_id: str) -> Reply:
     )
 
 
-def _listed(email: Email) -> EmailListed:
+def _listed_view(email: Email) -> EmailListed:
     return EmailListed.model_validate(email, from_attributes=True)
 
 
@@ -175,7 +176,7 @@ class SuppressionView(View):
     detail: str | None = Field(description="What the mail provider told of it.")
 
 
-@routes.get("/v1/suppressions", may="suppressions.read", returns={200: Listing[SuppressionView]}, paged=True)
+@mail_routes.get("/v1/suppressions", may="suppressions.read", returns={200: Listing[SuppressionView]}, paged=True)
 def list_suppressions(request: Request[None, None]) -> Reply:
     """List the addresses that get no mail, in order."""
     found, after = suppressions.list_suppressions(request.page.after, request.page.limit)
@@ -184,17 +185,17 @@ def list_suppressions(request: Request[None, None]) -> Reply:
     )
 
 
-@routes.get("/v1/suppressions/{suppressed_email}", may="suppressions.read", returns={200: SuppressionView})
+@mail_routes.get("/v1/suppressions/{suppressed_email}", may="suppressions.read", returns={200: SuppressionView})
 def get_suppression(request: Request[None, None]) -> Reply:
     """Read why an address gets no mail; 404 when it does."""
     found = suppressions.get_suppression(request.path["suppressed_email"].lower())
     return Reply(SuppressionView.model_validate(found, from_attributes=True))
 
 
-@routes.delete("/v1/suppressions/{suppressed_email}", may="suppressions.clear", returns={204: None})
+@mail_routes.delete("/v1/suppressions/{suppressed_email}", may="suppressions.clear", returns={204: None})
 def clear_suppression(request: Request[None, None]) -> Reply:
     """Let an address get mail again."""
-    suppressions.clear(request.call, request.path["suppressed_email"].lower())
+    suppressions.clear(request.context, request.path["suppressed_email"].lower())
     return Reply(status=204)
 
 
@@ -236,20 +237,22 @@ class MailHealthView(View):
     days: list[MailDayView] = Field(description="Days without a mail are left out.")
 
 
-@routes.get("/v1/mail-health", may="mail_health.read", query=MailHealthQuery, returns={200: MailHealthView})
+@mail_routes.get("/v1/mail-health", may="mail_health.read", query=MailHealthQuery, returns={200: MailHealthView})
 def get_mail_health(request: Request[None, MailHealthQuery]) -> Reply:
     """Read how many mails of an issuing entity were sent, delivered, bounced and complained about, day by day."""
-    until = request.query.until or request.call.now.date()
+    until = request.query.until or request.context.now.date()
     since = request.query.since or until - timedelta(days=29)
-    if not timedelta() <= until - since < timedelta(days=health.MOST_DAYS):
-        raise Invalid.field("since", "bad_span", f"Ask for 1 to {health.MOST_DAYS} days; `since` is the first of them.")
-    days = health.read(request.query.entity_id, since, until, request.call.now)
+    if not timedelta() <= until - since < timedelta(days=health.MAX_DAYS):
+        raise InvalidInput.field(
+            "since", "bad_span", f"Ask for 1 to {health.MAX_DAYS} days; `since` is the first of them."
+        )
+    days = health.read_daily_counts(request.query.entity_id, since, until, request.context.now)
     return Reply(
         MailHealthView(
             entity_id=request.query.entity_id,
             since=since,
             until=until,
-            total=MailCountsView(**vars(health.total(days))),
+            total=MailCountsView(**vars(health.sum_counts(days))),
             days=[MailDayView(day=one.day, **vars(one.counts)) for one in days],
         )
     )

@@ -19,27 +19,27 @@ def erase_emails(account_id: str, contact_id: str, email: str, now: datetime) ->
     """
     after: str | None = None
     while True:
-        page = store.query_index(keys.email_listed(account_id, "").pk, limit=_PAGE, after=after)
+        page = store.query_items_by_index(keys.email_listed(account_id, "").pk, limit=_PAGE, after=after)
         for item in page.items:
             if item.contact_id == contact_id or email in [*item.to, *item.cc]:
-                store.deciding_again(partial(_erase, item.email_id, contact_id, email, now))
+                store.retry_on_conflict(partial(_erase, item.email_id, contact_id, email, now))
         after = page.after
         if after is None:
             return
 
 
 def _erase(email_id: str, contact_id: str, email: str, now: datetime) -> None:
-    item = store.get(EmailItem, keys.email(email_id))
+    item = store.get_item(EmailItem, keys.email(email_id))
     if item is None:
         return
-    store.remove(keys.email_content(email_id))
+    store.delete_item(keys.email_content(email_id))
     # A mail to this contact alone may have gone to an address that it had before.
     erased = {email, *item.to} if item.contact_id == contact_id else {email}
     known = item.serialize()
     item.to = [address for address in item.to if address not in erased]
     item.cc = [address for address in item.cc if address not in erased]
     item.context, item.subject = {}, None
-    item.events = [_without(event, erased) for event in item.events]
+    item.events = [_redact_event(event, erased) for event in item.events]
     # What was reported still counts; of whom, is forgotten.
     item.recipients = [{**one, "email": ""} if one["email"] in erased else one for one in item.recipients]
     for one in item.recipients:
@@ -52,10 +52,10 @@ def _erase(email_id: str, contact_id: str, email: str, now: datetime) -> None:
     if item.status == "queued":
         item.status, item.reason = "failed", "erased"
     if item.serialize() != known:
-        store.replace(item)
+        store.replace_item(item)
 
 
-def _without(event: dict[str, Any], erased: set[str]) -> dict[str, Any]:
+def _redact_event(event: dict[str, Any], erased: set[str]) -> dict[str, Any]:
     """Return a report of SES that tells nothing of those who were erased."""
     left = [address for address in event["recipients"] if address not in erased]
     return event if left == list(event["recipients"]) else {**event, "recipients": left, "detail": ""}

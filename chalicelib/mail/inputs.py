@@ -2,11 +2,11 @@
 
 from pydantic import Field
 
-from chalicelib.fields import Body, Email
+from chalicelib.field_types import Body, EmailAddress
 
 
 class ConsoleSuppressionBody(Body):
     """The event of the console function."""
 
-    email: Email = Field(examples=["ana@customer.example"])
+    email: EmailAddress = Field(examples=["ana@customer.example"])
     confirm: bool = False

@@ -23,24 +23,23 @@ from jinja2.nodes import EvalContext
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from chalicelib import money
-from chalicelib.accounts.rules import Address
+from chalicelib import colours, languages, money
+from chalicelib.accounts.rules import PostalAddress
 from chalicelib.entities.rules import Entity
-from chalicelib.mail import colours, languages
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-_LONGEST_VALUE = 250
-_LONGEST_SUBJECT = 180
+_MAX_VALUE_LENGTH = 250
+_MAX_SUBJECT_LENGTH = 180
 _ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 _ISOLATION = re.compile(f"</?bdi>|[{_ISOLATE}{_POP_ISOLATE}]")
 _ENDED_BY_VALUE = re.compile(r"(?P<place>%\((?P<name>\w+)\)s)(?P<stop>[.。])")
 # Countries that write the postal code behind the town.
-_CODE_BEHIND = frozenset({"AU", "CA", "GB", "IE", "IN", "NZ", "SG", "US", "ZA"})
+_POSTCODE_LAST = frozenset({"AU", "CA", "GB", "IE", "IN", "NZ", "SG", "US", "ZA"})
 
 
 @dataclass(frozen=True)
-class Rendered:
+class RenderedMail:
     """What a mail says."""
 
     subject: str
@@ -48,30 +47,30 @@ class Rendered:
     html: str
 
 
-def render(kind: str, locale: str, context: Mapping[str, Any], entity: Entity, at: datetime) -> Rendered:
+def render_mail(kind: str, locale: str, context: Mapping[str, Any], entity: Entity, at: datetime) -> RenderedMail:
     """Render the templates of ``kind`` for a reader of ``locale``; ``at`` is when the mail was caused (UTC).
 
     Raises jinja2.UndefinedError when a template asks for a value that ``context`` lacks.
     """
-    language = languages.best(locale)
-    reader = languages.formats(locale)
+    language = languages.best_language(locale)
+    reader = languages.formatting_locale(locale)
     environment = _environment(language)
     values = {
-        **{name: clean(value) for name, value in context.items()},
-        "entity": clean(_sender(entity, reader)),
-        "colours": colours.palette(entity.colour),
+        **{name: sanitize_values(value) for name, value in context.items()},
+        "entity": sanitize_values(_sender_context(entity, reader)),
+        "colours": colours.build_palette(entity.colour),
         "language": language,
         "direction": "rtl" if reader.text_direction == "rtl" else "ltr",
         "reader": reader,
         "at": at.astimezone(ZoneInfo(entity.time_zone)),
     }
-    subject = _one_line(environment.get_template(f"{kind}/subject.txt").render(values))[:_LONGEST_SUBJECT]
+    subject = _one_line(environment.get_template(f"{kind}/subject.txt").render(values))[:_MAX_SUBJECT_LENGTH]
     text = _tidy(environment.get_template(f"{kind}/body.txt").render(values))
     html = environment.get_template(f"{kind}/body.html").render({**values, "subject": subject})
-    return Rendered(subject, text, html)
+    return RenderedMail(subject, text, html)
 
 
-def clean(value: Any) -> Any:
+def sanitize_values(value: Any) -> Any:
     """Return a JSON value whose every text is one line of at most 250 characters, without invisible controls.
 
     What has nothing to be seen becomes an ellipsis.
@@ -79,16 +78,16 @@ def clean(value: Any) -> Any:
     if isinstance(value, str):
         return _clean_text(value)
     if isinstance(value, Mapping):
-        return {name: clean(inner) for name, inner in value.items()}
+        return {name: sanitize_values(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [clean(inner) for inner in value]
+        return [sanitize_values(inner) for inner in value]
     return value
 
 
 def _clean_text(text: str) -> str:
     kept = []
     # Four times the length is enough to fill it whatever is dropped of ordinary text, and bounds the work.
-    for character in text[: 4 * _LONGEST_VALUE]:
+    for character in text[: 4 * _MAX_VALUE_LENGTH]:
         category = unicodedata.category(character)
         if category in {"Cs", "Cn", "Co"}:
             kept.append("\ufffd")
@@ -100,7 +99,7 @@ def _clean_text(text: str) -> str:
     line = " ".join("".join(kept).split())
     if text and not line:
         return "…"
-    return line if len(line) <= _LONGEST_VALUE else line[: _LONGEST_VALUE - 1].rstrip() + "…"
+    return line if len(line) <= _MAX_VALUE_LENGTH else line[: _MAX_VALUE_LENGTH - 1].rstrip() + "…"
 
 
 def _one_line(text: str) -> str:
@@ -115,7 +114,7 @@ def _tidy(text: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _sender(entity: Entity, reader: Locale) -> dict[str, Any]:
+def _sender_context(entity: Entity, reader: Locale) -> dict[str, Any]:
     return {
         "name": entity.name,
         "legal_name": entity.legal_name or entity.name,
@@ -127,14 +126,14 @@ def _sender(entity: Entity, reader: Locale) -> dict[str, Any]:
     }
 
 
-def address_lines(address: Address, reader: Locale) -> list[str]:
+def address_lines(address: PostalAddress, reader: Locale) -> list[str]:
     """Return the lines of a postal address as its country orders them, the country named for the reader."""
     town = (address.city, address.postal_code)
-    if address.country in _CODE_BEHIND:
+    if address.country in _POSTCODE_LAST:
         town = (", ".join(part for part in (address.city, address.region) if part), address.postal_code)
     else:
         town = (address.postal_code, address.city)
-    region = None if address.country in _CODE_BEHIND else address.region
+    region = None if address.country in _POSTCODE_LAST else address.region
     country = reader.territories.get(address.country, address.country) if address.country else None
     lines = (address.line1, address.line2, " ".join(part for part in town if part), region, country)
     return [line for line in lines if line]
@@ -151,18 +150,18 @@ def _environment(language: str) -> Environment:
         lstrip_blocks=True,
     )
     environment.policies["ext.i18n.trimmed"] = True
-    translations = languages.catalogue(language)
+    translations = languages.load_catalogue(language)
     environment.install_gettext_callables(  # type: ignore[attr-defined]
         _gettext(translations), _ngettext(translations)
     )
     # Only now, else the extension would fill the sentences itself.
     environment.newstyle_gettext = True  # type: ignore[attr-defined]
     environment.filters.update(
-        isolated=_isolated,
+        isolated=_isolate_direction,
         mail_link=_mail_link,
         date=lambda value, reader: dates.format_date(value, "long", locale=reader),
         number=lambda value, reader: numbers.format_decimal(value, locale=reader),
-        money=money.written,
+        money=money.format_money,
     )
     return environment
 
@@ -170,7 +169,7 @@ def _environment(language: str) -> Environment:
 def _gettext(translations: NullTranslations) -> Callable[..., str]:
     @pass_context
     def gettext(context: Context, sentence: str, /, **values: Any) -> str:
-        return _filled(context, translations.gettext(sentence), values)
+        return _interpolate(context, translations.gettext(sentence), values)
 
     return gettext
 
@@ -178,16 +177,16 @@ def _gettext(translations: NullTranslations) -> Callable[..., str]:
 def _ngettext(translations: NullTranslations) -> Callable[..., str]:
     @pass_context
     def ngettext(context: Context, singular: str, plural: str, count: int, /, **values: Any) -> str:
-        return _filled(context, translations.ngettext(singular, plural, count), {"num": count, **values})
+        return _interpolate(context, translations.ngettext(singular, plural, count), {"num": count, **values})
 
     return ngettext
 
 
-def _filled(context: Context, sentence: str, values: Mapping[str, Any]) -> str:
+def _interpolate(context: Context, sentence: str, values: Mapping[str, Any]) -> str:
     """Return a sentence of the catalogue with its values; one full stop is enough where a value ends in the same."""
 
     def without_second(found: re.Match[str]) -> str:
-        return found["place"] if _seen(values[found["name"]]).endswith(found["stop"]) else found[0]
+        return found["place"] if _visible_text(values[found["name"]]).endswith(found["stop"]) else found[0]
 
     sentence = _ENDED_BY_VALUE.sub(without_second, sentence)
     if context.eval_ctx.autoescape:
@@ -195,12 +194,12 @@ def _filled(context: Context, sentence: str, values: Mapping[str, Any]) -> str:
     return sentence % values
 
 
-def _seen(value: Any) -> str:
+def _visible_text(value: Any) -> str:
     return _ISOLATION.sub("", str(value))
 
 
 @pass_context
-def _isolated(context: Context, name: str) -> str:
+def _isolate_direction(context: Context, name: str) -> str:
     if context.eval_ctx.autoescape:
         return Markup("<bdi>{}</bdi>").format(name)
     # Only a name of the other direction than the mail's can disturb it; elsewhere the marks would be mere noise.

@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 from chalicelib import ids
-from chalicelib.call import Call
-from chalicelib.duties import service as duties
+from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem
+from chalicelib.tasks.service import add_task
 
-_KEPT_WITHOUT_ACCOUNT = timedelta(days=7)
+_RETENTION_WITHOUT_ACCOUNT = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class Mail:
     """The email that this one repeats."""
 
 
-def enqueue(transaction: store.Transaction, call: Call, mail: Mail | None) -> str | None:
+def enqueue_mail(transaction: store.Transaction, context: RequestContext, mail: Mail | None) -> str | None:
     """Add ``mail`` and the duty to send it to ``transaction`` and return its id.
 
     None, and nothing is added, if there is no mail (a setting is off) or the call may mail nobody (an import).
     """
-    if mail is None or not call.mails_allowed:
+    if mail is None or not context.mails_allowed:
         return None
-    email_id = ids.new_id(ids.EMAIL, call.now)
+    email_id = ids.new_id(ids.EMAIL_PREFIX, context.now)
     key = keys.email(email_id)
     listed = keys.email_listed(mail.account_id, email_id) if mail.account_id else None
     transaction.create(
@@ -70,13 +70,13 @@ def enqueue(transaction: store.Transaction, call: Call, mail: Mail | None) -> st
             cc=list(mail.cc),
             locale=mail.locale,
             context=mail.context,
-            created_at=call.now,
-            not_after=call.now + mail.lifetime,
+            created_at=context.now,
+            not_after=context.now + mail.lifetime,
             resent_from=mail.resent_from,
-            correlation_id=call.correlation_id,
+            correlation_id=context.correlation_id,
             # A mail that belongs to no account is in nobody's history, and its address may be anybody's.
-            expires_at=None if mail.account_id else int((call.now + _KEPT_WITHOUT_ACCOUNT).timestamp()),
+            expires_at=None if mail.account_id else int((context.now + _RETENTION_WITHOUT_ACCOUNT).timestamp()),
         )
     )
-    duties.add(transaction, call, "urgent_mail" if mail.urgent else "bulk_mail", email_id)
+    add_task(transaction, context, "urgent_mail" if mail.urgent else "bulk_mail", email_id)
     return email_id

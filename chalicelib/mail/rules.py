@@ -10,17 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from chalicelib.mail import reports
-from chalicelib.mail.recipients import Recipients
-from chalicelib.mail.recipients import RecipientStatus as RecipientStatus
-from chalicelib.mail.recipients import recipient_statuses as recipient_statuses
-from chalicelib.mail.reports import BOUNCED as BOUNCED
-from chalicelib.mail.reports import COMPLAINED as COMPLAINED
-from chalicelib.mail.reports import DELIVERED as DELIVERED
-from chalicelib.mail.reports import FAILED as FAILED
-from chalicelib.mail.reports import SENT as SENT
-from chalicelib.mail.reports import Event as Event
-from chalicelib.mail.reports import RecipientReport
+from chalicelib.mail.feedback import reports
+from chalicelib.mail.feedback.reports import BOUNCED as BOUNCED
+from chalicelib.mail.feedback.reports import COMPLAINED as COMPLAINED
+from chalicelib.mail.feedback.reports import DELIVERED as DELIVERED
+from chalicelib.mail.feedback.reports import FAILED as FAILED
+from chalicelib.mail.feedback.reports import SENT as SENT
+from chalicelib.mail.feedback.reports import Event as Event
+from chalicelib.mail.feedback.reports import RecipientReport
+from chalicelib.mail.sending.recipients import Recipients
+from chalicelib.mail.sending.recipients import RecipientStatus as RecipientStatus
+from chalicelib.mail.sending.recipients import recipient_statuses as recipient_statuses
 
 QUEUED = "queued"
 SENDING = "sending"
@@ -30,18 +30,18 @@ CAPTURED = "captured"
 LEASE = timedelta(minutes=2)
 """How long a claim holds. The functions that send live for one minute at most."""
 
-SILENCE = timedelta(minutes=15)
+OUTCOME_TIMEOUT = timedelta(minutes=15)
 """How long SES may be silent about a mail of unknown fate before it is sent again."""
 
 EXPIRED = "expired"
 TOO_LARGE = "too_large"
 
-_FIRST_PAUSE = timedelta(seconds=30)
-_LONGEST_PAUSE = timedelta(minutes=30)
+_MIN_RETRY_DELAY = timedelta(seconds=30)
+_MAX_RETRY_DELAY = timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
-class State:
+class MailState:
     """Where a mail stands. Instants are aware UTC."""
 
     status: str
@@ -64,7 +64,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SendOutcome:
     """What came of one attempt: ``accepted``, ``refused_for_now``, ``refused`` or ``unknown``."""
 
     kind: str
@@ -75,7 +75,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Decision:
+class SendDecision:
     """What to do with a mail now.
 
     ``send`` it, ``wait`` until an instant, let it ``expire``, ``leave`` it to whoever is sending it at this moment,
@@ -86,26 +86,26 @@ class Decision:
     until: datetime | None = None
 
 
-def decide(state: State, now: datetime) -> Decision:
+def decide(state: MailState, now: datetime) -> SendDecision:
     """Decide what whoever holds the duty of a mail is to do at ``now``."""
     if state.status == QUEUED:
         if now >= state.not_after:
-            return Decision("expire")
+            return SendDecision("expire")
         if state.not_before is not None and now < state.not_before:
-            return Decision("wait", state.not_before)
-        return Decision("send")
+            return SendDecision("wait", state.not_before)
+        return SendDecision("send")
     if state.status not in {SENDING, UNKNOWN} or state.reason == EXPIRED:
-        return Decision("drop")
+        return SendDecision("drop")
     if state.status == SENDING and state.lease_until is not None and now < state.lease_until:
-        return Decision("leave")
+        return SendDecision("leave")
     # The lease is over, so whoever sent this is gone: nobody knows what became of it.
-    heard_by = (state.claimed_at or now) + SILENCE
+    heard_by = (state.claimed_at or now) + OUTCOME_TIMEOUT
     if now < heard_by:
-        return Decision("wait", heard_by)
-    return Decision("expire" if now >= state.not_after else "send")
+        return SendDecision("wait", heard_by)
+    return SendDecision("expire" if now >= state.not_after else "send")
 
 
-def addressed(state: State, chosen: Recipients) -> State:
+def with_recipients(state: MailState, chosen: Recipients) -> MailState:
     """Return the state once it is decided who really gets the mail at its next attempt."""
     return replace(
         state,
@@ -115,7 +115,7 @@ def addressed(state: State, chosen: Recipients) -> State:
     )
 
 
-def claim(state: State, now: datetime, claim_id: str) -> State:
+def claim(state: MailState, now: datetime, claim_id: str) -> MailState:
     """Return the state once ``claim_id`` has claimed the mail for one attempt."""
     return replace(
         state,
@@ -129,25 +129,25 @@ def claim(state: State, now: datetime, claim_id: str) -> State:
     )
 
 
-def expire(state: State) -> State:
+def expire(state: MailState) -> MailState:
     """Return the state of a mail that is not sent any more: failed, or unknown if it may have been sent before."""
     return replace(state, status=FAILED if state.status == QUEUED else UNKNOWN, reason=EXPIRED, lease_until=None)
 
 
-def withhold(state: State, reason: str) -> State:
+def withhold(state: MailState, reason: str) -> MailState:
     """Return the state of a mail that may not go, as was found when it was claimed."""
     return replace(state, status=FAILED, reason=reason, lease_until=None)
 
 
-def capture(state: State, reason: str) -> State:
+def capture(state: MailState, reason: str) -> MailState:
     """Return the state of a mail that the mail mode keeps here."""
     return replace(state, status=CAPTURED, reason=reason, lease_until=None)
 
 
-def settle(state: State, claim_id: str, outcome: Outcome, now: datetime) -> State:
+def apply_outcome(state: MailState, claim_id: str, outcome: SendOutcome, now: datetime) -> MailState:
     """Return the state after the attempt of ``claim_id``, which may meet reports that were quicker."""
     if outcome.kind == "accepted":
-        settled = _raised(state, SENT, None)
+        settled = _raise_status(state, SENT, None)
         return replace(
             settled,
             message_id=outcome.message_id,
@@ -165,32 +165,32 @@ def settle(state: State, claim_id: str, outcome: Outcome, now: datetime) -> Stat
             status=QUEUED,
             reason=outcome.reason,
             refusals=state.refusals + 1,
-            not_before=now + pause(state.refusals),
+            not_before=now + retry_delay(state.refusals),
             lease_until=None,
         )
     return replace(state, status=UNKNOWN, reason=outcome.reason, lease_until=None)
 
 
-def pause(refusals: int) -> timedelta:
+def retry_delay(refusals: int) -> timedelta:
     """Return how long to wait after the mail was refused for now, ``refusals`` times before: 30 s to 30 min."""
-    return min(_FIRST_PAUSE * (1 << min(refusals, 10)), _LONGEST_PAUSE)
+    return min(_MIN_RETRY_DELAY * (1 << min(refusals, 10)), _MAX_RETRY_DELAY)
 
 
-def report(state: State, event: Event) -> State:
+def apply_event(state: MailState, event: Event) -> MailState:
     """Return the state after ``event``, which may come in any order, repeatedly, and before our own note."""
-    reported = _raised(state, *reports.standing_of(event.kind))
+    reported = _raise_status(state, *reports.status_of_report(event.kind))
     return replace(
         reported,
         sent_at=_earlier(state.sent_at, datetime.fromisoformat(event.at)),
-        events=reports.kept({*state.events, event}),
-        recipients=reports.joined(state.recipients, event),
+        events=reports.most_severe_events({*state.events, event}),
+        recipients=reports.merge_event(state.recipients, event),
         lease_until=None,
         not_before=None,
     )
 
 
-def _raised(state: State, status: str, reason: str | None) -> State:
-    if reports.gravity(status, reason) <= reports.gravity(state.status, state.reason):
+def _raise_status(state: MailState, status: str, reason: str | None) -> MailState:
+    if reports.status_severity(status, reason) <= reports.status_severity(state.status, state.reason):
         return state
     return replace(state, status=status, reason=reason)
 

@@ -9,14 +9,14 @@ from typing import Any
 
 from chalicelib.errors import NotFound
 from chalicelib.mail import rules
-from chalicelib.mail.reports import RecipientReport
+from chalicelib.mail.feedback.reports import RecipientReport
 from chalicelib.table import keys, store
 
-_PAGES_LOOKED_THROUGH = 10
+_MAX_PAGES_SCANNED = 10
 
 
 @dataclass(frozen=True)
-class Content:
+class EmailContent:
     """What an email said."""
 
     text: str
@@ -24,7 +24,7 @@ class Content:
 
 
 @dataclass(frozen=True)
-class AttachmentNote:
+class AttachmentSummary:
     """What is kept of a file that went with an email; ``size`` in bytes."""
 
     name: str
@@ -58,7 +58,7 @@ class Email:
     events: tuple[rules.Event, ...] = ()
     recipients: tuple[RecipientReport, ...] = ()
     withheld: Mapping[str, str] = field(default_factory=dict)
-    attachments: tuple[AttachmentNote, ...] = ()
+    attachments: tuple[AttachmentSummary, ...] = ()
     resent_from: str | None = None
 
 
@@ -69,26 +69,26 @@ def list_emails(
 
     Where most are not for the caller's eyes, a page may be short although another one follows. Raises NotFound.
     """
-    if not store.batch([keys.account(account_id)]):
+    if not store.batch_get_items([keys.account(account_id)]):
         raise NotFound()
     found: list[Email] = []
-    for _ in range(_PAGES_LOOKED_THROUGH):
+    for _ in range(_MAX_PAGES_SCANNED):
         listed = keys.email_listed(account_id, "")
-        page = store.query_index(listed.pk, limit=limit - len(found), after=after, newest_first=True)
-        found += [email for email in (store.load(Email, item) for item in page.items) if seen(email)]
+        page = store.query_items_by_index(listed.pk, limit=limit - len(found), after=after, newest_first=True)
+        found += [email for email in (store.from_item(Email, item) for item in page.items) if seen(email)]
         after = page.after
         if after is None or len(found) >= limit:
             break
     return found, after
 
 
-def get_email(account_id: str, email_id: str) -> tuple[Email, Content | None]:
+def get_email(account_id: str, email_id: str) -> tuple[Email, EmailContent | None]:
     """Return an email of the account, and what it said if that is known and may be shown. Raises NotFound."""
-    found = store.batch([keys.email(email_id), keys.email_content(email_id)])
+    found = store.batch_get_items([keys.email(email_id), keys.email_content(email_id)])
     item, content = found.get(keys.email(email_id)), found.get(keys.email_content(email_id))
     if item is None or item.account_id != account_id:
         raise NotFound()
-    email = store.load(Email, item)
+    email = store.from_item(Email, item)
     if content is None or email.security:
         return email, None
-    return email, Content(**json.loads(zlib.decompress(content.content)))
+    return email, EmailContent(**json.loads(zlib.decompress(content.content)))

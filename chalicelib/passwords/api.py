@@ -6,13 +6,13 @@ from typing import Literal
 from pydantic import Field
 
 from chalicelib.api import Reply, Request, Routes, View
-from chalicelib.passwords import holding, service
+from chalicelib.passwords import own_password, service
 from chalicelib.passwords.inputs import CredentialsBody, PasswordBody, PasswordResetBody, TemporaryPasswordBody
 from chalicelib.passwords.rules import Credentials
 
-routes = Routes("passwords")
+passwords_routes = Routes("passwords")
 
-_CONTACT = "/v1/accounts/{account_id}/contacts/{contact_id}"
+_CONTACT_PATH = "/v1/accounts/{account_id}/contacts/{contact_id}"
 
 
 class CredentialsView(View):
@@ -33,14 +33,14 @@ class AskedView(View):
     asked: Literal[True] = True
 
 
-@routes.get(f"{_CONTACT}/credentials", may="credentials.read", returns={200: CredentialsView})
+@passwords_routes.get(f"{_CONTACT_PATH}/credentials", may="credentials.read", returns={200: CredentialsView})
 def get_credentials(request: Request[None, None]) -> Reply:
     """Read a contact's user name and the state of its password."""
-    return _reply(service.get_credentials(request.call, request.path["account_id"], request.path["contact_id"]))
+    return _reply(service.get_credentials(request.context, request.path["account_id"], request.path["contact_id"]))
 
 
-@routes.put(
-    f"{_CONTACT}/credentials",
+@passwords_routes.put(
+    f"{_CONTACT_PATH}/credentials",
     may="credentials.write",
     body=CredentialsBody,
     returns={200: CredentialsView, 201: CredentialsView},
@@ -49,8 +49,8 @@ def get_credentials(request: Request[None, None]) -> Reply:
 )
 def put_credentials(request: Request[CredentialsBody, None]) -> Reply:
     """Give a contact a user name, and mail a temporary password; the same user name again changes nothing."""
-    found, created = service.enable(
-        request.call,
+    found, created = service.enable_credentials(
+        request.context,
         request.path["account_id"],
         request.path["contact_id"],
         request.body.user_name,
@@ -59,8 +59,8 @@ def put_credentials(request: Request[CredentialsBody, None]) -> Reply:
     return _reply(found, 201 if created else 200)
 
 
-@routes.delete(
-    f"{_CONTACT}/credentials",
+@passwords_routes.delete(
+    f"{_CONTACT_PATH}/credentials",
     may="credentials.write",
     returns={204: None},
     raises=("contact_inactive",),
@@ -68,12 +68,12 @@ def put_credentials(request: Request[CredentialsBody, None]) -> Reply:
 )
 def delete_credentials(request: Request[None, None]) -> Reply:
     """Take a contact's user name and password away."""
-    service.disable(request.call, request.path["account_id"], request.path["contact_id"])
+    service.disable_credentials(request.context, request.path["account_id"], request.path["contact_id"])
     return Reply(status=204)
 
 
-@routes.post(
-    f"{_CONTACT}/password-reset",
+@passwords_routes.post(
+    f"{_CONTACT_PATH}/password-reset",
     may="credentials.write",
     body=TemporaryPasswordBody,
     returns={200: CredentialsView},
@@ -82,13 +82,13 @@ def delete_credentials(request: Request[None, None]) -> Reply:
 )
 def reset_contact_password(request: Request[TemporaryPasswordBody, None]) -> Reply:
     """Replace a contact's password by a temporary one, generated and mailed, or chosen by staff."""
-    found = service.reset(
-        request.call, request.path["account_id"], request.path["contact_id"], request.body.temporary_password
+    found = service.issue_temporary_password(
+        request.context, request.path["account_id"], request.path["contact_id"], request.body.temporary_password
     )
     return _reply(found)
 
 
-@routes.post(
+@passwords_routes.post(
     "/v1/passwords",
     public=True,
     body=PasswordBody,
@@ -100,16 +100,18 @@ def set_password(request: Request[PasswordBody, None]) -> Reply:
     """Set one's own password, by the one that holds, by a temporary one, or by a mailed link. All sessions end."""
     body = request.body
     if body.reset is not None:
-        holding.reset_password(request.call, body.reset, body.password)
+        own_password.reset_password(request.context, body.reset, body.password)
     else:
-        holding.change_password(request.call, body.user_name or "", body.current_password or "", body.password)
+        own_password.change_password(request.context, body.user_name or "", body.current_password or "", body.password)
     return Reply(status=204)
 
 
-@routes.post("/v1/password-resets", public=True, body=PasswordResetBody, returns={202: AskedView}, repeatable=False)
+@passwords_routes.post(
+    "/v1/password-resets", public=True, body=PasswordResetBody, returns={202: AskedView}, repeatable=False
+)
 def ask_for_password_reset(request: Request[PasswordResetBody, None]) -> Reply:
     """Ask for a mail with a link to set the password anew; whether one goes is not told."""
-    holding.ask_for_reset(request.call, request.body.user_name)
+    own_password.request_password_reset(request.context, request.body.user_name)
     return Reply(AskedView(), status=202)
 
 

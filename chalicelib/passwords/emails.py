@@ -20,18 +20,20 @@ def temporary_password(entity: Entity, account: Account, contact: Contact, user_
 
     ``ticket`` names the wish for it: once another one has replaced it, the mail does not go.
     """
-    about = {"user_name": user_name, "ticket": ticket, "link": password_page()}
-    return _mail(TEMPORARY_PASSWORD, entity, account, contact, about)
+    about = {"user_name": user_name, "ticket": ticket, "link": build_password_page_url()}
+    return _build_mail(TEMPORARY_PASSWORD, entity, account, contact, about)
 
 
 def user_name_given(entity: Entity, account: Account, contact: Contact, user_name: str) -> Mail:
     """Return the mail that tells a user name; the temporary password that staff chose is theirs to hand over."""
-    return _mail(USER_NAME_GIVEN, entity, account, contact, {"user_name": user_name, "link": password_page()})
+    return _build_mail(
+        USER_NAME_GIVEN, entity, account, contact, {"user_name": user_name, "link": build_password_page_url()}
+    )
 
 
 def password_changed(entity: Entity, account: Account, contact: Contact, user_name: str) -> Mail:
     """Return the notice that a password was set, changed or reset."""
-    return _mail(PASSWORD_CHANGED, entity, account, contact, {"user_name": user_name})
+    return _build_mail(PASSWORD_CHANGED, entity, account, contact, {"user_name": user_name})
 
 
 def password_reset(user_name: str) -> Mail:
@@ -52,13 +54,13 @@ def password_reset(user_name: str) -> Mail:
     )
 
 
-def password_page(token: str | None = None) -> str:
+def build_password_page_url(token: str | None = None) -> str:
     """Return the address of the page where one's own password is set, by the link of a mail if there is one."""
     page = f"{settings().public_url}/portal/password"
     return page if token is None else f"{page}/{token}"
 
 
-def _mail(kind: str, entity: Entity, account: Account, contact: Contact, about: dict[str, Any]) -> Mail:
+def _build_mail(kind: str, entity: Entity, account: Account, contact: Contact, about: dict[str, Any]) -> Mail:
     return Mail(
         kind=kind,
         entity_id=entity.entity_id,

@@ -5,13 +5,13 @@ from functools import cache
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from chalicelib.errors import Invalid
+from chalicelib.errors import InvalidInput
 from chalicelib.passwords import rules
 
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-_TRIES_TOO_FEW = 3
+_MIN_STRENGTH_SCORE = 3
 """zxcvbn's score below which fewer than 10^8 guesses are needed."""
-_LOOKED_AT = 72
+_MAX_SCORED_LENGTH = 72
 
 
 def hash_password(password: str) -> str:
@@ -19,20 +19,20 @@ def hash_password(password: str) -> str:
     return _HASHER.hash(password)
 
 
-def verify(password: str, stored: str | None) -> bool:
+def verify_password(password: str, stored: str | None) -> bool:
     """Tell whether a password has the stored hash. It takes as long when there is none."""
     try:
-        return _HASHER.verify(stored or _dummy(), password) and stored is not None
+        return _HASHER.verify(stored or _dummy_hash(), password) and stored is not None
     except (VerificationError, InvalidHashError):
         return False
 
 
 @cache
-def _dummy() -> str:
+def _dummy_hash() -> str:
     return _HASHER.hash("a password that nobody has")
 
 
-def check_new(password: str, field: str, *known: str) -> str:
+def check_new_password(password: str, field: str, *known: str) -> str:
     """Return a new password, normalised. Raises Invalid when it is too short, too long, or easy to guess.
 
     ``known`` are words that guessers would try for this person: the user name, the email address.
@@ -40,11 +40,11 @@ def check_new(password: str, field: str, *known: str) -> str:
     # Its lists of words take a tenth of a second to read, and few requests need them.
     from zxcvbn import zxcvbn  # type: ignore[import-untyped]
 
-    tidy = rules.normalised(password)
-    rules.check_length(tidy, field)
+    tidy = rules.normalise_password(password)
+    rules.check_password_length(tidy, field)
     words = [word for text in known for word in (text, *text.replace("@", ".").split("."))]
-    if zxcvbn(tidy[:_LOOKED_AT], user_inputs=words)["score"] < _TRIES_TOO_FEW:
-        raise Invalid.field(
+    if zxcvbn(tidy[:_MAX_SCORED_LENGTH], user_inputs=words)["score"] < _MIN_STRENGTH_SCORE:
+        raise InvalidInput.field(
             field, "too_common", "This password is among the first that others would guess. Choose another one."
         )
     return tidy

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from chalicelib.fields import Body
+from chalicelib.field_types import Body
 
 Password = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 UserName = Annotated[str, StringConstraints(min_length=1, max_length=64)]

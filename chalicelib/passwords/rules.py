@@ -6,30 +6,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chalicelib.errors import Conflict, Forbidden, Invalid
+from chalicelib.errors import Conflict, Forbidden, InvalidInput
 
-USER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{2,63}")
+USER_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{2,63}")
 """No @, so that nobody takes another's email address for a user name."""
-LONGEST_USER_NAME = 64
-SHORTEST, LONGEST = 12, 128
+MAX_USER_NAME_LENGTH = 64
+MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 12, 128
 
 TEMPORARY_LIFETIME = timedelta(hours=24)
 TEMPORARY_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 """Nothing that looks like something else."""
-TEMPORARY_GROUPS, TEMPORARY_GROUP = 5, 4
+TEMPORARY_GROUP_COUNT, TEMPORARY_GROUP_LENGTH = 5, 4
 """Twenty letters and digits: 99 bits."""
 
 RESET_LIFETIME = timedelta(minutes=30)
 RESET_PREFIX = "cp_"
 RESET_BYTES = 32
 
-FREE_FAILURES = 5
+FAILURES_WITHOUT_BACKOFF = 5
 """After so many failures in a row, each further try waits twice as long as the one before."""
-LONGEST_PAUSE = timedelta(minutes=15)
-FAILURES_KEPT = 20
-FAILURES_COUNT_FOR = timedelta(hours=24)
+MAX_BACKOFF = timedelta(minutes=15)
+MAX_STORED_FAILURES = 20
+FAILURE_WINDOW = timedelta(hours=24)
 
-RESETS = ((1, timedelta(minutes=1)), (5, timedelta(hours=1)), (20, timedelta(days=1)))
+RESET_MAIL_LIMITS = ((1, timedelta(minutes=1)), (5, timedelta(hours=1)), (20, timedelta(days=1)))
 """How many mails with a link to reset a password go to one user name, and within what."""
 
 
@@ -47,15 +47,15 @@ class Credentials:
     changed_at: datetime | None
 
 
-def folded(user_name: str) -> str:
+def fold_user_name(user_name: str) -> str:
     """Return the one form of a user name by which it is unique."""
     return user_name.lower()
 
 
 def check_user_name(user_name: str) -> str:
     """Return a user name that may be given. Raises Invalid."""
-    if USER_NAME.fullmatch(user_name) is None:
-        raise Invalid.field(
+    if USER_NAME_PATTERN.fullmatch(user_name) is None:
+        raise InvalidInput.field(
             "user_name",
             "bad_user_name",
             "A user name has 3 to 64 letters, digits and . _ + -, and begins with a letter or digit.",
@@ -63,20 +63,24 @@ def check_user_name(user_name: str) -> str:
     return user_name
 
 
-def normalised(password: str) -> str:
+def normalise_password(password: str) -> str:
     """Return the one form of a password, however a keyboard composes its letters (NFKC)."""
     return unicodedata.normalize("NFKC", password)
 
 
-def check_length(password: str, field: str) -> None:
+def check_password_length(password: str, field: str) -> None:
     """Raise Invalid for a password, normalised, that is too short or too long."""
-    if len(password) < SHORTEST:
-        raise Invalid.field(field, "too_short", f"A password has at least {SHORTEST} characters. A sentence is good.")
-    if len(password) > LONGEST:
-        raise Invalid.field(field, "too_long", f"A password has at most {LONGEST} characters. Shorten it.")
+    if len(password) < MIN_PASSWORD_LENGTH:
+        raise InvalidInput.field(
+            field, "too_short", f"A password has at least {MIN_PASSWORD_LENGTH} characters. A sentence is good."
+        )
+    if len(password) > MAX_PASSWORD_LENGTH:
+        raise InvalidInput.field(
+            field, "too_long", f"A password has at most {MAX_PASSWORD_LENGTH} characters. Shorten it."
+        )
 
 
-def state_of(
+def get_password_state(
     *, has_password: bool, has_temporary: bool, temporary_until: datetime | None, waiting: bool, now: datetime
 ) -> str:
     """Return the state of a password, as ``Credentials`` names it."""
@@ -89,34 +93,34 @@ def state_of(
     return "lapsed"
 
 
-def counted(instants: Sequence[str], now: datetime) -> list[datetime]:
+def recent_instants(instants: Sequence[str], now: datetime) -> list[datetime]:
     """Return the failures that still count, as a row keeps them, newest last."""
     found = [datetime.fromisoformat(instant) for instant in instants]
-    return [instant for instant in found if now - instant < FAILURES_COUNT_FOR][-FAILURES_KEPT:]
+    return [instant for instant in found if now - instant < FAILURE_WINDOW][-MAX_STORED_FAILURES:]
 
 
-def may_try_at(failures: Sequence[datetime]) -> datetime | None:
+def next_try_at(failures: Sequence[datetime]) -> datetime | None:
     """Return from when on the next try is heard, after so many failures in a row; None: at once.
 
     The pause doubles with each failure up to 15 minutes, and never becomes a lock.
     """
-    over = len(failures) - FREE_FAILURES
+    over = len(failures) - FAILURES_WITHOUT_BACKOFF
     if over < 0:
         return None
-    return failures[-1] + min(timedelta(seconds=2.0**over), LONGEST_PAUSE)
+    return failures[-1] + min(timedelta(seconds=2.0**over), MAX_BACKOFF)
 
 
-def within_limits(instants: Sequence[datetime], now: datetime) -> bool:
+def may_send_reset_mail(instants: Sequence[datetime], now: datetime) -> bool:
     """Tell whether one more mail with a link to reset a password may go (A5)."""
-    return all(sum(now - instant < span for instant in instants) < most for most, span in RESETS)
+    return all(sum(now - instant < span for instant in instants) < most for most, span in RESET_MAIL_LIMITS)
 
 
-def wrong() -> Forbidden:
+def wrong_password_error() -> Forbidden:
     """Return the one refusal of a user name that is unknown, or of a password that is wrong."""
     return Forbidden("wrong_password", "The user name or the password is wrong. Try again, or reset the password.")
 
 
-def must_be_set() -> Forbidden:
+def password_must_be_set_error() -> Forbidden:
     """Return the answer to a temporary password: it opens nothing but the way to one's own."""
     return Forbidden(
         "password_must_be_set",
@@ -124,6 +128,6 @@ def must_be_set() -> Forbidden:
     )
 
 
-def not_enabled() -> Conflict:
+def no_user_name_error() -> Conflict:
     """Return the refusal to reset the password of a contact that has no user name."""
     return Conflict("no_user_name", "This contact has no user name. Give one first.")

@@ -6,11 +6,11 @@ from typing import Any
 from pydantic import Field
 
 from chalicelib.api import Listing, Query, Reply, Request, Routes, View
-from chalicelib.payments import credit_notes, reading, service
+from chalicelib.payments import credit_notes, queries, service
 from chalicelib.payments.inputs import AllocationsBody, ApplicationsBody, PaymentBody, PaymentDetails, ReversalBody
 from chalicelib.payments.rules import Payment
 
-routes = Routes("payments")
+payments_routes = Routes("payments")
 
 
 class AllocationView(View):
@@ -77,18 +77,18 @@ class PaymentsQuery(Query):
     unallocated: bool = Field(default=False, description="True: only those not all allocated, in order of their ids.")
 
 
-def _view(payment: Payment) -> PaymentView:
+def _payment_view(payment: Payment) -> PaymentView:
     fields = {name: getattr(payment, name) for name in PaymentView.model_fields if name != "allocations"}
     reversal = payment.reversal
     fields["reversal"] = ReversalView.model_validate(reversal, from_attributes=True) if reversal else None
-    return PaymentView(**fields, allocations=_spread(payment.allocations))
+    return PaymentView(**fields, allocations=_allocation_views(payment.allocations))
 
 
-def _spread(amounts: dict[str, int]) -> list[AllocationView]:
+def _allocation_views(amounts: dict[str, int]) -> list[AllocationView]:
     return [AllocationView(invoice_id=invoice_id, amount=amount) for invoice_id, amount in sorted(amounts.items())]
 
 
-@routes.get(
+@payments_routes.get(
     "/v1/accounts/{account_id}/payments",
     may="payments.read",
     query=PaymentsQuery,
@@ -97,16 +97,16 @@ def _spread(amounts: dict[str, int]) -> list[AllocationView]:
 )
 def list_payments(request: Request[None, PaymentsQuery]) -> Reply:
     """List an account's payments, the latest received first."""
-    found, after = reading.list_payments(
+    found, after = queries.list_payments(
         request.path["account_id"],
         request.page.after,
         request.page.limit,
         unallocated=request.query.unallocated,
     )
-    return Reply(Listing(items=[_view(payment) for payment in found]), after=after)
+    return Reply(Listing(items=[_payment_view(payment) for payment in found]), after=after)
 
 
-@routes.get(
+@payments_routes.get(
     "/v1/accounts/{account_id}/payments/{payment_id}",
     may="payments.read",
     returns={200: PaymentView},
@@ -114,10 +114,10 @@ def list_payments(request: Request[None, PaymentsQuery]) -> Reply:
 )
 def get_payment(request: Request[None, None]) -> Reply:
     """Read a payment."""
-    return _answer(reading.get_payment(request.path["account_id"], request.path["payment_id"]))
+    return _payment_reply(queries.get_payment(request.path["account_id"], request.path["payment_id"]))
 
 
-@routes.put(
+@payments_routes.put(
     "/v1/accounts/{account_id}/payments/{payment_id}",
     may="payments.write",
     body=PaymentBody,
@@ -132,13 +132,13 @@ def put_payment(request: Request[PaymentBody, None]) -> Reply:
     The same payment with the same content changes nothing; other content is refused. Invoices are of the account, and
     of the payment's issuing entity and currency.
     """
-    written = service.put_payment(
-        request.call, request.path["account_id"], request.path["payment_id"], request.body.given()
+    written = service.record_payment(
+        request.context, request.path["account_id"], request.path["payment_id"], request.body.given()
     )
-    return _answer(written.payment, 201 if written.created else 200)
+    return _payment_reply(written.payment, 201 if written.created else 200)
 
 
-@routes.post(
+@payments_routes.post(
     "/v1/accounts/{account_id}/payments/{payment_id}/allocations",
     may="payments.write",
     body=AllocationsBody,
@@ -150,10 +150,12 @@ def put_payment(request: Request[PaymentBody, None]) -> Reply:
 def allocate(request: Request[AllocationsBody, None]) -> Reply:
     """Spread more of a payment over invoices; an amount is added to what the invoice has of it already."""
     given = request.body.given()["allocations"]
-    return _answer(service.allocate(request.call, request.path["account_id"], request.path["payment_id"], given))
+    return _payment_reply(
+        service.allocate_payment(request.context, request.path["account_id"], request.path["payment_id"], given)
+    )
 
 
-@routes.delete(
+@payments_routes.delete(
     "/v1/accounts/{account_id}/payments/{payment_id}/allocations/{settled_invoice_id}",
     may="payments.write",
     returns={204: None},
@@ -161,11 +163,11 @@ def allocate(request: Request[AllocationsBody, None]) -> Reply:
 def deallocate(request: Request[None, None]) -> Reply:
     """Take a payment back from an invoice, which opens again; the amount is unallocated from then on."""
     path = request.path
-    service.deallocate(request.call, path["account_id"], path["payment_id"], path["settled_invoice_id"])
+    service.deallocate_payment(request.context, path["account_id"], path["payment_id"], path["settled_invoice_id"])
     return Reply(status=204)
 
 
-@routes.post(
+@payments_routes.post(
     "/v1/accounts/{account_id}/payments/{payment_id}/reversal",
     may="payments.write",
     body=ReversalBody,
@@ -175,17 +177,19 @@ def deallocate(request: Request[None, None]) -> Reply:
 )
 def reverse(request: Request[ReversalBody, None]) -> Reply:
     """Reverse a payment, as when a direct debit is returned: its invoices open again. Once is enough."""
-    return _answer(
-        service.reverse(request.call, request.path["account_id"], request.path["payment_id"], request.body.reason)
+    return _payment_reply(
+        service.reverse_payment(
+            request.context, request.path["account_id"], request.path["payment_id"], request.body.reason
+        )
     )
 
 
 def _rebuild(request: Request[Any, Any]) -> Reply:
     """Answer a repeated payment of an invoice."""
-    return _answer(reading.payment_of_invoice(request.path["invoice_id"], request.path["payment_id"]))
+    return _payment_reply(queries.get_invoice_payment(request.path["invoice_id"], request.path["payment_id"]))
 
 
-@routes.post(
+@payments_routes.post(
     "/v1/invoices/{invoice_id}/payments",
     may="payments.write",
     body=PaymentDetails,
@@ -196,11 +200,11 @@ def _rebuild(request: Request[Any, Any]) -> Reply:
 )
 def pay_invoice(request: Request[PaymentDetails, None]) -> Reply:
     """Record a payment of one invoice, under an id of ours; what exceeds its balance stays unallocated."""
-    written = service.pay_invoice(request.call, request.path["invoice_id"], request.body.given())
-    return _answer(written.payment, 201)
+    written = service.record_invoice_payment(request.context, request.path["invoice_id"], request.body.given())
+    return _payment_reply(written.payment, 201)
 
 
-@routes.get(
+@payments_routes.get(
     "/v1/invoices/{invoice_id}/payments",
     may="invoices.read",
     returns={200: Listing[SettlementView]},
@@ -208,11 +212,11 @@ def pay_invoice(request: Request[PaymentDetails, None]) -> Reply:
 )
 def list_settlements(request: Request[None, None]) -> Reply:
     """List what has settled an invoice: credit notes, then payments."""
-    found, after = reading.list_settlements(request.path["invoice_id"], request.page.after, request.page.limit)
-    return Reply(Listing(items=[_settled(one) for one in found]), after=after)
+    found, after = queries.list_settlements(request.path["invoice_id"], request.page.after, request.page.limit)
+    return Reply(Listing(items=[_settlement_view(one) for one in found]), after=after)
 
 
-def _settled(one: reading.Settled) -> SettlementView:
+def _settlement_view(one: queries.SettlementWithPayment) -> SettlementView:
     return SettlementView(
         kind=one.settlement.source_kind,
         id=one.settlement.source_id,
@@ -223,7 +227,7 @@ def _settled(one: reading.Settled) -> SettlementView:
     )
 
 
-@routes.get(
+@payments_routes.get(
     "/v1/invoices/{invoice_id}/applications",
     may="payments.read",
     returns={200: ApplicationsView},
@@ -231,10 +235,10 @@ def _settled(one: reading.Settled) -> SettlementView:
 )
 def get_applications(request: Request[None, None]) -> Reply:
     """Read to which invoices a credit note was applied."""
-    return _credit_note(credit_notes.get(request.path["invoice_id"]))
+    return _credit_note_reply(credit_notes.get_credit_note(request.path["invoice_id"]))
 
 
-@routes.post(
+@payments_routes.post(
     "/v1/invoices/{invoice_id}/applications",
     may="payments.write",
     body=ApplicationsBody,
@@ -246,10 +250,10 @@ def get_applications(request: Request[None, None]) -> Reply:
 def apply(request: Request[ApplicationsBody, None]) -> Reply:
     """Apply a credit note to invoices; an amount is added to what the invoice has of it already."""
     given = request.body.given()["applications"]
-    return _credit_note(credit_notes.apply(request.call, request.path["invoice_id"], given))
+    return _credit_note_reply(credit_notes.apply_credit_note(request.context, request.path["invoice_id"], given))
 
 
-@routes.delete(
+@payments_routes.delete(
     "/v1/invoices/{invoice_id}/applications/{settled_invoice_id}",
     may="payments.write",
     returns={204: None},
@@ -257,15 +261,15 @@ def apply(request: Request[ApplicationsBody, None]) -> Reply:
 )
 def withdraw(request: Request[None, None]) -> Reply:
     """Take a credit note back from an invoice, which opens again."""
-    credit_notes.withdraw(request.call, request.path["invoice_id"], request.path["settled_invoice_id"])
+    credit_notes.withdraw_credit_note(request.context, request.path["invoice_id"], request.path["settled_invoice_id"])
     return Reply(status=204)
 
 
-def _credit_note(credit_note: credit_notes.CreditNote) -> Reply:
+def _credit_note_reply(credit_note: credit_notes.CreditNote) -> Reply:
     fields = {name: getattr(credit_note, name) for name in ApplicationsView.model_fields if name != "applications"}
-    view = ApplicationsView(**fields, applications=_spread(credit_note.applications))
+    view = ApplicationsView(**fields, applications=_allocation_views(credit_note.applications))
     return Reply(view, version=credit_note.version)
 
 
-def _answer(payment: Payment, status: int = 200) -> Reply:
-    return Reply(_view(payment), status=status, version=payment.version)
+def _payment_reply(payment: Payment, status: int = 200) -> Reply:
+    return Reply(_payment_view(payment), status=status, version=payment.version)

@@ -4,11 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from chalicelib.fields import Body, CalendarDate, Currency, Line, ShortText, VendorId
-from chalicelib.invoices.rules import LARGEST_AMOUNT
-from chalicelib.payments.rules import MOST_INVOICES_A_WRITE
+from chalicelib.field_types import Body, CalendarDate, Currency, ShortText, SingleLineText, VendorId
+from chalicelib.invoices.rules import MAX_AMOUNT
+from chalicelib.payments.rules import MAX_INVOICES_PER_WRITE
 
-Amount = Annotated[int, Field(ge=1, le=LARGEST_AMOUNT, description="In minor units of the currency.")]
+Amount = Annotated[int, Field(ge=1, le=MAX_AMOUNT, description="In minor units of the currency.")]
 
 
 class AllocationBody(Body):
@@ -23,7 +23,7 @@ Allocations = Annotated[
     Field(
         min_length=1,
         max_length=100,
-        description=f"At most {MOST_INVOICES_A_WRITE} invoices in one write, each once.",
+        description=f"At most {MAX_INVOICES_PER_WRITE} invoices in one write, each once.",
     ),
 ]
 
@@ -35,8 +35,8 @@ class PaymentDetails(Body):
     currency: Currency
     received_on: CalendarDate = Field(description="The local day of receipt. It counts as paid on that day.")
     method: ShortText | None = Field(default=None, description="Such as bank_transfer, card or check.")
-    reference: Line | None = Field(default=None, description="What the payer wrote, or the bank's reference.")
-    note: Line | None = Field(default=None, description="For staff.")
+    reference: SingleLineText | None = Field(default=None, description="What the payer wrote, or the bank's reference.")
+    note: SingleLineText | None = Field(default=None, description="For staff.")
 
 
 class PaymentBody(PaymentDetails):
@@ -46,7 +46,7 @@ class PaymentBody(PaymentDetails):
     allocations: list[AllocationBody] = Field(
         default=[],
         max_length=100,
-        description=f"At most {MOST_INVOICES_A_WRITE} invoices in one write; what is left stays unallocated.",
+        description=f"At most {MAX_INVOICES_PER_WRITE} invoices in one write; what is left stays unallocated.",
     )
 
 
@@ -65,4 +65,4 @@ class ApplicationsBody(Body):
 class ReversalBody(Body):
     """Why a payment is reversed."""
 
-    reason: Line = Field(description="Such as: direct debit returned.")
+    reason: SingleLineText = Field(description="Such as: direct debit returned.")

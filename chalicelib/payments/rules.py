@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from chalicelib.errors import Conflict, FieldError, Invalid
-from chalicelib.invoices.rules import CREDIT_NOTE, PAID, UNCOLLECTIBLE, VOID, Invoice, status_of
+from chalicelib.errors import Conflict, FieldError, InvalidInput
+from chalicelib.invoices.rules import CREDIT_NOTE, PAID, UNCOLLECTIBLE, VOID, Invoice, derive_invoice_status
 
 RECEIVED, REVERSED = "received", "reversed"
 PAYMENT = "payment"
@@ -20,11 +20,11 @@ PAYMENT = "payment"
 
 _EARLIEST_ZONE = timedelta(hours=14)
 """How far the clocks of the earliest time zone are ahead of UTC."""
-_GIVEN_UP = frozenset({VOID, UNCOLLECTIBLE})
+_CLOSED_STATUSES = frozenset({VOID, UNCOLLECTIBLE})
 
-MOST_INVOICES_A_WRITE = 20
+MAX_INVOICES_PER_WRITE = 20
 """Over how many invoices one write spreads: up to four rows each and its own fit a transaction of 100 rows."""
-MOST_INVOICES = 200
+MAX_INVOICES = 200
 """Over how many invoices a payment or credit note is spread in all, so that it stays a small row."""
 
 
@@ -83,7 +83,7 @@ class Settlement:
 
 
 @dataclass(frozen=True)
-class Source:
+class SettlementSource:
     """What a payment or a credit note has to spread, and over whose invoices it may be."""
 
     kind: str
@@ -97,13 +97,13 @@ class Source:
     """The day that counts for the invoice as the one on which it was settled."""
 
 
-def check_received(received_on: date, now: datetime) -> None:
+def check_received_on(received_on: date, now: datetime) -> None:
     """Raise Invalid when a payment would be received on a day that has begun nowhere yet; ``now`` is aware UTC."""
     if received_on > (now + _EARLIEST_ZONE).date():
-        raise Invalid.field("received_on", "in_the_future", "This day is yet to come. Send the day of receipt.")
+        raise InvalidInput.field("received_on", "in_the_future", "This day is yet to come. Send the day of receipt.")
 
 
-def content_hash(given: Mapping[str, Any]) -> str:
+def payment_content_hash(given: Mapping[str, Any]) -> str:
     """Return what tells whether a payment is sent again with the same content: absent, null and empty are one."""
     said = {name: value for name, value in given.items() if value not in (None, [])}
     if "allocations" in said:
@@ -111,11 +111,11 @@ def content_hash(given: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def source_of_payment(payment: Payment) -> Source:
+def payment_source(payment: Payment) -> SettlementSource:
     """Return what a payment has to spread. Raises Conflict when it was reversed."""
     if payment.status == REVERSED:
         raise Conflict("payment_reversed", "This payment was reversed. Record the money as another payment.")
-    return Source(
+    return SettlementSource(
         kind=PAYMENT,
         id=payment.payment_id,
         account_id=payment.account_id,
@@ -127,13 +127,13 @@ def source_of_payment(payment: Payment) -> Source:
     )
 
 
-def source_of_credit_note(credit_note: Invoice, today: date) -> Source:
+def credit_note_source(credit_note: Invoice, today: date) -> SettlementSource:
     """Return what a credit note has to spread. Raises Conflict when it is an invoice, or void."""
     if not credit_note.is_credit_note:
         raise Conflict("not_a_credit_note", "This is an invoice. Only a credit note can be applied to invoices.")
-    if credit_note.status in _GIVEN_UP:
+    if credit_note.status in _CLOSED_STATUSES:
         raise Conflict("credit_note_not_open", f"This credit note is {credit_note.status}; nothing can be applied.")
-    return Source(
+    return SettlementSource(
         kind=CREDIT_NOTE,
         id=credit_note.invoice_id,
         account_id=credit_note.account_id,
@@ -145,8 +145,8 @@ def source_of_credit_note(credit_note: Invoice, today: date) -> Source:
     )
 
 
-def spread(
-    source: Source, wanted: Sequence[Allocation], invoices: Mapping[str, Invoice], name: str
+def settle_invoices(
+    source: SettlementSource, wanted: Sequence[Allocation], invoices: Mapping[str, Invoice], name: str
 ) -> dict[str, Invoice]:
     """Return the invoices as they are once ``wanted`` of ``source`` went to them, by id.
 
@@ -156,17 +156,19 @@ def spread(
     faults: list[FieldError] = []
     taken: set[str] = set()
     for number, one in enumerate(wanted):
-        fault = _fault(source, one, invoices.get(one.invoice_id), repeated=one.invoice_id in taken)
+        fault = _find_fault(source, one, invoices.get(one.invoice_id), repeated=one.invoice_id in taken)
         taken.add(one.invoice_id)
         if fault is not None:
             faults.append(FieldError(f"{name}.{number}.{fault[0]}", fault[1], fault[2]))
-    faults += _faults_of_all(source, wanted, taken, name)
+    faults += _find_overall_faults(source, wanted, taken, name)
     if faults:
-        raise Invalid("invalid", "This cannot be spread over invoices as asked.", fields=tuple(faults))
-    return {one.invoice_id: settled(invoices[one.invoice_id], source, one.amount) for one in wanted}
+        raise InvalidInput("invalid", "This cannot be spread over invoices as asked.", fields=tuple(faults))
+    return {one.invoice_id: with_settlement(invoices[one.invoice_id], source, one.amount) for one in wanted}
 
 
-def _fault(source: Source, one: Allocation, invoice: Invoice | None, *, repeated: bool) -> tuple[str, str, str] | None:
+def _find_fault(
+    source: SettlementSource, one: Allocation, invoice: Invoice | None, *, repeated: bool
+) -> tuple[str, str, str] | None:
     if repeated:
         return "invoice_id", "repeated", "This invoice stands in the list already. Send one amount for it."
     if invoice is None or invoice.account_id != source.account_id:
@@ -177,7 +179,7 @@ def _fault(source: Source, one: Allocation, invoice: Invoice | None, *, repeated
         return "invoice_id", "other_entity", f"This invoice is of another issuing entity: {invoice.entity_id}."
     if invoice.currency != source.currency:
         return "invoice_id", "other_currency", f"This invoice is in {invoice.currency}, not in {source.currency}."
-    if invoice.status in _GIVEN_UP:
+    if invoice.status in _CLOSED_STATUSES:
         return "invoice_id", "invoice_not_open", f"This invoice is {invoice.status}. Nothing is owed for it."
     if one.amount > invoice.balance:
         message = f"This invoice has {invoice.balance} minor units open. Send at most that; the rest stays unallocated."
@@ -185,87 +187,87 @@ def _fault(source: Source, one: Allocation, invoice: Invoice | None, *, repeated
     return None
 
 
-def _faults_of_all(source: Source, wanted: Sequence[Allocation], ids: set[str], name: str) -> list[FieldError]:
+def _find_overall_faults(
+    source: SettlementSource, wanted: Sequence[Allocation], ids: set[str], name: str
+) -> list[FieldError]:
     total = sum(one.amount for one in wanted)
     if total > source.free:
         message = f"These come to {total} minor units, and {source.free} are left. Lower the amounts."
         return [FieldError(name, "more_than_is_left", message)]
-    if len(wanted) > MOST_INVOICES_A_WRITE:
-        message = f"One write spreads over at most {MOST_INVOICES_A_WRITE} invoices. Send the others in a further one."
+    if len(wanted) > MAX_INVOICES_PER_WRITE:
+        message = f"One write spreads over at most {MAX_INVOICES_PER_WRITE} invoices. Send the others in a further one."
         return [FieldError(name, "too_many_invoices", message)]
-    if len(ids | source.spread.keys()) > MOST_INVOICES:
-        return [
-            FieldError(name, "too_many_invoices", f"It can be spread over at most {MOST_INVOICES} invoices in all.")
-        ]
+    if len(ids | source.spread.keys()) > MAX_INVOICES:
+        return [FieldError(name, "too_many_invoices", f"It can be spread over at most {MAX_INVOICES} invoices in all.")]
     return []
 
 
-def settled(invoice: Invoice, source: Source, amount: int) -> Invoice:
+def with_settlement(invoice: Invoice, source: SettlementSource, amount: int) -> Invoice:
     """Return an open invoice once ``amount`` of ``source`` went to it; when nothing is left, it is paid on that day."""
-    changed = _plus(invoice, source.kind, amount)
-    changed = replace(changed, status=status_of(changed))
+    changed = _add_settled_amount(invoice, source.kind, amount)
+    changed = replace(changed, status=derive_invoice_status(changed))
     return replace(changed, settled_on=source.day if changed.status == PAID else None)
 
 
-def released(invoice: Invoice, kind: str, amount: int) -> Invoice:
+def without_settlement(invoice: Invoice, kind: str, amount: int) -> Invoice:
     """Return an invoice once ``amount`` that a source of ``kind`` had settled is taken back: it opens again.
 
     An invoice that was meanwhile found uncollectible stays so.
     """
-    changed = _plus(invoice, kind, -amount)
-    if invoice.status in _GIVEN_UP:
+    changed = _add_settled_amount(invoice, kind, -amount)
+    if invoice.status in _CLOSED_STATUSES:
         return changed
-    changed = replace(changed, status=status_of(changed))
+    changed = replace(changed, status=derive_invoice_status(changed))
     return replace(changed, settled_on=invoice.settled_on if changed.status == PAID else None)
 
 
-def _plus(invoice: Invoice, kind: str, amount: int) -> Invoice:
+def _add_settled_amount(invoice: Invoice, kind: str, amount: int) -> Invoice:
     if kind == CREDIT_NOTE:
         return replace(invoice, credited=invoice.credited + amount)
     return replace(invoice, paid=invoice.paid + amount)
 
 
-def allocated(payment: Payment, wanted: Sequence[Allocation]) -> Payment:
+def with_allocations(payment: Payment, wanted: Sequence[Allocation]) -> Payment:
     """Return a payment once ``wanted``, which ``spread`` has checked, was allocated."""
-    return replace(payment, allocations=_added(payment.allocations, wanted))
+    return replace(payment, allocations=_add_amounts(payment.allocations, wanted))
 
 
-def applied(credit_note: Invoice, wanted: Sequence[Allocation], today: date) -> Invoice:
+def with_applications(credit_note: Invoice, wanted: Sequence[Allocation], today: date) -> Invoice:
     """Return a credit note once ``wanted``, which ``spread`` has checked, was applied."""
     total = sum(one.amount for one in wanted)
     changed = replace(
         credit_note,
         credited=credit_note.credited + total,
-        applications=_added(credit_note.applications, wanted),
+        applications=_add_amounts(credit_note.applications, wanted),
     )
-    changed = replace(changed, status=status_of(changed))
+    changed = replace(changed, status=derive_invoice_status(changed))
     return replace(changed, settled_on=today if changed.status == PAID else None)
 
 
-def _added(before: Mapping[str, int], wanted: Sequence[Allocation]) -> dict[str, int]:
+def _add_amounts(before: Mapping[str, int], wanted: Sequence[Allocation]) -> dict[str, int]:
     after = dict(before)
     for one in wanted:
         after[one.invoice_id] = after.get(one.invoice_id, 0) + one.amount
     return after
 
 
-def deallocated(payment: Payment, invoice_ids: Sequence[str]) -> Payment:
+def without_allocations(payment: Payment, invoice_ids: Sequence[str]) -> Payment:
     """Return a payment once it was taken back from invoices."""
     kept = {invoice_id: amount for invoice_id, amount in payment.allocations.items() if invoice_id not in invoice_ids}
     return replace(payment, allocations=kept)
 
 
-def withdrawn(credit_note: Invoice, invoice_ids: Sequence[str]) -> Invoice:
+def without_applications(credit_note: Invoice, invoice_ids: Sequence[str]) -> Invoice:
     """Return a credit note once it was taken back from invoices."""
     kept = {name: amount for name, amount in credit_note.applications.items() if name not in invoice_ids}
     freed = sum(credit_note.applications.values()) - sum(kept.values())
     changed = replace(credit_note, credited=credit_note.credited - freed, applications=kept)
-    if credit_note.status in _GIVEN_UP:
+    if credit_note.status in _CLOSED_STATUSES:
         return changed
-    return replace(changed, status=status_of(changed), settled_on=None)
+    return replace(changed, status=derive_invoice_status(changed), settled_on=None)
 
 
-def reversed_(payment: Payment, reversal: Reversal) -> Payment:
+def with_reversal(payment: Payment, reversal: Reversal) -> Payment:
     """Return a payment that was taken back from all invoices as reversed."""
     return replace(payment, status=REVERSED, reversal=reversal)
 
@@ -281,4 +283,4 @@ def check_payable(invoice: Invoice, currency: str) -> None:
             "unallocated.",
         )
     if currency != invoice.currency:
-        raise Invalid.field("currency", "other_currency", f"This invoice is in {invoice.currency}.")
+        raise InvalidInput.field("currency", "other_currency", f"This invoice is in {invoice.currency}.")

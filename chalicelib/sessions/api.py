@@ -6,15 +6,15 @@ from typing import Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from chalicelib.access import rules as access
 from chalicelib.api import Body, Listing, Reply, Request, Routes, View
-from chalicelib.fields import ShortText
+from chalicelib.field_types import ShortText
+from chalicelib.permissions import PORTAL_PERMISSIONS
 from chalicelib.sessions import preview, service
 from chalicelib.sessions.service import Session
 
-routes = Routes("sessions")
+sessions_routes = Routes("sessions")
 
-Permission = Literal[access.PORTAL_PERMISSIONS]  # type: ignore[valid-type]
+Permission = Literal[PORTAL_PERMISSIONS]  # type: ignore[valid-type]
 
 
 class SessionView(View):
@@ -33,7 +33,7 @@ class SessionView(View):
 class PortalPreviewBody(Body):
     """Whose view of the portal is to be shown: at most one of these; without any, that of a new access rule."""
 
-    permissions: list[Permission] | None = Field(default=None, max_length=len(access.PORTAL_PERMISSIONS))
+    permissions: list[Permission] | None = Field(default=None, max_length=len(PORTAL_PERMISSIONS))
     rule_id: ShortText | None = None
     contact_id: ShortText | None = None
 
@@ -55,34 +55,34 @@ class PreviewView(View):
     ends_at: datetime
 
 
-@routes.get("/v1/sessions", may="sessions.read", returns={200: Listing[SessionView]}, paged=True)
+@sessions_routes.get("/v1/sessions", may="sessions.read", returns={200: Listing[SessionView]}, paged=True)
 def list_sessions(request: Request[None, None]) -> Reply:
     """List one's own open sessions, newest first."""
-    found, after = service.list_own(request.call, request.principal, request.page.limit, request.page.after)
+    found, after = service.list_own_sessions(request.context, request.principal, request.page.limit, request.page.after)
     return Reply(Listing(items=[_view(one, request) for one in found]), after=after)
 
 
-@routes.get("/v1/sessions/current", may="sessions.read", returns={200: SessionView})
+@sessions_routes.get("/v1/sessions/current", may="sessions.read", returns={200: SessionView})
 def get_current_session(request: Request[None, None]) -> Reply:
     """Read the session that asks."""
-    return Reply(_view(service.current(request.principal), request))
+    return Reply(_view(service.get_principal_session(request.principal), request))
 
 
-@routes.delete("/v1/sessions/current", may="sessions.end", returns={204: None}, repeatable=False)
+@sessions_routes.delete("/v1/sessions/current", may="sessions.end", returns={204: None}, repeatable=False)
 def end_current_session(request: Request[None, None]) -> Reply:
     """Sign out: end the session that asks."""
-    service.end_current(request.call, request.principal)
+    service.end_principal_session(request.context, request.principal)
     return Reply(status=204)
 
 
-@routes.delete("/v1/sessions/{session_id}", may="sessions.end", returns={204: None}, repeatable=False)
+@sessions_routes.delete("/v1/sessions/{session_id}", may="sessions.end", returns={204: None}, repeatable=False)
 def end_session(request: Request[None, None]) -> Reply:
     """End one of one's own sessions."""
-    service.end_own(request.call, request.principal, request.path["session_id"])
+    service.end_own_session(request.context, request.principal, request.path["session_id"])
     return Reply(status=204)
 
 
-@routes.post(
+@sessions_routes.post(
     "/v1/bill-groups/{bill_group_id}/preview",
     may="previews.open",
     body=PortalPreviewBody,
@@ -94,7 +94,7 @@ def open_preview(request: Request[PortalPreviewBody, None]) -> Reply:
     """Open a session that sees this portal as somebody else would, and writes nothing."""
     asked = request.body
     opened = preview.open_preview(
-        request.call,
+        request.context,
         request.path["bill_group_id"],
         permissions=asked.permissions,
         rule_id=asked.rule_id,

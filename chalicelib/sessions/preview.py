@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from chalicelib.access import rules as access
-from chalicelib.access import service as grants
-from chalicelib.access.grants import Refusal
-from chalicelib.call import Call
+from chalicelib.access.grants import AccessRefusal
+from chalicelib.access.service import access_decision_keys, decide_access
 from chalicelib.errors import Conflict, Forbidden, NotFound
+from chalicelib.permissions import DEFAULT_PERMISSIONS, PORTAL_PERMISSIONS
+from chalicelib.request_context import RequestContext
 from chalicelib.sessions import rules
 from chalicelib.sessions.service import open_session
 from chalicelib.table import keys, store
 from chalicelib.table.items import BillGroupItem
 
-_PAGE = 100
+_PAGE_SIZE = 100
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Preview:
 
 
 def open_preview(
-    call: Call,
+    context: RequestContext,
     bill_group_id: str,
     *,
     permissions: Iterable[str] | None = None,
@@ -44,40 +44,45 @@ def open_preview(
     what a new access rule would allow. A rule that only starts later, or a contract that does not run, is shown as if
     it were time. Raises Forbidden to all but staff, NotFound, and Conflict when the contact is granted nothing now.
     """
-    if call.actor.kind != "staff":
+    if context.actor.kind != "staff":
         raise Forbidden("forbidden", "Only staff preview a portal.")
-    group = store.get(BillGroupItem, keys.bill_group(bill_group_id))
+    group = store.get_item(BillGroupItem, keys.bill_group(bill_group_id))
     if group is None:
         raise NotFound
     shown: dict[str, Any] = {}
     if permissions is not None:
         allowed = frozenset(permissions)
     elif rule_id is not None:
-        allowed, shown = _of_rule(bill_group_id, rule_id), {"rule_id": rule_id}
+        allowed, shown = _permissions_of_rule(bill_group_id, rule_id), {"rule_id": rule_id}
     elif contact_id is not None:
-        allowed, shown = _of_contact(call, group, contact_id), {"contact_id": contact_id}
+        allowed, shown = _permissions_of_contact(context, group, contact_id), {"contact_id": contact_id}
     else:
-        allowed = access.DEFAULT_PERMISSIONS
-    told = tuple(permission for permission in access.PORTAL_PERMISSIONS if permission in allowed)
-    transaction = store.Transaction(call)
+        allowed = DEFAULT_PERMISSIONS
+    told = tuple(permission for permission in PORTAL_PERMISSIONS if permission in allowed)
+    transaction = store.Transaction(context)
     session_id, token = open_session(
         transaction,
-        call,
+        context,
         kind="preview",
-        email=call.actor.id,
+        email=context.actor.id,
         bill_groups=[(bill_group_id, group.account_id)],
         origin="preview",
         preview={**shown, "permissions": list(told)},
     )
     transaction.commit()
-    return Preview(session_id, token, bill_group_id, group.account_id, told, rules.ends_at("preview", call.now))
+    return Preview(
+        session_id, token, bill_group_id, group.account_id, told, rules.compute_session_end("preview", context.now)
+    )
 
 
-def _of_rule(bill_group_id: str, rule_id: str) -> frozenset[str]:
+def _permissions_of_rule(bill_group_id: str, rule_id: str) -> frozenset[str]:
     after: str | None = None
     while True:
-        page = store.query(
-            keys.access(bill_group_id, "").pk, keys.access(bill_group_id, "").sk, limit=_PAGE, after=after
+        page = store.query_items(
+            keys.domain_access(bill_group_id, "").pk,
+            keys.domain_access(bill_group_id, "").sk,
+            limit=_PAGE_SIZE,
+            after=after,
         )
         for item in page.items:
             for rule in (item.domain_rule, *item.addresses.values()):
@@ -88,15 +93,15 @@ def _of_rule(bill_group_id: str, rule_id: str) -> frozenset[str]:
             raise NotFound
 
 
-def _of_contact(call: Call, group: BillGroupItem, contact_id: str) -> frozenset[str]:
+def _permissions_of_contact(context: RequestContext, group: BillGroupItem, contact_id: str) -> frozenset[str]:
     key = keys.contact(group.account_id, contact_id)
-    contact = store.batch([key]).get(key)
+    contact = store.batch_get_items([key]).get(key)
     if contact is None:
         raise NotFound
     pair = (group.bill_group_id, group.account_id)
-    found = store.batch(grants.needed_rows(contact.email, [pair]))
-    grant = grants.decide(contact.email, pair, found, call.now)
-    if isinstance(grant, Refusal):
+    found = store.batch_get_items(access_decision_keys(contact.email, [pair]))
+    grant = decide_access(contact.email, pair, found, context.now)
+    if isinstance(grant, AccessRefusal):
         raise Conflict(
             "no_access",
             "This contact may not enter this portal now, so there is nothing to show.",

@@ -4,35 +4,35 @@ from datetime import datetime, timedelta
 
 TOKEN_BYTES = 32
 """256 bits (A8)."""
-LONGEST = {
+MAX_DURATION_BY_KIND = {
     "portal_user": timedelta(hours=12),
     "staff": timedelta(hours=8),
     "preview": timedelta(minutes=30),
 }
 """After this a session is over, however much it is used."""
-BY_PASSWORD = "password"  # noqa: S105 - the word, not one of them.
-MOST_ENDED = 50
+PASSWORD_ORIGIN = "password"  # noqa: S105 - the word, not one of them.
+MAX_ENDED_PER_TRANSACTION = 50
 """How many sessions one transaction ends one by one."""
-CLIENT_CHARACTERS = 200
-ACCOUNTS_TOLD = 20
+MAX_CLIENT_LENGTH = 200
+MAX_AUDITED_ACCOUNTS = 20
 """How many accounts get an event in their own history when one person enters all of them at once."""
 
 
-def token_of(random: str) -> str:
+def format_session_token(random: str) -> str:
     """Return the bearer token of a session, of ``random``, 256 bits in base64url; access recognises its form."""
     return f"cs_{random}"
 
 
-def ends_at(kind: str, opened_at: datetime) -> datetime:
+def compute_session_end(kind: str, opened_at: datetime) -> datetime:
     """Return when a session of this kind, opened at an instant, is over at the latest."""
-    return opened_at + LONGEST[kind]
+    return opened_at + MAX_DURATION_BY_KIND[kind]
 
 
-def client_of(text: str | None) -> str | None:
+def tidy_client_name(text: str | None) -> str | None:
     """Return what a browser or client says it is, fit to be kept and shown; None when it says nothing."""
     if text is None:
         return None
-    tidy = "".join(letter for letter in text if letter.isprintable()).strip()[:CLIENT_CHARACTERS]
+    tidy = "".join(letter for letter in text if letter.isprintable()).strip()[:MAX_CLIENT_LENGTH]
     return tidy or None
 
 
@@ -49,7 +49,9 @@ def is_over(
     return ends_at <= now or last_seen_at + idle <= now or (not_before is not None and created_at < not_before)
 
 
-def may_see(own_kind: str, password_accounts: frozenset[str] | None, kind: str, accounts: frozenset[str]) -> bool:
+def may_see_session(
+    own_kind: str, password_accounts: frozenset[str] | None, kind: str, accounts: frozenset[str]
+) -> bool:
     """Tell whether a session may list and end another one of the same email address.
 
     Staff see staff's and their previews, portal users those of the portal. ``password_accounts`` are the accounts

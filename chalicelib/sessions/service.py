@@ -7,16 +7,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib import ids
-from chalicelib.access import rules as access
-from chalicelib.access.rules import Principal
-from chalicelib.audit import service as audit
-from chalicelib.audit.rules import Change
-from chalicelib.call import Actor, Call
+from chalicelib.audit.rules import FieldChange
+from chalicelib.audit.service import record_audit_event
 from chalicelib.config import settings
 from chalicelib.errors import NotFound, Unauthenticated
+from chalicelib.permissions import Principal
+from chalicelib.request_context import Actor, RequestContext
 from chalicelib.sessions import rules
 from chalicelib.table import keys, store
 from chalicelib.table.items import IdentityItem, SessionItem
+from chalicelib.tokens import sha256_hex
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Session:
 
 def open_session(
     transaction: store.Transaction,
-    call: Call,
+    context: RequestContext,
     *,
     kind: str,
     email: str,
@@ -50,10 +50,10 @@ def open_session(
     request; ``origin`` is what proved the person: ``link``, ``code``, ``password``, or ``preview``; ``client`` what
     the browser says it is. The audit events name the person as the one who acts, but for a preview, which staff open.
     """
-    session_id = ids.new_id(ids.SESSION, call.now)
-    token = rules.token_of(secrets.token_urlsafe(rules.TOKEN_BYTES))
-    own, listed = keys.session(access.hash_of(token)), keys.session_listed(email, session_id)
-    ends_at = rules.ends_at(kind, call.now)
+    session_id = ids.new_id(ids.SESSION_PREFIX, context.now)
+    token = rules.format_session_token(secrets.token_urlsafe(rules.TOKEN_BYTES))
+    own, listed = keys.session(sha256_hex(token)), keys.session_listed(email, session_id)
+    ends_at = rules.compute_session_end(kind, context.now)
     pairs = sorted(set(bill_groups))
     transaction.create(
         SessionItem(
@@ -66,21 +66,21 @@ def open_session(
             email=email,
             bill_groups=[list(pair) for pair in pairs],
             origin=origin,
-            client=rules.client_of(client),
-            created_at=call.now,
-            last_seen_at=call.now,
+            client=rules.tidy_client_name(client),
+            created_at=context.now,
+            last_seen_at=context.now,
             ends_at=ends_at,
             preview=preview,
             expires_at=int(ends_at.timestamp()),
         )
     )
-    told = call if kind == "preview" else replace(call, actor=Actor(kind, email, email))
-    changes = [Change("origin", None, origin), Change("ends_at", None, keys.instant(ends_at))]
+    told = context if kind == "preview" else replace(context, actor=Actor(kind, email, email))
+    changes = [FieldChange("origin", None, origin), FieldChange("ends_at", None, keys.format_instant(ends_at))]
     if preview is not None:
-        changes.append(Change("preview", None, preview))
+        changes.append(FieldChange("preview", None, preview))
     accounts: list[str | None] = [*sorted({account_id for _, account_id in pairs})]
-    for account_id in accounts[: rules.ACCOUNTS_TOLD] or [None]:
-        audit.record(
+    for account_id in accounts[: rules.MAX_AUDITED_ACCOUNTS] or [None]:
+        record_audit_event(
             transaction,
             told,
             "session.opened",
@@ -93,38 +93,42 @@ def open_session(
     return session_id, token
 
 
-def current(principal: Principal) -> Session:
+def get_principal_session(principal: Principal) -> Session:
     """Return the session that asks. Raises NotFound for an API key, which has none, Unauthenticated once it ended."""
-    return store.load(Session, _own_item(principal))
+    return store.from_item(Session, _get_principal_session_item(principal))
 
 
-def _own_item(principal: Principal) -> SessionItem:
+def _get_principal_session_item(principal: Principal) -> SessionItem:
     if principal.session_hash is None:
         raise NotFound
-    item = store.get(SessionItem, keys.session(principal.session_hash))
+    item = store.get_item(SessionItem, keys.session(principal.session_hash))
     if item is None:
         raise Unauthenticated
     return item
 
 
-def list_own(call: Call, principal: Principal, limit: int, after: Any) -> tuple[list[Session], Any]:
+def list_own_sessions(
+    context: RequestContext, principal: Principal, limit: int, after: Any
+) -> tuple[list[Session], Any]:
     """Return a page of the sessions that are open for the person who asks, newest first, and where the next begins.
 
     What was opened in the last moment may be missing: the index that lists them lags. Raises NotFound for an API key.
     """
-    own = _own_item(principal)
-    identity = store.get(IdentityItem, keys.identity(own.email))
-    page = store.query_index(keys.session_listed(own.email, "").pk, limit=limit, after=after, newest_first=True)
-    seen = [item for item in page.items if _sees(own, item) and not _is_over(item, identity, call.now)]
-    return [store.load(Session, item) for item in seen], page.after
+    own = _get_principal_session_item(principal)
+    identity = store.get_item(IdentityItem, keys.identity(own.email))
+    page = store.query_items_by_index(
+        keys.session_listed(own.email, "").pk, limit=limit, after=after, newest_first=True
+    )
+    seen = [item for item in page.items if _may_see(own, item) and not _is_over(item, identity, context.now)]
+    return [store.from_item(Session, item) for item in seen], page.after
 
 
-def _sees(own: SessionItem, other: SessionItem) -> bool:
-    by_password = own.origin == rules.BY_PASSWORD
-    return rules.may_see(own.kind, _accounts(own) if by_password else None, other.kind, _accounts(other))
+def _may_see(own: SessionItem, other: SessionItem) -> bool:
+    by_password = own.origin == rules.PASSWORD_ORIGIN
+    return rules.may_see_session(own.kind, _account_ids(own) if by_password else None, other.kind, _account_ids(other))
 
 
-def _accounts(item: SessionItem) -> frozenset[str]:
+def _account_ids(item: SessionItem) -> frozenset[str]:
     return frozenset(account_id for _, account_id in item.bill_groups)
 
 
@@ -139,35 +143,39 @@ def _is_over(item: SessionItem, identity: IdentityItem | None, now: datetime) ->
     )
 
 
-def end_current(call: Call, principal: Principal) -> None:
+def end_principal_session(context: RequestContext, principal: Principal) -> None:
     """End the session that asks. Raises NotFound for an API key."""
-    _end(call, _own_item(principal))
+    _end_session(context, _get_principal_session_item(principal))
 
 
-def end_own(call: Call, principal: Principal, session_id: str) -> None:
+def end_own_session(context: RequestContext, principal: Principal, session_id: str) -> None:
     """End one of the person's own sessions. Raises NotFound when it is somebody else's, or has ended (A12)."""
-    own = _own_item(principal)
-    page = store.query_index(keys.session_listed(own.email, "").pk, session_id, limit=1)
-    found = [item for item in page.items if item.session_id == session_id and _sees(own, item)]
+    own = _get_principal_session_item(principal)
+    page = store.query_items_by_index(keys.session_listed(own.email, "").pk, session_id, limit=1)
+    found = [item for item in page.items if item.session_id == session_id and _may_see(own, item)]
     if not found:
         raise NotFound
-    _end(call, found[0])
+    _end_session(context, found[0])
 
 
-def _end(call: Call, item: SessionItem) -> None:
+def _end_session(context: RequestContext, item: SessionItem) -> None:
     def attempt() -> None:
         # Requests of the session note that they saw it, so its version moves; its key is its own for ever.
-        transaction = store.Transaction(call)
+        transaction = store.Transaction(context)
         transaction.erase(item.key)
-        accounts: list[str | None] = [*sorted(_accounts(item))]
-        for account_id in accounts[: rules.ACCOUNTS_TOLD] or [None]:
-            audit.record(transaction, call, "session.ended", "session", item.session_id, (), account_id=account_id)
+        accounts: list[str | None] = [*sorted(_account_ids(item))]
+        for account_id in accounts[: rules.MAX_AUDITED_ACCOUNTS] or [None]:
+            record_audit_event(
+                transaction, context, "session.ended", "session", item.session_id, (), account_id=account_id
+            )
         transaction.commit()
 
-    store.deciding_again(attempt)
+    store.retry_on_conflict(attempt)
 
 
-def end_all(transaction: store.Transaction, email: str, identity: IdentityItem | None, not_before: datetime) -> None:
+def end_all_sessions(
+    transaction: store.Transaction, email: str, identity: IdentityItem | None, not_before: datetime
+) -> None:
     """Let every session of ``email`` that was opened before an instant (UTC) be over with ``transaction``.
 
     ``identity`` is the row at ``keys.identity(email)`` as it was read; the instant never moves back.
@@ -182,7 +190,7 @@ def end_all(transaction: store.Transaction, email: str, identity: IdentityItem |
         transaction.check(identity)
 
 
-def just_after(now: datetime, used_at: datetime | None) -> datetime:
+def compute_session_cutoff(now: datetime, used_at: datetime | None) -> datetime:
     """Return an instant after which no session was opened by what was last used at ``used_at``, nor before ``now``.
 
     A request that began earlier may be written later: its own instant alone could leave such a session alive.
@@ -190,9 +198,11 @@ def just_after(now: datetime, used_at: datetime | None) -> datetime:
     return now if used_at is None else max(now, used_at + timedelta(milliseconds=1))
 
 
-def end_of_password(transaction: store.Transaction, email: str, account_id: str) -> None:
+def end_password_sessions(transaction: store.Transaction, email: str, account_id: str) -> None:
     """Let the sessions that a password of the account opened for ``email`` be over with ``transaction``."""
-    page = store.query_index(keys.session_listed(email, "").pk, limit=rules.MOST_ENDED, newest_first=True)
+    page = store.query_items_by_index(
+        keys.session_listed(email, "").pk, limit=rules.MAX_ENDED_PER_TRANSACTION, newest_first=True
+    )
     for item in page.items:
-        if item.origin == rules.BY_PASSWORD and _accounts(item) <= {account_id}:
+        if item.origin == rules.PASSWORD_ORIGIN and _account_ids(item) <= {account_id}:
             transaction.erase(item.key)

@@ -8,9 +8,9 @@ from pydantic import Field
 from chalicelib.api import Reply, Request, Routes, View
 from chalicelib.sign_in import service
 from chalicelib.sign_in.inputs import SessionBody, SignInBody
-from chalicelib.sign_in.service import Opened
+from chalicelib.sign_in.service import OpenedSession
 
-routes = Routes("sign-in")
+sign_in_routes = Routes("sign-in")
 
 
 class FlowReply(View):
@@ -38,20 +38,20 @@ class SessionReply(View):
     )
 
 
-@routes.post(
+@sign_in_routes.post(
     "/v1/sign-in", public=True, body=SignInBody, returns={202: FlowReply}, raises=("too_many_sign_ins",),
     repeatable=False,
 )  # fmt: skip
 def ask_to_sign_in(request: Request[SignInBody, None]) -> Reply:
     """Ask for a mail with a sign-in link and a code; whether one goes is not told."""
     body = request.body
-    flow = service.ask(
-        request.call, body.email, source_ip=request.source_ip, kind=body.kind, portal=body.portal
+    flow = service.request_sign_in(
+        request.context, body.email, source_ip=request.source_ip, kind=body.kind, portal=body.portal
     )  # fmt: skip
     return Reply(FlowReply(flow=flow), status=202)
 
 
-@routes.post(
+@sign_in_routes.post(
     "/v1/sessions",
     public=True,
     body=SessionBody,
@@ -64,15 +64,15 @@ def open_session(request: Request[SessionBody, None]) -> Reply:
     body = request.body
     flow = body.flow or ""
     if body.user_name is not None:
-        opened = service.by_password(request.call, body.user_name, body.password or "", request.client)
+        opened = service.sign_in_by_password(request.context, body.user_name, body.password or "", request.client)
     elif body.link is not None:
-        opened = service.by_link(request.call, [flow], body.link, request.client)
+        opened = service.redeem_link(request.context, [flow], body.link, request.client)
     else:
-        opened = service.by_code(request.call, [flow], body.code or "", request.client)
+        opened = service.redeem_code(request.context, [flow], body.code or "", request.client)
     return Reply(_view(opened), status=201)
 
 
-def _view(opened: Opened) -> SessionReply:
+def _view(opened: OpenedSession) -> SessionReply:
     return SessionReply(
         session_id=opened.session_id,
         token=opened.token,

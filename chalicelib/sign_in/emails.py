@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from babel import dates
 
-from chalicelib.mail import languages
+from chalicelib import languages
 from chalicelib.mail.outbox import Mail
 from chalicelib.sign_in import rules
 
@@ -21,35 +21,35 @@ def sign_in(email: str, flow_hash: str) -> Mail:
         account_id=None,
         to=(email,),
         locale="en",
-        lifetime=rules.LIFETIME,
+        lifetime=rules.LINK_LIFETIME,
         context={"flow": flow_hash},
         urgent=True,
         security=True,
     )
 
 
-def proof(link: str, code: str, until: datetime, locale: str, time_zone: str) -> dict[str, object]:
+def sign_in_context(link: str, code: str, until: datetime, locale: str, time_zone: str) -> dict[str, object]:
     """Return what the templates of ``sign_in`` say: the address of the link, the code, and when they expire."""
     return {
         "link": link,
-        "code": rules.shown_code(code),
-        "minutes": int(rules.LIFETIME.total_seconds() // 60),
-        "until": _time(until, locale, time_zone),
+        "code": rules.format_code(code),
+        "minutes": int(rules.LINK_LIFETIME.total_seconds() // 60),
+        "until": _format_time(until, locale, time_zone),
     }
 
 
-def not_yet(starts_at: datetime, locale: str, time_zone: str) -> dict[str, object]:
+def not_yet_context(starts_at: datetime, locale: str, time_zone: str) -> dict[str, object]:
     """Return what the templates of ``sign_in_not_yet`` say: from when on the address may sign in (A7)."""
-    zone, reader = ZoneInfo(time_zone), languages.formats(locale)
+    zone, reader = ZoneInfo(time_zone), languages.formatting_locale(locale)
     day = dates.format_date(starts_at.astimezone(zone), "long", locale=reader)
     joined = str(dates.get_datetime_format("long", locale=reader)).replace("'", "")
-    begins = joined.replace("{1}", day).replace("{0}", _time(starts_at, locale, time_zone))
+    begins = joined.replace("{1}", day).replace("{0}", _format_time(starts_at, locale, time_zone))
     return {"begins": begins}
 
 
-def _time(moment: datetime, locale: str, time_zone: str) -> str:
+def _format_time(moment: datetime, locale: str, time_zone: str) -> str:
     """Return the time of day, and the town after which its zone is named: people know that better than an offset."""
-    zone, reader = ZoneInfo(time_zone), languages.formats(locale)
+    zone, reader = ZoneInfo(time_zone), languages.formatting_locale(locale)
     time = dates.format_time(moment.astimezone(zone), "short", tzinfo=zone, locale=reader)
     town = dates.get_timezone_location(zone, locale=reader, return_city=True) if "/" in time_zone else time_zone
     return f"{time} ({town})"

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from chalicelib.fields import Body, Email
+from chalicelib.field_types import Body, EmailAddress
 from chalicelib.passwords.inputs import Password, UserName
 
 _Secret = Annotated[str, StringConstraints(min_length=1, max_length=100)]
@@ -15,7 +15,7 @@ _Code = Annotated[str, StringConstraints(min_length=1, max_length=32)]
 class SignInBody(Body):
     """An address that wants to sign in."""
 
-    email: Email
+    email: EmailAddress
     kind: Literal["portal_user", "staff"] = Field(
         default="portal_user", description="`staff` for the vendor's own people."
     )

@@ -18,29 +18,29 @@ SECRET_BYTES = 32
 """256 bits (A4)."""
 LINK_PREFIX = "cl_"
 FLOW_PREFIX = "cw_"
-SECRET = re.compile(r"c[lw]_[A-Za-z0-9_-]{43}")
-PORTAL_TOKEN = re.compile(r"[A-Za-z0-9_-]{8,64}")
+SECRET_PATTERN = re.compile(r"c[lw]_[A-Za-z0-9_-]{43}")
+PORTAL_TOKEN_PATTERN = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 CODE_ALPHABET = "23456789BCDFGHJKMNPQRSTVWXYZ"
 """Nothing that looks like something else, and no vowels, so that no words come about."""
-CODE_CHARACTERS = 8
-TRIES = 5
+CODE_LENGTH = 8
+MAX_TRIES = 5
 """How many codes may be tried in one flow."""
 
-LIFETIME = timedelta(minutes=10)
+LINK_LIFETIME = timedelta(minutes=10)
 """How long a link and its code work, and how long a mail waits to be sent."""
-FLOW_LIFETIME = 2 * LIFETIME
+FLOW_LIFETIME = 2 * LINK_LIFETIME
 """A mail that is sent at the last moment still leaves its link the whole of its life."""
-FLOWS_HELD = 5
+MAX_FLOWS = 5
 """How many flows a browser holds at once; a newer mail leaves the links of older ones valid."""
-PROOFS_KEPT = 5
+MAX_PROOFS = 5
 
-MOST_BILL_GROUPS = 100
+MAX_BILL_GROUPS = 100
 """How many bill groups one session is opened for at most."""
 
-Limits = tuple[tuple[int, timedelta], ...]
-MAILS_TO_ADDRESS: Limits = ((1, timedelta(minutes=1)), (5, timedelta(hours=1)), (20, timedelta(days=1)))
-REQUESTS_FROM_NETWORK: Limits = ((30, timedelta(minutes=5)),)
+RateLimits = tuple[tuple[int, timedelta], ...]
+ADDRESS_MAIL_LIMITS: RateLimits = ((1, timedelta(minutes=1)), (5, timedelta(hours=1)), (20, timedelta(days=1)))
+NETWORK_REQUEST_LIMITS: RateLimits = ((30, timedelta(minutes=5)),)
 
 _IPV6_NETWORK_BITS = 64
 _TARGET = re.compile(r"/(portal|admin)(/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){0,6}")
@@ -72,12 +72,12 @@ class Flow:
     used_at: datetime | None = None
 
 
-def code_hash(code: str, flow_hash: str, key: str) -> str:
+def hash_code(code: str, flow_hash: str, key: str) -> str:
     """Return the hash of a code, bound to its flow. A code is short, so its hash needs the deployment's key."""
     return hmac.new(key.encode(), f"sign-in code:{flow_hash}:{code}".encode(), hashlib.sha256).hexdigest()
 
 
-def network_hash(source_ip: str, key: str) -> str:
+def hash_network(source_ip: str, key: str) -> str:
     """Return what stands for the network that asks; of IPv6, that is the first 64 bits. It does not tell the address.
 
     What is no address counts as one network of its own.
@@ -92,16 +92,16 @@ def network_hash(source_ip: str, key: str) -> str:
     return hmac.new(key.encode(), f"sign-in network:{network}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
-def fold_code(text: str) -> str | None:
+def normalise_code(text: str) -> str | None:
     """Return a code as it was made from a code as people type it; None for what can be none."""
     folded = re.sub(r"[\s-]", "", text).upper()
-    known = len(folded) == CODE_CHARACTERS and all(letter in CODE_ALPHABET for letter in folded)
+    known = len(folded) == CODE_LENGTH and all(letter in CODE_ALPHABET for letter in folded)
     return folded if known else None
 
 
-def shown_code(code: str) -> str:
+def format_code(code: str) -> str:
     """Return a code as people read it, in two halves."""
-    half = CODE_CHARACTERS // 2
+    half = CODE_LENGTH // 2
     return f"{code[:half]}-{code[half:]}"
 
 
@@ -124,12 +124,12 @@ def judge_code(flow: Flow, hashed: str, now: datetime) -> str:
     return "right" if own[0].until > now else "expired"
 
 
-def takes_codes(flow: Flow, now: datetime) -> bool:
+def accepts_codes(flow: Flow, now: datetime) -> bool:
     """Tell whether a code may be tried in the flow, whether a mail was ever made for it or not."""
-    return flow.used_at is None and flow.ends_at > now and flow.tries < TRIES
+    return flow.used_at is None and flow.ends_at > now and flow.tries < MAX_TRIES
 
 
-def waits_until(instants: Sequence[datetime], limits: Limits, now: datetime) -> datetime | None:
+def next_allowed_at(instants: Sequence[datetime], limits: RateLimits, now: datetime) -> datetime | None:
     """Return from when on one more is within ``limits``; None when it is now."""
     waits = []
     for most, span in limits:
@@ -139,7 +139,7 @@ def waits_until(instants: Sequence[datetime], limits: Limits, now: datetime) -> 
     return max(waits, default=None)
 
 
-def within(instants: Sequence[datetime], limits: Limits, now: datetime) -> list[datetime]:
+def instants_in_window(instants: Sequence[datetime], limits: RateLimits, now: datetime) -> list[datetime]:
     """Return, in order, the instants that still count towards ``limits``."""
     longest = max(span for _, span in limits)
     return sorted(instant for instant in instants if instant > now - longest)

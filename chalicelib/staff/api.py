@@ -10,7 +10,7 @@ from chalicelib.staff import rules, service
 from chalicelib.staff.inputs import NewStaffBody, StaffBody
 from chalicelib.staff.rules import StaffMember
 
-routes = Routes("staff")
+staff_routes = Routes("staff")
 
 
 class StaffView(View):
@@ -23,20 +23,20 @@ class StaffView(View):
     version: int
 
 
-@routes.get("/v1/staff", may="staff.read", returns={200: Listing[StaffView]}, paged=True)
+@staff_routes.get("/v1/staff", may="staff.read", returns={200: Listing[StaffView]}, paged=True)
 def list_staff(request: Request[None, None]) -> Reply:
     """List the staff by email address."""
     found, after = service.list_staff(request.page.limit, request.page.after)
     return Reply(Listing(items=[_view(member) for member in found]), after=after)
 
 
-@routes.get("/v1/staff/{staff_email}", may="staff.read", returns={200: StaffView}, tagged=True)
+@staff_routes.get("/v1/staff/{staff_email}", may="staff.read", returns={200: StaffView}, tagged=True)
 def get_staff_member(request: Request[None, None]) -> Reply:
     """Read one staff member."""
-    return _reply(service.get(request.path["staff_email"].lower()))
+    return _reply(service.require_staff_member(request.path["staff_email"].lower()))
 
 
-@routes.post(
+@staff_routes.post(
     "/v1/staff",
     may="staff.write",
     body=NewStaffBody,
@@ -48,10 +48,10 @@ def get_staff_member(request: Request[None, None]) -> Reply:
 def create_staff_member(request: Request[NewStaffBody, None]) -> Reply:
     """Make a staff member, who can sign in by a link at once."""
     asked = request.body
-    return _reply(service.create(request.call, asked.email, asked.name, asked.role), 201)
+    return _reply(service.add_staff_member(request.context, asked.email, asked.name, asked.role), 201)
 
 
-@routes.patch(
+@staff_routes.patch(
     "/v1/staff/{staff_email}",
     may="staff.write",
     body=StaffBody,
@@ -63,13 +63,13 @@ def create_staff_member(request: Request[NewStaffBody, None]) -> Reply:
 def change_staff_member(request: Request[StaffBody, None]) -> Reply:
     """Change name or role; a new role holds from the next request on."""
     email = request.path["staff_email"].lower()
-    return _reply(service.change(request.call, email, request.body.given(), request.if_match))
+    return _reply(service.update_staff_member(request.context, email, request.body.given(), request.if_match))
 
 
-@routes.delete("/v1/staff/{staff_email}", may="staff.write", returns={204: None}, raises=("last_admin",))
+@staff_routes.delete("/v1/staff/{staff_email}", may="staff.write", returns={204: None}, raises=("last_admin",))
 def remove_staff_member(request: Request[None, None]) -> Reply:
     """Remove a staff member, whose sessions are over at once."""
-    service.remove(request.call, request.path["staff_email"].lower())
+    service.delete_staff_member(request.context, request.path["staff_email"].lower())
     return Reply(status=204)
 
 

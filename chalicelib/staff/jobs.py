@@ -6,31 +6,33 @@ from typing import Any
 from chalice.app import Blueprint
 
 from chalicelib import clock
-from chalicelib.call import Actor, Call
 from chalicelib.errors import CounterfoilError
-from chalicelib.observability import job, new_correlation_id
+from chalicelib.observability import instrument_job, new_correlation_id
+from chalicelib.request_context import Actor, RequestContext
 from chalicelib.staff import service
 from chalicelib.staff.inputs import ConsoleStaffBody
-from chalicelib.validation import body_from
+from chalicelib.validation import parse_body
 
-jobs = Blueprint(__name__)
+staff_jobs = Blueprint(__name__)
 
 
-@jobs.lambda_function(name="create_staff_member")
-@job("create_staff_member")
-def create_staff_member(event: dict[str, Any], context: Any) -> dict[str, Any]:
+@staff_jobs.lambda_function(name="create_staff_member")
+@instrument_job("create_staff_member")
+def create_staff_member(event: dict[str, Any], lambda_context: Any) -> dict[str, Any]:
     """Make a staff member: ``{"email": "…", "name": "…", "role": "admin", "confirm": true}``.
 
     Without ``confirm`` it says what it would do. Whoever is made signs in by a link to the email address.
     """
     try:
-        asked = body_from(ConsoleStaffBody, json.dumps(event).encode())
+        asked = parse_body(ConsoleStaffBody, json.dumps(event).encode())
         shown = {"email": asked.email, "name": asked.name, "role": asked.role}
         if not asked.confirm:
-            service.check_new(asked.email, asked.role)
+            service.check_new_staff_member(asked.email, asked.role)
             return {"dry_run": True, "would_create": shown, "next": 'Add "confirm": true to make the staff member.'}
-        call = Call(Actor("console", "create_staff_member", "console"), clock.now(), new_correlation_id())
-        service.create(call, asked.email, asked.name, asked.role)
+        context = RequestContext(
+            Actor("console", "create_staff_member", "console"), clock.utc_now(), new_correlation_id()
+        )
+        service.add_staff_member(context, asked.email, asked.name, asked.role)
         return {"created": shown}
     except CounterfoilError as refusal:
         return {

@@ -5,18 +5,18 @@ from typing import Any
 
 from pydantic import Field
 
-from chalicelib.access.rules import Principal
 from chalicelib.api import Query, Reply, Request, Routes, View
 from chalicelib.errors import Forbidden
-from chalicelib.fields import Currency, VendorId
+from chalicelib.field_types import Currency, VendorId
+from chalicelib.permissions import Principal
 from chalicelib.statements import requests, service
 from chalicelib.statements.inputs import StatementBody
-from chalicelib.statements.requests import Asked, Requested
-from chalicelib.statements.rules import OpenItem, Section, bucket_of, days_overdue
+from chalicelib.statements.requests import StatementCriteria, StatementRequest
+from chalicelib.statements.rules import OpenItem, StatementSection, ageing_bucket, days_past_due
 
-routes = Routes("statements")
+statements_routes = Routes("statements")
 
-MOST_ITEMS = 500
+MAX_ITEMS = 500
 """How many open items a reply lists; the figures count all of them."""
 
 
@@ -69,7 +69,7 @@ class SectionView(View):
     unallocated: int | None = Field(description="What payments have left. Null to a portal user: it is the account's.")
     balance: int = Field(description="What is to be paid: owed, less credit and unallocated. Below zero: a credit.")
     open_items: list[OpenItemView] = Field(
-        description=f"The oldest due first, those without a due date last; at most {MOST_ITEMS} in all sections."
+        description=f"The oldest due first, those without a due date last; at most {MAX_ITEMS} in all sections."
     )
     open_payments: list[OpenPaymentView]
 
@@ -107,7 +107,7 @@ class StatementQuery(Query):
     currency: Currency | None = Field(default=None, description="In one currency only.")
 
 
-@routes.get(
+@statements_routes.get(
     "/v1/accounts/{account_id}/statement",
     may="statements.read",
     query=StatementQuery,
@@ -117,15 +117,15 @@ def get_statement(request: Request[None, StatementQuery]) -> Reply:
     """Read what an account owes, by age, for each issuing entity and currency."""
     found = service.read_statement(
         request.path["account_id"],
-        request.call.now,
-        bill_group_ids=_groups(request.principal),
+        request.context.now,
+        bill_group_ids=_visible_bill_groups(request.principal),
         entity_id=request.query.entity_id,
         currency=request.query.currency,
     )
     shown: list[SectionView] = []
-    places = MOST_ITEMS
+    places = MAX_ITEMS
     for section in found.sections:
-        shown.append(_section(section, found, places))
+        shown.append(_section_view(section, found, places))
         places -= len(shown[-1].open_items)
     everything = sum(len(section.open_items) for section in found.sections)
     return Reply(
@@ -134,19 +134,19 @@ def get_statement(request: Request[None, StatementQuery]) -> Reply:
             account_name=found.account_name,
             as_of=found.as_of,
             sections=shown,
-            items_left_out=everything - (MOST_ITEMS - places),
+            items_left_out=everything - (MAX_ITEMS - places),
         )
     )
 
 
-def _groups(caller: Principal) -> frozenset[str] | None:
+def _visible_bill_groups(caller: Principal) -> frozenset[str] | None:
     """Return the bill groups of which the caller may see what is owed; None: of all (A9)."""
     if not caller.is_portal:
         return None
     return frozenset(group for group in caller.grants if caller.has("invoices", group))
 
 
-def _section(section: Section, statement: service.Statement, places: int) -> SectionView:
+def _section_view(section: StatementSection, statement: service.Statement, places: int) -> SectionView:
     return SectionView(
         entity_id=section.entity_id,
         currency=section.currency,
@@ -156,23 +156,23 @@ def _section(section: Section, statement: service.Statement, places: int) -> Sec
         credit=section.credit,
         unallocated=section.unallocated if statement.complete else None,
         balance=section.balance,
-        open_items=[_item(item, statement.as_of) for item in section.open_items[:places]],
+        open_items=[_open_item_view(item, statement.as_of) for item in section.open_items[:places]],
         open_payments=[
             OpenPaymentView.model_validate(payment, from_attributes=True) for payment in section.open_payments
         ],
     )
 
 
-def _item(item: OpenItem, as_of: date) -> OpenItemView:
+def _open_item_view(item: OpenItem, as_of: date) -> OpenItemView:
     owed = item.kind == "invoice"
     return OpenItemView(
         **{name: getattr(item, name) for name in OpenItemView.model_fields if name not in ("days_overdue", "age")},
-        days_overdue=days_overdue(item.due_date, as_of) if owed else 0,
-        age=bucket_of(item.due_date, as_of) if owed else None,
+        days_overdue=days_past_due(item.due_date, as_of) if owed else 0,
+        age=ageing_bucket(item.due_date, as_of) if owed else None,
     )
 
 
-def _requested(found: Requested, status: int = 200) -> Reply:
+def _request_reply(found: StatementRequest, status: int = 200) -> Reply:
     view = RequestedView(
         statement_id=found.statement_id,
         account_id=found.account_id,
@@ -189,23 +189,25 @@ def _requested(found: Requested, status: int = 200) -> Reply:
     return Reply(view, status=status)
 
 
-def _found(request: Request[Any, Any]) -> Requested:
+def _find_request(request: Request[Any, Any]) -> StatementRequest:
     path = request.path
-    return requests.get_requested(path["account_id"], path["statement_id"], _groups(request.principal))
+    return requests.get_statement_request(
+        path["account_id"], path["statement_id"], _visible_bill_groups(request.principal)
+    )
 
 
-def _asked_before(request: Request[Any, Any]) -> Reply:
+def _rebuild_request(request: Request[Any, Any]) -> Reply:
     # A repeated request names the statement that the first one had made.
-    return _requested(_found(request), status=202)
+    return _request_reply(_find_request(request), status=202)
 
 
-@routes.post(
+@statements_routes.post(
     "/v1/accounts/{account_id}/statements",
     may="statements.ask",
     body=StatementBody,
     returns={202: RequestedView},
     raises=("statement_too_long", "invoice_mail_not_live", "address_suppressed"),
-    replay=_asked_before,
+    replay=_rebuild_request,
 )
 def ask_for_statement(request: Request[StatementBody, None]) -> Reply:
     """Have a statement of account made as PDF, of one issuing entity and currency, and mailed if that is asked.
@@ -216,17 +218,21 @@ def ask_for_statement(request: Request[StatementBody, None]) -> Reply:
     caller, body = request.principal, request.body
     if caller.is_portal and body.send_to and not any(caller.has("emails", group) for group in caller.grants):
         raise Forbidden("forbidden", "You lack the permission emails. Leave send_to out, or ask the account's owner.")
-    asked = Asked(body.entity_id, body.currency, tuple(dict.fromkeys(body.send_to or ())), _groups(caller))
-    return _requested(requests.request(request.call, request.path["account_id"], asked), status=202)
+    asked = StatementCriteria(
+        body.entity_id, body.currency, tuple(dict.fromkeys(body.send_to or ())), _visible_bill_groups(caller)
+    )
+    return _request_reply(requests.request_statement(request.context, request.path["account_id"], asked), status=202)
 
 
-@routes.get("/v1/accounts/{account_id}/statements/{statement_id}", may="statements.read", returns={200: RequestedView})
+@statements_routes.get(
+    "/v1/accounts/{account_id}/statements/{statement_id}", may="statements.read", returns={200: RequestedView}
+)
 def get_requested(request: Request[None, None]) -> Reply:
     """Read how far a statement that was asked for is."""
-    return _requested(_found(request))
+    return _request_reply(_find_request(request))
 
 
-@routes.get(
+@statements_routes.get(
     "/v1/accounts/{account_id}/statements/{statement_id}/pdf",
     may="statements.read",
     returns={302: None},
@@ -234,4 +240,4 @@ def get_requested(request: Request[None, None]) -> Reply:
 )
 def get_statement_pdf(request: Request[None, None]) -> Reply:
     """Be led to the PDF of a statement, by an address that works for a minute; 409 `pdf_pending` until it is made."""
-    return Reply(status=302, headers={"Location": requests.download_address(_found(request))})
+    return Reply(status=302, headers={"Location": requests.statement_pdf_url(_find_request(request))})

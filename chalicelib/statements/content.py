@@ -4,10 +4,10 @@ import zlib
 from dataclasses import dataclass
 from datetime import date
 
-from chalicelib.accounts.rules import Address
+from chalicelib.accounts.rules import PostalAddress
 from chalicelib.invoices.rules import Seller
-from chalicelib.shapes import adapter
-from chalicelib.statements.rules import Section
+from chalicelib.serialization import get_type_adapter
+from chalicelib.statements.rules import StatementSection
 
 
 @dataclass(frozen=True)
@@ -20,20 +20,20 @@ class StatementContent:
     as_of: date
     locale: str
     seller: Seller
-    section: Section
-    address: Address | None = None
+    section: StatementSection
+    address: PostalAddress | None = None
     """Where all bill groups of the open items have the same."""
     bill_group_ids: tuple[str, ...] = ()
     """Of what it tells: those that a portal user could see when it was asked for, or all of the account."""
     portal_url: str | None = None
 
 
-def pack(content: StatementContent) -> bytes:
+def pack_statement_content(content: StatementContent) -> bytes:
     """Return the content as compressed JSON."""
-    return zlib.compress(adapter(StatementContent).dump_json(content), 9)
+    return zlib.compress(get_type_adapter(StatementContent).dump_json(content), 9)
 
 
-def unpack(packed: bytes) -> StatementContent:
+def unpack_statement_content(packed: bytes) -> StatementContent:
     """Return the content that ``pack`` has packed."""
-    content: StatementContent = adapter(StatementContent).validate_json(zlib.decompress(packed))
+    content: StatementContent = get_type_adapter(StatementContent).validate_json(zlib.decompress(packed))
     return content

@@ -10,7 +10,7 @@ STATEMENT = "statement"
 LIFETIME = timedelta(days=7)
 
 
-def statement(content: StatementContent, contact: Contact) -> Mail:
+def statement_mail(content: StatementContent, contact: Contact) -> Mail:
     """Return the mail that brings a statement to a contact, in the contact's own language."""
     groups = content.bill_group_ids
     return Mail(

@@ -2,8 +2,8 @@
 
 from pydantic import Field
 
-from chalicelib.fields import Body, ContactId, Currency, VendorId
-from chalicelib.statements.rules import MOST_RECIPIENTS
+from chalicelib.field_types import Body, ContactId, Currency, VendorId
+from chalicelib.statements.rules import MAX_RECIPIENTS
 
 
 class StatementBody(Body):
@@ -13,6 +13,6 @@ class StatementBody(Body):
     currency: Currency | None = Field(default=None, description="The account's own when never sent.")
     send_to: list[ContactId] | None = Field(
         default=None,
-        max_length=MOST_RECIPIENTS,
+        max_length=MAX_RECIPIENTS,
         description="Contacts of the account, each of whom gets a mail with the PDF. Nobody when never sent.",
     )

@@ -6,32 +6,31 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from chalicelib import ids
-from chalicelib.accounts.rules import Account, Address
-from chalicelib.audit import service as audit
-from chalicelib.audit.rules import Change
+from chalicelib.accounts.rules import Account, PostalAddress
+from chalicelib.audit.rules import FieldChange
+from chalicelib.audit.service import record_audit_event
 from chalicelib.bill_groups import portal_link
-from chalicelib.bill_groups import service as bill_groups
 from chalicelib.bill_groups.rules import BillGroup
-from chalicelib.call import Call
+from chalicelib.bill_groups.service import get_bill_groups, list_bill_groups
 from chalicelib.config import settings
 from chalicelib.contacts.rules import ACTIVE
-from chalicelib.deliveries.rules import refuse_suppressed, strangers
-from chalicelib.documents import files
-from chalicelib.duties import service as duties
+from chalicelib.deliveries.rules import check_not_suppressed, unknown_recipients_error
+from chalicelib.documents import storage
 from chalicelib.entities.rules import Entity
-from chalicelib.entities.service import remembered_entity
-from chalicelib.errors import Conflict, Invalid, NotFound
-from chalicelib.invoices.issuing import seller_of
-from chalicelib.statements import content as contents
+from chalicelib.entities.service import get_cached_entity
+from chalicelib.errors import Conflict, InvalidInput, NotFound
+from chalicelib.invoices.issue_rules import build_seller
+from chalicelib.request_context import RequestContext
 from chalicelib.statements import rules, service
-from chalicelib.statements.content import StatementContent
-from chalicelib.statements.rules import Ageing, Section
+from chalicelib.statements.content import StatementContent, pack_statement_content
+from chalicelib.statements.rules import Ageing, StatementSection
 from chalicelib.table import keys, store
-from chalicelib.table.items import LimitItem, StatementItem
+from chalicelib.table.items import RateLimitItem, StatementItem
+from chalicelib.tasks.service import add_task
 
 KIND = "statements"
-_MOST_BILL_GROUPS = 100
-DOWNLOAD_LASTS = timedelta(minutes=1)
+_MAX_BILL_GROUPS = 100
+DOWNLOAD_LIFETIME = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class StoredStatement:
 
 
 @dataclass(frozen=True)
-class Requested:
+class StatementRequest:
     """A statement that was asked for. ``pdf`` is None until it was made; ``created_at`` is UTC."""
 
     statement_id: str
@@ -63,7 +62,7 @@ class Requested:
 
 
 @dataclass(frozen=True)
-class Asked:
+class StatementCriteria:
     """What is asked for: by default, of the account's own issuing entity and currency, and mailed to nobody.
 
     ``bill_group_ids`` are those that a portal user may see (A9).
@@ -75,18 +74,18 @@ class Asked:
     bill_group_ids: frozenset[str] | None = None
 
 
-def reference(statement_id: str) -> str:
+def statement_task_subject(statement_id: str) -> str:
     """Return what the duty to make a statement names it by: no id of the vendor's has a slash."""
     return f"statement/{statement_id}"
 
 
-def referred(subject: str) -> str | None:
+def parse_statement_task_subject(subject: str) -> str | None:
     """Return the id of the statement that a duty is about, None when it is about something else."""
     kind, _, statement_id = subject.partition("/")
     return statement_id if kind == "statement" and statement_id else None
 
 
-def request(call: Call, account_id: str, asked: Asked) -> Requested:
+def request_statement(context: RequestContext, account_id: str, asked: StatementCriteria) -> StatementRequest:
     """Take the figures of a statement, and have its PDF made, and mailed if that is asked.
 
     Raises NotFound; Invalid for another entity than the account's and for those who are no contacts; Conflict when
@@ -94,128 +93,140 @@ def request(call: Call, account_id: str, asked: Asked) -> Requested:
     users who ask too often.
     """
 
-    def attempt() -> Requested:
-        limit_key = keys.limit("statement", account_id)
+    def attempt() -> StatementRequest:
+        limit_key = keys.rate_limit("statement", account_id)
         contact_keys = [keys.contact(account_id, contact_id) for contact_id in asked.send_to]
-        account_item, limit, *contacts = store.gather(call, keys.account(account_id), limit_key, *contact_keys)
+        account_item, limit, *contacts = store.get_items_for_write(
+            context, keys.account(account_id), limit_key, *contact_keys
+        )
         if account_item is None:
             raise NotFound
-        account = store.load(Account, account_item)
-        if call.actor.kind == "portal_user":
-            rules.check_requests(_instants(limit), call.now)
-        as_of, section = _section(call, account, asked)
-        entity = remembered_entity(section.entity_id, call.now)
+        account = store.from_item(Account, account_item)
+        if context.actor.kind == "portal_user":
+            rules.check_request_limit(_recent_requests(limit), context.now)
+        as_of, section = _read_section(context, account, asked)
+        entity = get_cached_entity(section.entity_id, context.now)
         if asked.send_to:
             _check_recipients(account, entity, contacts)
-        groups = bill_groups.bill_groups_of(sorted({item.bill_group_id for item in section.open_items}))
+        groups = get_bill_groups(sorted({item.bill_group_id for item in section.open_items}))
         told_of = asked.bill_group_ids
         if told_of is None and asked.send_to:
             # Whoever sees the mail must see all of them.
-            listed, _ = bill_groups.list_bill_groups(account_id, None, _MOST_BILL_GROUPS)
+            listed, _ = list_bill_groups(account_id, None, _MAX_BILL_GROUPS)
             told_of = frozenset(group.bill_group_id for group in (*listed, *groups))
-        statement_id = ids.new_id(ids.STATEMENT, call.now)
+        statement_id = ids.new_id(ids.STATEMENT_PREFIX, context.now)
         content = StatementContent(
             statement_id=statement_id,
             account_id=account_id,
             account_name=account.name,
             as_of=as_of,
             locale=account.locale or entity.locale,
-            seller=seller_of(entity),
+            seller=build_seller(entity),
             section=section,
-            address=_address(groups),
+            address=_shared_billing_address(groups),
             bill_group_ids=tuple(sorted(told_of or ())),
             portal_url=_portal_url(groups),
         )
-        made = Requested(
+        made = StatementRequest(
             statement_id=statement_id,
             account_id=account_id,
             entity_id=section.entity_id,
             currency=section.currency,
             as_of=as_of,
-            created_at=call.now,
+            created_at=context.now,
             send_to=asked.send_to,
             bill_group_ids=None if asked.bill_group_ids is None else tuple(sorted(asked.bill_group_ids)),
         )
-        transaction = store.Transaction(call)
-        row = store.row(StatementItem, keys.statement(statement_id), made)
-        row.content = contents.pack(content)
-        row.requested_by = {"kind": call.actor.kind}
+        transaction = store.Transaction(context)
+        row = store.to_item(StatementItem, keys.statement(statement_id), made)
+        row.content = pack_statement_content(content)
+        row.requested_by = {"kind": context.actor.kind}
         transaction.create(row)
-        duties.add(transaction, call, "document", reference(statement_id))
-        _count(transaction, call, limit_key, limit)
-        told = (Change("as_of", None, as_of.isoformat()), Change("send_to", None, list(asked.send_to)))
-        audit.record(transaction, call, "statement.requested", "statement", statement_id, told, account_id=account_id)
-        transaction.answers(statement_id, 202)
+        add_task(transaction, context, "document", statement_task_subject(statement_id))
+        _count_request(transaction, context, limit_key, limit)
+        told = (FieldChange("as_of", None, as_of.isoformat()), FieldChange("send_to", None, list(asked.send_to)))
+        record_audit_event(
+            transaction, context, "statement.requested", "statement", statement_id, told, account_id=account_id
+        )
+        transaction.record_response(statement_id, 202)
         transaction.commit()
         return made
 
-    return store.deciding_again(attempt)
+    return store.retry_on_conflict(attempt)
 
 
-def _section(call: Call, account: Account, asked: Asked) -> tuple[date, Section]:
+def _read_section(context: RequestContext, account: Account, asked: StatementCriteria) -> tuple[date, StatementSection]:
     entity_id, currency = asked.entity_id or account.entity_id, asked.currency or account.currency
-    found = service.read_statement(account.account_id, call.now, bill_group_ids=asked.bill_group_ids)
+    found = service.read_statement(account.account_id, context.now, bill_group_ids=asked.bill_group_ids)
     if entity_id not in {account.entity_id, *(section.entity_id for section in found.sections)}:
-        raise Invalid.field("entity_id", "unknown_entity", "The account owes nothing to an issuing entity of this id.")
+        raise InvalidInput.field(
+            "entity_id", "unknown_entity", "The account owes nothing to an issuing entity of this id."
+        )
     wanted = [one for one in found.sections if (one.entity_id, one.currency) == (entity_id, currency)]
-    section = wanted[0] if wanted else Section(entity_id, currency, Ageing())
+    section = wanted[0] if wanted else StatementSection(entity_id, currency, Ageing())
     rules.check_length(section)
     return found.as_of, section
 
 
 def _check_recipients(account: Account, entity: Entity, contacts: Sequence[Any]) -> None:
-    rules.check_mail(entity, account.account_id)
+    rules.check_mail_is_live(entity, account.account_id)
     absent = [place for place, one in enumerate(contacts) if one is None or one.status != ACTIVE]
     if absent:
-        raise strangers("send_to", absent, "This is no active contact of the account. Add the contact first.")
-    suppressed = store.batch([keys.suppression(one.email) for one in contacts])
-    refuse_suppressed(one.email for one in contacts if keys.suppression(one.email) in suppressed)
+        raise unknown_recipients_error(
+            "send_to", absent, "This is no active contact of the account. Add the contact first."
+        )
+    suppressed = store.batch_get_items([keys.suppression(one.email) for one in contacts])
+    check_not_suppressed(one.email for one in contacts if keys.suppression(one.email) in suppressed)
 
 
-def _address(groups: Sequence[BillGroup]) -> Address | None:
+def _shared_billing_address(groups: Sequence[BillGroup]) -> PostalAddress | None:
     addresses = {group.billing_address for group in groups}
     return addresses.pop() if len(addresses) == 1 else None
 
 
 def _portal_url(groups: Sequence[BillGroup]) -> str:
     if len(groups) == 1 and groups[0].portal_token:
-        return portal_link.url_of(groups[0].portal_token)
+        return portal_link.get_portal_link_url(groups[0].portal_token)
     return f"{settings().public_url}/portal"
 
 
-def _instants(row: LimitItem | None) -> list[datetime]:
+def _recent_requests(row: RateLimitItem | None) -> list[datetime]:
     return [datetime.fromisoformat(instant) for instant in row.instants] if row else []
 
 
-def _count(transaction: store.Transaction, call: Call, key: keys.Key, row: LimitItem | None) -> None:
-    if call.actor.kind != "portal_user":
+def _count_request(
+    transaction: store.Transaction, context: RequestContext, key: keys.Key, row: RateLimitItem | None
+) -> None:
+    if context.actor.kind != "portal_user":
         return
-    counting = row or LimitItem(key.pk, key.sk)
-    recent = [instant for instant in _instants(row) if call.now - instant < rules.REQUESTS_COUNT_FOR]
-    counting.instants = [keys.instant(instant) for instant in (*recent, call.now)]
-    counting.expires_at = int((call.now + rules.REQUESTS_COUNT_FOR).timestamp())
+    counting = row or RateLimitItem(key.pk, key.sk)
+    recent = [instant for instant in _recent_requests(row) if context.now - instant < rules.REQUEST_LIMIT_WINDOW]
+    counting.instants = [keys.format_instant(instant) for instant in (*recent, context.now)]
+    counting.expires_at = int((context.now + rules.REQUEST_LIMIT_WINDOW).timestamp())
     transaction.put(counting, new=row is None)
 
 
-def get_requested(account_id: str, statement_id: str, bill_group_ids: frozenset[str] | None = None) -> Requested:
+def get_statement_request(
+    account_id: str, statement_id: str, bill_group_ids: frozenset[str] | None = None
+) -> StatementRequest:
     """Read a statement that was asked for. Raises NotFound, also when it tells of more than ``bill_group_ids`` (A9)."""
-    item = store.get(StatementItem, keys.statement(statement_id))
+    item = store.get_item(StatementItem, keys.statement(statement_id))
     if item is None or item.account_id != account_id:
         raise NotFound
-    found = store.load(Requested, item)
+    found = store.from_item(StatementRequest, item)
     # What is of the whole account tells more than anybody's bill groups.
     if bill_group_ids is not None and not (found.bill_group_ids and bill_group_ids.issuperset(found.bill_group_ids)):
         raise NotFound
     return found
 
 
-def download_address(found: Requested) -> str:
+def statement_pdf_url(found: StatementRequest) -> str:
     """Return an address from which the PDF can be read for a minute. Raises Conflict ``pdf_pending``."""
     if found.pdf is None:
         raise Conflict("pdf_pending", "The PDF is being made. Ask again in a few seconds.")
-    return files.download_address(found.pdf.key, DOWNLOAD_LASTS, file_name(found.as_of))
+    return storage.presign_object_download(found.pdf.key, DOWNLOAD_LIFETIME, statement_file_name(found.as_of))
 
 
-def file_name(as_of: date) -> str:
+def statement_file_name(as_of: date) -> str:
     """Return the name by which a reader saves the PDF."""
     return f"statement-{as_of.isoformat()}.pdf"

@@ -4,19 +4,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from chalicelib.entities import rules as entities
-from chalicelib.entities.rules import Entity
+from chalicelib.entities.rules import LIVE, Entity
 from chalicelib.errors import Conflict, LimitReached
 
-MOST_ITEMS_OF_A_PDF = 2000
-MOST_RECIPIENTS = 10
-REQUESTS_OF_PORTAL_USERS = 20
+MAX_PDF_ITEMS = 2000
+MAX_RECIPIENTS = 10
+PORTAL_USER_REQUEST_LIMIT = 20
 """How many statements the portal users of an account can ask for within REQUESTS_COUNT_FOR."""
-REQUESTS_COUNT_FOR = timedelta(hours=1)
+REQUEST_LIMIT_WINDOW = timedelta(hours=1)
 
 BUCKETS = ("current", "days_1_30", "days_31_60", "days_61_90", "days_over_90")
 """How long what is owed is overdue. What is due today, or has no due date, is current."""
-_LAST_DAYS = (0, 30, 60, 90)
+_BUCKET_LAST_DAYS = (0, 30, 60, 90)
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class Ageing:
 
 
 @dataclass(frozen=True)
-class Section:
+class StatementSection:
     """A statement of one issuing entity and currency, as of a day. Nothing is added up over currencies.
 
     ``open_items`` are in order of their due dates, those without one last.
@@ -107,27 +106,29 @@ class Section:
         return self.owed - self.credit - self.unallocated
 
 
-def days_overdue(due: date | None, as_of: date) -> int:
+def days_past_due(due: date | None, as_of: date) -> int:
     """Return for how many days something is overdue on the day ``as_of``; 0 while it is not."""
     return max((as_of - due).days, 0) if due else 0
 
 
-def bucket_of(due: date | None, as_of: date) -> str:
+def ageing_bucket(due: date | None, as_of: date) -> str:
     """Return the name of the bucket in which something due on ``due`` stands on the day ``as_of``."""
-    late = days_overdue(due, as_of)
-    return BUCKETS[sum(late > last for last in _LAST_DAYS)]
+    late = days_past_due(due, as_of)
+    return BUCKETS[sum(late > last for last in _BUCKET_LAST_DAYS)]
 
 
-def age(items: Iterable[OpenItem], as_of: date) -> Ageing:
+def compute_ageing(items: Iterable[OpenItem], as_of: date) -> Ageing:
     """Return what is owed on invoices by age; credit notes do not count."""
     sums = dict.fromkeys(BUCKETS, 0)
     for item in items:
         if item.kind == "invoice":
-            sums[bucket_of(item.due_date, as_of)] += item.balance
+            sums[ageing_bucket(item.due_date, as_of)] += item.balance
     return Ageing(**sums)
 
 
-def sections(items: Sequence[OpenItem], payments: Sequence[OpenPayment], as_of: date) -> tuple[Section, ...]:
+def build_sections(
+    items: Sequence[OpenItem], payments: Sequence[OpenPayment], as_of: date
+) -> tuple[StatementSection, ...]:
     """Return the statements of all issuing entities and currencies in which something is open, in order."""
     places = {(item.entity_id, item.currency) for item in items}
     places |= {(payment.entity_id, payment.currency) for payment in payments}
@@ -141,24 +142,24 @@ def sections(items: Sequence[OpenItem], payments: Sequence[OpenPayment], as_of: 
             (one for one in payments if (one.entity_id, one.currency) == (entity_id, currency)),
             key=lambda one: (one.received_on, one.payment_id),
         )
-        found.append(Section(entity_id, currency, age(own, as_of), tuple(own), tuple(paid)))
+        found.append(StatementSection(entity_id, currency, compute_ageing(own, as_of), tuple(own), tuple(paid)))
     return tuple(found)
 
 
-def check_length(section: Section) -> None:
+def check_length(section: StatementSection) -> None:
     """Raise Conflict when more is open than a PDF can list."""
     length = len(section.open_items) + len(section.open_payments)
-    if length > MOST_ITEMS_OF_A_PDF:
+    if length > MAX_PDF_ITEMS:
         raise Conflict(
             "statement_too_long",
-            f"{length} items are open, and a statement lists at most {MOST_ITEMS_OF_A_PDF}. Read the figures from "
+            f"{length} items are open, and a statement lists at most {MAX_PDF_ITEMS}. Read the figures from "
             "GET /v1/accounts/{account_id}/statement instead.",
         )
 
 
-def check_mail(entity: Entity, account_id: str) -> None:
+def check_mail_is_live(entity: Entity, account_id: str) -> None:
     """Raise Conflict when the entity's invoice mail, to which statements belong, is not live for the account (R9)."""
-    if entity.invoice_mail.for_account(account_id) != entities.LIVE:
+    if entity.invoice_mail.mode_for_account(account_id) != LIVE:
         mode = entity.invoice_mail.mode
         raise Conflict(
             "invoice_mail_not_live",
@@ -168,13 +169,13 @@ def check_mail(entity: Entity, account_id: str) -> None:
         )
 
 
-def check_requests(instants: Sequence[datetime], now: datetime) -> None:
+def check_request_limit(instants: Sequence[datetime], now: datetime) -> None:
     """Raise LimitReached when portal users of an account have asked for too many statements lately."""
-    recent = sorted(instant for instant in instants if now - instant < REQUESTS_COUNT_FOR)
-    if len(recent) >= REQUESTS_OF_PORTAL_USERS:
-        wait = recent[-REQUESTS_OF_PORTAL_USERS] + REQUESTS_COUNT_FOR - now
+    recent = sorted(instant for instant in instants if now - instant < REQUEST_LIMIT_WINDOW)
+    if len(recent) >= PORTAL_USER_REQUEST_LIMIT:
+        wait = recent[-PORTAL_USER_REQUEST_LIMIT] + REQUEST_LIMIT_WINDOW - now
         raise LimitReached(
             "too_many_statements",
-            f"{REQUESTS_OF_PORTAL_USERS} statements an hour can be asked for from the portal. Try again later.",
+            f"{PORTAL_USER_REQUEST_LIMIT} statements an hour can be asked for from the portal. Try again later.",
             retry_after=max(1, int(wait.total_seconds())),
         )

@@ -6,12 +6,12 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from chalicelib.entities.service import remembered_entity
+from chalicelib.entities.service import get_cached_entity
 from chalicelib.errors import NotFound
 from chalicelib.invoices.rules import UNSETTLED, Invoice
-from chalicelib.payments import reading as payments
+from chalicelib.payments.queries import list_unallocated_payments
 from chalicelib.payments.rules import Payment
-from chalicelib.statements.rules import OpenItem, OpenPayment, Section, sections
+from chalicelib.statements.rules import OpenItem, OpenPayment, StatementSection, build_sections
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountItem
 
@@ -29,7 +29,7 @@ class Statement:
     account_id: str
     account_name: str
     as_of: date
-    sections: tuple[Section, ...]
+    sections: tuple[StatementSection, ...]
     complete: bool
 
 
@@ -46,14 +46,14 @@ def read_statement(
     Reads: the account, its open items (one for the pointers, one for each 100 of the invoices), and as much for the
     payments that are not all allocated. Raises NotFound without the account.
     """
-    account = store.get(AccountItem, keys.account(account_id))
+    account = store.get_item(AccountItem, keys.account(account_id))
     if account is None:
         raise NotFound
-    zone = account.time_zone or remembered_entity(account.entity_id, now).time_zone
+    zone = account.time_zone or get_cached_entity(account.entity_id, now).time_zone
     today = now.astimezone(ZoneInfo(zone)).date()
-    items = [_item(invoice) for invoice in _open_invoices(account_id, bill_group_ids)]
-    paid = [_paid(one) for one in payments.unallocated_payments(account_id)] if bill_group_ids is None else []
-    found = sections(items, paid, today)
+    items = [_to_open_item(invoice) for invoice in _open_invoices(account_id, bill_group_ids)]
+    paid = [_to_open_payment(one) for one in list_unallocated_payments(account_id)] if bill_group_ids is None else []
+    found = build_sections(items, paid, today)
     wanted = tuple(one for one in found if entity_id in (None, one.entity_id) and currency in (None, one.currency))
     return Statement(account_id, account.name, today, wanted, bill_group_ids is None)
 
@@ -63,7 +63,7 @@ def _open_invoices(account_id: str, bill_group_ids: Collection[str] | None) -> l
     pointers: list[Any] = []
     after: str | None = None
     while True:
-        page = store.query(place.pk, place.sk, limit=_PAGE, after=after)
+        page = store.query_items(place.pk, place.sk, limit=_PAGE, after=after)
         pointers += page.items
         after = page.after
         if after is None:
@@ -73,13 +73,13 @@ def _open_invoices(account_id: str, bill_group_ids: Collection[str] | None) -> l
         for pointer in pointers
         if bill_group_ids is None or pointer.bill_group_id in bill_group_ids
     }
-    found = store.batch(list(wanted.values()))
-    heads = [store.load(Invoice, found[key]) for key in wanted.values() if key in found]
+    found = store.batch_get_items(list(wanted.values()))
+    heads = [store.from_item(Invoice, found[key]) for key in wanted.values() if key in found]
     # What was settled between the two reads is not open any more.
     return [head for head in heads if head.status in UNSETTLED]
 
 
-def _item(invoice: Invoice) -> OpenItem:
+def _to_open_item(invoice: Invoice) -> OpenItem:
     return OpenItem(
         invoice_id=invoice.invoice_id,
         kind=invoice.kind,
@@ -96,7 +96,7 @@ def _item(invoice: Invoice) -> OpenItem:
     )
 
 
-def _paid(payment: Payment) -> OpenPayment:
+def _to_open_payment(payment: Payment) -> OpenPayment:
     return OpenPayment(
         payment_id=payment.payment_id,
         entity_id=payment.entity_id,

@@ -20,7 +20,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
 from chalicelib.config import settings
-from chalicelib.table.keys import Key, instant
+from chalicelib.table.keys import Key, format_instant
 
 _CONNECTION_LOCK = Lock()
 
@@ -32,7 +32,7 @@ class InstantAttribute(Attribute[datetime]):
 
     def serialize(self, value: datetime) -> str:
         """Write the instant in UTC."""
-        return instant(value)
+        return format_instant(value)
 
     def deserialize(self, value: str) -> datetime:
         """Read the instant."""
@@ -372,7 +372,7 @@ class ReminderTemplateItem(Item, discriminator="reminder_template"):
     """By language: {"subject", "opening"}."""
 
 
-class RemindersItem(Item, discriminator="reminders"):
+class InvoiceRemindersItem(Item, discriminator="reminders"):
     """Where the reminders of an invoice stand."""
 
     invoice_id = UnicodeAttribute()
@@ -681,7 +681,7 @@ class EmailContentItem(Item, discriminator="email_content"):
     content = BinaryAttribute(legacy_encoding=False)
 
 
-class DutyItem(Item, discriminator="duty"):
+class TaskItem(Item, discriminator="duty"):
     """Work that follows a write or falls due later. It is a hint: whoever takes it decides afresh."""
 
     duty_id = UnicodeAttribute()
@@ -692,7 +692,7 @@ class DutyItem(Item, discriminator="duty"):
     correlation_id = UnicodeAttribute()
 
 
-class AccessItem(Item, discriminator="access"):
+class DomainAccessItem(Item, discriminator="access"):
     """What one domain may do at a bill group: its rule, or the rules of its addresses; and who is denied (A1)."""
 
     bill_group_id = UnicodeAttribute()
@@ -799,7 +799,7 @@ class StaffAdminsItem(Item, discriminator="staff_admins"):
     emails: Any = JSONAttribute(default=list)
 
 
-class LimitItem(Item, discriminator="limit"):
+class RateLimitItem(Item, discriminator="limit"):
     """When something happened that is limited, newest last; behind a space, if it matters, what it was about."""
 
     instants: Any = JSONAttribute(default=list)

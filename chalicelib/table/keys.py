@@ -87,9 +87,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 WORD_PARTITION_LETTERS = 2
-NO_DAY = "9999-12-31"
+NO_DUE_DATE = "9999-12-31"
 """Stands for a due date that there is none of, so that it sorts last."""
-DUTY_SHARDS = {
+TASK_SHARDS = {
     "urgent_mail": 2,
     "bulk_mail": 4,
     "import": 1,
@@ -208,16 +208,16 @@ def invoices_of_bill_group(bill_group_id: str) -> str:
     return f"BILLGROUP#{bill_group_id}#INVOICES"
 
 
-def invoice_of_status(entity_id: str, kind: str, status: str, day: date | None, invoice_id: str) -> Key:
+def invoice_by_status(entity_id: str, kind: str, status: str, day: date | None, invoice_id: str) -> Key:
     """Return the key in the second index under which an entity's invoices, or credit notes, of a status are listed.
 
     ``day`` is the due date while something is open, else the day of issue; None, which sorts last: there is none.
     """
-    partition = invoices_of_status(entity_id, kind, status)
-    return Key(partition, f"{day.isoformat() if day else NO_DAY}#{invoice_id}")
+    partition = invoices_by_status(entity_id, kind, status)
+    return Key(partition, f"{day.isoformat() if day else NO_DUE_DATE}#{invoice_id}")
 
 
-def invoices_of_status(entity_id: str, kind: str, status: str) -> str:
+def invoices_by_status(entity_id: str, kind: str, status: str) -> str:
     """Return the partition of the second index that lists an entity's invoices, or credit notes, of a status."""
     return f"{'CREDITNOTES' if kind == 'credit_note' else 'INVOICES'}#{entity_id}#{status}"
 
@@ -269,7 +269,7 @@ def promised_invoices(entity_id: str) -> str:
 
 def open_invoice(account_id: str, entity_id: str, currency: str, due: date | None, invoice_id: str) -> Key:
     """Return the key of the row that exists while an invoice is open or part paid; without a due date it is last."""
-    day = due.isoformat() if due else NO_DAY
+    day = due.isoformat() if due else NO_DUE_DATE
     return Key(f"ACCOUNT#{account_id}", f"OPEN#{entity_id}#{currency}#{day}#{invoice_id}")
 
 
@@ -278,12 +278,12 @@ def open_invoices(account_id: str) -> Key:
     return Key(f"ACCOUNT#{account_id}", "OPEN#")
 
 
-def open_invoices_in(account_id: str, entity_id: str, currency: str) -> Key:
+def open_invoices_in_currency(account_id: str, entity_id: str, currency: str) -> Key:
     """Return the same of those to an entity in a currency, which stand in order of their due dates."""
     return Key(f"ACCOUNT#{account_id}", f"OPEN#{entity_id}#{currency}#")
 
 
-def open_invoices_to(account_id: str, entity_id: str) -> Key:
+def open_invoices_to_entity(account_id: str, entity_id: str) -> Key:
     """Return the same of those to an entity, in whatever currency."""
     return Key(f"ACCOUNT#{account_id}", f"OPEN#{entity_id}#")
 
@@ -305,10 +305,10 @@ def payment(account_id: str, payment_id: str) -> Key:
 
 def payment_listed(account_id: str, received_on: date, payment_id: str) -> Key:
     """Return the index key under which an account's payments are listed, by the day of receipt."""
-    return Key(payments_listed(account_id).pk, f"{received_on.isoformat()}#{payment_id}")
+    return Key(payments_of_account(account_id).pk, f"{received_on.isoformat()}#{payment_id}")
 
 
-def payments_listed(account_id: str) -> Key:
+def payments_of_account(account_id: str) -> Key:
     """Return the partition in the index that lists an account's payments."""
     return Key(f"ACCOUNT#{account_id}#PAYMENTS", "")
 
@@ -348,7 +348,7 @@ def reminder_templates(entity_id: str) -> Key:
     return Key(f"ENTITY#{entity_id}", "TEMPLATE#")
 
 
-def reminders(invoice_id: str) -> Key:
+def invoice_reminders(invoice_id: str) -> Key:
     """Return the key of where the reminders of an invoice stand."""
     return Key(f"INVOICE#{invoice_id}", "REMINDERS")
 
@@ -358,31 +358,31 @@ def reminder_step(invoice_id: str, due: date, step: str) -> Key:
     return Key(f"INVOICE#{invoice_id}", f"REMINDER#{due.isoformat()}#{step}")
 
 
-def reminder_to_come(account_id: str, entity_id: str, day: date, invoice_id: str) -> Key:
+def reminder_plan(account_id: str, entity_id: str, day: date, invoice_id: str) -> Key:
     """Return the key that says on which local day an invoice is to be looked at next."""
     return Key(f"ACCOUNT#{account_id}", f"REMIND#{entity_id}#{day.isoformat()}#{invoice_id}")
 
 
-def reminders_to_come(account_id: str, entity_id: str) -> Key:
+def reminder_plans(account_id: str, entity_id: str) -> Key:
     """Return the partition of the days on which an account's invoices are looked at, and how their sort keys begin."""
     return Key(f"ACCOUNT#{account_id}", f"REMIND#{entity_id}#")
 
 
-def reminders_to_come_behind(account_id: str, entity_id: str | None) -> tuple[Key, Key]:
+def reminder_plans_after_entity(account_id: str, entity_id: str | None) -> tuple[Key, Key]:
     """Return the bounds of those to the entities that sort behind one, or to any."""
     first = f"REMIND#{entity_id}$" if entity_id is not None else "REMIND#"
     return Key(f"ACCOUNT#{account_id}", first), Key(f"ACCOUNT#{account_id}", "REMIND#~")
 
 
-def account_to_remind(account_id: str, entity_id: str, due: datetime) -> Key:
+def reminder_due(account_id: str, entity_id: str, due: datetime) -> Key:
     """Return the key by which the hourly run finds an account some of whose invoices are to be looked at."""
-    shard = sum(account_id.encode()) % DUTY_SHARDS["reminder"]
-    return Key(duty_partition("reminder", shard), f"{instant(due)}#{account_id}#{entity_id}")
+    shard = sum(account_id.encode()) % TASK_SHARDS["reminder"]
+    return Key(task_partition("reminder", shard), f"{format_instant(due)}#{account_id}#{entity_id}")
 
 
-def accounts_to_remind() -> tuple[str, ...]:
+def reminder_due_partitions() -> tuple[str, ...]:
     """Return the partitions in which the hourly run finds accounts, the earliest first in each."""
-    return tuple(duty_partition("reminder", shard) for shard in range(DUTY_SHARDS["reminder"]))
+    return tuple(task_partition("reminder", shard) for shard in range(TASK_SHARDS["reminder"]))
 
 
 def digest(account_id: str, day: date, entity_id: str, currency: str) -> Key:
@@ -420,7 +420,7 @@ def reminder_run_listed(entity_id: str, run_hour: str) -> Key:
     return Key("RUNS", f"{run_hour}#{entity_id}")
 
 
-def hour(moment: datetime) -> str:
+def format_hour(moment: datetime) -> str:
     """Return the hour of ``moment`` (aware) in UTC, as text that sorts by time."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H")
 
@@ -455,7 +455,7 @@ def deployment_audit_event(audit_event_id: str) -> Key:
     return Key("DEPLOYMENT", f"AUDIT#{audit_event_id}")
 
 
-def change(day: date, audit_event_id: str) -> Key:
+def audit_event_listed(day: date, audit_event_id: str) -> Key:
     """Return the index key under which the audit events of a UTC day are listed."""
     return Key(f"CHANGES#{day.isoformat()}", audit_event_id)
 
@@ -475,18 +475,18 @@ def email_listed(account_id: str, email_id: str) -> Key:
     return Key(f"ACCOUNT#{account_id}#EMAILS", email_id)
 
 
-def duty(kind: str, subject: str, due: datetime, duty_id: str) -> Key:
+def task(kind: str, subject: str, due: datetime, duty_id: str) -> Key:
     """Return the key of a duty that falls due at ``due`` (UTC)."""
-    shard = sum(subject.encode()) % DUTY_SHARDS[kind]
-    return Key(duty_partition(kind, shard), f"{instant(due)}#{duty_id}")
+    shard = sum(subject.encode()) % TASK_SHARDS[kind]
+    return Key(task_partition(kind, shard), f"{format_instant(due)}#{duty_id}")
 
 
-def duty_partition(kind: str, shard: int) -> str:
+def task_partition(kind: str, shard: int) -> str:
     """Return the partition key of one shard of a kind of duty."""
     return f"WORK#{kind}#{shard}"
 
 
-def instant(moment: datetime) -> str:
+def format_instant(moment: datetime) -> str:
     """Return ``moment`` (aware) as text in UTC that sorts by time, to the millisecond."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
@@ -496,17 +496,17 @@ def idempotency(principal: str, key: str) -> Key:
     return Key(f"IDEMPOTENCY#{principal}", key)
 
 
-def access(bill_group_id: str, domain: str) -> Key:
+def domain_access(bill_group_id: str, domain: str) -> Key:
     """Return the key of what one domain's rule or addresses may do at a bill group (A1)."""
     return Key(f"BILLGROUP#{bill_group_id}", f"ACCESS#{domain}")
 
 
-def rule_by_address(email: str, bill_group_id: str) -> Key:
+def access_rule_by_address(email: str, bill_group_id: str) -> Key:
     """Return the key by which a sign-in finds the bill groups that admit an address."""
     return Key(f"RULEADDRESS#{email}", bill_group_id)
 
 
-def rule_by_domain(domain: str, bill_group_id: str) -> Key:
+def access_rule_by_domain(domain: str, bill_group_id: str) -> Key:
     """Return the key by which a sign-in finds the bill groups that admit a domain."""
     return Key(f"RULEDOMAIN#{domain}", bill_group_id)
 
@@ -561,7 +561,7 @@ def staff_admins() -> Key:
     return Key("STAFFADMINS", "STAFFADMINS")
 
 
-def limit(kind: str, whom: str) -> Key:
+def rate_limit(kind: str, whom: str) -> Key:
     """Return the key of what counts towards a limit (A5)."""
     return Key(f"LIMIT#{kind}#{whom}", "LIMIT")
 

@@ -17,11 +17,11 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
-from chalicelib.call import Call
-from chalicelib.errors import Invalid, Replayed, Unavailable
+from chalicelib.errors import IdempotentReplay, InvalidInput, Unavailable
 from chalicelib.ids import new_id
-from chalicelib.shapes import adapter, plain_fields
-from chalicelib.table import rehearsal
+from chalicelib.request_context import RequestContext
+from chalicelib.serialization import get_type_adapter, to_plain_fields
+from chalicelib.table import dry_run
 from chalicelib.table.items import AuditEventItem, FlowItem, IdempotencyItem, IdentityItem, Item
 from chalicelib.table.keys import Key, idempotency
 
@@ -29,47 +29,47 @@ T = TypeVar("T")
 ItemT = TypeVar("ItemT", bound=Item)
 
 IDEMPOTENCY_LIFETIME = timedelta(hours=24)
-_BATCH = 100
-_PAGES_A_SIFTING = 10
-_DECISIONS = 20
-_LONGEST_PAUSE_SECONDS = 0.3
+_BATCH_SIZE = 100
+_MAX_PAGES_PER_FILTER = 10
+_MAX_ATTEMPTS = 20
+_MAX_BACKOFF_SECONDS = 0.3
 
 
-class Contended(Exception):
+class WriteConflict(Exception):
     """Somebody else wrote in between; nothing was written."""
 
 
 @dataclass(frozen=True)
-class Page:
+class ItemPage:
     """Some items in order, and where the next page begins (None at the end)."""
 
     items: list[Any]
     after: str | None
 
 
-def load(cls: type[T], item: Item) -> T:
+def from_item(cls: type[T], item: Item) -> T:
     """Return the frozen dataclass ``cls`` made of the attributes of ``item`` that have its fields' names."""
     values = {field.name: getattr(item, field.name) for field in fields(cls)}  # type: ignore[arg-type]
     values = {name: value for name, value in values.items() if value is not None}
-    loaded: T = adapter(cls).validate_python(values)
+    loaded: T = get_type_adapter(cls).validate_python(values)
     return loaded
 
 
-def row(cls: type[ItemT], key: Key, thing: Any, *, listed: Key | None = None) -> ItemT:
+def to_item(cls: type[ItemT], key: Key, thing: Any, *, listed: Key | None = None) -> ItemT:
     """Return the item that holds a frozen dataclass at ``key``, listed in the first index at ``listed``."""
     item = cls(key.pk, key.sk)
-    for name, value in plain_fields(thing).items():
+    for name, value in to_plain_fields(thing).items():
         setattr(item, name, sorted(value) if isinstance(value, set | frozenset) else value)
     if listed is not None:
         item.gsi1_pk, item.gsi1_sk = listed.pk, listed.sk
     return item
 
 
-def get(cls: type[ItemT], key: Key) -> ItemT | None:
+def get_item(cls: type[ItemT], key: Key) -> ItemT | None:
     """Read one item strongly consistently; None when there is none."""
-    if rehearsal.current() is not None:
-        return batch([key]).get(key)
-    with table_errors():
+    if dry_run.current_dry_run() is not None:
+        return batch_get_items([key]).get(key)
+    with translate_table_errors():
         try:
             item = cls.get(key.pk, key.sk, consistent_read=True)
         except cls.DoesNotExist:
@@ -77,37 +77,37 @@ def get(cls: type[ItemT], key: Key) -> ItemT | None:
     return item
 
 
-def gather(call: Call, *keys: Key) -> list[Any]:
+def get_items_for_write(context: RequestContext, *keys: Key) -> list[Any]:
     """Read ``keys`` strongly consistently in one go, in order; None for each that does not exist.
 
     The record of the call's idempotency key is read along with them. Raises Replayed when the key was used
     for the same request within 24 hours, Invalid when for another.
     """
-    record_key = idempotency(call.idempotency.principal, call.idempotency.key) if call.idempotency else None
-    found = batch(list(keys) + ([record_key] if record_key else []))
+    record_key = idempotency(context.idempotency.principal, context.idempotency.key) if context.idempotency else None
+    found = batch_get_items(list(keys) + ([record_key] if record_key else []))
     record = found.get(record_key) if record_key else None
     if isinstance(record, IdempotencyItem):
-        _refuse_reuse(call, record)
+        _check_idempotency_record(context, record)
     return [found.get(key) for key in keys]
 
 
-def batch(keys: Sequence[Key]) -> dict[Key, Any]:
+def batch_get_items(keys: Sequence[Key]) -> dict[Key, Any]:
     """Read any number of keys strongly consistently, in batches of 100; missing ones are left out."""
     found: dict[Key, Any] = {}
     wanted = list(dict.fromkeys(keys))
-    rehearsed = rehearsal.current()
+    rehearsed = dry_run.current_dry_run()
     if rehearsed is not None:
         kept, wanted = rehearsed.split(wanted)
         found.update(kept)
-    with table_errors():
-        for start in range(0, len(wanted), _BATCH):
-            chunk = [(key.pk, key.sk) for key in wanted[start : start + _BATCH]]
+    with translate_table_errors():
+        for start in range(0, len(wanted), _BATCH_SIZE):
+            chunk = [(key.pk, key.sk) for key in wanted[start : start + _BATCH_SIZE]]
             for item in Item.batch_get(chunk, consistent_read=True):
                 found[item.key] = item
     return found
 
 
-def query(
+def query_items(
     pk: str,
     prefix: str = "",
     *,
@@ -116,7 +116,7 @@ def query(
     until: str | None = None,
     span: tuple[str, str] | None = None,
     newest_first: bool = False,
-) -> Page:
+) -> ItemPage:
     """Read a page of one partition, strongly consistently, in order of the sort key.
 
     ``after`` is the sort key that the last page ended with; ``until`` bounds the sort key, exclusively, ``span`` at
@@ -130,21 +130,21 @@ def query(
     elif prefix:
         condition = Item.sk.startswith(prefix)
     start = {"PK": {"S": pk}, "SK": {"S": after}} if after else None
-    rows, last = _page(pk, condition, None, limit, start, newest_first)
-    return Page([Item.from_raw_data(row) for row in rows], last["SK"]["S"] if last else None)
+    rows, last = _query_page(pk, condition, None, limit, start, newest_first)
+    return ItemPage([Item.from_raw_data(row) for row in rows], last["SK"]["S"] if last else None)
 
 
-def sort_keys(pk: str, *, limit: int, after: str | None = None, until: str) -> tuple[list[str], str | None]:
+def query_sort_keys(pk: str, *, limit: int, after: str | None = None, until: str) -> tuple[list[str], str | None]:
     """Read only the sort keys of a page of one partition, up to ``until`` (exclusive), and where the next page begins.
 
     For rows whose keys say all that matters: making items of a million rows would take minutes.
     """
     start = {"PK": {"S": pk}, "SK": {"S": after}} if after else None
-    rows, last = _page(pk, Item.sk < until, None, limit, start, newest_first=False)
+    rows, last = _query_page(pk, Item.sk < until, None, limit, start, newest_first=False)
     return [row["SK"]["S"] for row in rows], last["SK"]["S"] if last else None
 
 
-def sift(
+def filter_pages(
     pk: str,
     prefix: str,
     fitting: Callable[[list[Any]], list[T | None]],
@@ -158,8 +158,8 @@ def sift(
     read in one call: where few fit, fewer are returned than were asked for, with the place to go on.
     """
     found: list[T] = []
-    for _ in range(_PAGES_A_SIFTING):
-        page = query(pk, prefix, limit=_BATCH, after=after)
+    for _ in range(_MAX_PAGES_PER_FILTER):
+        page = query_items(pk, prefix, limit=_BATCH_SIZE, after=after)
         for row, thing in zip(page.items, fitting(page.items), strict=True):
             if thing is not None:
                 found.append(thing)
@@ -171,7 +171,7 @@ def sift(
     return found, after
 
 
-def query_index(
+def query_items_by_index(
     pk: str,
     prefix: str = "",
     *,
@@ -179,7 +179,7 @@ def query_index(
     after: str | None = None,
     span: tuple[str, str] | None = None,
     newest_first: bool = False,
-) -> Page:
+) -> ItemPage:
     """Read a page of one partition of GSI1 in order, then its items strongly from the table.
 
     The index lags: a new item may be missing for a moment, and an item that has moved in the index is still
@@ -200,14 +200,14 @@ def query_index(
             "GSI1PK": {"S": pk},
             "GSI1SK": {"S": index_sk},
         }
-    rows, last = _page(pk, condition, "GSI1", limit, start, newest_first)
+    rows, last = _query_page(pk, condition, "GSI1", limit, start, newest_first)
     keys = [Key(row["PK"]["S"], row["SK"]["S"]) for row in rows]
-    found = batch(keys)
+    found = batch_get_items(keys)
     position = "\n".join((last["PK"]["S"], last["SK"]["S"], last["GSI1SK"]["S"])) if last else None
-    return Page([found[key] for key in keys if key in found], position)
+    return ItemPage([found[key] for key in keys if key in found], position)
 
 
-def _page(
+def _query_page(
     pk: str,
     condition: Condition | None,
     index: str | None,
@@ -216,7 +216,7 @@ def _page(
     newest_first: bool,
 ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
     # The connection is asked directly: a model's query filters by class, which a keys-only index lacks.
-    with table_errors():
+    with translate_table_errors():
         answer = Item._get_connection().query(
             pk,
             range_key_condition=condition,
@@ -229,7 +229,7 @@ def _page(
     return answer["Items"], answer.get("LastEvaluatedKey")
 
 
-def replace(item: Item) -> None:
+def replace_item(item: Item) -> None:
     """Write ``item`` if nobody changed it since it was read; raises Contended otherwise. Its version rises.
 
     For changes that need no audit event (leases, progress, statuses of mails). A lost response may make the
@@ -237,27 +237,27 @@ def replace(item: Item) -> None:
     """
     expected = item.version
     item.version = expected + 1
-    _put(item, Item.version == expected)
+    _put_item(item, Item.version == expected)
 
 
-def create(item: Item) -> None:
+def create_item(item: Item) -> None:
     """Write ``item`` if it does not exist yet; raises Contended otherwise."""
-    _put(item, Item.pk.does_not_exist())
+    _put_item(item, Item.pk.does_not_exist())
 
 
-def remove(key: Key) -> None:
+def delete_item(key: Key) -> None:
     """Delete the row at ``key``, whether it exists or not."""
-    with table_errors():
+    with translate_table_errors():
         Item(key.pk, key.sk).delete()
 
 
-def _put(item: Item, condition: Condition) -> None:
-    with table_errors():
+def _put_item(item: Item, condition: Condition) -> None:
+    with translate_table_errors():
         try:
             item.save(condition)
         except PutError as error:
-            if code_of(error) == "ConditionalCheckFailedException":
-                raise Contended from error
+            if dynamodb_error_code(error) == "ConditionalCheckFailedException":
+                raise WriteConflict from error
             raise
 
 
@@ -270,9 +270,9 @@ class Transaction:
     strangers ask for it, and leave no audit event.
     """
 
-    def __init__(self, call: Call) -> None:
-        """Begin to collect the writes of ``call``."""
-        self._call = call
+    def __init__(self, context: RequestContext) -> None:
+        """Begin to collect the writes of ``context``."""
+        self._context = context
         self._writes: dict[Key, tuple[str, Item, Condition | None]] = {}
         self._receipts: set[Key] = set()
         self._after: list[Callable[[], None]] = []
@@ -280,9 +280,9 @@ class Transaction:
         self._amounts: dict[Key, dict[str, int]] = {}
 
     @property
-    def call(self) -> Call:
+    def context(self) -> RequestContext:
         """Return the call whose writes these are."""
-        return self._call
+        return self._context
 
     def create(self, item: Item) -> None:
         """Add an item that may not exist yet."""
@@ -312,7 +312,7 @@ class Transaction:
         """Require that there is no item at ``key``."""
         self._writes.setdefault(key, ("check", Item(key.pk, key.sk), Item.pk.does_not_exist()))
 
-    def check_not_ended(self, key: Key, since: datetime) -> None:
+    def check_sessions_not_ended(self, key: Key, since: datetime) -> None:
         """Require that the person whose identity is at ``key`` did not end their sessions after ``since``."""
         unended = IdentityItem.sessions_not_before.does_not_exist() | (IdentityItem.sessions_not_before <= since)
         self._writes[key] = ("check", IdentityItem(key.pk, key.sk), unended)
@@ -341,7 +341,7 @@ class Transaction:
         self._writes[key] = ("add", cls(key.pk, key.sk), None)
         self._amounts[key] = dict(amounts)
 
-    def answers(self, resource_id: str, status: int) -> None:
+    def record_response(self, resource_id: str, status: int) -> None:
         """Say what a repetition under the same idempotency key is answered with."""
         self._answer = (resource_id, status)
 
@@ -354,7 +354,7 @@ class Transaction:
 
         While a rehearsal is on, nothing is written, and nothing happens afterwards.
         """
-        rehearsed = rehearsal.current()
+        rehearsed = dry_run.current_dry_run()
         if rehearsed is not None:
             for key, (kind, item, _) in self._writes.items():
                 if kind == "put":
@@ -363,19 +363,19 @@ class Transaction:
                     rehearsed.delete(key)
             return
         self._add_idempotency_record()
-        token = new_id("", self._call.now)
+        token = new_id("", self._context.now)
         order: list[Key] = []
-        with table_errors():
+        with translate_table_errors():
             transaction = TransactWrite(connection=Item._get_connection().connection, client_request_token=token)
             # PynamoDB sends the kinds in this order, and the cancellation reasons come back in it.
             for wanted in ("check", "delete", "put", "add"):
                 for key, (kind, item, condition) in self._writes.items():
                     if kind == "add" == wanted:
                         order.append(key)
-                        transaction.update(item, _additions(item, self._amounts[key]))
+                        transaction.update(item, _increment_actions(item, self._amounts[key]))
                     elif kind == wanted:
                         order.append(key)
-                        _add(transaction, kind, item, condition)
+                        _add_operation(transaction, kind, item, condition)
             try:
                 with transaction:
                     pass
@@ -386,25 +386,25 @@ class Transaction:
             action()
 
     def _was_committed(self, error: TransactWriteError, order: list[Key]) -> bool:
-        if code_of(error) in {"TransactionConflictException", "TransactionInProgressException"}:
-            raise Contended from error
-        if code_of(error) != "TransactionCanceledException":
+        if dynamodb_error_code(error) in {"TransactionConflictException", "TransactionInProgressException"}:
+            raise WriteConflict from error
+        if dynamodb_error_code(error) != "TransactionCanceledException":
             return False
         failed = {key: reason for key, reason in zip(order, error.cancellation_reasons, strict=True) if reason}
         if any(reason.code == "ConditionalCheckFailed" and key in self._receipts for key, reason in failed.items()):
             return True
         if all(reason.code in {"ConditionalCheckFailed", "TransactionConflict"} for reason in failed.values()):
-            raise Contended from error
+            raise WriteConflict from error
         return False
 
     def _add_idempotency_record(self) -> None:
-        used = self._call.idempotency
+        used = self._context.idempotency
         if used is None:
             return
         if self._answer is None:
             raise RuntimeError("A use case under an idempotency key must say what it answers.")
         key = idempotency(used.principal, used.key)
-        lapses_at = self._call.now + IDEMPOTENCY_LIFETIME
+        lapses_at = self._context.now + IDEMPOTENCY_LIFETIME
         record = IdempotencyItem(
             key.pk,
             key.sk,
@@ -414,11 +414,11 @@ class Transaction:
             lapses_at=lapses_at,
             expires_at=int(lapses_at.timestamp()),
         )
-        unused = Item.pk.does_not_exist() | (IdempotencyItem.lapses_at <= self._call.now)
+        unused = Item.pk.does_not_exist() | (IdempotencyItem.lapses_at <= self._context.now)
         self._writes[key] = ("put", record, unused)
 
 
-def _add(transaction: TransactWrite, kind: str, item: Item, condition: Condition | None) -> None:
+def _add_operation(transaction: TransactWrite, kind: str, item: Item, condition: Condition | None) -> None:
     if kind == "put":
         transaction.save(item, condition)
     elif kind == "delete":
@@ -427,38 +427,38 @@ def _add(transaction: TransactWrite, kind: str, item: Item, condition: Condition
         transaction.condition_check(type(item), item.pk, item.sk, condition)
 
 
-def _additions(item: Item, amounts: Mapping[str, int]) -> list[Action]:
+def _increment_actions(item: Item, amounts: Mapping[str, int]) -> list[Action]:
     # The class is set each time: the row may not be there yet.
     named: list[Action] = [type(item).cls.set(type(item)), type(item).schema_version.set(item.schema_version)]
     return [*named, *(getattr(type(item), name).add(amount) for name, amount in amounts.items())]
 
 
-def deciding_again(attempt: Callable[[], T]) -> T:
+def retry_on_conflict(attempt: Callable[[], T]) -> T:
     """Run ``attempt`` until it is not contended, reading and deciding afresh each time.
 
     Raises Unavailable after 20 contended attempts, with nothing written.
     """
-    for number in range(_DECISIONS):
+    for number in range(_MAX_ATTEMPTS):
         try:
             return attempt()
-        except Contended:
+        except WriteConflict:
             # The pause only spreads the contenders; it needs no strong randomness.
-            time.sleep(random.uniform(0, min(0.01 * 2**number, _LONGEST_PAUSE_SECONDS)))  # noqa: S311
+            time.sleep(random.uniform(0, min(0.01 * 2**number, _MAX_BACKOFF_SECONDS)))  # noqa: S311
     raise Unavailable("Too many changes are being made to this at once. Nothing was changed; try again.")
 
 
-def _refuse_reuse(call: Call, record: IdempotencyItem) -> None:
-    if call.idempotency is None or record.lapses_at <= call.now:
+def _check_idempotency_record(context: RequestContext, record: IdempotencyItem) -> None:
+    if context.idempotency is None or record.lapses_at <= context.now:
         return
-    if record.body_hash == call.idempotency.body_hash:
-        raise Replayed(record.resource_id, int(record.status))
-    raise Invalid(
+    if record.body_hash == context.idempotency.body_hash:
+        raise IdempotentReplay(record.resource_id, int(record.status))
+    raise InvalidInput(
         "idempotency_key_reused",
         "This Idempotency-Key was used for another request. Use a new key for a new request.",
     )
 
 
-def code_of(error: PynamoDBException) -> str | None:
+def dynamodb_error_code(error: PynamoDBException) -> str | None:
     """Return DynamoDB's code for a refusal, None when nothing came back.
 
     PynamoDB's own ``cause_response_code`` fails on a timeout, whose response is there and is None.
@@ -468,18 +468,18 @@ def code_of(error: PynamoDBException) -> str | None:
     return code
 
 
-class table_errors:  # noqa: N801 - it is used like a function.
+class translate_table_errors:  # noqa: N801 - it is used like a function.
     """Turn what is left after the client's bounded retries into an honest refusal."""
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, PynamoDBException) and code_of(error) in {None, *_PASSING}:
+        if isinstance(error, PynamoDBException) and dynamodb_error_code(error) in {None, *_TRANSIENT_ERROR_CODES}:
             raise Unavailable("The database did not answer. Nothing is known to be changed; try again.") from error
 
 
-_PASSING = {
+_TRANSIENT_ERROR_CODES = {
     "InternalServerError",
     "LimitExceededException",
     "ProvisionedThroughputExceededException",

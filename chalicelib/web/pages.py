@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from chalicelib.access.rules import Principal
-from chalicelib.call import Call
 from chalicelib.entities.rules import Entity
+from chalicelib.permissions import Principal
+from chalicelib.request_context import RequestContext
 
-_SEGMENT = "[A-Za-z0-9._~-]{1,128}"
+_SEGMENT_PATTERN = "[A-Za-z0-9._~-]{1,128}"
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Cookie:
 class PageRequest:
     """A request for a page, read and allowed."""
 
-    call: Call
+    context: RequestContext
     principal: Principal
     path: Mapping[str, str]
     query: Mapping[str, str]
@@ -56,16 +56,16 @@ class Redirect:
     cookies: tuple[Cookie, ...] = ()
 
 
-View = Callable[[PageRequest], Page | Redirect]
+PageView = Callable[[PageRequest], Page | Redirect]
 
 
 @dataclass(frozen=True)
-class Declared:
+class PageRoute:
     """One method of one page."""
 
     method: str
     pattern: str
-    view: View
+    view: PageView
     may: str | None
     from_anywhere: bool = False
     """Whether a POST that no page of ours has sent is taken; its form is not read."""
@@ -73,7 +73,9 @@ class Declared:
     def match(self, path: str) -> dict[str, str] | None:
         """Return the parameters if ``path`` is this page's, None otherwise."""
         parts = re.split(r"{([a-z_]+)}", self.pattern)
-        shape = "".join(f"(?P<{part}>{_SEGMENT})" if odd % 2 else re.escape(part) for odd, part in enumerate(parts))
+        shape = "".join(
+            f"(?P<{part}>{_SEGMENT_PATTERN})" if odd % 2 else re.escape(part) for odd, part in enumerate(parts)
+        )
         match = re.fullmatch(shape, path)
         return match.groupdict() if match else None
 
@@ -88,15 +90,15 @@ class Pages:
 
     def __init__(self) -> None:
         """Begin without pages."""
-        self.declared: list[Declared] = []
+        self.declared: list[PageRoute] = []
 
-    def get(self, pattern: str, *, may: str | None = None, public: bool = False) -> Callable[[View], View]:
+    def get(self, pattern: str, *, may: str | None = None, public: bool = False) -> Callable[[PageView], PageView]:
         """Declare what is shown at an address; HEAD comes with it."""
         return self._declare("GET", pattern, may, public, from_anywhere=False)
 
     def post(
         self, pattern: str, *, may: str | None = None, public: bool = False, from_anywhere: bool = False
-    ) -> Callable[[View], View]:
+    ) -> Callable[[PageView], PageView]:
         """Declare what a form does that is sent to an address.
 
         ``from_anywhere`` is for addresses that mail programs and the like post to, which send no ``Origin``: such an
@@ -106,14 +108,14 @@ class Pages:
 
     def _declare(
         self, method: str, pattern: str, may: str | None, public: bool, from_anywhere: bool
-    ) -> Callable[[View], View]:
+    ) -> Callable[[PageView], PageView]:
         if (may is None) != public:
             raise ValueError(f"{method} {pattern}: say who may: may='an.operation', or public=True.")
         if from_anywhere and not public:
             raise ValueError(f"{method} {pattern}: what needs a session is taken from our own pages only.")
 
-        def declare(view: View) -> View:
-            self.declared.append(Declared(method, pattern, view, may, from_anywhere))
+        def declare(view: PageView) -> PageView:
+            self.declared.append(PageRoute(method, pattern, view, may, from_anywhere))
             return view
 
         return declare

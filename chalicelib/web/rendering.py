@@ -9,22 +9,21 @@ from urllib.parse import urlsplit
 from babel import dates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from chalicelib import money
-from chalicelib.access.rules import Principal
+from chalicelib import languages, money
 from chalicelib.config import settings
 from chalicelib.entities.rules import Entity
-from chalicelib.mail import languages
+from chalicelib.permissions import Principal
 from chalicelib.web import static, texts
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def address(path: str) -> str:
+def page_address(path: str) -> str:
     """Return the address of a page within its host; a deployment without a domain of its own has a stage in it."""
     return urlsplit(settings().public_url).path.rstrip("/") + path
 
 
-def render(
+def render_page(
     template: str,
     context: Mapping[str, Any],
     *,
@@ -34,26 +33,26 @@ def render(
     area: str,
 ) -> tuple[str, str]:
     """Return the HTML of a page and its language."""
-    locale = texts.best(wanted, brand.locale if brand else languages.SOURCE)
-    language, reader = languages.best(locale), languages.formats(locale)
+    locale = texts.choose_page_locale(wanted, brand.locale if brand else languages.SOURCE_LANGUAGE)
+    language, reader = languages.best_language(locale), languages.formatting_locale(locale)
     values = {
         **context,
         "language": language,
         "direction": "rtl" if reader.text_direction == "rtl" else "ltr",
-        "brand": _brand(brand),
+        "brand": _brand_context(brand),
         "principal": principal,
         "area": area,
-        "address": address,
-        "style": address(static.style_path()),
-        "brand_style": address(static.brand_path(brand.colour if brand else static.NEUTRAL)),
+        "address": page_address,
+        "style": page_address(static.base_style_path()),
+        "brand_style": page_address(static.brand_style_path(brand.colour if brand else static.NEUTRAL_COLOUR)),
         "date": lambda value: dates.format_date(value, "long", locale=reader),
         "day": lambda value: dates.format_date(value, "medium", locale=reader),
-        "money": lambda minor_units, currency: money.written(minor_units, currency, reader),
+        "money": lambda minor_units, currency: money.format_money(minor_units, currency, reader),
     }
-    return _environment(language).get_template(template).render(values), language
+    return _template_environment(language).get_template(template).render(values), language
 
 
-def _brand(entity: Entity | None) -> dict[str, str | None] | None:
+def _brand_context(entity: Entity | None) -> dict[str, str | None] | None:
     if entity is None:
         return None
     return {
@@ -65,7 +64,7 @@ def _brand(entity: Entity | None) -> dict[str, str | None] | None:
 
 
 @cache
-def _environment(language: str) -> Environment:
+def _template_environment(language: str) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
@@ -75,7 +74,7 @@ def _environment(language: str) -> Environment:
         lstrip_blocks=True,
     )
     environment.policies["ext.i18n.trimmed"] = True
-    translations = texts.catalogue(language)
+    translations = texts.page_translations(language)
     install: Callable[..., None] = environment.install_gettext_callables  # type: ignore[attr-defined]
     install(translations.ugettext, translations.ungettext, newstyle=True)
     return environment

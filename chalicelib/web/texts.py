@@ -1,20 +1,18 @@
 """The languages of the pages: as the browser asks, else as the issuing entity speaks, else English."""
 
 from functools import cache
-from pathlib import Path
 
 from babel.support import NullTranslations
 
-from chalicelib.mail import languages
+from chalicelib import languages
 
-CATALOGUES = Path(__file__).parent / "locales"
-_MOST_ASKED = 20
+_MAX_LANGUAGES = 20
 
 
-def asked(header: str | None) -> tuple[str, ...]:
+def parse_accept_language(header: str | None) -> tuple[str, ...]:
     """Return the languages of an ``Accept-Language``, the best first."""
     weighed = []
-    for place, part in enumerate((header or "").split(",")[:_MOST_ASKED]):
+    for place, part in enumerate((header or "").split(",")[:_MAX_LANGUAGES]):
         tag, _, parameter = part.strip().partition(";")
         try:
             weight = float(parameter.strip().removeprefix("q=")) if parameter else 1.0
@@ -25,15 +23,15 @@ def asked(header: str | None) -> tuple[str, ...]:
     return tuple(tag for _, _, tag in sorted(weighed))
 
 
-def best(wanted: tuple[str, ...], otherwise: str) -> str:
+def choose_page_locale(wanted: tuple[str, ...], otherwise: str) -> str:
     """Return the locale of a page: the first of ``wanted`` whose language is known, else ``otherwise``."""
     for tag in wanted:
-        if tag.replace("_", "-").partition("-")[0].lower() in languages.known():
+        if tag.replace("_", "-").partition("-")[0].lower() in languages.supported_languages():
             return tag
     return otherwise
 
 
 @cache
-def catalogue(language: str) -> NullTranslations:
+def page_translations(language: str) -> NullTranslations:
     """Return the translations of the pages into ``language``."""
-    return languages.read(CATALOGUES / language / "pages.po", language)
+    return languages.read_catalogue("pages", language)

@@ -177,6 +177,6 @@ def serve_schedule(function: Function, seconds: int, text: str) -> None:
     ending = Ending()
     schedule = Schedule(seconds)
     while not ending.asked:
-        if schedule.is_due(clock.now()):
+        if schedule.is_due(clock.utc_now()):
             call(function, json.loads(text))
         time.sleep(_LOOK_AT_CLOCK_SECONDS)

@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
-from chalicelib.access.rules import SCOPES
+from chalicelib.permissions import SCOPES
 from infra.local.folder import DataFolder, write, write_json
 from infra.local.processes import say
 from infra.local.sample import load

@@ -45,7 +45,7 @@ class ServiceClock:
 
     def install(self) -> "ServiceClock":
         """Let the whole process live by this clock."""
-        clock.set_source(self.now)
+        clock.set_clock_source(self.now)
         return self
 
     def set(self, at: datetime | None) -> None:

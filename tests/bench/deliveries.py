@@ -21,7 +21,8 @@ from chalicelib.config import settings
 from chalicelib.deliveries import jobs as deliveries_jobs
 from chalicelib.documents import jobs as documents_jobs
 from chalicelib.mail import jobs as mail_jobs
-from chalicelib.mail import rules, ses
+from chalicelib.mail import rules
+from chalicelib.mail.sending import ses
 from infra.local.engine import start
 from tests.aws_calls import counted
 from tests.engine import make_environment
@@ -41,12 +42,12 @@ def main() -> None:
             _measure()
         finally:
             engine.stop()
-            clock.set_source(None)
+            clock.set_clock_source(None)
 
 
 def _measure() -> None:
-    ses.send = lambda envelope: rules.Outcome("accepted", message_id=envelope.email_id)  # type: ignore[assignment]
-    ses.limits = lambda: ses.Limits(a_second=1_000_000.0, a_day=None, sent=0)  # type: ignore[assignment]
+    ses.send = lambda envelope: rules.SendOutcome("accepted", message_id=envelope.email_id)  # type: ignore[assignment]
+    ses.fetch_limits = lambda: ses.Limits(a_second=1_000_000.0, a_day=None, sent=0)  # type: ignore[assignment]
     observability.logger.setLevel("ERROR")
     service = Service.start()
     service.entity(**LIVE)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 
-from chalicelib.invoices.document import render_invoice
+from chalicelib.invoices.pdf.layout import render_invoice
 from chalicelib.invoices.rules import Content
 from tests.unit.invoices.contents import content, line
 

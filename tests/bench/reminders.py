@@ -23,10 +23,11 @@ from typing import Any
 
 from chalicelib import clock, observability
 from chalicelib.config import settings
-from chalicelib.entities.service import remembered_entity
+from chalicelib.entities.service import get_cached_entity
 from chalicelib.mail import jobs as mail_jobs
-from chalicelib.mail import rules, ses
-from chalicelib.reminders import jobs
+from chalicelib.mail import rules
+from chalicelib.mail.sending import ses
+from chalicelib.reminders.run import jobs
 from infra.local.engine import start
 from tests.aws_calls import Calls, counted
 from tests.bench.deliveries import _hand, _received
@@ -60,12 +61,12 @@ def main(due: int, not_due: int) -> None:
             _measure(due, not_due)
         finally:
             engine.stop()
-            clock.set_source(None)
+            clock.set_clock_source(None)
 
 
 def _measure(due: int, not_due: int) -> None:
-    ses.send = lambda envelope: rules.Outcome("accepted", message_id=envelope.email_id)  # type: ignore[assignment]
-    ses.limits = lambda: ses.Limits(a_second=1_000_000.0, a_day=None, sent=0)  # type: ignore[assignment]
+    ses.send = lambda envelope: rules.SendOutcome("accepted", message_id=envelope.email_id)  # type: ignore[assignment]
+    ses.fetch_limits = lambda: ses.Limits(a_second=1_000_000.0, a_day=None, sent=0)  # type: ignore[assignment]
     observability.logger.setLevel("ERROR")
     service = Service.start()
     service.clock.now = ISSUED
@@ -91,9 +92,9 @@ def _measure(due: int, not_due: int) -> None:
 
 def _run(due: int) -> dict[str, Took]:
     """Let the hourly run find, remind and mail; return what each part took."""
-    clock.set_source(lambda: MORNING)
+    clock.set_clock_source(lambda: MORNING)
     # Settings of the entity are remembered a while, so whoever comes first would read once more.
-    remembered_entity("acme", MORNING)
+    get_cached_entity("acme", MORNING)
     of = settings()
     took = {"found, queued": _timed("found, queued", due, lambda: jobs.send_due_reminders({"confirm": True}, None))}
     for word, url, consumer, at_once in (

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.clock import now
+from chalicelib.clock import utc_now
 from chalicelib.entities import service as entities
-from chalicelib.reminders.mailing import link_hash
+from chalicelib.reminders.run.mail_content import hash_reply_token
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem, ReplyLinkItem
 from tests.browser.test_sign_in_in_browser import WIDTHS, look, open_page
@@ -30,7 +30,7 @@ BROKEN = """cells => cells.filter(cell => {
 @pytest.fixture
 def reminded(portal: Service) -> Iterator[Service]:
     """A customer who was reminded of three invoices, one of them with lines."""
-    entities.forget_entities()
+    entities.clear_entity_cache()
     portal.entity("acme", **LIVE, support_email="help@acme.example")
     portal.put("/accounts/a1", name="Müller & Söhne Gebäudereinigungsgesellschaft mbH")
     contact = portal.contact("/accounts/a1", "Ada", "accounts_payable")
@@ -46,22 +46,22 @@ def reminded(portal: Service) -> Iterator[Service]:
         )  # fmt: skip
     remind(contact, list(bodies))
     yield portal
-    entities.forget_entities()
+    entities.clear_entity_cache()
 
 
 def remind(contact: Any, invoice_ids: list[str]) -> None:
     """Write what a reminder that was sent leaves behind."""
-    email, link = keys.email("eml_1"), keys.reply_link(link_hash(TOKEN))
-    store.create(
+    email, link = keys.email("eml_1"), keys.reply_link(hash_reply_token(TOKEN))
+    store.create_item(
         EmailItem(
             email.pk, email.sk, email_id="eml_1", kind="reminder", status="sent", entity_id="acme", account_id="a1",
-            to=[contact["email"]], locale="en", created_at=now(), not_after=now(), correlation_id="c",
+            to=[contact["email"]], locale="en", created_at=utc_now(), not_after=utc_now(), correlation_id="c",
         )
     )  # fmt: skip
-    store.create(
+    store.create_item(
         ReplyLinkItem(
             link.pk, link.sk, email_id="eml_1", account_id="a1", entity_id="acme", contact_id=contact["contact_id"],
-            digest=[], invoice_ids=invoice_ids, until=now().replace(year=2027),
+            digest=[], invoice_ids=invoice_ids, until=utc_now().replace(year=2027),
         )
     )  # fmt: skip
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.access.rules import SCOPES
+from chalicelib.permissions import SCOPES
 from chalicelib.table import keys
-from chalicelib.table.items import DutyItem
+from chalicelib.table.items import TaskItem
 from infra.package import Package
 from infra.stack import Cloud, Stack, eventually
 from tests.infra import journey_of_invoices, journey_of_reminders
@@ -103,8 +103,8 @@ def an_overdue_duty_is_swept_to_its_queue(stack: Stack) -> None:
     (mail,) = stack.mails_to(CONTACT)
     email_id = next(tag["Value"] for tag in mail["EmailTags"] if tag["Name"] == "email_id")
     overdue = datetime.now(UTC) - timedelta(hours=1)
-    key = keys.duty("bulk_mail", email_id, overdue, "00000000000000000000000000")
-    duty = DutyItem(
+    key = keys.task("bulk_mail", email_id, overdue, "00000000000000000000000000")
+    duty = TaskItem(
         key.pk,
         key.sk,
         duty_id="00000000000000000000000000",

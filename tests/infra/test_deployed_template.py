@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import samtranslator.translator.transform as sam
 
-from chalicelib.config import LOCAL, ConfigurationError, Settings
-from chalicelib.observability import NAMESPACE, logger
+from chalicelib.config import LOCAL_DEPLOYMENT, ConfigurationError, Settings
+from chalicelib.observability import METRICS_NAMESPACE, logger
 from infra.layer import ARCHIVE
 from infra.package import CHALICE_STAGE, ROOT
 
@@ -121,7 +121,7 @@ def test_functions_get_exactly_the_variables_that_the_settings_read(template: di
 
 def test_no_deployment_passes_for_the_local_service(template: dict[str, Any]) -> None:
     allowed = re.compile(template["Parameters"]["DeploymentName"]["AllowedPattern"])
-    assert not allowed.fullmatch(LOCAL)
+    assert not allowed.fullmatch(LOCAL_DEPLOYMENT)
     assert all(allowed.fullmatch(name) for name in ("dev", "local-2", "localhost", "l"))
 
 
@@ -144,8 +144,8 @@ def _alarms(template: dict[str, Any], namespace: str) -> dict[str, dict[str, Any
 
 
 def test_what_needs_somebody_has_an_alarm_of_a_metric_that_the_code_gives(template: dict[str, Any]) -> None:
-    alarms = _alarms(template, NAMESPACE)
-    code = "".join(file.read_text() for file in (ROOT / "chalicelib/reminders").glob("*.py"))
+    alarms = _alarms(template, METRICS_NAMESPACE)
+    code = "".join(file.read_text() for file in (ROOT / "chalicelib/reminders").rglob("*.py"))
     metrics = {alarm["MetricName"] for alarm in alarms.values()}
     assert metrics == {"RemindersWaitForPayments", "ReminderRunsWaiting", "InvoicePdfsMissing"}
     for alarm in alarms.values():

@@ -25,7 +25,7 @@ import sys
 from datetime import date
 sys.path[:0] = sys.argv[2:]
 from chalicelib.entities.rules import BankDetails
-from chalicelib.invoices.document import render_invoice
+from chalicelib.invoices.pdf.layout import render_invoice
 from chalicelib.invoices.rules import Buyer, Content, Line, Seller
 bank = BankDetails(account_holder="Nordwind GmbH", iban="DE89370400440532013000")
 seller = Seller("northwind", "Nordwind", "Nordwind GmbH", "#1a2b3c", bank_details=bank)

@@ -7,7 +7,7 @@ from chalicelib.errors import Conflict
 from chalicelib.sessions.service import open_session
 from chalicelib.staff import service as members
 from chalicelib.table import keys, store
-from chalicelib.table.items import AccessItem
+from chalicelib.table.items import DomainAccessItem
 from tests.integration.service import Service
 
 
@@ -27,15 +27,15 @@ def staff(service: Service, email: str, role: str) -> str:
     """Make a staff member, and the first admin if there is none, and return the token of a session of theirs."""
     if role != "admin":
         with suppress(Conflict):
-            members.create(service.call, "first@vendor.example", "First", "admin")
-    members.create(service.call, email, email.split("@")[0].title(), role)
+            members.add_staff_member(service.call, "first@vendor.example", "First", "admin")
+    members.add_staff_member(service.call, email, email.split("@")[0].title(), role)
     return open_for(service, "staff", email)
 
 
 def admit(email: str, bill_group_id: str, account_id: str, permissions: Iterable[str], rule_id: str = "rul_1") -> None:
     """Write an access rule of one address as it is stored."""
-    key = keys.access(bill_group_id, email.split("@")[1])
-    item = store.get(AccessItem, key) or AccessItem(
+    key = keys.domain_access(bill_group_id, email.split("@")[1])
+    item = store.get_item(DomainAccessItem, key) or DomainAccessItem(
         key.pk, key.sk, bill_group_id=bill_group_id, account_id=account_id, domain=email.split("@")[1]
     )
     rule = {"rule_id": rule_id, "permissions": sorted(permissions), "starts_at": "2020-01-01T00:00:00.000Z"}
@@ -45,7 +45,7 @@ def admit(email: str, bill_group_id: str, account_id: str, permissions: Iterable
 
 def expel(email: str, bill_group_id: str) -> None:
     """Take the access rules of an address away."""
-    item = store.get(AccessItem, keys.access(bill_group_id, email.split("@")[1]))
+    item = store.get_item(DomainAccessItem, keys.domain_access(bill_group_id, email.split("@")[1]))
     assert item is not None
     item.addresses = {other: rule for other, rule in item.addresses.items() if other != email}
     item.save()

@@ -6,7 +6,7 @@ from typing import Any
 
 from chalicelib import clock
 from chalicelib.access import api_keys, rules
-from chalicelib.call import Actor, Call
+from chalicelib.request_context import Actor, RequestContext
 from tests.aws import TABLE, client
 from tests.integration.api.gateway import Answer, send
 
@@ -25,7 +25,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = START
-        clock.set_source(lambda: self.now)
+        clock.set_clock_source(lambda: self.now)
 
     def move(self, **span: float) -> None:
         """Move on by a span such as ``minutes=5``."""
@@ -54,9 +54,9 @@ class Service:
         return api_keys.create(self.call, name, list(rules.SCOPES))[1]
 
     @property
-    def call(self) -> Call:
+    def call(self) -> RequestContext:
         """The circumstances of what a test asks a service itself, as staff."""
-        return Call(Actor("staff", "s1", "Sam"), self.clock.now, "test-correlation")
+        return RequestContext(Actor("staff", "s1", "Sam"), self.clock.now, "test-correlation")
 
     def ask(self, method: str, path: str, body: Any = None, token: str | None = None, **headers: str) -> Answer:
         """Send a request; ``if_match="1"`` becomes the header ``If-Match: "1"``, ``idempotency_key`` its own."""

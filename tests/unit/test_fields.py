@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from chalicelib.bill_groups.inputs import SubscriptionBody
 from chalicelib.contacts.inputs import ContactBody
-from chalicelib.fields import (
+from chalicelib.field_types import (
     AddressBody,
     Bic,
     Body,
@@ -19,22 +19,22 @@ from chalicelib.fields import (
     Colour,
     Country,
     Currency,
-    Email,
+    EmailAddress,
     Iban,
-    Line,
-    Link,
     LocaleTag,
     Phone,
     ShortText,
+    SingleLineText,
     Subdivision,
     TimeZone,
     VatNumber,
     VendorId,
+    WebUrl,
 )
 
 
 class Sample(Body):
-    email: Email | None = None
+    email: EmailAddress | None = None
     phone: Phone | None = None
     vat: VatNumber | None = None
     locale: LocaleTag | None = None
@@ -42,13 +42,13 @@ class Sample(Body):
     country: Country | None = None
     subdivision: Subdivision | None = None
     zone: TimeZone | None = None
-    line: Line | None = None
+    line: SingleLineText | None = None
     short: ShortText | None = None
     date: CalendarDate | None = None
     iban: Iban | None = None
     bic: Bic | None = None
     colour: Colour | None = None
-    link: Link | None = None
+    link: WebUrl | None = None
     vendor_id: VendorId | None = None
 
 

@@ -20,8 +20,8 @@ from chalicelib import money
     ],
 )
 def test_an_amount_is_written_with_all_its_digits(minor_units: int, currency: str, locale: str, expected: str) -> None:
-    assert money.written(minor_units, currency, Locale.parse(locale)) == expected
+    assert money.format_money(minor_units, currency, Locale.parse(locale)) == expected
 
 
 def test_an_amount_is_exact() -> None:
-    assert money.amount(-12345, "TND") == Decimal("-12.345")
+    assert money.to_major_units(-12345, "TND") == Decimal("-12.345")

@@ -79,7 +79,7 @@ def wait_for_pdfs(api: Api, content: Data) -> bool:
 
 def _body(invoice: Data, group_id: str, currency: str, taxes: Data) -> Data:
     """Return what the API asks for, every sum worked out: a tax is rounded on the sum of its lines."""
-    digits = money.digits(currency)
+    digits = money.minor_unit_digits(currency)
     lines: list[Data] = []
     taxable: dict[tuple[str, str, str | None], int] = defaultdict(int)
     exemptions = {}

@@ -7,9 +7,9 @@ import pytest
 from chalicelib.access import access_rules, domains
 from chalicelib.bill_groups import portal_link
 from chalicelib.bill_groups import service as bill_groups
-from chalicelib.contacts import leaving, service
+from chalicelib.contacts import deletion, service
 from chalicelib.table import keys, store
-from chalicelib.table.items import AccessItem, ContactAddressItem
+from chalicelib.table.items import ContactAddressItem, DomainAccessItem
 from tests.engine import engine, engine_environment
 from tests.integration.contacts.test_races import THREADS, _fresh, account, at_once, call, contact
 
@@ -29,17 +29,17 @@ def group(name: str) -> tuple[str, str]:
 
 
 def add(bill_group_id: str, value: str, *, replace: bool = False) -> None:
-    access_rules.add(call(), bill_group_id, domains.read(value), replace_emails=replace)
+    access_rules.create_access_rule(call(), bill_group_id, domains.parse_rule_target(value), replace_emails=replace)
 
 
 def state(bill_group_id: str, emails: list[str]) -> tuple[bool, set[str]]:
     """Return whether the domain has a rule and which addresses have, which the pointers must agree with."""
-    row = store.get(AccessItem, keys.access(bill_group_id, DOMAIN))
+    row = store.get_item(DomainAccessItem, keys.domain_access(bill_group_id, DOMAIN))
     by_domain = row is not None and row.domain_rule is not None
     listed = set(row.addresses) if row else set()
-    pointers = {email: keys.rule_by_address(email, bill_group_id) for email in emails}
-    found = store.batch([*pointers.values(), keys.rule_by_domain(DOMAIN, bill_group_id)])
-    assert (keys.rule_by_domain(DOMAIN, bill_group_id) in found) == by_domain
+    pointers = {email: keys.access_rule_by_address(email, bill_group_id) for email in emails}
+    found = store.batch_get_items([*pointers.values(), keys.access_rule_by_domain(DOMAIN, bill_group_id)])
+    assert (keys.access_rule_by_domain(DOMAIN, bill_group_id) in found) == by_domain
     assert {email for email, key in pointers.items() if key in found} == listed
     assert not (by_domain and listed)
     return by_domain, listed
@@ -81,11 +81,11 @@ def test_a_contact_that_is_deleted_while_access_is_given_has_none(number: int) -
                 call(), account_id, contact_id, {}, None, None, wanted_access={bill_group_id: ["profile"]}
             )
         else:
-            leaving.delete_contact(call(), account_id, contact_id, None, None)
+            deletion.delete_contact(call(), account_id, contact_id, None, None)
 
     outcomes = at_once(work)
     assert set(outcomes) <= {"done", "contact_is_inactive"}
-    assert store.get(ContactAddressItem, keys.contact_address(account_id, email)) is None
+    assert store.get_item(ContactAddressItem, keys.contact_address(account_id, email)) is None
     assert service.get_contact(account_id, contact_id).contact.access == {}
 
 
@@ -98,12 +98,12 @@ def test_a_domain_that_comes_while_a_contact_is_deleted(number: int) -> None:
 
     def work(thread: int) -> None:
         if thread == 0:
-            leaving.delete_contact(call(), account_id, contact_id, None, None)
+            deletion.delete_contact(call(), account_id, contact_id, None, None)
         elif thread == 1:
             add(bill_group_id, DOMAIN, replace=True)
 
     at_once(work, threads=2)
-    row = store.get(AccessItem, keys.access(bill_group_id, DOMAIN))
+    row = store.get_item(DomainAccessItem, keys.domain_access(bill_group_id, DOMAIN))
     assert row is not None
     # Either the domain came first, and the address is denied; or the contact had gone, with its rule, before it came.
     assert row.domain_rule is not None
@@ -115,5 +115,5 @@ def test_of_many_new_portal_links_one_is_left() -> None:
     urls: list[str] = []
     at_once(lambda _: urls.append(portal_link.replace(call(), bill_group_id)), threads=8)
     newest = portal_link.get_url(bill_group_id)
-    alive = [url for url in urls if portal_link.bill_group_of(url.rpartition("/")[2]) is not None]
+    alive = [url for url in urls if portal_link.resolve_portal_link(url.rpartition("/")[2]) is not None]
     assert alive == [newest]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from chalicelib.access import access_rules
-from chalicelib.entities.service import forget_entities
+from chalicelib.entities.service import clear_entity_cache
 from chalicelib.table import keys, store
 from tests.integration import people
 from tests.integration.service import Service, code, faults, rows
@@ -101,13 +101,13 @@ def test_overlaps_are_refused_and_name_the_rule_in_the_way(service: Service, acc
 
 
 def test_a_domain_replaces_200_addresses_with_all_their_pointers(service: Service, account: str) -> None:
-    key = keys.access("b1", "example.com")
+    key = keys.domain_access("b1", "example.com")
     for number in range(200):
         people.admit(f"p{number:03}@example.com", "b1", "a1", ["profile"], f"rul_{number}")
-    row = store.batch([key])[key]
+    row = store.batch_get_items([key])[key]
     book = access_rules.books.book_of("example.com", row)
-    for pointer in access_rules._pointers("b1", book):
-        store.create(access_rules.AccessPointerItem(pointer.pk, pointer.sk, bill_group_id="b1", account_id="a1"))
+    for pointer in access_rules._pointer_keys("b1", book):
+        store.create_item(access_rules.AccessPointerItem(pointer.pk, pointer.sk, bill_group_id="b1", account_id="a1"))
     assert code(service.ask("POST", RULES, {"value": "one@example.com"})) == (409, "too_many_addresses")
     assert len(service.all_of(RULES, limit=7)) == 200
     add(service, "example.com", replace_emails=True)
@@ -117,7 +117,7 @@ def test_a_domain_replaces_200_addresses_with_all_their_pointers(service: Servic
 
 def test_what_is_given_begins_after_the_entitys_delay(service: Service, account: str) -> None:
     service.put("/entities/acme", access_delay_hours=24)
-    forget_entities()
+    clear_entity_cache()
     assert add(service, "ann@example.com")["starts_at"] == "2026-02-01T09:00:00Z"
     service.clock.move(hours=23, minutes=59)
     assert not may_enter(service, "ann@example.com")

@@ -5,8 +5,8 @@ import pytest
 
 from chalicelib import clock
 from chalicelib.access import api_keys, jobs, rules
-from chalicelib.call import Call
 from chalicelib.errors import Unauthenticated
+from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import ApiKeyItem
 from tests.aws import TABLE, client
@@ -79,7 +79,7 @@ def test_unknown_keys_are_404(token: str) -> None:
     assert send("DELETE", address, token=token).status == 404
 
 
-def test_a_key_gives_no_more_than_it_has(call: Call) -> None:
+def test_a_key_gives_no_more_than_it_has(call: RequestContext) -> None:
     _, weak = api_keys.create(call, "weak", ["keys:write", "accounts:read"])
     refused = send("POST", "/v1/api-keys", token=weak, body={"name": "strong", "scopes": ["contacts:erase"]})
     assert (refused.status, refused.json["code"]) == (403, "scope_not_held")
@@ -103,7 +103,7 @@ def test_the_list_is_paged(token: str) -> None:
 def test_creation_and_revocation_are_audited(token: str) -> None:
     key_id = make(token).json["key_id"]
     send("DELETE", f"/v1/api-keys/{key_id}", token=token, headers={"X-Correlation-Id": "correlation-1"})
-    page = store.query(keys.deployment_audit_event("").pk, "AUDIT#", limit=10)
+    page = store.query_items(keys.deployment_audit_event("").pk, "AUDIT#", limit=10)
     told = [(event.action, event.resource_id, event.actor_name) for event in page.items]
     assert ("api_key.created", key_id, "billing") in told
     assert ("api_key.revoked", key_id, "billing") in told
@@ -120,16 +120,16 @@ def test_a_wrong_token_is_refused(token: str, spoil: Any) -> None:
 
 
 def test_use_is_noted_once_an_hour(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    key_id = rules.key_id_of(token)
+    key_id = rules.parse_key_id(token)
     assert key_id
     written: list[datetime] = []
-    replace = store.replace
+    replace = store.replace_item
 
     def counting(item: ApiKeyItem) -> None:
         written.append(item.last_used_at)
         replace(item)
 
-    monkeypatch.setattr(store, "replace", counting)
+    monkeypatch.setattr(store, "replace_item", counting)
     for minutes in (0, 1, 59, 60, 61, 119, 121):
         api_keys.authenticate(token, NOW + timedelta(minutes=minutes))
     assert written == [NOW, NOW + timedelta(minutes=60), NOW + timedelta(minutes=121)]
@@ -138,25 +138,25 @@ def test_use_is_noted_once_an_hour(token: str, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_use_that_cannot_be_noted_does_not_matter(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(item: ApiKeyItem) -> None:
-        raise store.Contended
+        raise store.WriteConflict
 
-    monkeypatch.setattr(store, "replace", failing)
+    monkeypatch.setattr(store, "replace_item", failing)
     assert api_keys.authenticate(token, NOW).name == "billing"
 
 
 def test_noting_the_use_never_brings_a_revoked_key_back(
-    token: str, call: Call, monkeypatch: pytest.MonkeyPatch
+    token: str, call: RequestContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key_id = rules.key_id_of(token)
+    key_id = rules.parse_key_id(token)
     assert key_id
-    replace = store.replace
+    replace = store.replace_item
 
     def revoked_in_between(item: ApiKeyItem) -> None:
-        monkeypatch.setattr(store, "replace", replace)
+        monkeypatch.setattr(store, "replace_item", replace)
         api_keys.revoke(call, key_id)
         replace(item)
 
-    monkeypatch.setattr(store, "replace", revoked_in_between)
+    monkeypatch.setattr(store, "replace_item", revoked_in_between)
     assert api_keys.authenticate(token, NOW)
     with pytest.raises(Unauthenticated):
         api_keys.authenticate(token, NOW)
@@ -174,7 +174,7 @@ class TestConsoleFunction:
 
     def test_it_makes_a_key_that_works(self, aws: None) -> None:
         result = jobs.create_api_key({**EVENT, "confirm": True}, None)
-        assert api_keys.authenticate(result["api_key"], clock.now()).scopes == {"keys:write"}
+        assert api_keys.authenticate(result["api_key"], clock.utc_now()).scopes == {"keys:write"}
 
     @pytest.mark.parametrize(
         ("event", "fields"),

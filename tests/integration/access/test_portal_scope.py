@@ -71,7 +71,7 @@ def test_mails_are_those_about_granted_bill_groups(service: Service, account: st
     service.contact(account, "Bee")
     for number, (group, security) in enumerate((("b1", False), ("b3", False), ("b1", True), ("b2", False))):
         transaction = store.Transaction(service.call)
-        outbox.enqueue(
+        outbox.enqueue_mail(
             transaction,
             service.call,
             Mail(

@@ -15,9 +15,16 @@ import pytest
 
 from app import app
 from chalicelib.access import api_keys
-from chalicelib.access.rules import PERMISSIONS, PORTAL_PERMISSIONS, SCOPES, SIGNED_IN, STAFF_ROLES, Needs
 from chalicelib.api.routes import Route
-from chalicelib.entities.service import forget_entities
+from chalicelib.entities.service import clear_entity_cache
+from chalicelib.permissions import (
+    ANY_SIGNED_IN,
+    OPERATION_REQUIREMENTS,
+    PORTAL_PERMISSIONS,
+    SCOPES,
+    STAFF_ROLES,
+    OperationRequirement,
+)
 from tests.integration.api.gateway import send
 from tests.integration.api.test_routes import IDS
 from tests.integration.invoices.invoices import body
@@ -36,7 +43,7 @@ NO, YES = "–", "yes"
 HEAD = """# Who may call what
 
 Written by `UPDATE_MATRIX=1 pytest tests/integration/api/test_matrix.py` from the declarations of the routes and the
-table in `chalicelib/access/rules.py`; the same test asks each cell of the service. Without a principal every route
+table in `chalicelib/permissions.py`; the same test asks each cell of the service. Without a principal every route
 but the public ones is 401.
 
 - **API key**: the scope that it needs.
@@ -52,8 +59,8 @@ but the public ones is 401.
 """
 
 
-def needs(route: Route) -> Needs:
-    return PERMISSIONS[route.may or ""]
+def needs(route: Route) -> OperationRequirement:
+    return OPERATION_REQUIREMENTS[route.may or ""]
 
 
 def document() -> str:
@@ -65,7 +72,7 @@ def document() -> str:
             continue
         wanted = needs(route)
         scope = NO if wanted.scope is None else wanted.scope or "any"
-        user = "signed in" if wanted.portal == SIGNED_IN else wanted.portal or NO
+        user = "signed in" if wanted.portal == ANY_SIGNED_IN else wanted.portal or NO
         shown = user if wanted.reads else NO
         lines.append(f"{name}| {route.may} | {scope} | {wanted.staff or NO} | {user} | {shown} |")
     return HEAD + "\n".join(lines) + "\n"
@@ -104,7 +111,7 @@ def world() -> Iterator[World]:
     patch = pytest.MonkeyPatch()
     deployment = aws.__wrapped__(patch)  # type: ignore[attr-defined]
     next(deployment)
-    forget_entities()
+    clear_entity_cache()
     service = Service.start()
     service.entity()
     places = []
@@ -133,7 +140,7 @@ def world() -> Iterator[World]:
     service.bill_group("ungranted-group", "/accounts/a1", name="ungranted-group")
     invoice(service, "i3", "ungranted-group")
     yield World(service, places[0], places[1])
-    forget_entities()
+    clear_entity_cache()
     for _ in deployment:
         pass
     patch.undo()
@@ -208,7 +215,7 @@ def test_portal_users(world: World, route: Route) -> None:
         assert (status, code) == (403, "forbidden")
         return
     assert code not in {"forbidden", "unauthenticated"}, (status, code)
-    if wanted != SIGNED_IN:
+    if wanted != ANY_SIGNED_IN:
         lacking = user(world, [one for one in PORTAL_PERMISSIONS if one != wanted], f"no-{wanted.replace('_', '-')}")
         assert world.ask(route, lacking, world.own) == (403, "forbidden")
         only = user(world, [wanted], f"only-{wanted.replace('_', '-')}")

@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 from app import app
 from chalicelib.api import openapi
-from chalicelib.api.routes import WRITES, Route
+from chalicelib.api.routes import WRITE_METHODS, Route
 from tests.integration.api.gateway import send, wsgi
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -42,7 +42,7 @@ def test_no_name_of_a_module_shows_in_a_schema(document: dict[str, Any]) -> None
 
 def test_the_version_is_that_of_the_project(document: dict[str, Any]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert document["info"]["version"] == openapi.VERSION == project["project"]["version"]
+    assert document["info"]["version"] == openapi.API_VERSION == project["project"]["version"]
 
 
 def test_every_route_is_described(document: dict[str, Any]) -> None:
@@ -71,7 +71,7 @@ def test_what_a_route_declares_is_told(document: dict[str, Any]) -> None:
         assert ("401" in told["responses"]) is not route.public
         assert ("If-Match" in headers) is route.versioned
         assert ("428" in told["responses"]) is (route.method == "PATCH")
-        assert ("Idempotency-Key" in headers) is (route.repeatable and route.method in WRITES)
+        assert ("Idempotency-Key" in headers) is (route.repeatable and route.method in WRITE_METHODS)
         assert ("requestBody" in told) is (route.body is not None)
         assert {str(status) for status in route.returns} <= set(told["responses"])
         assert all(code in told["description"] for code in route.raises)

@@ -6,7 +6,7 @@ import pytest
 
 from app import app
 from chalicelib.api.routes import Route
-from chalicelib.call import Call
+from chalicelib.request_context import RequestContext
 from chalicelib.sessions.service import open_session
 from chalicelib.staff import service as staff
 from chalicelib.table import keys, store
@@ -67,10 +67,10 @@ def make(method: str, url: str, token: str, body: Any) -> Any:
     return answer.json
 
 
-def admin(call: Call) -> str:
+def admin(call: RequestContext) -> str:
     """Make an admin of the staff and return the token of a session of theirs."""
     email = "kim@vendor.example"
-    staff.create(call, email, "Kim", "admin")
+    staff.add_staff_member(call, email, "Kim", "admin")
     transaction = store.Transaction(call)
     _, token = open_session(transaction, call, kind="staff", email=email, bill_groups=(), origin="link")
     transaction.commit()
@@ -78,7 +78,7 @@ def admin(call: Call) -> str:
 
 
 @pytest.fixture
-def own(call: Call, token: str) -> dict[str, str]:
+def own(call: RequestContext, token: str) -> dict[str, str]:
     """Two accounts, each with a bill group; the ids of the first one's parents and children."""
     make("PUT", "/v1/entities/acme", token, ENTITY)
     for name in ("one", "two"):
@@ -99,7 +99,7 @@ def own(call: Call, token: str) -> dict[str, str]:
     make("PUT", "/v1/reminder-templates/acme/template-one", token, TEMPLATE)
     run = keys.reminder_run("acme", RUN)
     held = {"entity_id": "acme", "run_hour": RUN, "started": call.now, "accounts": 9, "limit": 5}
-    store.create(ReminderRunItem(run.pk, run.sk, status="waiting", **held))
+    store.create_item(ReminderRunItem(run.pk, run.sk, status="waiting", **held))
     return {
         "admin": admin(call),
         "entity_id": "acme",

@@ -9,8 +9,8 @@ import pytest
 
 from app import app
 from chalicelib import clock
-from chalicelib.api.routes import WRITES, Route
-from chalicelib.entities.service import forget_entities
+from chalicelib.api.routes import WRITE_METHODS, Route
+from chalicelib.entities.service import clear_entity_cache
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem, InvoiceItem, SuppressionItem
 from tests.aws import BUCKET, TABLE, client
@@ -34,7 +34,7 @@ __all__ = ["own"]
 REPEATABLE = [
     route
     for route in app.handler.all_routes()
-    if route.method in WRITES and route.repeatable and not route.path.startswith("/v1/imports")
+    if route.method in WRITE_METHODS and route.repeatable and not route.path.startswith("/v1/imports")
 ]
 PDF = b"%PDF-1.7 supplied"
 # Each changes something: a write that changes nothing does not spend its key.
@@ -68,7 +68,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PaymentsAsOfBody": {"as_of": "2026-01-31T09:00:00Z"},
     "ReminderTemplateBody": {"texts": {"de": {"subject": "Rechnung {invoice}", "opening": "{amount} ist offen."}}},
     "PauseBody": {"reason": "They wait for a credit."},
-    "PromiseBody": {"on": (clock.now().date() + timedelta(days=30)).isoformat()},
+    "PromiseBody": {"on": (clock.utc_now().date() + timedelta(days=30)).isoformat()},
     "AutoPayFailureBody": {"failed_on": "2026-01-31"},
 }
 OTHERS: dict[str, dict[str, Any]] = {
@@ -129,25 +129,25 @@ def ask(route: Route, token: str, ids: dict[str, str], change: str = "first") ->
 def suppress(address: str) -> None:
     """Let an address get no mail."""
     key = keys.suppression(address)
-    store.create(SuppressionItem(key.pk, key.sk, email=address, reason="complaint", since=clock.now()))
+    store.create_item(SuppressionItem(key.pk, key.sk, email=address, reason="complaint", since=clock.utc_now()))
 
 
 def finish(email_id: str) -> None:
     """Let a mail be one that was sent."""
-    item = store.get(EmailItem, keys.email(email_id))
+    item = store.get_item(EmailItem, keys.email(email_id))
     assert item is not None
     item.status = "sent"
-    store.replace(item)
+    store.replace_item(item)
 
 
 def let_send(invoice_id: str, token: str) -> None:
     """Let the invoice be one that can be sent: it has a PDF, and its entity's mail is live."""
     send("PUT", "/v1/entities/acme", token=token, body={"invoice_mail": {"mode": "live"}, "live_from": "2026-01-01"})
-    forget_entities()
-    item = store.get(InvoiceItem, keys.invoice(invoice_id))
+    clear_entity_cache()
+    item = store.get_item(InvoiceItem, keys.invoice(invoice_id))
     assert item is not None
     item.pdf = {"key": "k", "sha256": "0", "size": 1, "source": "made"}
-    store.replace(item)
+    store.replace_item(item)
 
 
 def let_supply(token: str) -> str:

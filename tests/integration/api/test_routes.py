@@ -6,22 +6,22 @@ import pytest
 
 from app import app
 from chalicelib.access import api_keys, rules
-from chalicelib.access.rules import PERMISSIONS
-from chalicelib.api.paths import SHAPES
+from chalicelib.api.paths import PARAMETER_PATTERNS
 from chalicelib.api.routes import Route
-from chalicelib.call import Call
+from chalicelib.permissions import OPERATION_REQUIREMENTS
+from chalicelib.request_context import RequestContext
 from tests.aws import TABLE, client
 from tests.integration.api.gateway import Answer, send
 
 ROUTES = app.handler.all_routes()
 GUARDED = [route for route in ROUTES if not route.public]
 ULID = "01JABCDEFGHJKMNPQRSTVWXYZ0"
-IDS = {name: shape[:4] + ULID if "{26}" in shape else "nobodys-thing" for name, shape in SHAPES.items()}
+IDS = {name: shape[:4] + ULID if "{26}" in shape else "nobodys-thing" for name, shape in PARAMETER_PATTERNS.items()}
 
 
 def for_keys(route: Route) -> bool:
     """Tell whether an API key may ever call it; for the others, see the matrix."""
-    return route.may is not None and PERMISSIONS[route.may].scope is not None
+    return route.may is not None and OPERATION_REQUIREMENTS[route.may].scope is not None
 
 
 every_route = pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
@@ -48,8 +48,8 @@ def test_without_a_principal_it_is_401_and_nothing_is_written(aws: None, route: 
 
 
 @every_guarded_route
-def test_without_the_scope_it_is_403_and_nothing_is_written(call: Call, route: Route) -> None:
-    needs = PERMISSIONS[route.may or ""]
+def test_without_the_scope_it_is_403_and_nothing_is_written(call: RequestContext, route: Route) -> None:
+    needs = OPERATION_REQUIREMENTS[route.may or ""]
     if not needs.scope:
         pytest.skip("open to every API key")
     _, token = api_keys.create(call, "weak", [scope for scope in rules.SCOPES if scope != needs.scope])
@@ -61,7 +61,7 @@ def test_without_the_scope_it_is_403_and_nothing_is_written(call: Call, route: R
 
 @every_guarded_route
 def test_its_operation_stands_in_the_permission_table(route: Route) -> None:
-    assert route.may in PERMISSIONS
+    assert route.may in OPERATION_REQUIREMENTS
     assert not route.may.endswith(".read") or route.method == "GET"
     assert not (route.method == "GET" and route.may.endswith(".write"))
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from chalicelib.bill_groups import summary
-from chalicelib.call import Actor, Call
-from chalicelib.contacts import coverage, jobs
-from chalicelib.duties import service as duties
-from chalicelib.duties.queue import Message
+from chalicelib.contacts import jobs, reachability
+from chalicelib.request_context import Actor, RequestContext
 from chalicelib.staff import service as members
 from chalicelib.table import keys, store
 from chalicelib.table.items import SuppressionItem
+from chalicelib.tasks import service as duties
+from chalicelib.tasks.queue import TaskMessage
 from tests.aws_calls import Crash, failing
 from tests.integration.people import portal
 from tests.integration.service import Service, rows
@@ -29,18 +29,18 @@ def account(service: Service) -> str:
 def suppress(service: Service, email: str) -> None:
     """Let an address fail for good, and look at what follows."""
     key = keys.suppression(email)
-    store.create(SuppressionItem(key.pk, key.sk, email=email, reason="permanent_bounce", since=service.clock.now))
+    store.create_item(SuppressionItem(key.pk, key.sk, email=email, reason="permanent_bounce", since=service.clock.now))
     look(service, email)
 
 
 def clear(service: Service, email: str) -> None:
-    store.remove(keys.suppression(email))
+    store.delete_item(keys.suppression(email))
     look(service, email)
 
 
 def look(service: Service, email: str) -> None:
     service.clock.move(seconds=1)
-    coverage.check(Call(SYSTEM, service.clock.now, "test-correlation"), email)
+    reachability.check_role_coverage(RequestContext(SYSTEM, service.clock.now, "test-correlation"), email)
 
 
 def alarms() -> list[tuple[tuple[str, ...], bool, list[str]]]:
@@ -70,7 +70,9 @@ def test_nobody_is_told_while_one_holder_is_left(service: Service, account: str)
         service.contact(account, name, "invoicing")
     service.contact(account, "Cy", "accounts_payable")
     key = keys.suppression("ann@example.com")
-    store.create(SuppressionItem(key.pk, key.sk, email="ann@example.com", reason="complaint", since=service.clock.now))
+    store.create_item(
+        SuppressionItem(key.pk, key.sk, email="ann@example.com", reason="complaint", since=service.clock.now)
+    )
     before = rows()
     look(service, "ann@example.com")
     assert rows() == before
@@ -78,9 +80,9 @@ def test_nobody_is_told_while_one_holder_is_left(service: Service, account: str)
 
 
 def test_staff_and_the_other_contacts_are_told_once(service: Service, account: str) -> None:
-    members.create(service.call, "kim@vendor.example", "Kim", "admin")
-    members.create(service.call, "al@vendor.example", "Al", "agent")
-    members.create(service.call, "vic@vendor.example", "Vic", "viewer")
+    members.add_staff_member(service.call, "kim@vendor.example", "Kim", "admin")
+    members.add_staff_member(service.call, "al@vendor.example", "Al", "agent")
+    members.add_staff_member(service.call, "vic@vendor.example", "Vic", "viewer")
     ann = service.contact(account, "Ann", "invoicing")
     service.contact(account, "Cy", "accounts_payable", locale="de")
     service.contact(account, "Di")
@@ -121,7 +123,7 @@ def test_two_that_fail_at_once_are_one_alarm(service: Service, account: str) -> 
     for name in ("Ann", "Bob"):
         service.contact(account, name, "invoicing")
         key = keys.suppression(f"{name.lower()}@example.com")
-        store.create(SuppressionItem(key.pk, key.sk, email=key.pk, reason="complaint", since=service.clock.now))
+        store.create_item(SuppressionItem(key.pk, key.sk, email=key.pk, reason="complaint", since=service.clock.now))
     for name in ("ann", "bob", "ann"):
         look(service, f"{name}@example.com")
     assert len(alarms()) == 1
@@ -167,7 +169,7 @@ def test_every_account_of_the_address_is_looked_at(service: Service, account: st
 def test_the_nearest_are_told_and_not_more_than_a_limit(
     service: Service, account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(coverage, "MOST_TOLD", 2)
+    monkeypatch.setattr(reachability, "MAX_NOTIFIED_CONTACTS", 2)
     for name in ("Bob", "Cy", "Di"):
         service.contact(account, name)
         service.clock.move(milliseconds=1)
@@ -194,24 +196,26 @@ def test_the_portal_says_so(service: Service, account: str) -> None:
     assert service.ask("GET", "/bill-groups/b1/summary", token=blind).json["unreachable_roles"] == []
     # Somebody else who holds the role is given the benefit of the doubt, without another look.
     service.contact(account, "Bob", "invoicing")
-    assert summary.summarise("b1").unreachable == ()
+    assert summary.get_bill_group_summary("b1").unreachable == ()
     service.patch(f"{account}/contacts/{contact['contact_id']}", roles=[])
-    assert summary.summarise("b1").unreachable == ()
+    assert summary.get_bill_group_summary("b1").unreachable == ()
 
 
 def test_the_job_does_it_once_and_ends_the_duty(service: Service, account: str) -> None:
     service.contact(account, "Ann", "invoicing")
     key = keys.suppression("ann@example.com")
-    store.create(SuppressionItem(key.pk, key.sk, email="ann@example.com", reason="complaint", since=service.clock.now))
+    store.create_item(
+        SuppressionItem(key.pk, key.sk, email="ann@example.com", reason="complaint", since=service.clock.now)
+    )
     transaction = store.Transaction(service.call)
-    duty = duties.add(transaction, service.call, "coverage", "ann@example.com")
+    duty = duties.add_task(transaction, service.call, "coverage", "ann@example.com")
     transaction.commit()
-    body = Message("coverage", "ann@example.com", duty, "test-correlation").body()
+    body = TaskMessage("coverage", "ann@example.com", duty, "test-correlation").body()
     event = {"Records": [{"messageId": "1", "body": body}, {"messageId": "2", "body": body}]}
     for _ in range(2):
         assert jobs.check_coverage(event, None) == {"batchItemFailures": []}
     assert len(alarms()) == 1
-    assert duty not in store.batch([duty])
+    assert duty not in store.batch_get_items([duty])
 
 
 @pytest.mark.parametrize("how", ["before", "after", "lost"])
@@ -220,7 +224,9 @@ def test_killed_at_any_call_it_alarms_once(service: Service, account: str, numbe
     service.contact(account, "Ann", "invoicing")
     service.contact(account, "Cy", "accounts_payable")
     key = keys.suppression("ann@example.com")
-    store.create(SuppressionItem(key.pk, key.sk, email="ann@example.com", reason="complaint", since=service.clock.now))
+    store.create_item(
+        SuppressionItem(key.pk, key.sk, email="ann@example.com", reason="complaint", since=service.clock.now)
+    )
     with failing(number, how), suppress_crash(Crash):
         look(service, "ann@example.com")
     look(service, "ann@example.com")

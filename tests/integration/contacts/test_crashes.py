@@ -16,12 +16,12 @@ from chalicelib import clock
 from chalicelib.access import api_keys as access
 from chalicelib.access import rules as access_rules
 from chalicelib.accounts import service as accounts
-from chalicelib.call import Actor, Call
 from chalicelib.config import settings
-from chalicelib.duties import jobs as duties_jobs
 from chalicelib.entities import service as entities
 from chalicelib.mail import jobs as mail_jobs
-from chalicelib.table.items import ContactAddressItem, ContactItem, DutyItem, EmailItem, Item
+from chalicelib.request_context import Actor, RequestContext
+from chalicelib.table.items import ContactAddressItem, ContactItem, EmailItem, Item, TaskItem
+from chalicelib.tasks import jobs as duties_jobs
 from tests.aws import REGION, aws
 from tests.aws_calls import Crash, failing
 
@@ -37,10 +37,10 @@ HOW = ("before", "after", "lost")
 
 @pytest.fixture
 def token(aws: None) -> str:
-    clock.set_source(lambda: NOW)
-    entities.forget_entities()
+    clock.set_clock_source(lambda: NOW)
+    entities.clear_entity_cache()
     boto3.client("ses", region_name=REGION).verify_email_identity(EmailAddress="billing@acme.example")
-    call = Call(Actor("console", "test", "test"), NOW, "test-correlation")
+    call = RequestContext(Actor("console", "test", "test"), NOW, "test-correlation")
     entity = {
         "name": "ACME",
         "colour": "#0b5fff",
@@ -50,7 +50,7 @@ def token(aws: None) -> str:
     }
     entities.put_entity(call, "acme", entity)
     accounts.put_account(call, "a1", {"name": "Customer", "entity_id": "acme", "currency": "EUR"})
-    entities.forget_entities()
+    entities.clear_entity_cache()
     _, token = access.create(call, "billing", list(access_rules.SCOPES))
     return token
 
@@ -69,7 +69,7 @@ def deliver_everything() -> None:
     """Do what the queues and the sweeper do, for half an hour, by the handlers that Lambda calls."""
     sqs, queue = boto3.client("sqs"), settings().bulk_mail_queue_url
     for minutes in range(0, 30, 3):
-        clock.set_source(lambda minutes=minutes: NOW + timedelta(minutes=minutes))  # type: ignore[misc]
+        clock.set_clock_source(lambda minutes=minutes: NOW + timedelta(minutes=minutes))  # type: ignore[misc]
         duties_jobs.sweep_duties({}, None)
         while found := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
             records = [{"messageId": one["MessageId"], "body": one["Body"]} for one in found]
@@ -95,7 +95,7 @@ def test_a_crash_leaves_neither_half_nor_two(token: str, number: int, how: str) 
     (email,) = rows(EmailItem)
     assert email.status == "sent"
     assert len(ses_backends[DEFAULT_ACCOUNT_ID][REGION].sent_messages) == 1
-    assert rows(DutyItem) == []
+    assert rows(TaskItem) == []
 
 
 @pytest.mark.parametrize("number", range(CALLS))

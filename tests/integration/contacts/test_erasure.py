@@ -9,12 +9,12 @@ from chalice.test import Client
 
 from app import app
 from chalicelib.config import settings
-from chalicelib.contacts import erasure, jobs, leaving
-from chalicelib.duties import service as duties
-from chalicelib.mail import feedback
-from chalicelib.mail import sending as mailer
+from chalicelib.contacts import deletion, erasure, jobs
+from chalicelib.mail.feedback import ses_events
+from chalicelib.mail.sending import deliver as mailer
 from chalicelib.table import store
-from chalicelib.table.items import DutyItem, EmailItem
+from chalicelib.table.items import EmailItem, TaskItem
+from chalicelib.tasks import service as duties
 from tests.aws import BUCKET, TABLE, client
 from tests.integration.service import Service, code, rows
 
@@ -57,7 +57,7 @@ def person(service: Service, account: str) -> Any:
         "mail": {"timestamp": "2026-01-31T09:00:00Z", "messageId": "m", "tags": {"email_id": [sent.email_id]}},
         "delivery": {"recipients": ["zoe.first@example.com"], "smtpResponse": "250 for <zoe.first@example.com>"},
     }
-    feedback.record(json.dumps(report))
+    ses_events.record_notification(json.dumps(report))
     assert traces()
     return service.get(path)
 
@@ -76,8 +76,8 @@ def send_mails(service: Service) -> None:
     for row in rows():
         if row["cls"]["S"] == "duty":
             item = store.Item.from_raw_data(row)
-            assert isinstance(item, DutyItem)
-            mailer.deliver(duties.Message(item.kind, item.subject, item.key, item.correlation_id))
+            assert isinstance(item, TaskItem)
+            mailer.deliver_email(duties.Message(item.kind, item.subject, item.key, item.correlation_id))
 
 
 def traces() -> dict[str, list[str]]:
@@ -283,7 +283,7 @@ def test_somebody_who_is_restored_half_way_is_erased_all_the_same(
     def restored_in_between(*arguments: Any) -> None:
         monkeypatch.setattr(erasure, "erase_emails", erase_emails)
         erase_emails(*arguments)
-        leaving.restore_contact(service.call, "a1", person["contact_id"])
+        deletion.restore_contact(service.call, "a1", person["contact_id"])
 
     monkeypatch.setattr(erasure, "erase_emails", restored_in_between)
     run()

@@ -146,7 +146,7 @@ class TestManyBillGroups:
         def contended_once(transaction: store.Transaction) -> None:
             seen.append(transaction)
             if len(seen) == step:
-                raise store.Contended
+                raise store.WriteConflict
             commit(transaction)
 
         monkeypatch.setattr(store.Transaction, "commit", contended_once)

@@ -28,7 +28,7 @@ def of(account: str, contact: Any) -> str:
 
 def suppress(service: Service, email: str) -> None:
     key = keys.suppression(email)
-    store.create(SuppressionItem(key.pk, key.sk, email=email, reason="bounced", since=service.clock.now))
+    store.create_item(SuppressionItem(key.pk, key.sk, email=email, reason="bounced", since=service.clock.now))
 
 
 def who(found: list[Recipient]) -> list[tuple[str, bool]]:
@@ -37,7 +37,7 @@ def who(found: list[Recipient]) -> list[tuple[str, bool]]:
 
 def invoicing(group: str | None = None) -> list[Recipient]:
     of_group = bill_groups.get_bill_group(group).bill_group if group else None
-    return recipients.invoicing(accounts.get_account("a1").account, of_group)
+    return recipients.list_invoice_recipients(accounts.get_account("a1").account, of_group)
 
 
 def test_nothing_is_chosen_at_first_and_a_role_brings_its_mail(service: Service, account: str) -> None:
@@ -147,7 +147,7 @@ def test_holders_then_copies_each_once(service: Service, account: str) -> None:
     assert (by_name["cy"].locale, by_name["cy"].name, by_name["cy"].suppressed) == ("fr", "Cy Test", False)
     assert vars(by_name["ann"].style) == style
     assert by_name["bob"].suppressed
-    payable = recipients.accounts_payable(accounts.get_account("a1").account, None)
+    payable = recipients.list_reminder_recipients(accounts.get_account("a1").account, None)
     assert who(payable) == [("bob", False), ("di", True)]
 
 
@@ -167,12 +167,12 @@ def test_whom_to_mail_costs_three_reads(service: Service, account: str) -> None:
     service.put(of(account, service.contact(account, "Cy")), invoices=True)
     known = accounts.get_account("a1").account
     with counted() as calls:
-        recipients.invoicing(known, None)
+        recipients.list_invoice_recipients(known, None)
     assert (calls.reads, calls.writes) == (3, 0)
 
 
 def test_there_are_not_more_than_fifty_copies(service: Service, account: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chalicelib.contacts.choices.MOST_COPIES", 2)
+    monkeypatch.setattr("chalicelib.contacts.preference_rules.MAX_COPIES", 2)
     paths = [of(account, service.contact(account, name)) for name in ("Ann", "Bob", "Cy")]
     for path in paths[:2]:
         service.put(path, invoices=True)
@@ -188,7 +188,7 @@ def test_an_erased_contact_is_on_no_list(service: Service, account: str) -> None
     service.put(of(account, contact), invoices=True)
     answer = service.ask("POST", f"{account}/contacts/{contact['contact_id']}/erase", {"confirm": True})
     erasure.run_erasure(service.call, answer.json["erasure_id"])
-    roles = store.batch([keys.contact_roles("a1")])[keys.contact_roles("a1")]
+    roles = store.batch_get_items([keys.contact_roles("a1")])[keys.contact_roles("a1")]
     assert roles.copies == {}
     assert invoicing() == []
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from chalicelib.accounts import service as accounts
-from chalicelib.call import Actor, Call
-from chalicelib.contacts import leaving, service
+from chalicelib.contacts import deletion, service
 from chalicelib.entities import service as entities
 from chalicelib.errors import CounterfoilError
+from chalicelib.request_context import Actor, RequestContext
 from tests.engine import engine, engine_environment  # noqa: F401
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("engine_environment", "_fresh")]
@@ -30,8 +30,8 @@ def _fresh(engine_environment: dict[str, str]) -> None:  # noqa: F811
     forget()
 
 
-def call() -> Call:
-    return Call(Actor("staff", "s1", "Sam"), NOW, "race-0001")
+def call() -> RequestContext:
+    return RequestContext(Actor("staff", "s1", "Sam"), NOW, "race-0001")
 
 
 def account(account_id: str) -> str:
@@ -97,7 +97,7 @@ def test_of_the_last_two_holders_one_stays(number: int) -> None:
         # Half of them delete the contact, the others take its roles.
         contact_id = last_two[thread % 2]
         if thread % 4 < 2:
-            leaving.delete_contact(call(), account_id, contact_id, None, None)
+            deletion.delete_contact(call(), account_id, contact_id, None, None)
         else:
             service.patch_contact(call(), account_id, contact_id, {}, frozenset(), None)
 

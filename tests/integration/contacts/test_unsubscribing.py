@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from app import app
-from chalicelib.contacts import unsubscribing
+from chalicelib.contacts import unsubscribe_links
 from chalicelib.entities.service import get_entity
 from tests.integration.service import Service, rows
 from tests.integration.web.visitor import Visitor
@@ -18,7 +18,9 @@ def account(service: Service) -> str:
 
 
 def link(account: str, contact: Any, category: str = "invoices") -> str:
-    whole = unsubscribing.address(account.rsplit("/", 1)[1], contact["contact_id"], contact["email"], category)
+    whole = unsubscribe_links.build_unsubscribe_url(
+        account.rsplit("/", 1)[1], contact["contact_id"], contact["email"], category
+    )
     return urlsplit(whole).path
 
 
@@ -134,9 +136,9 @@ def test_the_longest_ids_fit_an_address(service: Service) -> None:
 
 
 def test_the_headers_of_the_mail(service: Service) -> None:
-    address = unsubscribing.address("a1", "con_" + "0" * 26, "ann@example.com", "invoices")
+    address = unsubscribe_links.build_unsubscribe_url("a1", "con_" + "0" * 26, "ann@example.com", "invoices")
     assert address.startswith("https://")
-    assert dict(unsubscribing.headers(address, get_entity("acme"), "invoices")) == {
+    assert dict(unsubscribe_links.build_unsubscribe_headers(address, get_entity("acme"), "invoices")) == {
         "List-Unsubscribe": f"<{address}>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
         "List-Id": "<invoices.acme.api.example.com>",

@@ -28,8 +28,8 @@ def count_deliveries(found: dict[str, Calls], service: Callable[..., Any], count
     service("POST", "/v1/accounts/a3/contacts", CONTACT)
     service("PUT", "/v1/invoices/d1", {**INVOICE, "number": "d1"})
     # The issuing entity is remembered for 30 seconds.
-    entities.forget_entities()
-    entities.remembered_entity("acme", clock.now())
+    entities.clear_entity_cache()
+    entities.get_cached_entity("acme", clock.utc_now())
     of = settings()
     found["make an invoice's PDF"] = worked_off(of.documents_queue_url, "d1", documents_jobs.make_documents)
     made = worked_off(of.deliveries_queue_url, "d1", deliveries_jobs.run_deliveries)

@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from chalicelib import clock
-from chalicelib.call import Actor, Call
 from chalicelib.config import settings
 from chalicelib.entities import service as entities
 from chalicelib.mail import jobs as mail_jobs
-from chalicelib.mail import ses
-from chalicelib.reminders import jobs, releasing
+from chalicelib.mail.sending import ses
+from chalicelib.reminders.run import jobs, staged_release
+from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import DigestItem
 from tests.aws_calls import Calls, counted
@@ -30,8 +30,8 @@ def count_reminders(found: dict[str, Calls], service: Callable[..., Any]) -> str
     service("PUT", "/v1/accounts/a4", {"name": "Fourth", "entity_id": "acme", "currency": "EUR"})
     service("PUT", "/v1/bill-groups/b4", {"account_id": "a4", "entity_id": "acme", "name": "HQ"})
     service("POST", "/v1/accounts/a4/contacts", PAYER)
-    entities.forget_entities()
-    entities.remembered_entity("acme", clock.now())
+    entities.clear_entity_cache()
+    entities.get_cached_entity("acme", clock.utc_now())
     with counted() as found["look for reminders when none is due"]:
         jobs.send_due_reminders({"confirm": True}, None)
     service("PUT", "/v1/invoices/r1", {**INVOICE, "number": "r1", "due_date": "2026-01-14", "deliver": False})
@@ -41,7 +41,7 @@ def count_reminders(found: dict[str, Calls], service: Callable[..., Any]) -> str
     with counted() as found["look for reminders when one account is due"]:
         jobs.send_due_reminders({"confirm": True}, None)
     found["remind an account of one invoice"] = worked_off(of.reminders_queue_url, "a4 acme", jobs.remind_accounts)
-    digest = store.get(DigestItem, keys.digest("a4", clock.now().date(), "acme", "EUR"))
+    digest = store.get_item(DigestItem, keys.digest("a4", clock.utc_now().date(), "acme", "EUR"))
     assert digest is not None
     (copy,) = digest.recipients
     with handed_to_ses() as mails:
@@ -100,8 +100,8 @@ def count_holding(found: dict[str, Calls], count: Callable[..., Any]) -> None:
     count("report up to when payments are known", "PUT", "/v1/entities/acme/payments-as-of", reported)
     count("pause an account's reminders", "PUT", "/v1/accounts/a4/reminder-pause", {"until": "2026-01-20"})
     count("resume those", "DELETE", "/v1/accounts/a4/reminder-pause")
-    by = Call(Actor("staff", "sam@acme.example", "Sam"), clock.now(), "counts-0001")
+    by = RequestContext(Actor("staff", "sam@acme.example", "Sam"), clock.utc_now(), "counts-0001")
     with counted() as found["release invoices from before the start (the session not counted)"]:
-        releasing.release(by, "acme", 1)
+        staged_release.set_release_rate(by, "acme", 1)
     released = worked_off(settings().planning_queue_url, "release acme", jobs.update_reminder_plans)
     found["look for accounts to release, none left"] = released

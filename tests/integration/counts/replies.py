@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from chalicelib import clock
-from chalicelib.call import Actor, Call
 from chalicelib.config import settings
 from chalicelib.documents import jobs as documents_jobs
 from chalicelib.entities import service as entities
 from chalicelib.mail import jobs as mail_jobs
+from chalicelib.request_context import Actor, RequestContext
 from chalicelib.staff import service as staff
 from chalicelib.table.items import EmailItem, Item
 from tests.aws_calls import Calls, counted
@@ -20,10 +20,15 @@ NOTED = "Thank you, we have noted that"
 
 def count_replies(found: dict[str, Calls], service: Callable[..., Any], page: str) -> None:
     """Count each reply to the reminder whose page for replies is ``page``; one member of staff is told."""
-    staff.create(Call(Actor("console", "test", "test"), clock.now(), "counts-0001"), "sam@acme.example", "Sam", "admin")
+    staff.add_staff_member(
+        RequestContext(Actor("console", "test", "test"), clock.utc_now(), "counts-0001"),
+        "sam@acme.example",
+        "Sam",
+        "admin",
+    )
     worked_off(settings().documents_queue_url, "r1", documents_jobs.make_documents)
-    entities.forget_entities()
-    entities.remembered_entity("acme", clock.now())
+    entities.clear_entity_cache()
+    entities.get_cached_entity("acme", clock.utc_now())
 
     def seen(name: str, visit: Callable[[], Seen], status: int) -> None:
         with counted() as found[name]:

@@ -5,10 +5,10 @@ from typing import Any
 
 from chalicelib import clock
 from chalicelib.accounts import service as accounts
-from chalicelib.call import Actor, Call
 from chalicelib.config import settings
-from chalicelib.contacts import coverage, recipients, unsubscribing
+from chalicelib.contacts import reachability, recipients, unsubscribe_links
 from chalicelib.documents import jobs as documents_jobs
+from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import SuppressionItem
 from tests.aws_calls import Calls, counted
@@ -21,16 +21,16 @@ def count_preferences_and_statements(
     found: dict[str, Calls], service: Callable[..., Any], count: Callable[..., Any]
 ) -> None:
     """Count at the account of ``count_deliveries``, whose one invoicing contact is di@example.com."""
-    call = Call(Actor("system", "test", "test"), clock.now(), "counts-0001")
+    call = RequestContext(Actor("system", "test", "test"), clock.utc_now(), "counts-0001")
     eve = service("POST", "/v1/accounts/a3/contacts", EVE)["contact_id"]
     preferences = f"/v1/accounts/a3/contacts/{eve}/preferences"
     count("choose copies of invoices", "PUT", preferences, {"invoices": True})
     account = accounts.get_account("a3").account
     with counted() as found["find who gets a bill group's invoices"]:
-        recipients.invoicing(account, None)
-    token = unsubscribing.address("a3", eve, "eve@example.com", "invoices").rsplit("/", 1)[1]
+        recipients.list_invoice_recipients(account, None)
+    token = unsubscribe_links.build_unsubscribe_url("a3", eve, "eve@example.com", "invoices").rsplit("/", 1)[1]
     with counted() as found["stop them by the link in the mail"]:
-        assert not unsubscribing.unsubscribe(call, token).wanted
+        assert not unsubscribe_links.unsubscribe(call, token).wanted
     asked = count(
         "ask for a statement, to be mailed to a contact", "POST", "/v1/accounts/a3/statements", {"send_to": [eve]}
     )
@@ -38,6 +38,6 @@ def count_preferences_and_statements(
     made = worked_off(settings().documents_queue_url, subject, documents_jobs.make_documents)
     found["make its PDF, and its mail"] = made
     key = keys.suppression("di@example.com")
-    store.create(SuppressionItem(key.pk, key.sk, email="di@example.com", reason="complaint", since=call.now))
+    store.create_item(SuppressionItem(key.pk, key.sk, email="di@example.com", reason="complaint", since=call.now))
     with counted() as found["alarm of a role that reaches nobody, by two mails"]:
-        coverage.check(call, "di@example.com")
+        reachability.check_role_coverage(call, "di@example.com")

@@ -21,15 +21,15 @@ from app import app
 from chalicelib import clock
 from chalicelib.access import api_keys as access
 from chalicelib.access import rules as access_rules
-from chalicelib.call import Actor, Call
 from chalicelib.config import settings
-from chalicelib.duties import jobs as duties_jobs
 from chalicelib.entities import service as entities
 from chalicelib.mail import jobs as mail_jobs
-from chalicelib.mail import pacing
+from chalicelib.mail.sending import pacing
+from chalicelib.request_context import Actor, RequestContext
 from chalicelib.sessions.service import open_session
 from chalicelib.table import keys, store
 from chalicelib.table.items import ContactAddressItem, EmailItem
+from chalicelib.tasks import jobs as duties_jobs
 from tests.aws import forget
 from tests.aws_calls import Calls, counted
 from tests.engine import engine, engine_environment
@@ -59,7 +59,7 @@ class Service:
     """The service through its API, with a key whose use was noted within the hour."""
 
     def __init__(self) -> None:
-        call = Call(Actor("console", "test", "test"), NOW, "counts-0001")
+        call = RequestContext(Actor("console", "test", "test"), NOW, "counts-0001")
         _, self.token = access.create(call, "billing", list(access_rules.SCOPES))
 
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
@@ -95,7 +95,7 @@ def measure() -> dict[str, Calls]:
     count("create an account (name of three words)", "PUT", "/v1/accounts/a1", account)
     count("repeat an account unchanged", "PUT", "/v1/accounts/a1", account)
     count("change an account", "PUT", "/v1/accounts/a1", {"country": "DE"})
-    entities.remembered_entity("acme", NOW)
+    entities.get_cached_entity("acme", NOW)
     contacts = "/v1/accounts/a1/contacts"
     ada = {"first_name": "Ada", "last_name": "Byron", "email": "ada@example.com", "roles": ["invoicing"]}
     made = count("add a contact, with its mail", "POST", contacts, ada, Idempotency_Key="k1")
@@ -182,7 +182,7 @@ def _count_payments(service: Service, count: Callable[..., Any]) -> None:
 
 
 def _portal_session(email: str) -> str:
-    call = Call(Actor("console", "test", "test"), NOW, "counts-0001")
+    call = RequestContext(Actor("console", "test", "test"), NOW, "counts-0001")
     transaction = store.Transaction(call)
     _, token = open_session(
         transaction, call, kind="portal_user", email=email, bill_groups=[("b1", "a1")], origin="link"
@@ -195,21 +195,21 @@ def _count_mails(found: dict[str, Calls], count: Callable[..., Any]) -> None:
     """Count what a mail to one contact costs, from the outbox to the last that SES reports, and once more."""
     boto3.client("sesv2").create_email_identity(EmailIdentity=ENTITY["sender_email"])
     # SES's limits are asked once a minute by each process.
-    pacing.BulkPace(1).turn(1)
+    pacing.BulkPacer(1).wait_for_slot(1)
     queue = settings().bulk_mail_queue_url
     (message, *_) = boto3.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=1)["Messages"]
     email_id = json.loads(message["Body"])["subject"]
-    item = store.get(EmailItem, keys.email(email_id))
+    item = store.get_item(EmailItem, keys.email(email_id))
     assert item is not None
     address = keys.contact_address("a1", item.to[0])
-    if store.get(ContactAddressItem, address) is None:
-        store.create(ContactAddressItem(address.pk, address.sk, contact_id="con_1"))
+    if store.get_item(ContactAddressItem, address) is None:
+        store.create_item(ContactAddressItem(address.pk, address.sk, contact_id="con_1"))
     records = [{"messageId": message["MessageId"], "body": message["Body"]}]
-    clock.set_source(lambda: NOW + timedelta(seconds=1))
+    clock.set_clock_source(lambda: NOW + timedelta(seconds=1))
     with counted() as found["send a mail, alone in its batch"]:
         assert mail_jobs.deliver_bulk_mail({"Records": records}, None) == {"batchItemFailures": []}
-    clock.set_source(lambda: NOW)
-    sent = store.get(EmailItem, keys.email(email_id))
+    clock.set_clock_source(lambda: NOW)
+    sent = store.get_item(EmailItem, keys.email(email_id))
     assert sent is not None
     assert sent.status == "sent"
     told = [{"emailAddress": item.to[0]}]
@@ -241,8 +241,8 @@ def table(found: dict[str, Calls]) -> str:
 
 def test_the_documented_counts_are_true(engine_environment: dict[str, str]) -> None:
     forget()
-    clock.set_source(lambda: NOW)
-    entities.forget_entities()
+    clock.set_clock_source(lambda: NOW)
+    entities.clear_entity_cache()
     counts = measure()
     found = table(counts)
     # The round trips that the design must reach.
@@ -262,4 +262,4 @@ def test_the_documented_counts_are_true(engine_environment: dict[str, str]) -> N
         PAGE.write_text(f"{before}{BEGIN}\n{found}\n{END}{after}")
     else:
         assert documented.strip() == found
-    clock.set_source(None)
+    clock.set_clock_source(None)

@@ -60,7 +60,7 @@ def test_one_alone_is_waiting_and_then_mailed_as_usual(world: World) -> None:
 def test_a_full_bundle_goes_at_once_and_what_comes_after_it_by_the_next(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rules, "MOST_IN_A_BUNDLE", 2)
+    monkeypatch.setattr(rules, "MAX_BUNDLE_SIZE", 2)
     together(world, "Ada", "invoicing")
     for number in range(5):
         world.issue(f"i{number}")
@@ -77,7 +77,7 @@ def test_a_full_bundle_goes_at_once_and_what_comes_after_it_by_the_next(
 def test_invoices_that_pile_up_before_a_bundle_is_sent_are_spread_over_several(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rules, "MOST_IN_A_BUNDLE", 2)
+    monkeypatch.setattr(rules, "MAX_BUNDLE_SIZE", 2)
     together(world, "Ada", "invoicing")
     for number in range(5):
         world.issue(f"i{number}")
@@ -97,7 +97,7 @@ def test_a_size_limit_spreads_them_over_several_mails(world: World, monkeypatch:
     world.issue("i0")
     world.work()
     size = world.service.get("/invoices/i0")["pdf"]["size"]
-    monkeypatch.setattr(rules, "limit", lambda style: size * 2 + 2000)
+    monkeypatch.setattr(rules, "attachment_limit", lambda style: size * 2 + 2000)
     for number in range(1, 4):
         world.issue(f"i{number}")
     world.work()

@@ -77,7 +77,9 @@ def test_a_copy_is_a_mail_of_its_own_that_one_click_ends(world: World) -> None:
 def test_a_pdf_that_is_too_large_for_a_contact_is_announced_without_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.deliveries.rules.limit", lambda style: 100 if style.size_limit_kib else 10**7)
+    monkeypatch.setattr(
+        "chalicelib.deliveries.rules.attachment_limit", lambda style: 100 if style.size_limit_kib else 10**7
+    )
     world.contact("Ada", "invoicing")
     bob = world.contact("Bob", "invoicing")
     style = {"delivery_style": {"grouping": "one_per_mail", "pdf_only": False, "size_limit_kib": 100}}
@@ -280,13 +282,13 @@ def test_what_is_paid_meanwhile_is_told_so(world: World) -> None:
 def test_going_live_counts_at_once_whatever_a_process_remembers(world: World) -> None:
     world.change_entity(invoice_mail={"mode": "off"})
     world.contact("Ada", "invoicing")
-    entities.remembered_entity("acme", world.service.clock.now)
+    entities.get_cached_entity("acme", world.service.clock.now)
     key = keys.entity("acme")
-    item = store.get(EntityItem, key)
+    item = store.get_item(EntityItem, key)
     assert item is not None
     # Another process writes this; what is remembered here stays.
     item.invoice_mail = {"mode": "live", "pilot_account_ids": []}
-    store.replace(item)
+    store.replace_item(item)
     world.issue()
     world.work()
     assert len(world.invoice_mails) == 1

@@ -12,10 +12,10 @@ import pytest
 from chalicelib.config import settings
 from chalicelib.deliveries import service as deliveries
 from chalicelib.documents import jobs as documents_jobs
-from chalicelib.duties.queue import Message
-from chalicelib.invoices import making
-from chalicelib.mail import ses
+from chalicelib.invoices.pdf import render
+from chalicelib.mail.sending import ses
 from chalicelib.table.items import BundleItem
+from chalicelib.tasks.queue import TaskMessage
 from tests.engine import engine, engine_environment
 from tests.integration.deliveries.test_hundred import handed
 from tests.integration.deliveries.world import LIVE, delivery_rows, duties, mails, rows
@@ -61,10 +61,10 @@ def at_once(*actions: Callable[[], object]) -> None:
 def test_eight_consumers_of_one_invoice_make_one_pdf_and_one_mail(service: Service) -> None:
     service.put("/invoices/i1", **body("I1"))
     (document,) = messages(settings().documents_queue_url)
-    at_once(*[partial(making.make, Message.parse(document["body"]))] * THREADS)
+    at_once(*[partial(render.create_invoice_pdf, TaskMessage.parse(document["body"]))] * THREADS)
     found = messages(settings().deliveries_queue_url)
     assert len(found) == 1
-    at_once(*[partial(deliveries.run, Message.parse(found[0]["body"]))] * THREADS)
+    at_once(*[partial(deliveries.process_delivery_task, TaskMessage.parse(found[0]["body"]))] * THREADS)
     assert len(delivery_rows()) == len(mails()) == 1
     assert duties("document") == duties("delivery") == []
     bucket = boto3.client("s3").list_objects_v2(Bucket=settings().bucket_name, Prefix="documents/")["Contents"]
@@ -78,13 +78,13 @@ def test_eight_invoices_at_once_are_all_in_the_bundle(service: Service) -> None:
         service.put(f"/invoices/i{number}", **body(f"I{number}"))
     documents_jobs.make_documents({"Records": messages(settings().documents_queue_url)}, None)
     found = messages(settings().deliveries_queue_url)
-    at_once(*[partial(deliveries.run, Message.parse(one["body"])) for one in found])
+    at_once(*[partial(deliveries.process_delivery_task, TaskMessage.parse(one["body"])) for one in found])
     (bundle,) = rows(BundleItem)
     assert sorted(one["invoice_id"] for one in bundle.invoices) == [f"i{number}" for number in range(THREADS)]
     (duty,) = duties("delivery")
     service.clock.move(minutes=31)
-    message = Message("delivery", duty.subject, duty.key, "race")
-    at_once(*[partial(deliveries.run, message)] * THREADS)
+    message = TaskMessage("delivery", duty.subject, duty.key, "race")
+    at_once(*[partial(deliveries.process_delivery_task, message)] * THREADS)
     assert rows(BundleItem) == duties("delivery") == []
     (mail,) = mails()
     assert len(mail.context["invoices"]) == THREADS

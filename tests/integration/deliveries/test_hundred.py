@@ -8,15 +8,16 @@ import pytest
 
 from chalicelib.config import settings
 from chalicelib.deliveries import jobs as deliveries_jobs
-from chalicelib.documents import files
 from chalicelib.documents import jobs as documents_jobs
-from chalicelib.duties import jobs as duties_jobs
-from chalicelib.duties import queue
+from chalicelib.documents import storage
 from chalicelib.entities import service as entities
 from chalicelib.invoices import jobs as invoices_jobs
 from chalicelib.mail import jobs as mail_jobs
-from chalicelib.mail import rules, ses
+from chalicelib.mail import rules
+from chalicelib.mail.sending import ses
 from chalicelib.table.items import forget_connection
+from chalicelib.tasks import jobs as duties_jobs
+from chalicelib.tasks import queue
 from tests.engine import engine, engine_environment
 from tests.integration.deliveries.world import LIVE, mails
 from tests.integration.invoices.invoices import body, customer
@@ -36,12 +37,12 @@ def handed(engine_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) 
     forget()
     taken: list[ses.Envelope] = []
 
-    def send(envelope: ses.Envelope) -> rules.Outcome:
+    def send(envelope: ses.Envelope) -> rules.SendOutcome:
         taken.append(envelope)
-        return rules.Outcome("accepted", message_id=f"m-{len(taken)}")
+        return rules.SendOutcome("accepted", message_id=f"m-{len(taken)}")
 
     monkeypatch.setattr(ses, "send", send)
-    monkeypatch.setattr(ses, "limits", lambda: ses.Limits(a_second=1_000_000.0, a_day=None, sent=0))
+    monkeypatch.setattr(ses, "fetch_limits", lambda: ses.Limits(a_second=1_000_000.0, a_day=None, sent=0))
     yield taken
     forget()
 
@@ -49,9 +50,9 @@ def handed(engine_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) 
 def forget() -> None:
     settings.cache_clear()
     forget_connection()
-    queue.client.cache_clear()
-    files.client.cache_clear()
-    entities.forget_entities()
+    queue.sqs_client.cache_clear()
+    storage.s3_client.cache_clear()
+    entities.clear_entity_cache()
 
 
 def work_off(url: str, consumer: Callable[..., Any]) -> None:

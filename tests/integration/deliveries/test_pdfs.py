@@ -68,17 +68,17 @@ def test_a_due_date_that_changes_leaves_the_pdf_as_it_is(world: World) -> None:
 
 
 def test_a_change_while_it_is_made_is_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from chalicelib.invoices import making
+    from chalicelib.invoices.pdf import render
 
     world.contact("Ada", "invoicing")
     world.issue()
-    real = making.rendered
+    real = render.render_invoice_pdf
 
     def slowly(content: Content) -> Any:
         world.service.patch("/invoices/i1", due_date="2026-12-24")
         return real(content)
 
-    monkeypatch.setattr(making, "rendered", slowly)
+    monkeypatch.setattr(render, "render_invoice_pdf", slowly)
     assert world.work() == []
     found = world.service.get("/invoices/i1")
     assert found["due_date"] == "2026-12-24"
@@ -242,12 +242,12 @@ def test_an_invoice_whose_pdf_was_never_made_gets_one_and_is_delivered(world: Wo
 
 
 def test_another_pdf_than_was_issued_is_only_kept_on_demand(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from chalicelib.invoices import making
+    from chalicelib.invoices.pdf import render
 
     before = made.service.get("/invoices/i1")["pdf"]["sha256"]
     client("s3").delete_object(Bucket=BUCKET, Key=key_of(made))
-    real = making.render_invoice
-    monkeypatch.setattr(making, "render_invoice", lambda *given, **named: real(*given, **named) + b"\n")
+    real = render.render_invoice
+    monkeypatch.setattr(render, "render_invoice", lambda *given, **named: real(*given, **named) + b"\n")
     refused = jobs.render_invoice({"invoice_id": "i1", "confirm": True}, None)
     assert refused["refused"]["code"] == "pdf_differs"
     assert stored() == {}

@@ -10,12 +10,12 @@ from chalicelib.config import settings
 from chalicelib.contacts import jobs as contacts_jobs
 from chalicelib.deliveries import jobs as deliveries_jobs
 from chalicelib.documents import jobs as documents_jobs
-from chalicelib.duties import jobs as duties_jobs
 from chalicelib.entities import service as entities
 from chalicelib.mail import jobs as mail_jobs
-from chalicelib.mail import ses
+from chalicelib.mail.sending import ses
 from chalicelib.table import keys, store
-from chalicelib.table.items import DeliveryItem, DutyItem, EmailItem, Item, SuppressionItem
+from chalicelib.table.items import DeliveryItem, EmailItem, Item, SuppressionItem, TaskItem
+from chalicelib.tasks import jobs as duties_jobs
 from tests.aws import BUCKET, client
 from tests.integration.invoices.invoices import body, customer
 from tests.integration.service import Service
@@ -34,25 +34,25 @@ class World:
 
     @classmethod
     def start(cls) -> "World":
-        entities.forget_entities()
+        entities.clear_entity_cache()
         boto3.client("sesv2").create_email_identity(EmailIdentity="billing@acme.example")
         made = cls(Service.start())
         made.service.entity(**LIVE)
         customer(made.service)
-        entities.forget_entities()
+        entities.clear_entity_cache()
         ses.client().meta.events.register("provide-client-params.sesv2.SendEmail", made._note)
         return made
 
     def end(self) -> None:
         ses.client().meta.events.unregister("provide-client-params.sesv2.SendEmail", self._note)
-        entities.forget_entities()
+        entities.clear_entity_cache()
 
     def _note(self, params: dict[str, Any], **_: Any) -> None:
         self.taken.append(params)
 
     def change_entity(self, **fields: Any) -> None:
         self.service.put("/entities/acme", **fields)
-        entities.forget_entities()
+        entities.clear_entity_cache()
 
     def contact(self, name: str, *roles: str, **fields: Any) -> str:
         """Add a contact of the account and return its id."""
@@ -69,7 +69,7 @@ class World:
     def suppress(self, address: str) -> None:
         """Let no mail go to an address, as after a bounce for good."""
         key = keys.suppression(address)
-        store.create(SuppressionItem(key.pk, key.sk, email=address, reason="bounce", since=self.service.clock.now))
+        store.create_item(SuppressionItem(key.pk, key.sk, email=address, reason="bounce", since=self.service.clock.now))
 
     def erase(self) -> None:
         """Let the erasures that were asked for happen."""
@@ -149,7 +149,7 @@ def mails() -> list[Any]:
 
 
 def duties(kind: str) -> list[Any]:
-    return [item for item in rows(DutyItem) if item.kind == kind]
+    return [item for item in rows(TaskItem) if item.kind == kind]
 
 
 def delivery_rows() -> list[Any]:

@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib import clock
 from chalicelib.entities import service as entities
-from chalicelib.imports import files
+from chalicelib.imports import storage
 from tests.aws import aws
 from tests.integration.imports.imports import CALL, ENTITY, NOW
 
@@ -14,10 +14,10 @@ __all__ = ["aws"]
 @pytest.fixture
 def entity(aws: None) -> Iterator[None]:
     """A deployment with one issuing entity, at a certain time."""
-    files.client.cache_clear()
-    entities.forget_entities()
-    clock.set_source(lambda: NOW)
+    storage.client.cache_clear()
+    entities.clear_entity_cache()
+    clock.set_clock_source(lambda: NOW)
     entities.put_entity(CALL, "acme", ENTITY)
     yield
-    entities.forget_entities()
-    files.client.cache_clear()
+    entities.clear_entity_cache()
+    storage.client.cache_clear()

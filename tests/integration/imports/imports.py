@@ -7,17 +7,17 @@ from typing import Any
 
 import boto3
 
-from chalicelib.call import Actor, Call
 from chalicelib.config import settings
-from chalicelib.imports import files, service
+from chalicelib.imports import service, storage
 from chalicelib.imports.inputs import Mapping
 from chalicelib.imports.rules import Import
-from chalicelib.imports.run import run_import
-from chalicelib.table.items import DutyItem, Item
+from chalicelib.imports.run.process import run_import
+from chalicelib.request_context import Actor, RequestContext
+from chalicelib.table.items import Item, TaskItem
 from tests.aws import client
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
-CALL = Call(Actor("api_key", "key_1", "billing"), NOW, "test-correlation")
+CALL = RequestContext(Actor("api_key", "key_1", "billing"), NOW, "test-correlation")
 ENTITY = {
     "name": "ACME",
     "colour": "#0b5fff",
@@ -52,10 +52,12 @@ def mapping(*kinds: dict[str, Any], **further: Any) -> Mapping:
     return Mapping.model_validate_json(json.dumps({"kinds": kinds, **further}))
 
 
-def prepare(content: bytes, wanted: Mapping, *, dry_run: bool = False, mail: bool = False, by: Call = CALL) -> str:
+def prepare(
+    content: bytes, wanted: Mapping, *, dry_run: bool = False, mail: bool = False, by: RequestContext = CALL
+) -> str:
     """Make an import, send its file and start it; return its id."""
     made = service.create_import(by, wanted, dry_run=dry_run, mail=mail)
-    client("s3").put_object(Bucket=settings().bucket_name, Key=files.source_key(made.import_id), Body=content)
+    client("s3").put_object(Bucket=settings().bucket_name, Key=storage.source_key(made.import_id), Body=content)
     service.start_import(by, made.import_id)
     return made.import_id
 
@@ -76,8 +78,8 @@ def imported(content: str | bytes, wanted: Mapping, *, dry_run: bool = False, ma
     return run(prepare(raw, wanted, dry_run=dry_run, mail=mail))
 
 
-def duties() -> list[DutyItem]:
-    return [item for item in rows() if isinstance(item, DutyItem) and item.kind == "import"]
+def duties() -> list[TaskItem]:
+    return [item for item in rows() if isinstance(item, TaskItem) and item.kind == "import"]
 
 
 def rows() -> list[Any]:

@@ -12,10 +12,10 @@ import pytest
 
 from chalicelib import clock
 from chalicelib.entities import service as entities
-from chalicelib.imports import files, service
+from chalicelib.imports import service, storage
 from chalicelib.imports.inputs import Mapping
 from chalicelib.imports.rules import Import
-from chalicelib.invoices import reading
+from chalicelib.invoices import queries
 from chalicelib.table.items import DeliveryItem, EmailItem, InvoiceItem
 from tests.aws import forget
 from tests.aws_calls import counted
@@ -37,20 +37,22 @@ pytestmark = [
 @pytest.fixture
 def fresh(engine_environment: dict[str, str]) -> Iterator[None]:
     forget()
-    files.client.cache_clear()
-    entities.forget_entities()
-    clock.set_source(lambda: NOW)
+    storage.client.cache_clear()
+    entities.clear_entity_cache()
+    clock.set_clock_source(lambda: NOW)
     yield
     forget()
-    files.client.cache_clear()
-    entities.forget_entities()
+    storage.client.cache_clear()
+    entities.clear_entity_cache()
 
 
 def prepared(name: str, *sources: str, dry_run: bool = False) -> str:
     mapping = Mapping.model_validate_json((FIXTURES / f"chinook-{name}.mapping.json").read_text())
     made = service.create_import(CALL, mapping, dry_run=dry_run, mail=False)
-    for key, source in zip((files.source_key(made.import_id), files.lines_key(made.import_id)), sources, strict=False):
-        files.keep(key, (Path(FOLDER or "") / "chinook" / source).read_bytes())
+    for key, source in zip(
+        (storage.source_key(made.import_id), storage.lines_key(made.import_id)), sources, strict=False
+    ):
+        storage.store_file(key, (Path(FOLDER or "") / "chinook" / source).read_bytes())
     service.start_import(CALL, made.import_id)
     return made.import_id
 
@@ -77,7 +79,7 @@ def test_all_invoices_come_with_their_lines_and_a_second_import_writes_nothing(f
     assert Counter(item.line_count for item in issued) == {1: 59, 2: 117, 4: 59, 6: 59, 9: 59, 14: 59}
     # By the terms of the accounts, 30 days net.
     assert {(item.due_date - item.issue_date).days for item in issued} == {30}
-    first_lines = reading.get_invoice("chinook-1").content.lines
+    first_lines = queries.get_invoice_with_content("chinook-1").content.lines
     assert [(one.description, one.net_amount) for one in first_lines] == [("Track 2", 99), ("Track 4", 99)]
     assert not any(isinstance(item, EmailItem | DeliveryItem) for item in rows())
     assert not any(item.delivery_wanted for item in issued)

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from chalicelib import clock
-from chalicelib.duties import service as sweeper
 from chalicelib.errors import Unavailable
 from chalicelib.imports import rules, service
-from chalicelib.imports.kinds import KINDS
-from chalicelib.imports.run import Run, run_import
+from chalicelib.imports.run.kinds import KINDS
+from chalicelib.imports.run.process import ImportRun, run_import
 from chalicelib.table import keys, store
 from chalicelib.table.items import AuditEventItem, ContactItem, ImportItem, InvoiceItem
+from chalicelib.tasks import service as sweeper
 from tests.aws import BUCKET, client
 from tests.aws_calls import Crash, failing
 from tests.integration.imports.imports import ACCOUNTS, CONTACTS, NOW, always, duties, mapping, prepare, rows, run
@@ -31,7 +31,7 @@ EXPECTED = {
 
 
 def later(minutes: float) -> None:
-    clock.set_source(lambda: NOW + timedelta(minutes=minutes))
+    clock.set_clock_source(lambda: NOW + timedelta(minutes=minutes))
 
 
 def whole() -> None:
@@ -48,7 +48,7 @@ def finish(import_id: str) -> Any:
     """Do what the sweeper and the queue do until the import is over."""
     for minutes in range(6, 60, 6):
         later(minutes)
-        sweeper.sweep(always)
+        sweeper.sweep_overdue_tasks(always)
         found = run(import_id)
         if found.status in ("finished", "failed"):
             return found
@@ -102,15 +102,15 @@ def test_rows_of_earlier_runs_are_remembered(entity: None) -> None:
 def test_a_run_leaves_an_import_alone_that_another_works_on(entity: None, monkeypatch: pytest.MonkeyPatch) -> None:
     import_id = prepare(SIX.encode(), BOTH)
     (duty,) = duties()
-    work = Run.work
+    work = ImportRun.work
     seen = []
 
-    def meanwhile(self: Run) -> None:
+    def meanwhile(self: ImportRun) -> None:
         run_import(import_id, duty.key, always)
         seen.append(service.get_import(import_id).status)
         work(self)
 
-    monkeypatch.setattr(Run, "work", meanwhile)
+    monkeypatch.setattr(ImportRun, "work", meanwhile)
     run_import(import_id, duty.key, always)
     assert seen == ["running"]
     assert service.get_import(import_id).counts == EXPECTED
@@ -161,7 +161,7 @@ def test_it_gives_up_in_the_end(entity: None, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setitem(KINDS, "accounts", dataclasses.replace(KINDS["accounts"], write=broken))
     import_id = prepare(SIX.encode(), BOTH)
-    for _ in range(rules.MOST_ATTEMPTS):
+    for _ in range(rules.MAX_ATTEMPTS):
         with pytest.raises(RuntimeError):
             run(import_id)
     found = run(import_id)
@@ -176,7 +176,7 @@ def test_a_file_that_is_replaced_after_the_start_is_not_read(entity: None) -> No
     client("s3").put_object(Bucket=BUCKET, Key=f"imports/{import_id}/source", Body=b"id,name\nx,y\n")
     found = run(import_id)
     assert found.status == "failed"
-    item = store.get(ImportItem, keys.import_(import_id))
+    item = store.get_item(ImportItem, keys.import_(import_id))
     assert item is not None
     assert item.lease_id is None
 

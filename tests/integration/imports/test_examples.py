@@ -9,7 +9,7 @@ from chalicelib.contacts import service as contacts
 from chalicelib.entities import service as entities
 from chalicelib.imports.inputs import Mapping
 from chalicelib.imports.rules import Import
-from chalicelib.invoices import reading
+from chalicelib.invoices import queries
 from tests.integration.imports.imports import CALL, ENTITY, imported
 from tests.integration.imports.shop import imported_two
 
@@ -47,10 +47,10 @@ def test_the_examples_of_what_is_owed_can_be_imported(entity: None) -> None:
     found = imported_two(*files, wanted)
     assert found.refusals == ()
     assert (found.counts["invoices"]["created"], found.counts["lines"]["read"]) == (3, 5)
-    whole = reading.get_invoice("R-2024-001")
+    whole = queries.get_invoice_with_content("R-2024-001")
     assert [one.net_amount for one in whole.content.lines] == [70000, 21200, 30000]
     assert (whole.invoice.tax_total, whole.invoice.po_number) == (23028, "B 4711")
-    assert reading.get_invoice("R-2024-002").content.tax_totals == ()
-    assert reading.get_head("R-2024-003").balance == 11900
+    assert queries.get_invoice_with_content("R-2024-002").content.tax_totals == ()
+    assert queries.get_invoice_head("R-2024-003").balance == 11900
     assert example("payments", "payments.csv").refusals == ()
-    assert [reading.get_head(f"R-2024-00{number}").status for number in (1, 2)] == ["paid", "paid"]
+    assert [queries.get_invoice_head(f"R-2024-00{number}").status for number in (1, 2)] == ["paid", "paid"]

@@ -12,7 +12,7 @@ from chalicelib import clock
 from chalicelib.access import api_keys as access
 from chalicelib.access import rules as access_rules
 from chalicelib.config import settings
-from chalicelib.imports import files, jobs, rules
+from chalicelib.imports import jobs, rules, storage
 from chalicelib.imports import service as imports
 from chalicelib.table.items import AccountItem
 from infra.local import import_file
@@ -31,7 +31,7 @@ def token(entity: None) -> str:
 
 
 def upload(import_id: str, content: bytes = CONTENT) -> None:
-    client("s3").put_object(Bucket=BUCKET, Key=files.source_key(import_id), Body=content)
+    client("s3").put_object(Bucket=BUCKET, Key=storage.source_key(import_id), Body=content)
 
 
 def queue() -> list[dict[str, Any]]:
@@ -108,7 +108,7 @@ def test_two_files_from_upload_to_confirmation(token: str) -> None:
     upload(import_id, INVOICES.encode())
     refused = send("POST", f"{path}/start", token=token)
     assert (codes(refused), refused.json["errors"][0]["field"]) == ((409, "upload_missing"), "lines")
-    client("s3").put_object(Bucket=BUCKET, Key=files.lines_key(import_id), Body=LINES.encode())
+    client("s3").put_object(Bucket=BUCKET, Key=storage.lines_key(import_id), Body=LINES.encode())
     for dry_run in (True, False):
         assert send("POST", f"{path}/start", token=token, body={"dry_run": dry_run}).status == 202
         work()
@@ -156,7 +156,7 @@ def test_repeated_requests_make_and_start_one_import(token: str) -> None:
 def test_imports_are_listed_newest_first(token: str) -> None:
     made = []
     for seconds in range(3):
-        clock.set_source(lambda seconds=seconds: NOW.replace(second=seconds))  # type: ignore[misc]
+        clock.set_clock_source(lambda seconds=seconds: NOW.replace(second=seconds))  # type: ignore[misc]
         made.append(send("POST", "/v1/imports", token=token, body={"mapping": MAPPING}).json["import_id"])
     first = send("GET", "/v1/imports?limit=2", token=token).json
     rest = send("GET", f"/v1/imports?limit=2&cursor={first['next_cursor']}", token=token).json
@@ -198,15 +198,15 @@ def test_nobody_starts_an_import_of_what_they_may_not_write(token: str) -> None:
 def test_an_import_that_is_never_started_expires(token: str) -> None:
     made = send("POST", "/v1/imports", token=token, body={"mapping": MAPPING}).json
     upload(made["import_id"])
-    clock.set_source(lambda: NOW + rules.WAITS)
+    clock.set_clock_source(lambda: NOW + rules.START_DEADLINE)
     assert send("GET", f"/v1/imports/{made['import_id']}", token=token).json["status"] == "expired"
     assert codes(send("POST", f"/v1/imports/{made['import_id']}/start", token=token)) == (409, "import_is_expired")
 
 
-@pytest.mark.parametrize(("size", "code"), [(0, "empty_file"), (rules.LARGEST_FILE + 1, "file_too_large")])
+@pytest.mark.parametrize(("size", "code"), [(0, "empty_file"), (rules.MAX_FILE_BYTES + 1, "file_too_large")])
 def test_files_of_impossible_size(token: str, monkeypatch: pytest.MonkeyPatch, size: int, code: str) -> None:
     made = send("POST", "/v1/imports", token=token, body={"mapping": MAPPING}).json
-    monkeypatch.setattr(files, "look", lambda key: files.Stored(size, '"etag"'))
+    monkeypatch.setattr(storage, "find_file", lambda key: storage.StoredFile(size, '"etag"'))
     answer = send("POST", f"/v1/imports/{made['import_id']}/start", token=token)
     assert (answer.status, answer.json["errors"][0]["code"]) == (422, code)
 
@@ -217,7 +217,7 @@ def test_a_bucket_that_does_not_answer_is_no_fault_of_the_caller(token: str, mon
     def fails(**parameters: Any) -> Any:
         raise ClientError({"Error": {"Code": "SlowDown"}}, "HeadObject")
 
-    monkeypatch.setattr(files.client(), "head_object", fails)
+    monkeypatch.setattr(storage.client(), "head_object", fails)
     assert send("POST", f"/v1/imports/{made['import_id']}/start", token=token).status == 503
 
 

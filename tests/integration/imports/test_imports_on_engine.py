@@ -10,9 +10,9 @@ import pytest
 from chalicelib import clock
 from chalicelib.config import settings
 from chalicelib.entities import service as entities
-from chalicelib.imports import files, service
-from chalicelib.imports.rules import Sent
-from chalicelib.imports.run import run_import
+from chalicelib.imports import service, storage
+from chalicelib.imports.rules import ImportSource
+from chalicelib.imports.run.process import run_import
 from chalicelib.table.items import AuditEventItem, ContactItem
 from tests.aws import forget
 from tests.engine import engine, engine_environment
@@ -30,20 +30,20 @@ HEAD = "id,name,person,first,last,email,roles\n"
 @pytest.fixture
 def fresh(engine_environment: dict[str, str]) -> Iterator[None]:
     forget()
-    files.client.cache_clear()
-    entities.forget_entities()
-    clock.set_source(lambda: NOW)
+    storage.client.cache_clear()
+    entities.clear_entity_cache()
+    clock.set_clock_source(lambda: NOW)
     entities.put_entity(CALL, "acme", ENTITY)
     yield
     forget()
-    files.client.cache_clear()
-    entities.forget_entities()
+    storage.client.cache_clear()
+    entities.clear_entity_cache()
 
 
 def test_of_workers_at_once_one_does_the_work(fresh: None) -> None:
     content = HEAD + "".join(f"a{n},N{n},p{n},P,Q,p{n}@a.example,invoicing\n" for n in range(ROWS))
     made = service.create_import(CALL, mapping(ACCOUNTS, CONTACTS), dry_run=False, mail=False)
-    files.keep(files.source_key(made.import_id), content.encode())
+    storage.store_file(storage.source_key(made.import_id), content.encode())
     service.start_import(CALL, made.import_id)
     (duty,) = duties()
     start = threading.Barrier(WORKERS)
@@ -73,14 +73,14 @@ def test_of_workers_at_once_one_does_the_work(fresh: None) -> None:
 
 def test_the_upload_address_takes_the_file(fresh: None) -> None:
 
-    made = service.create_import(CALL, mapping(ACCOUNTS), dry_run=True, mail=False, file=Sent(size=20))
-    url = service.upload_address(made)
+    made = service.create_import(CALL, mapping(ACCOUNTS), dry_run=True, mail=False, file=ImportSource(size=20))
+    url = service.get_upload_url(made)
     assert url is not None
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with pytest.raises(urllib.error.HTTPError):
         direct.open(urllib.request.Request(url, b"too short", method="PUT"))
-    assert files.look(made.source) is None
+    assert storage.find_file(made.source) is None
     direct.open(urllib.request.Request(url, b"id,name\na1,Customer\n", method="PUT")).close()
-    stored = files.look(made.source)
+    stored = storage.find_file(made.source)
     assert stored is not None
     assert stored.size == 20

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from chalicelib.errors import Invalid
+from chalicelib.errors import InvalidInput
 from chalicelib.imports import rules, service
-from chalicelib.imports.mapping import plan_of
-from chalicelib.invoices import reading
-from chalicelib.payments import reading as payments
-from chalicelib.table.items import DutyItem, EmailItem, InvoiceItem
+from chalicelib.imports.mapping.plan import plan_import
+from chalicelib.invoices import queries
+from chalicelib.payments import queries as payments
+from chalicelib.table.items import EmailItem, InvoiceItem, TaskItem
 from tests.aws_calls import counted
 from tests.integration.imports.imports import CALL, data, imported, lines, mapping, prepare, rows, run
 from tests.integration.imports.shop import (
@@ -54,14 +54,14 @@ class TestTwoFiles:
             "lines": {"read": 5, "refused": 0},
             "invoices": found(created=3),
         }
-        invoice = reading.get_invoice("i-2")
+        invoice = queries.get_invoice_with_content("i-2")
         assert [(one.description, one.quantity, one.net_amount) for one in invoice.content.lines] == [
             ("Track 4", "2", 398),
             ("Track 9", "4", 196),
         ]
         assert (invoice.invoice.total, invoice.invoice.number) == (594, "CH-2")
         # By the terms of the account, which are not in the file.
-        dates = {key: str(reading.get_head(key).due_date) for key in ("i-1", "i-2", "i-3")}
+        dates = {key: str(queries.get_invoice_head(key).due_date) for key in ("i-1", "i-2", "i-3")}
         assert dates == {"i-1": "2021-03-02", "i-2": "2021-02-15", "i-3": "2021-02-08"}
 
     def test_a_dry_run_writes_nothing_and_tells_the_same(self, shop: None) -> None:
@@ -95,7 +95,7 @@ class TestTwoFiles:
         assert not any(isinstance(item, EmailItem) for item in rows())
         assert not any(item.delivery_wanted for item in rows() if isinstance(item, InvoiceItem))
         # Their PDFs are made all the same.
-        assert sorted(one.subject for one in rows() if isinstance(one, DutyItem) and one.kind == "document") == [
+        assert sorted(one.subject for one in rows() if isinstance(one, TaskItem) and one.kind == "document") == [
             "i-1", "i-2", "i-3",
         ]  # fmt: skip
 
@@ -167,7 +167,7 @@ class TestTwoFiles:
         wanted = mapping({**JOINED, "fields": head, "lines": {**LINES_OF, "fields": fields}})
         came = imported_two(first, "InvoiceId,TrackId,UnitPrice\n1,5,198\n", wanted)
         assert came.refusals == ()
-        assert [one.description for one in reading.get_invoice("i-1").content.lines] == ["Track 5 for c1"]
+        assert [one.description for one in queries.get_invoice_with_content("i-1").content.lines] == ["Track 5 for c1"]
 
     def test_the_second_file_may_be_of_another_form(self, shop: None) -> None:
         second = "".join(
@@ -178,7 +178,7 @@ class TestTwoFiles:
         came = imported_two(second=second, wanted=mapping(kind, lines_file={"format": "json_lines"}))
         assert (came.refusals, came.counts["invoices"]) == ((), found(created=3))
         # 1.98 is the number that the file holds, to the digit.
-        assert reading.get_invoice("i-1").content.lines[0].unit_price == "1.98"
+        assert queries.get_invoice_with_content("i-1").content.lines[0].unit_price == "1.98"
 
     @pytest.mark.parametrize(
         ("second", "field", "line"),
@@ -213,7 +213,7 @@ class TestTwoFiles:
         assert sum(isinstance(item, InvoiceItem) for item in rows()) == 3
 
     def test_too_many_rows(self, shop: None, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(rules, "MOST_PARTS", 4)
+        monkeypatch.setattr(rules, "MAX_PARTS", 4)
         came = imported_two()
         assert (came.status, "more than 4 rows" in (came.reason or "")) == ("failed", True)
 
@@ -226,11 +226,15 @@ class TestTwoFiles:
     @pytest.mark.parametrize(
         ("kind", "lines_of", "field"),
         [
-            (mapping(JOINED), {"file": rules.Sent(source="imports/x")}, "lines_key"),
-            (mapping({**JOINED, "lines": {"fields": LINE_FIELDS}}), {"lines": rules.Sent(size=3)}, "lines_size"),
+            (mapping(JOINED), {"file": rules.ImportSource(source="imports/x")}, "lines_key"),
             (
                 mapping({**JOINED, "lines": {"fields": LINE_FIELDS}}),
-                {"lines": rules.Sent(source="imports/y")},
+                {"lines": rules.ImportSource(size=3)},
+                "lines_size",
+            ),
+            (
+                mapping({**JOINED, "lines": {"fields": LINE_FIELDS}}),
+                {"lines": rules.ImportSource(source="imports/y")},
                 "lines_key",
             ),
         ],
@@ -238,7 +242,7 @@ class TestTwoFiles:
     def test_a_second_file_that_is_not_joined_or_not_named(
         self, entity: None, kind: Any, lines_of: Any, field: str
     ) -> None:
-        with pytest.raises(Invalid) as refusal:
+        with pytest.raises(InvalidInput) as refusal:
             service.create_import(CALL, kind, dry_run=True, mail=False, **lines_of)
         assert [one.field for one in refusal.value.fields] == [field]
 
@@ -285,15 +289,15 @@ class TestOneFile:
             came = imported(ONE_FILE, BOTH, dry_run=dry_run)
             assert came.refusals == ()
             assert came.counts == {"rows": {"read": 4, "refused": 0}, "invoices": found(created=3)}
-        invoice = reading.get_invoice("A")
+        invoice = queries.get_invoice_with_content("A")
         assert [(one.description, one.net_amount) for one in invoice.content.lines] == [
             ("Chair", 100000),
             ("Discount", 0),
         ]
         assert [(one.name, one.rate, one.amount) for one in invoice.content.tax_totals] == [("USt.", "19", 19000)]
         # Where nothing but constants is left of a tax, there is none.
-        assert reading.get_invoice("B").content.tax_totals == ()
-        credit = reading.get_head("C")
+        assert queries.get_invoice_with_content("B").content.tax_totals == ()
+        credit = queries.get_invoice_head("C")
         assert (credit.kind, credit.total, credit.balance) == ("credit_note", 1190, 1190)
         assert imported(ONE_FILE, BOTH).counts["invoices"] == found(unchanged=3)
 
@@ -326,7 +330,7 @@ class TestOneFile:
             },
         }
         came = imported(content, mapping(kind))
-        assert [one.description for one in reading.get_invoice("A").content.lines] == ["Chair", "Desk"]
+        assert [one.description for one in queries.get_invoice_with_content("A").content.lines] == ["Chair", "Desk"]
         assert told(came) == [("file", 5, "lines", "Id", "belongs_to_nothing")]
         assert came.counts == {"rows": {"read": 4, "refused": 1}, "invoices": found(created=1)}
 
@@ -351,11 +355,11 @@ class TestOneFile:
         assert came.counts == {"rows": {"read": 4, "refused": 0}, "invoices": found(created=3)}
 
     def test_a_kind_that_has_no_lines(self) -> None:
-        with pytest.raises(Invalid) as refusal:
-            plan_of(mapping({**JOINED, "kind": "accounts", "fields": {"account_id": "x"}}))
+        with pytest.raises(InvalidInput) as refusal:
+            plan_import(mapping({**JOINED, "kind": "accounts", "fields": {"account_id": "x"}}))
         assert [one.field for one in refusal.value.fields] == ["mapping.kinds.0.lines"]
-        with pytest.raises(Invalid) as refusal:
-            plan_of(mapping({"kind": "invoices", "fields": FIELDS}))
+        with pytest.raises(InvalidInput) as refusal:
+            plan_import(mapping({"kind": "invoices", "fields": FIELDS}))
         assert [one.field for one in refusal.value.fields] == ["mapping.kinds.0.fields"]
 
 
@@ -386,8 +390,8 @@ class TestPayments:
             (7, "account_id", "account"),
             (8, "account_id", "account"),
         ]
-        assert reading.get_head("i-1").balance == 98
-        assert reading.get_head("i-2").status == "paid"
+        assert queries.get_invoice_head("i-1").balance == 98
+        assert queries.get_invoice_head("i-2").status == "paid"
         assert payments.get_payment("c2", "p2").unallocated == 106
         again = imported(content, mapping(PAYMENT))
         assert again.counts["payments"] == found(unchanged=3, refused=4)
@@ -411,4 +415,4 @@ class TestPayments:
         one = HEAD + "p1,c1,2.00,2021-02-03,x,i-1,0.50\np2,c1,1.00,2021-02-03,x,i-1,0.40\n"
         came = imported(one, mapping(kind))
         assert came.counts["payments"] == found(created=2)
-        assert reading.get_head("i-1").balance == 108
+        assert queries.get_invoice_head("i-1").balance == 108

@@ -10,11 +10,11 @@ import pytest
 from chalicelib.accounts import service as accounts
 from chalicelib.bill_groups import service as bill_groups
 from chalicelib.bill_groups import subscriptions
-from chalicelib.call import Actor, Call
-from chalicelib.contacts import leaving
+from chalicelib.contacts import deletion
 from chalicelib.contacts import service as contacts
-from chalicelib.imports import contacts as matching
 from chalicelib.imports import rules, service
+from chalicelib.imports.run import contacts as matching
+from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table.items import AuditEventItem, EmailItem
 from tests.aws_calls import counted
 from tests.integration.imports.imports import (
@@ -32,14 +32,14 @@ from tests.integration.imports.imports import (
     told,
 )
 
-STAFF = Call(Actor("staff", "s1", "Sam"), NOW, "test-correlation")
+STAFF = RequestContext(Actor("staff", "s1", "Sam"), NOW, "test-correlation")
 HEAD = "id,name,person,first,last,email,roles\n"
 TWO = HEAD + "a1,Acme,p1,Ada,Byron,ada@a.example,invoicing\na2,Bolt,p2,Bo,Li,bo@b.example,\n"
 BOTH = mapping(ACCOUNTS, CONTACTS)
 
 
 def contact(account_id: str, external_id: str) -> Any:
-    contact_id = matching.find(account_id, external_id, None)
+    contact_id = matching.find_contact(account_id, external_id, None)
     assert contact_id is not None
     return contacts.get_contact(account_id, contact_id)
 
@@ -131,9 +131,9 @@ class TestTwice:
     def test_a_contact_that_was_deleted_here_stays_deleted(self, entity: None, person: str) -> None:
         content = changed(TWO, "p2", person)
         imported(content, BOTH)
-        contact_id = matching.find("a2", person or None, "bo@b.example")
+        contact_id = matching.find_contact("a2", person or None, "bo@b.example")
         assert contact_id is not None
-        leaving.delete_contact(STAFF, "a2", contact_id, None, None)
+        deletion.delete_contact(STAFF, "a2", contact_id, None, None)
         before = data()
         for dry_run in (True, False):
             again = imported(content, BOTH, dry_run=dry_run)
@@ -179,7 +179,7 @@ class TestKnownByEmail:
 
     def ada(self) -> str:
         imported(self.ONE, self.MAPPING)
-        contact_id = matching.find("a1", None, "ada@a.example")
+        contact_id = matching.find_contact("a1", None, "ada@a.example")
         assert contact_id is not None
         return contact_id
 
@@ -237,12 +237,12 @@ class TestKnownByEmail:
         moved = self.ada()
         self.move(moved, "augusta@a.example")
         other = self.add("ada@a.example")
-        assert matching.find_meant("a1", None, "ada@a.example") == other
+        assert matching.find_intended_contact("a1", None, "ada@a.example") == other
 
     def test_the_newest_active_one_that_was_brought_with_it_is_meant(
         self, entity: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(matching, "_A_PAGE", 1)
+        monkeypatch.setattr(matching, "_PAGE_SIZE", 1)
         self.move(self.ada(), "one@a.example")
         # Ids of one millisecond stand in no order.
         later = replace(CALL, now=NOW + timedelta(seconds=1))
@@ -251,15 +251,15 @@ class TestKnownByEmail:
         ).contact.contact_id
         self.move(made, "two@a.example")
         deleted = self.add("ada@a.example")
-        leaving.delete_contact(STAFF, "a1", deleted, None, None)
-        assert matching.find_meant("a1", None, "ada@a.example") == made
-        assert matching.find_meant("a1", None, "nobody@a.example") is None
+        deletion.delete_contact(STAFF, "a1", deleted, None, None)
+        assert matching.find_intended_contact("a1", None, "ada@a.example") == made
+        assert matching.find_intended_contact("a1", None, "nobody@a.example") is None
 
     @pytest.mark.parametrize("dry_run", [True, False])
     def test_an_external_id_tells_who_is_somebody_else(self, entity: None, dry_run: bool) -> None:
         """Who has none takes the one of the file; the email of who has another is free for a new contact."""
         imported(self.ONE, self.MAPPING)
-        contact_id = matching.find("a1", None, "ada@a.example")
+        contact_id = matching.find_contact("a1", None, "ada@a.example")
         assert contact_id is not None
         self.move(contact_id, "augusta@a.example")
         first = imported(changed(self.ONE, "Acme,,", "Acme,p1,"), BOTH, dry_run=dry_run)
@@ -293,7 +293,7 @@ class TestKnownByEmail:
         imported(content, wanted)
         contact_id = self.group().billing_contact_id
         successor = self.add("bo@a.example")
-        leaving.delete_contact(STAFF, "a1", contact_id, successor, None)
+        deletion.delete_contact(STAFF, "a1", contact_id, successor, None)
         before = data()
         again = imported(content, wanted, dry_run=dry_run)
         assert again.refusals == ()
@@ -311,7 +311,7 @@ class TestKnownByEmail:
     def test_a_bill_group_that_newly_names_a_deleted_contact_is_refused(self, entity: None) -> None:
         contact_id = self.ada()
         bo = self.add("bo@a.example")
-        leaving.delete_contact(STAFF, "a1", bo, None, None)
+        deletion.delete_contact(STAFF, "a1", bo, None, None)
         found = imported(changed(self.ONE, "ada@a.example", "bo@a.example"), self.MAPPING)
         assert told(found) == [(2, "bill_groups", "billing_contact.email", "unknown_contact")]
         assert self.group().billing_contact_id == contact_id
@@ -453,7 +453,7 @@ def test_all_refusals_are_in_a_file_and_the_first_hundred_here(entity: None) -> 
     content = HEAD + "".join(f"a{n},N{n},,,,,\n" if n % 2 else f"-{n},N{n},,,,,\n" for n in range(450))
     found = imported(content, mapping(ACCOUNTS))
     assert found.counts["accounts"] == counts(created=225, refused=225)
-    assert len(found.refusals) == rules.TOLD_AT_ONCE
+    assert len(found.refusals) == rules.MAX_FINDINGS_SHOWN
     stored = lines(found.import_id, "refusals.jsonl")
     assert [one["line"] for one in stored] == list(range(2, 452, 2))
     assert stored[0] == {**vars(found.refusals[0])}
@@ -478,7 +478,7 @@ def test_a_file_that_does_not_fit_fails_before_anything(entity: None, content: b
 
 
 def test_too_many_rows_are_refused(entity: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "MOST_ROWS", 1)
+    monkeypatch.setattr(rules, "MAX_ROWS", 1)
     found = imported(TWO, BOTH)
     assert (found.status, found.counts["rows"]["read"]) == ("failed", 1)
 

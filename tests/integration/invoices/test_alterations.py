@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.access.rules import PORTAL_PERMISSIONS
+from chalicelib.permissions import PORTAL_PERMISSIONS
 from tests.integration import people
 from tests.integration.invoices.invoices import body, customer
 from tests.integration.invoices.test_issue import balances

@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.bill_groups import service as bill_groups
 from chalicelib.config import settings
-from chalicelib.invoices import altering, reading, service
+from chalicelib.invoices import lifecycle, queries, service
 from chalicelib.invoices.inputs import InvoiceBody
 from chalicelib.table import keys, store
 from tests.engine import engine, engine_environment
@@ -38,7 +38,7 @@ def race(work: Callable[[int], Any]) -> Counter[str]:
 
 def issue(invoice_id: str, number: str, **fields: Any) -> None:
     given = InvoiceBody.model_validate(body(number, **fields), strict=False).given()
-    service.put_invoice(call(), invoice_id, given)
+    service.issue_invoice(call(), invoice_id, given)
 
 
 def count(beginning: str) -> int:
@@ -49,7 +49,7 @@ def count(beginning: str) -> int:
 
 def balance() -> tuple[int, int]:
     key = keys.account_balance("a1", "acme", "EUR")
-    row = store.batch([key])[key]
+    row = store.batch_get_items([key])[key]
     return int(row.open_invoices), int(row.open_balance)
 
 
@@ -88,17 +88,17 @@ def test_void_uncollectible_dispute_and_due_date_at_once(number: int) -> None:
 
     def work(thread: int) -> None:
         if thread % 4 == 0:
-            altering.void(call(), "i1")
+            lifecycle.mark_void(call(), "i1")
         elif thread % 4 == 1:
-            altering.give_up(call(), "i1")
+            lifecycle.mark_uncollectible(call(), "i1")
         elif thread % 4 == 2:
-            altering.dispute(call(), "i1", {"reason": "other"})
+            lifecycle.record_dispute(call(), "i1", {"reason": "other"})
         else:
-            altering.change_due_date(call(), "i1", date(2026, 3, thread), None)
+            lifecycle.change_due_date(call(), "i1", date(2026, 3, thread), None)
 
     outcomes = race(work)
     assert set(outcomes) <= {"done", "invoice_is_void", "invoice_not_open"}
-    head = reading.get_head("i1")
+    head = queries.get_invoice_head("i1")
     assert (head.status, head.dispute) == ("void", None)
     assert balance() == (0, 0)
     assert (count("ACCOUNT#a1|OPEN#"), count("DISPUTED#")) == (0, 0)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.invoices import reading
+from chalicelib.invoices import queries
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountBalanceItem, BillGroupBalanceItem
 from tests.integration import people
@@ -23,8 +23,8 @@ def put(service: Service, invoice_id: str, sent: dict[str, Any], **headers: str)
 
 def balances() -> tuple[dict[str, int], dict[str, int]]:
     """Return what the rows of the balances of the account and the bill group say."""
-    account = store.get(AccountBalanceItem, keys.account_balance("a1", "acme", "EUR"))
-    group = store.get(BillGroupBalanceItem, keys.bill_group_balance("g1"))
+    account = store.get_item(AccountBalanceItem, keys.account_balance("a1", "acme", "EUR"))
+    group = store.get_item(BillGroupBalanceItem, keys.bill_group_balance("g1"))
     return (
         {
             "invoices": int(account.open_invoices) if account else 0,
@@ -174,7 +174,7 @@ def test_the_due_date_follows_from_the_terms(service: Service, account: str) -> 
     customer(service, "a2", "g2", payment_terms={"kind": "due_on_receipt"})
     receipt = put(service, "i4", body("4", bill_group_id="g2")).json
     assert (receipt["due_date"], receipt["delivery_wanted"]) == ("2026-01-15", False)
-    terms = [reading.get_invoice(one).content.payment_terms for one in ("i1", "i2", "i3", "i4")]
+    terms = [queries.get_invoice_with_content(one).content.payment_terms for one in ("i1", "i2", "i3", "i4")]
     assert [one.kind if one else None for one in terms] == ["net", None, None, "due_on_receipt"]
 
 
@@ -202,7 +202,7 @@ def test_the_parties_stand_as_they_were_at_issue(service: Service, account: str)
     assert (first["buyer"]["attention"], first["buyer"]["company"]) == ("Ann Test", "Holding Ltd")
     assert (first["buyer"]["address"]["city"], second["buyer"]["address"]["city"]) == ("York", "Leeds")
     assert (second["buyer"]["account_name"], second["buyer"]["attention"]) == ("Customer", None)
-    said = reading.get_invoice("i1").content
+    said = queries.get_invoice_with_content("i1").content
     assert said.portal_url == service.get("/bill-groups/g1/portal-link")["url"]
     assert (said.locale, said.time_zone) == ("en-GB", "Europe/London")
     assert said.seller.tax_numbers[0].number == "GB980780684"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.invoices import reading
+from chalicelib.invoices import queries
 from tests.aws_calls import Crash, failing
 from tests.integration.invoices.invoices import body, customer
 from tests.integration.invoices.test_issue import balances
@@ -34,7 +34,7 @@ def check(service: Service) -> None:
     assert balances() == ({"invoices": 1, "open": 12000, "unallocated": 0}, {"EUR": 12000})
     issued = [row for row in kept if row.get("action", {}).get("S") == "invoice.issued"]
     assert len(issued) == 1
-    assert reading.get_invoice("i1").invoice.version == 1
+    assert queries.get_invoice_with_content("i1").invoice.version == 1
 
 
 @pytest.mark.parametrize("how", ["before", "after", "lost"])

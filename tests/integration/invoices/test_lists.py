@@ -126,17 +126,17 @@ def test_what_cannot_be_asked_is_refused(service: Service, query: str, expected:
 
 @pytest.mark.usefixtures("invoices")
 def test_with_too_many_entities_one_is_named(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lists, "MOST_ENTITIES", 1)
+    monkeypatch.setattr(lists, "MAX_ENTITIES", 1)
     assert faults(service.ask("GET", "/invoices")) == [("entity", "required")]
     assert ids(service, "?entity=other") == ["i3"]
 
 
 @pytest.mark.usefixtures("invoices")
 def test_an_index_that_lags_shows_no_old_state(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    from chalicelib.table import merging
+    from chalicelib.table import merged_query
 
-    listed = merging._query("INVOICES#acme#open", " ", "~", 100, True, False)
+    listed = merged_query._query_range("INVOICES#acme#open", " ", "~", 100, True, False)
     service.ask("POST", "/invoices/i1/void")
-    monkeypatch.setattr(merging, "_query", lambda pk, *_: listed if pk == "INVOICES#acme#open" else [])
+    monkeypatch.setattr(merged_query, "_query_range", lambda pk, *_: listed if pk == "INVOICES#acme#open" else [])
     assert "i1" not in ids(service, "?status=open&entity=acme")
     assert "i2" in ids(service, "?status=open&entity=acme")

@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.errors import CounterfoilError
-from chalicelib.invoices import altering, reading, service, standing
+from chalicelib.invoices import ledger, lifecycle, queries, service
 from chalicelib.invoices.inputs import InvoiceBody
-from chalicelib.invoices.rules import UNSETTLED, Invoice, folded, status_of
-from chalicelib.table import keys, rehearsal, store
+from chalicelib.invoices.rules import UNSETTLED, Invoice, derive_invoice_status, normalize_number
+from chalicelib.table import dry_run, keys, store
+from chalicelib.table.dry_run import DryRun
 from chalicelib.table.keys import Key
-from chalicelib.table.rehearsal import Rehearsal
 from tests.integration.invoices.invoices import body, customer
 from tests.integration.service import Service
 
@@ -60,20 +60,20 @@ def perform(place: Service, step: tuple[str, str, Any]) -> None:
             value["number"], value["net"], **{name: value[name] for name in value if name not in ("net", "number")}
         )
         sent["prepaid"] = 0 if value["kind"] == "credit_note" else min(value["prepaid"], sent["total"])
-        service.put_invoice(call, invoice_id, InvoiceBody.model_validate(sent, strict=False).given())
+        service.issue_invoice(call, invoice_id, InvoiceBody.model_validate(sent, strict=False).given())
     elif done == "due":
-        altering.change_due_date(call, invoice_id, date(2026, 1, 15) + timedelta(days=value), None)
+        lifecycle.change_due_date(call, invoice_id, date(2026, 1, 15) + timedelta(days=value), None)
     elif done == "dispute":
-        altering.dispute(call, invoice_id, {"reason": "other", "amount": value or None})
+        lifecycle.record_dispute(call, invoice_id, {"reason": "other", "amount": value or None})
     elif done in ("pay", "credit", "take_back"):
         settle(place, invoice_id, done, value)
     else:
-        getattr(altering, done)(call, invoice_id)
+        getattr(lifecycle, done)(call, invoice_id)
 
 
 def settle(place: Service, invoice_id: str, done: str, amount: int) -> None:
     """Change what is paid or credited, as payments do, through ``standing`` alone."""
-    before = reading.get_head(invoice_id)
+    before = queries.get_invoice_head(invoice_id)
     if done == "take_back":
         paid, credited = before.prepaid, 0
     elif before.status not in UNSETTLED:
@@ -84,16 +84,18 @@ def settle(place: Service, invoice_id: str, done: str, amount: int) -> None:
         paid, credited = before.paid + amount * to_paid, before.credited + amount * (not to_paid)
     after = replace(before, paid=paid, credited=credited)
     if before.status in (*UNSETTLED, "paid"):
-        after = replace(after, status=status_of(after))
+        after = replace(after, status=derive_invoice_status(after))
     transaction = store.Transaction(place.call)
-    standing.write(transaction, store.batch(standing.keys_needed_by(before)), [(before, after)])
+    ledger.write_invoice_changes(
+        transaction, store.batch_get_items(ledger.invoice_balance_keys(before)), [(before, after)]
+    )
     transaction.commit()
 
 
 def pointers_of(head: Invoice) -> set[Key]:
-    found = {keys.invoice_number("acme", folded(head.number))}
+    found = {keys.invoice_number("acme", normalize_number(head.number))}
     if head.po_number:
-        found.add(keys.invoice_by_po(folded(head.po_number), head.invoice_id))
+        found.add(keys.invoice_by_po(normalize_number(head.po_number), head.invoice_id))
     if head.status in ("open", "part_paid"):
         found.add(keys.open_invoice("a1", "acme", head.currency, head.due_date, head.invoice_id))
     if head.dispute:
@@ -101,9 +103,9 @@ def pointers_of(head: Invoice) -> set[Key]:
     return found
 
 
-def check(kept: Rehearsal) -> None:
+def check(kept: DryRun) -> None:
     rows, _ = kept.split(kept.keys())
-    heads = [store.load(Invoice, row) for row in rows.values() if type(row).__name__ == "InvoiceItem"]
+    heads = [store.from_item(Invoice, row) for row in rows.values() if type(row).__name__ == "InvoiceItem"]
     pointers = {key for key, row in rows.items() if type(row).__name__ == "InvoicePointerItem"}
     assert pointers == set().union(*(pointers_of(head) for head in heads)) if heads else not pointers
     account: Counter[tuple[str, str]] = Counter()
@@ -134,8 +136,8 @@ def check(kept: Rehearsal) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(COURSES)
 def test_pointers_and_balances_are_what_the_heads_say(place: Service, course: list[tuple[str, str, Any]]) -> None:
-    kept = Rehearsal()
-    with rehearsal.rehearsing(kept):
+    kept = DryRun()
+    with dry_run.dry_run_writes(kept):
         for step in course:
             with suppress(CounterfoilError):
                 perform(place, step)
@@ -144,26 +146,26 @@ def test_pointers_and_balances_are_what_the_heads_say(place: Service, course: li
 
 def test_what_an_invoice_says_cannot_be_written_otherwise(place: Service) -> None:
     place.put("/invoices/i1", **body())
-    before = reading.get_head("i1")
+    before = queries.get_invoice_head("i1")
     transaction = store.Transaction(place.call)
     for change in ({"total": 1}, {"number": "2"}, {"bill_group_id": "g2"}, {"version": 2}):
         with pytest.raises(ValueError, match="never changes"):
-            standing.write(transaction, {}, [(before, replace(before, **change))])
+            ledger.write_invoice_changes(transaction, {}, [(before, replace(before, **change))])
     with pytest.raises(ValueError, match="below zero"):
-        standing.write(transaction, {}, [(before, replace(before, paid=12001))])
+        ledger.write_invoice_changes(transaction, {}, [(before, replace(before, paid=12001))])
 
 
 def test_several_invoices_of_one_account_change_in_one_transaction(place: Service) -> None:
     place.put("/invoices/i1", **body("1"))
     place.put("/invoices/i2", **body("2", bill_group_id="g2"))
-    heads = reading.heads_of(["i2", "i1"])
+    heads = queries.get_invoice_heads(["i2", "i1"])
     assert list(heads) == ["i2", "i1"]
-    found = store.batch(standing.keys_needed("a1", "acme", "EUR", ("g1", "g2")))
+    found = store.batch_get_items(ledger.balance_keys("a1", "acme", "EUR", ("g1", "g2")))
     transaction = store.Transaction(place.call)
     changes = [(head, replace(head, paid=2000, status="part_paid")) for head in heads.values()]
-    more = standing.Unallocated("a1", "acme", "EUR", 700)
-    written = standing.write(transaction, found, changes, [more])
+    more = ledger.UnallocatedChange("a1", "acme", "EUR", 700)
+    written = ledger.write_invoice_changes(transaction, found, changes, [more])
     transaction.commit()
     assert [head.version for head in written] == [2, 2]
-    row = store.batch([keys.account_balance("a1", "acme", "EUR")])[keys.account_balance("a1", "acme", "EUR")]
+    row = store.batch_get_items([keys.account_balance("a1", "acme", "EUR")])[keys.account_balance("a1", "acme", "EUR")]
     assert (row.open_invoices, row.open_balance, row.unallocated) == (2, 20000, 700)

@@ -14,7 +14,7 @@ import botocore.config
 import pytest
 from botocore.exceptions import ClientError
 
-from chalicelib.mail import feedback
+from chalicelib.mail.feedback import ses_events
 from infra.local import ses
 from infra.local.folder import DataFolder
 from infra.local.inbox import Inbox
@@ -216,7 +216,7 @@ def test_what_ses_may_report_is_simulated_from_the_inbox(
     inbox = Inbox(tmp_path, endpoint)
     assert f"/{button}" in inbox.answer("GET", f"/inbox/messages/{message_id}")["body"]
     assert inbox.answer("POST", f"/inbox/messages/{message_id}/{button}")["statusCode"] == 303
-    report = feedback.parse(json.dumps(topic.wait_for(3)[-1]))
+    report = ses_events.parse_notification(json.dumps(topic.wait_for(3)[-1]))
     assert report is not None
     assert (report.event.kind, report.event.recipients) == (word, recipients)
     shown = inbox.message(message_id)

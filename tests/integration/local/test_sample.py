@@ -7,10 +7,10 @@ from typing import Any
 
 import phonenumbers
 
-from chalicelib.reminders.inputs import EntityPolicyBody
-from chalicelib.reminders.policy import Policy, planned_steps
-from chalicelib.reminders.template_inputs import ReminderTemplateBody
-from chalicelib.shapes import build
+from chalicelib.reminders.policy.inputs import EntityPolicyBody
+from chalicelib.reminders.policy.rules import ReminderPolicy, planned_steps
+from chalicelib.reminders.policy.template_inputs import ReminderTemplateBody
+from chalicelib.serialization import build_dataclass
 from infra.local.sample import load, load_invoices
 
 _ACCOUNTS = ("accounts-americas.yaml", "accounts-europe.yaml", "accounts-asia.yaml")
@@ -110,7 +110,9 @@ def test_no_reminder_is_due_on_the_day_of_loading() -> None:
         entity = entities[owner["entity_id"]]
         if entity.get("reminder_mail", {}).get("mode") not in ("live", "pilot"):
             continue
-        policy = build(Policy, EntityPolicyBody.model_validate(entity.get("reminder_policy", {})).given())
+        policy = build_dataclass(
+            ReminderPolicy, EntityPolicyBody.model_validate(entity.get("reminder_policy", {})).given()
+        )
         due = date.fromisoformat(invoice["issued"]) + timedelta(days=owner["payment_terms"].get("days") or 0)
         days = [(step.on - _DAY).days for step in planned_steps(policy, due)]
         assert not {-1, 0, 1} & set(days), (invoice["id"], days)

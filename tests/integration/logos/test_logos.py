@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from chalicelib.documents import files
+from chalicelib.documents import storage
 from chalicelib.entities import service as entities
 from tests.aws import BUCKET, client
 from tests.aws_calls import counted
@@ -35,7 +35,7 @@ def test_it_is_kept_under_its_content_and_told(service: Service, file: bytes, me
     assert service.get("/entities")["items"][0]["logo"] == answer.json
     ((key, content),) = kept().items()
     assert key == f"logos/acme/{answer.json['sha256']}.{extension}"
-    assert files.sha256(content) == answer.json["sha256"]
+    assert storage.content_sha256(content) == answer.json["sha256"]
     entity = entities.get_entity("acme")
     assert entity.logo
     assert entity.logo.key == key
@@ -142,6 +142,6 @@ def test_a_bucket_that_does_not_answer_leaves_the_entity_as_it_was(
         raise EndpointConnectionError(endpoint_url="https://s3")
 
     before = rows()
-    monkeypatch.setattr(files.client(), "put_object", dead)
+    monkeypatch.setattr(storage.s3_client(), "put_object", dead)
     assert code(service.ask("PUT", LOGO, body(PNG))) == (503, "unavailable")
     assert rows() == before

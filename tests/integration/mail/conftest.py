@@ -11,14 +11,14 @@ import pytest
 
 from chalicelib import clock
 from chalicelib.accounts.rules import Account
-from chalicelib.call import Actor, Call
 from chalicelib.config import settings
-from chalicelib.duties import jobs as duties_jobs
 from chalicelib.entities.rules import Entity
 from chalicelib.mail import jobs, outbox
 from chalicelib.mail.outbox import Mail
+from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountItem, EmailItem, EntityItem
+from chalicelib.tasks import jobs as duties_jobs
 from tests.aws import aws
 
 __all__ = ["aws"]
@@ -60,22 +60,22 @@ class Provider:
 @pytest.fixture
 def time(aws: None) -> Iterator[Time]:
     moving = Time()
-    clock.set_source(lambda: moving.now)
+    clock.set_clock_source(lambda: moving.now)
     yield moving
-    clock.set_source(None)
+    clock.set_clock_source(None)
 
 
 @pytest.fixture
 def deployment(time: Time) -> None:
     """The entity, the account, and a verified sender."""
     boto3.client("sesv2").create_email_identity(EmailIdentity="billing@nordlicht.example")
-    store.create(store.row(EntityItem, keys.entity("nordlicht"), ENTITY))
-    store.create(store.row(AccountItem, keys.account("acme"), ACCOUNT))
+    store.create_item(store.to_item(EntityItem, keys.entity("nordlicht"), ENTITY))
+    store.create_item(store.to_item(AccountItem, keys.account("acme"), ACCOUNT))
 
 
 @pytest.fixture
 def provider(deployment: None) -> Provider:
-    from chalicelib.mail import ses
+    from chalicelib.mail.sending import ses
 
     found = Provider()
 
@@ -86,8 +86,8 @@ def provider(deployment: None) -> Provider:
     return found
 
 
-def call() -> Call:
-    return Call(Actor("system", "test", "test"), clock.now(), "correlation-1")
+def call() -> RequestContext:
+    return RequestContext(Actor("system", "test", "test"), clock.utc_now(), "correlation-1")
 
 
 def enqueue(**changes: Any) -> str:
@@ -106,22 +106,22 @@ def enqueue(**changes: Any) -> str:
     )
     of = call()
     transaction = store.Transaction(of)
-    email_id = outbox.enqueue(transaction, of, mail)
+    email_id = outbox.enqueue_mail(transaction, of, mail)
     transaction.commit()
     assert email_id is not None
     return email_id
 
 
 def email(email_id: str) -> EmailItem:
-    item = store.get(EmailItem, keys.email(email_id))
+    item = store.get_item(EmailItem, keys.email(email_id))
     assert item is not None
     return item
 
 
 def duties(kind: str = "bulk_mail") -> list[Any]:
     found: list[Any] = []
-    for shard in range(keys.DUTY_SHARDS[kind]):
-        found += store.query(keys.duty_partition(kind, shard), limit=1000).items
+    for shard in range(keys.TASK_SHARDS[kind]):
+        found += store.query_items(keys.task_partition(kind, shard), limit=1000).items
     return found
 
 
@@ -164,7 +164,7 @@ def report(
     body = {
         "eventType": kind,
         "mail": {
-            "timestamp": (at or clock.now()).isoformat(),
+            "timestamp": (at or clock.utc_now()).isoformat(),
             "messageId": "m-1",
             "destination": list(destination),
             "tags": {"email_id": [email_id]},

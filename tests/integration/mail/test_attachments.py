@@ -6,9 +6,9 @@ import pytest
 
 from chalicelib.access import api_keys as access
 from chalicelib.access import rules
-from chalicelib.call import Call
 from chalicelib.mail import jobs
-from chalicelib.mail.claims import Attachment, Outgoing, Ready, Withheld
+from chalicelib.mail.sending.late_binding import Attachment, ClaimedMail, PreparedMail, WithheldMail
+from chalicelib.request_context import RequestContext
 from tests.integration.api.gateway import send
 from tests.integration.mail.conftest import Provider, call, duties, email, enqueue, work
 
@@ -19,18 +19,18 @@ PDF = Attachment("Invoice 2026/001.pdf", "application/pdf", b"%PDF-1.7 the invoi
 class Preparing:
     """What the capability of a kind of mail answers, and what it was asked about."""
 
-    answer: Ready | Withheld
-    asked: list[Outgoing]
+    answer: PreparedMail | WithheldMail
+    asked: list[ClaimedMail]
 
-    def __call__(self, outgoing: Outgoing, call: Call) -> Ready | Withheld:
+    def __call__(self, outgoing: ClaimedMail, call: RequestContext) -> PreparedMail | WithheldMail:
         self.asked.append(outgoing)
         return self.answer
 
 
 @pytest.fixture
 def preparing(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> Preparing:
-    found = Preparing(Ready(attachments=(PDF,)), [])
-    monkeypatch.setitem(jobs.PREPARE, "contact_added", found)
+    found = Preparing(PreparedMail(attachments=(PDF,)), [])
+    monkeypatch.setitem(jobs.MAIL_PREPARERS, "contact_added", found)
     return found
 
 
@@ -52,7 +52,7 @@ def test_a_bulk_mail_carries_what_is_attached_when_it_is_claimed(provider: Provi
 def test_headers_are_added_and_the_mail_s_own_stay(provider: Provider, preparing: Preparing) -> None:
     address = "<https://portal.example/unsubscribe/abc>"
     own = {"List-Unsubscribe": address, "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
-    preparing.answer = Ready(headers=own, cc=("eve@acme.example",))
+    preparing.answer = PreparedMail(headers=own, cc=("eve@acme.example",))
     enqueue(cc=("bob@acme.example",))
     work()
     (request,) = provider.taken
@@ -65,7 +65,7 @@ def test_headers_are_added_and_the_mail_s_own_stay(provider: Provider, preparing
 def test_a_mail_that_ses_would_find_too_large_fails_and_holds_up_nothing(
     provider: Provider, preparing: Preparing
 ) -> None:
-    preparing.answer = Ready(attachments=(Attachment("a.pdf", "application/pdf", bytes(30_000_000)),))
+    preparing.answer = PreparedMail(attachments=(Attachment("a.pdf", "application/pdf", bytes(30_000_000)),))
     email_id = enqueue()
     assert work() == []
     assert (email(email_id).status, email(email_id).reason) == ("failed", "too_large")
@@ -73,7 +73,7 @@ def test_a_mail_that_ses_would_find_too_large_fails_and_holds_up_nothing(
 
 
 def test_a_bulk_mail_that_has_become_wrong_is_withheld(provider: Provider, preparing: Preparing) -> None:
-    preparing.answer = Withheld("invoice_void")
+    preparing.answer = WithheldMail("invoice_void")
     email_id = enqueue()
     assert work() == []
     assert (email(email_id).status, email(email_id).reason) == ("failed", "invoice_void")

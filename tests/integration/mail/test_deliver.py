@@ -9,11 +9,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from chalicelib.config import settings
-from chalicelib.duties import queue
-from chalicelib.mail import jobs, outbox, sending, service, ses
+from chalicelib.mail import jobs, outbox, service
 from chalicelib.mail.erasure import erase_emails
+from chalicelib.mail.sending import deliver, ses
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailContentItem, EntityItem
+from chalicelib.tasks import queue
 from tests.integration.mail.conftest import (
     CONTEXT,
     Provider,
@@ -44,7 +45,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch, *answers: ClientError | None) -> lis
         return original(**request)
 
     monkeypatch.setattr(client, "send_email", send_email)
-    monkeypatch.setattr(sending.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(deliver.time, "sleep", lambda seconds: None)
     return asked
 
 
@@ -102,7 +103,7 @@ def test_what_a_security_mail_said_is_not_kept(provider: Provider) -> None:
     email_id = enqueue(security=True)
     work()
     assert email(email_id).status == "sent"
-    assert store.get(EmailContentItem, keys.email_content(email_id)) is None
+    assert store.get_item(EmailContentItem, keys.email_content(email_id)) is None
     assert service.get_email("acme", email_id)[1] is None
 
 
@@ -122,9 +123,9 @@ def test_a_queue_that_does_not_answer_costs_no_mail(provider: Provider, time: Ti
     def broken(**_: Any) -> None:
         raise refusal("ServiceUnavailable", 503)
 
-    queue.client().meta.events.register("before-call.sqs.SendMessageBatch", broken)
+    queue.sqs_client().meta.events.register("before-call.sqs.SendMessageBatch", broken)
     email_id = enqueue()
-    queue.client().meta.events.unregister("before-call.sqs.SendMessageBatch", broken)
+    queue.sqs_client().meta.events.unregister("before-call.sqs.SendMessageBatch", broken)
     assert received(settings().bulk_mail_queue_url) == []
     time.passes(minutes=3)
     sweep()
@@ -236,10 +237,10 @@ def service_context(number: int) -> dict[str, Any]:
 
 
 def test_whatever_the_sender_is_called_the_mail_leaves(provider: Provider) -> None:
-    item = store.get(EntityItem, keys.entity("nordlicht"))
+    item = store.get_item(EntityItem, keys.entity("nordlicht"))
     assert item is not None
     item.sender_name = 'Eve" <eve@evil.example>\r\nBcc: victim@example.com' + "x" * 10_000
-    store.replace(item)
+    store.replace_item(item)
     email_id = enqueue(context={**CONTEXT, "contact_name": "x\r\nBcc: a@b.example", "account_name": "<b>" * 10_000})
     assert work() == []
     assert email(email_id).status == "sent"
@@ -320,7 +321,7 @@ def test_an_import_that_may_mail_nobody_enqueues_nothing(deployment: None) -> No
     quiet = replace(call(), mails_allowed=False)
     transaction = store.Transaction(quiet)
     mail = outbox.Mail("contact_added", "nordlicht", "acme", ("a@b.example",), "en", timedelta(days=1), CONTEXT)
-    assert outbox.enqueue(transaction, quiet, mail) is None
-    assert outbox.enqueue(transaction, call(), None) is None
+    assert outbox.enqueue_mail(transaction, quiet, mail) is None
+    assert outbox.enqueue_mail(transaction, call(), None) is None
     assert duties() == []
     assert boto3.client("sqs").receive_message(QueueUrl=settings().bulk_mail_queue_url).get("Messages") is None

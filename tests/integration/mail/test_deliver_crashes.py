@@ -11,7 +11,8 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
 from chalicelib.config import settings
-from chalicelib.mail import jobs, ses
+from chalicelib.mail import jobs
+from chalicelib.mail.sending import ses
 from chalicelib.table.items import Item
 from tests.aws import REGION
 from tests.integration.mail.conftest import START, Provider, Time, duties, email, enqueue, received, report, sweep, work

@@ -11,12 +11,14 @@ import pytest
 
 from chalicelib import clock
 from chalicelib.config import settings
-from chalicelib.duties import queue
-from chalicelib.duties.queue import Message
 from chalicelib.entities.rules import Entity
-from chalicelib.mail import feedback, health, rules, sending, ses, suppressions
-from chalicelib.table import keys, store, turns
+from chalicelib.mail import rules
+from chalicelib.mail.feedback import health, ses_events, suppressions
+from chalicelib.mail.sending import deliver, ses
+from chalicelib.table import keys, send_slots, store
 from chalicelib.table.items import EntityItem, forget_connection
+from chalicelib.tasks import queue
+from chalicelib.tasks.queue import TaskMessage
 from tests.engine import engine, engine_environment
 from tests.integration.mail.conftest import ENTITY, duties, email, enqueue
 
@@ -34,13 +36,13 @@ def taken(engine_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -
     _forget()
     handed: list[str] = []
 
-    def send(envelope: ses.Envelope) -> rules.Outcome:
+    def send(envelope: ses.Envelope) -> rules.SendOutcome:
         handed.append(envelope.email_id)
-        return rules.Outcome("accepted", message_id=f"m-{len(handed)}")
+        return rules.SendOutcome("accepted", message_id=f"m-{len(handed)}")
 
     monkeypatch.setattr(ses, "send", send)
-    store.create(store.row(EntityItem, keys.entity(ENTITY.entity_id), ENTITY))
-    assert store.load(Entity, store.get(EntityItem, keys.entity(ENTITY.entity_id))) == ENTITY  # type: ignore[arg-type]
+    store.create_item(store.to_item(EntityItem, keys.entity(ENTITY.entity_id), ENTITY))
+    assert store.from_item(Entity, store.get_item(EntityItem, keys.entity(ENTITY.entity_id))) == ENTITY  # type: ignore[arg-type]
     yield handed
     _forget()
 
@@ -48,7 +50,7 @@ def taken(engine_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -
 def _forget() -> None:
     settings.cache_clear()
     forget_connection()
-    queue.client.cache_clear()
+    queue.sqs_client.cache_clear()
 
 
 def at_once(*actions: Callable[[], None]) -> None:
@@ -64,16 +66,16 @@ def at_once(*actions: Callable[[], None]) -> None:
             done.result()
 
 
-def note(report: feedback.Report) -> None:
-    store.deciding_again(lambda: feedback._note(report))
+def note(report: ses_events.EmailReport) -> None:
+    store.retry_on_conflict(lambda: ses_events._record_report(report))
 
 
 def test_of_many_consumers_with_the_same_message_one_sends(taken: list[str]) -> None:
     for number in range(ROUNDS):
         email_id = enqueue()
         (duty,) = duties()
-        message = Message("bulk_mail", email_id, duty.key, "correlation-1")
-        at_once(*[partial(sending.deliver, message)] * THREADS)
+        message = TaskMessage("bulk_mail", email_id, duty.key, "correlation-1")
+        at_once(*[partial(deliver.deliver_email, message)] * THREADS)
         assert taken.count(email_id) == 1, f"round {number}"
         assert email(email_id).status == "sent"
         assert duties() == []
@@ -83,30 +85,30 @@ def test_reports_that_come_while_the_mail_is_sent_are_all_kept(taken: list[str])
     for number in range(ROUNDS):
         email_id = enqueue()
         (duty,) = duties()
-        message = Message("bulk_mail", email_id, duty.key, "correlation-1")
+        message = TaskMessage("bulk_mail", email_id, duty.key, "correlation-1")
         reports = [
-            feedback.Report(
-                email_id, rules.Event(keys.instant(datetime(2026, 3, 2, 9, 0, second, tzinfo=UTC)), kind, "m-1")
+            ses_events.EmailReport(
+                email_id, rules.Event(keys.format_instant(datetime(2026, 3, 2, 9, 0, second, tzinfo=UTC)), kind, "m-1")
             )
             for second, kind in enumerate(("send", "delivery_delay", "delivery", "complaint"))
         ]
-        at_once(partial(sending.deliver, message), *[partial(note, report) for report in reports])
+        at_once(partial(deliver.deliver_email, message), *[partial(note, report) for report in reports])
         found = email(email_id)
         assert found.status == "complained", f"round {number}"
         assert len(found.events) == 4
         assert taken.count(email_id) <= 1
         for left in duties():
-            sending.deliver(Message("bulk_mail", email_id, left.key, "correlation-1"))
+            deliver.deliver_email(TaskMessage("bulk_mail", email_id, left.key, "correlation-1"))
         assert duties() == []
 
 
 def test_bounces_of_many_mails_to_one_address_suppress_it_once_and_all_count(taken: list[str]) -> None:
     emails = [enqueue() for _ in range(THREADS)]
     for duty in duties():
-        sending.deliver(Message("bulk_mail", duty.subject, duty.key, "correlation-1"))
+        deliver.deliver_email(TaskMessage("bulk_mail", duty.subject, duty.key, "correlation-1"))
     address = "ana@acme.example"
     reports = [
-        feedback.Report(
+        ses_events.EmailReport(
             one, rules.Event(f"2026-03-02T09:00:{number:02d}.000Z", "permanent_bounce", "m", "", (address,))
         )
         for number, one in enumerate(emails)
@@ -116,18 +118,18 @@ def test_bounces_of_many_mails_to_one_address_suppress_it_once_and_all_count(tak
     assert (found.email, found.email_id) == (address, emails[0]), "the earliest stands"
     assert [duty.subject for duty in duties("coverage")] == [address]
     sent_on = date(2026, 3, 2)
-    counts = health.total(health.read("nordlicht", sent_on, sent_on, clock.now()))
-    assert counts == health.Counts(mails=THREADS, sent=THREADS, bounced=THREADS)
+    counts = health.sum_counts(health.read_daily_counts("nordlicht", sent_on, sent_on, clock.utc_now()))
+    assert counts == health.MailCounts(mails=THREADS, sent=THREADS, bounced=THREADS)
 
 
 def test_no_turn_is_given_to_two(taken: list[str]) -> None:
-    now, length = clock.now(), timedelta(milliseconds=20)
-    found: list[turns.Turns] = []
+    now, length = clock.utc_now(), timedelta(milliseconds=20)
+    found: list[send_slots.SendSlots] = []
 
     def take() -> None:
         for _ in range(5):
-            got = turns.take(keys.sending_pace(), now, length, 10, timedelta(minutes=1))
-            assert isinstance(got, turns.Turns)
+            got = send_slots.reserve_slots(keys.sending_pace(), now, length, 10, timedelta(minutes=1))
+            assert isinstance(got, send_slots.SendSlots)
             found.append(got)
 
     at_once(*[take] * THREADS)

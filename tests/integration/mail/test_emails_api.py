@@ -58,9 +58,9 @@ def test_a_security_mail_does_not_show_what_it_said(token: str, provider: Provid
 
 
 def test_a_mail_of_another_account_is_not_here(token: str) -> None:
-    other = store.row(AccountItem, keys.account("other"), ACCOUNT)
+    other = store.to_item(AccountItem, keys.account("other"), ACCOUNT)
     other.account_id = "other"
-    store.create(other)
+    store.create_item(other)
     email_id = enqueue()
     assert send("GET", f"/v1/accounts/acme/emails/{email_id}", token=token).status == 200
     assert send("GET", f"/v1/accounts/other/emails/{email_id}", token=token).status == 404

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.mail import health, service, suppressions
+from chalicelib.mail import service
+from chalicelib.mail.feedback import health, suppressions
 from tests.aws_calls import Crash, failing
 from tests.integration.mail.conftest import Provider, Time, duties, enqueue, report, work
 
@@ -19,9 +20,9 @@ CALLS = {
 }
 PARTS: dict[str, dict[str, Any]] = {"Send": {}, "Delivery": DELIVERY, "Bounce": BOUNCE}
 COUNTS = {
-    "Send": health.Counts(mails=1, sent=1),
-    "Delivery": health.Counts(mails=1, sent=1, delivered=1),
-    "Bounce": health.Counts(mails=1, sent=1, bounced=1),
+    "Send": health.MailCounts(mails=1, sent=1),
+    "Delivery": health.MailCounts(mails=1, sent=1, delivered=1),
+    "Bounce": health.MailCounts(mails=1, sent=1, bounced=1),
 }
 
 
@@ -44,7 +45,7 @@ def test_a_report_is_noted_once_whatever_fails(
 
     assert len(service.get_email("acme", email_id)[0].events) == 1
     today = time.now.date()
-    assert health.total(health.read("nordlicht", today, today, time.now)) == COUNTS[kind]
+    assert health.sum_counts(health.read_daily_counts("nordlicht", today, today, time.now)) == COUNTS[kind]
     expected = [ANA] if kind == "Bounce" else []
     assert [one.email for one in suppressions.list_suppressions(None, 9)[0]] == expected
     assert [one.subject for one in duties("coverage")] == expected

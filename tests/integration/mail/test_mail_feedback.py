@@ -9,8 +9,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.mail import health, rules, service, ses, suppressions
+from chalicelib.mail import rules, service
 from chalicelib.mail.erasure import erase_emails
+from chalicelib.mail.feedback import health, suppressions
+from chalicelib.mail.sending import ses
 from chalicelib.table import keys, store
 from tests.integration.mail.conftest import Provider, Time, call, duties, email, enqueue, report, work
 from tests.integration.service import rows
@@ -30,9 +32,9 @@ def suppressed() -> list[str]:
     return [one.email for one in suppressions.list_suppressions(None, 100)[0]]
 
 
-def counts(time: Time) -> health.Counts:
+def counts(time: Time) -> health.MailCounts:
     today = time.now.date()
-    return health.total(health.read("nordlicht", today, today, time.now))
+    return health.sum_counts(health.read_daily_counts("nordlicht", today, today, time.now))
 
 
 def statuses(email_id: str) -> dict[str, str]:
@@ -53,7 +55,7 @@ def test_a_permanent_bounce_suppresses_the_address_and_asks_who_is_still_reached
     assert (found.reason, found.since, found.email_id) == ("permanent_bounce", time.now, email_id)
     assert [duty.subject for duty in duties("coverage")] == [ANA]
     assert statuses(email_id) == {ANA: "bounced", BOB: "delivered"}
-    assert counts(time) == health.Counts(mails=1, sent=2, delivered=1, bounced=1)
+    assert counts(time) == health.MailCounts(mails=1, sent=2, delivered=1, bounced=1)
 
 
 def test_a_suppressed_address_gets_no_mail_and_the_others_do(provider: Provider, time: Time) -> None:
@@ -85,7 +87,7 @@ def test_a_transient_bounce_suppresses_nobody(provider: Provider, time: Time) ->
     assert suppressed() == []
     assert counts(time).bounced_for_now == 1
     report(email_id, "Delivery", delivery={"recipients": [ANA]})
-    assert counts(time) == health.Counts(mails=1, sent=1, delivered=1)
+    assert counts(time) == health.MailCounts(mails=1, sent=1, delivered=1)
 
 
 def test_taking_a_mail_out_of_the_spam_folder_is_no_complaint(provider: Provider) -> None:
@@ -123,7 +125,7 @@ def test_a_bounce_of_fifty_is_noted_in_parts_that_fit_a_transaction(provider: Pr
         report(email_id, "Bounce", **bounced(*many))
     assert suppressed() == list(many)
     assert len(duties("coverage")) == 50
-    assert counts(time) == health.Counts(mails=1, sent=50, bounced=50)
+    assert counts(time) == health.MailCounts(mails=1, sent=50, bounced=50)
     assert set(statuses(email_id).values()) == {"bounced"}
 
 
@@ -140,7 +142,7 @@ def test_redirected_mail_suppresses_the_address_that_it_went_to(
     assert statuses(email_id) == {ANA: "withheld", BOB: "withheld"}
     report(email_id, "Bounce", **bounced("tests@vendor.example"))
     assert suppressed() == ["tests@vendor.example"]
-    assert counts(time) == health.Counts(mails=1, sent=1, bounced=1)
+    assert counts(time) == health.MailCounts(mails=1, sent=1, bounced=1)
     other = enqueue(to=(ANA,))
     work()
     assert (email(other).status, email(other).reason) == ("failed", "suppressed")
@@ -153,8 +155,8 @@ def test_the_counts_of_a_day_are_those_of_the_mails_sent_on_it(provider: Provide
     first = time.now.date()
     time.passes(hours=10)
     report(email_id, "Delivery", delivery={"recipients": [ANA]})
-    found = health.read("nordlicht", first, time.now.date(), time.now)
-    assert found == [health.Day(first, health.Counts(mails=1, sent=1, delivered=1))]
+    found = health.read_daily_counts("nordlicht", first, time.now.date(), time.now)
+    assert found == [health.DailyMailCounts(first, health.MailCounts(mails=1, sent=1, delivered=1))]
 
 
 def test_a_report_from_before_our_own_note_moves_the_mail_to_the_day_before(provider: Provider, time: Time) -> None:
@@ -162,7 +164,7 @@ def test_a_report_from_before_our_own_note_moves_the_mail_to_the_day_before(prov
     email_id = enqueue(to=(ANA,))
     work()
     report(email_id, "Send", at=time.now - timedelta(seconds=1))
-    found = health.read("nordlicht", time.now.date() - timedelta(days=1), time.now.date(), time.now)
+    found = health.read_daily_counts("nordlicht", time.now.date() - timedelta(days=1), time.now.date(), time.now)
     assert [(one.day.day, one.counts.mails, one.counts.sent) for one in found] == [(2, 1, 1)]
 
 
@@ -212,7 +214,7 @@ def summary(email_id: str, time: Time) -> dict[str, Any]:
 def clean() -> None:
     for row in rows():
         if row["cls"]["S"] in {"email", "email_content", "mail_health", "suppression", "duty"}:
-            store.remove(keys.Key(row["PK"]["S"], row["SK"]["S"]))
+            store.delete_item(keys.Key(row["PK"]["S"], row["SK"]["S"]))
 
 
 def sent_and_reported(monkeypatch: pytest.MonkeyPatch, time: Time, order: list[str], before_our_note: int) -> str:
@@ -225,9 +227,9 @@ def sent_and_reported(monkeypatch: pytest.MonkeyPatch, time: Time, order: list[s
             at = time.now + timedelta(seconds=[*KINDS].index(kind))
             report(email_id, kind, at, destination=(ANA, BOB), **KINDS[kind])
 
-    def send(envelope: ses.Envelope) -> rules.Outcome:
+    def send(envelope: ses.Envelope) -> rules.SendOutcome:
         note(order[:before_our_note])
-        return rules.Outcome("accepted", message_id="m-1")
+        return rules.SendOutcome("accepted", message_id="m-1")
 
     with monkeypatch.context() as patch:
         patch.setattr(ses, "send", send)
@@ -250,7 +252,7 @@ def test_the_six_kinds_of_event_in_any_order_and_twice_lead_to_the_same_table(
     assert summary(sent_and_reported(monkeypatch, time, order, before_our_note), time) == expected
     assert expected["status"] == ("complained", None, time.now)
     assert [one.status for one in expected["recipients"]] == ["complained", "bounced"]
-    assert expected["counts"] == health.Counts(1, 2, 2, 1, 0, 1, 2)
+    assert expected["counts"] == health.MailCounts(1, 2, 2, 1, 0, 1, 2)
     assert [one["email"] for one in expected["suppressed"]] == expected["coverage"] == [ANA, BOB]
     assert expected["duties"] == []
 
@@ -260,4 +262,4 @@ def test_many_mails_add_up(provider: Provider, time: Time) -> None:
     work()
     for email_id in emails:
         report(email_id, "Delivery", delivery={"recipients": [ANA]})
-    assert counts(time) == health.Counts(mails=5, sent=5, delivered=5)
+    assert counts(time) == health.MailCounts(mails=5, sent=5, delivered=5)

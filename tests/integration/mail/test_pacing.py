@@ -7,11 +7,12 @@ import pytest
 
 from chalicelib import clock
 from chalicelib.config import settings
-from chalicelib.mail import jobs, pacing, ses
-from chalicelib.mail.pacing import BulkPace
-from chalicelib.table import keys, store, turns
+from chalicelib.mail import jobs
+from chalicelib.mail.sending import pacing, ses
+from chalicelib.mail.sending.pacing import BulkPacer
+from chalicelib.table import keys, send_slots, store
 from chalicelib.table.items import SendingPaceItem
-from chalicelib.table.turns import Turns
+from chalicelib.table.send_slots import SendSlots
 from tests.integration.mail.conftest import START, Provider, Time, duties, email, enqueue, sweep, work
 
 KEY = keys.sending_pace()
@@ -41,100 +42,102 @@ def moving(time: Time, monkeypatch: pytest.MonkeyPatch) -> Time:
 def account(moving: Time, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     """Ten a second, so that eight are for bulk mail."""
     found = Account(10)
-    monkeypatch.setattr(ses, "limits", found.tell)
-    pacing.forget()
+    monkeypatch.setattr(ses, "fetch_limits", found.tell)
+    pacing.forget_limits()
     yield found
-    pacing.forget()
+    pacing.forget_limits()
 
 
-def taken(pace: BulkPace, recipients: int = 1) -> float:
+def taken(pace: BulkPacer, recipients: int = 1) -> float:
     """Take a turn and return when it was, in seconds from the start."""
-    assert pace.turn(recipients) is None
-    return round((clock.now() - START).total_seconds(), 3)
+    assert pace.wait_for_slot(recipients) is None
+    return round((clock.utc_now() - START).total_seconds(), 3)
 
 
 def test_turns_follow_one_another(time: Time) -> None:
-    assert turns.take(KEY, START, SECOND, 3, SECOND) == Turns(START, 3)
-    assert turns.take(KEY, START, SECOND, 2, 5 * SECOND) == Turns(START + 3 * SECOND, 5)
-    assert turns.take(KEY, START + SECOND, SECOND, 1, 4 * SECOND) == Turns(START + 5 * SECOND, 6)
+    assert send_slots.reserve_slots(KEY, START, SECOND, 3, SECOND) == SendSlots(START, 3)
+    assert send_slots.reserve_slots(KEY, START, SECOND, 2, 5 * SECOND) == SendSlots(START + 3 * SECOND, 5)
+    assert send_slots.reserve_slots(KEY, START + SECOND, SECOND, 1, 4 * SECOND) == SendSlots(START + 5 * SECOND, 6)
 
 
 def test_nobody_waits_longer_than_their_patience(time: Time) -> None:
-    turns.take(KEY, START, SECOND, 30, SECOND)
-    assert turns.take(KEY, START, SECOND, 1, 10 * SECOND) == START + 30 * SECOND
-    assert turns.take(KEY, START + 20 * SECOND, SECOND, 1, 10 * SECOND) == Turns(START + 30 * SECOND, 31)
+    send_slots.reserve_slots(KEY, START, SECOND, 30, SECOND)
+    assert send_slots.reserve_slots(KEY, START, SECOND, 1, 10 * SECOND) == START + 30 * SECOND
+    assert send_slots.reserve_slots(KEY, START + 20 * SECOND, SECOND, 1, 10 * SECOND) == SendSlots(
+        START + 30 * SECOND, 31
+    )
 
 
 def test_turns_that_nobody_took_are_not_saved_up(time: Time) -> None:
-    turns.take(KEY, START, SECOND, 1, SECOND)
+    send_slots.reserve_slots(KEY, START, SECOND, 1, SECOND)
     late = START + timedelta(hours=1)
-    assert turns.take(KEY, late, SECOND, 1, SECOND) == Turns(late, 2)
-    assert turns.take(KEY, late, SECOND, 1, SECOND) == Turns(late + SECOND, 3)
+    assert send_slots.reserve_slots(KEY, late, SECOND, 1, SECOND) == SendSlots(late, 2)
+    assert send_slots.reserve_slots(KEY, late, SECOND, 1, SECOND) == SendSlots(late + SECOND, 3)
 
 
 def test_a_clock_that_was_wrong_does_not_stop_all_mail(time: Time) -> None:
-    turns.take(KEY, START + timedelta(days=400), SECOND, 1, SECOND)
-    assert turns.take(KEY, START, SECOND, 1, SECOND) == Turns(START, 2)
+    send_slots.reserve_slots(KEY, START + timedelta(days=400), SECOND, 1, SECOND)
+    assert send_slots.reserve_slots(KEY, START, SECOND, 1, SECOND) == SendSlots(START, 2)
 
 
 def test_bulk_mail_leaves_a_fifth_of_the_rate(account: Account) -> None:
-    pace = BulkPace(10)
+    pace = BulkPacer(10)
     assert [taken(pace) for _ in range(5)] == [0, 0.125, 0.25, 0.375, 0.5]
     assert account.asked == 1
 
 
 def test_consumers_share_the_rate(account: Account) -> None:
-    paces = [BulkPace(4) for _ in range(3)]
+    paces = [BulkPacer(4) for _ in range(3)]
     found = [taken(pace) for _ in range(4) for pace in paces]
     assert found[-1] == 11 * 0.125, "twelve turns, each an eighth of a second, to whomever they were given"
 
 
 def test_each_recipient_is_a_turn(account: Account) -> None:
-    pace = BulkPace(3)
-    assert [taken(pace, 4), taken(pace, 1), taken(pace, 40), taken(BulkPace(1), 1)] == [0, 0.5, 0.625, 5.625]
+    pace = BulkPacer(3)
+    assert [taken(pace, 4), taken(pace, 1), taken(pace, 40), taken(BulkPacer(1), 1)] == [0, 0.5, 0.625, 5.625]
 
 
 def test_who_would_wait_too_long_comes_again_later(account: Account, time: Time) -> None:
-    assert taken(BulkPace(1), 50) == 0
-    assert taken(BulkPace(1), 50) == 6.25
+    assert taken(BulkPacer(1), 50) == 0
+    assert taken(BulkPacer(1), 50) == 6.25
     time.now = START
-    assert BulkPace(1).turn(1) == START + timedelta(seconds=12.5)
+    assert BulkPacer(1).wait_for_slot(1) == START + timedelta(seconds=12.5)
 
 
 def test_no_mail_waits_so_long_that_no_time_is_left_to_send_it(account: Account, time: Time) -> None:
-    pace = BulkPace(2)
+    pace = BulkPacer(2)
     assert taken(pace, 100) == 0
     # The turn of the second mail is 12.5 seconds off.
-    assert pace.turn(1) == START + timedelta(seconds=12.5)
+    assert pace.wait_for_slot(1) == START + timedelta(seconds=12.5)
     time.passes(seconds=13)
     assert taken(pace, 1) == 13
 
 
 def test_bulk_mail_stops_at_four_fifths_of_the_quota(account: Account, time: Time) -> None:
     account.limits = ses.Limits(10, 100, 70)
-    pace = BulkPace(10)
-    assert [pace.turn(1) for _ in range(10)] == [None] * 10
-    assert pace.turn(1) == clock.now() + pacing.QUOTA_PAUSE
+    pace = BulkPacer(10)
+    assert [pace.wait_for_slot(1) for _ in range(10)] == [None] * 10
+    assert pace.wait_for_slot(1) == clock.utc_now() + pacing.QUOTA_PAUSE
     asked = account.asked
-    assert BulkPace(5).turn(1) is not None
+    assert BulkPacer(5).wait_for_slot(1) is not None
     assert account.asked == asked, "asked every few seconds at most"
     account.limits = ses.Limits(10, 100, 75)
     time.passes(seconds=6)
-    assert [BulkPace(1).turn(1) for _ in range(6)] == [None] * 5 + [clock.now() + pacing.QUOTA_PAUSE]
+    assert [BulkPacer(1).wait_for_slot(1) for _ in range(6)] == [None] * 5 + [clock.utc_now() + pacing.QUOTA_PAUSE]
 
 
 def test_what_other_consumers_sent_counts_too(account: Account, time: Time) -> None:
     account.limits = ses.Limits(10, 100, 0)
-    assert taken(BulkPace(1)) == 0
-    turns.take(KEY, clock.now(), timedelta(milliseconds=1), 79, SECOND)
+    assert taken(BulkPacer(1)) == 0
+    send_slots.reserve_slots(KEY, clock.utc_now(), timedelta(milliseconds=1), 79, SECOND)
     # The first turn after it shows how many were given; the next is not given any more.
-    found = [BulkPace(1).turn(1), BulkPace(1).turn(1)]
+    found = [BulkPacer(1).wait_for_slot(1), BulkPacer(1).wait_for_slot(1)]
     assert [one is None for one in found] == [True, False]
 
 
 def test_ses_is_asked_once_a_minute(account: Account, time: Time) -> None:
     for _ in range(50):
-        taken(BulkPace(1))
+        taken(BulkPacer(1))
         time.passes(seconds=5)
     assert 4 <= account.asked <= 6
 
@@ -143,12 +146,12 @@ def test_while_ses_does_not_tell_the_last_word_counts_or_the_rate_of_a_new_accou
     account: Account, time: Time
 ) -> None:
     known, account.limits = account.limits, None
-    assert [taken(BulkPace(1)) for _ in range(2)] == [0, 1.25]
+    assert [taken(BulkPacer(1)) for _ in range(2)] == [0, 1.25]
     account.limits = known
     time.passes(minutes=2)
-    begin = taken(BulkPace(1))
+    begin = taken(BulkPacer(1))
     account.limits = None
-    assert [round(taken(BulkPace(1)) - begin, 3) for _ in range(2)] == [0.125, 0.25]
+    assert [round(taken(BulkPacer(1)) - begin, 3) for _ in range(2)] == [0.125, 0.25]
 
 
 def test_a_large_run_is_sent_at_four_fifths_of_the_rate_and_sign_ins_do_not_wait(
@@ -160,9 +163,9 @@ def test_a_large_run_is_sent_at_four_fifths_of_the_rate_and_sign_ins_do_not_wait
     assert {email(one).status for one in emails} == {"sent"}
     assert moments[-1] - moments[0] >= timedelta(seconds=24 * 0.125)
     urgent = enqueue(urgent=True)
-    before = clock.now()
+    before = clock.utc_now()
     work(jobs.deliver_urgent_mail, settings().urgent_mail_queue_url)
-    assert (email(urgent).status, clock.now()) == ("sent", before)
+    assert (email(urgent).status, clock.utc_now()) == ("sent", before)
 
 
 def test_mails_over_the_quota_wait_in_the_table_and_go_once_there_is_room(
@@ -192,4 +195,4 @@ def test_mail_that_does_not_leave_takes_no_turn(
     enqueue()
     work()
     assert account.asked == 0
-    assert store.get(SendingPaceItem, KEY) is None
+    assert store.get_item(SendingPaceItem, KEY) is None

@@ -6,9 +6,9 @@ import pytest
 
 from chalicelib.access import api_keys as access
 from chalicelib.access import rules
-from chalicelib.mail import suppressions
 from chalicelib.mail.erasure import erase_emails
-from chalicelib.mail.reports import PERMANENT_BOUNCE
+from chalicelib.mail.feedback import suppressions
+from chalicelib.mail.feedback.reports import PERMANENT_BOUNCE
 from chalicelib.table import keys, store
 from chalicelib.table.items import BillGroupItem, ContactAddressItem, SuppressionItem
 from tests.integration.api.gateway import Answer, send
@@ -28,12 +28,12 @@ def token(provider: Provider) -> str:
 
 def register(address: str) -> None:
     key = keys.contact_address("acme", address)
-    store.create(ContactAddressItem(key.pk, key.sk, contact_id="con_1"))
+    store.create_item(ContactAddressItem(key.pk, key.sk, contact_id="con_1"))
 
 
 def suppress(address: str) -> None:
     key = keys.suppression(address)
-    store.create(SuppressionItem(key.pk, key.sk, email=address, reason=PERMANENT_BOUNCE, since=call().now))
+    store.create_item(SuppressionItem(key.pk, key.sk, email=address, reason=PERMANENT_BOUNCE, since=call().now))
 
 
 def resend(token: str, email_id: str, account_id: str = "acme", **headers: str) -> Answer:
@@ -127,7 +127,7 @@ def test_portal_users_send_again_what_they_may_see(token: str, provider: Provide
     for bill_group_id in ("hq", "lab"):
         key = keys.bill_group(bill_group_id)
         names = {"account_id": "acme", "entity_id": "nordlicht", "name": bill_group_id}
-        store.create(BillGroupItem(key.pk, key.sk, bill_group_id=bill_group_id, **names))
+        store.create_item(BillGroupItem(key.pk, key.sk, bill_group_id=bill_group_id, **names))
     service = Service(token, Clock())
     service.clock.now = time.now
     own, other, about = enqueue(bill_group_id="hq"), enqueue(bill_group_id="lab"), enqueue()

@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.access import api_keys as access
 from chalicelib.access import rules
-from chalicelib.entities.service import forget_entities
+from chalicelib.entities.service import clear_entity_cache
 from chalicelib.mail import jobs
 from chalicelib.table import keys, store
 from chalicelib.table.items import MailHealthItem, SuppressionItem
@@ -20,13 +20,13 @@ ANA = "ana@acme.example"
 
 @pytest.fixture
 def token(deployment: None) -> str:
-    forget_entities()
+    clear_entity_cache()
     return access.create(call(), "billing", list(rules.SCOPES))[1]
 
 
 def suppress(address: str) -> None:
     key, listed = keys.suppression(address), keys.suppression_listed(address)
-    store.create(
+    store.create_item(
         SuppressionItem(
             key.pk,
             key.sk,
@@ -67,7 +67,7 @@ def test_a_suppression_is_read_and_cleared_by_its_address(token: str) -> None:
     assert [one.subject for one in duties("coverage")] == [ANA]
     for method in ("GET", "DELETE"):
         assert code(send(method, f"/v1/suppressions/{ANA}", token=token)) == (404, "not_found")
-    events = store.query("DEPLOYMENT", "AUDIT#", limit=9).items
+    events = store.query_items("DEPLOYMENT", "AUDIT#", limit=9).items
     assert [one.resource_id for one in events if one.action == "suppression.cleared"] == [ANA]
 
 
@@ -85,7 +85,7 @@ def test_scopes_are_needed(token: str) -> None:
 def test_the_console_function_takes_nothing_but_what_it_knows(deployment: None, event: dict[str, Any]) -> None:
     suppress(ANA)
     assert "refused" in jobs.clear_suppression(event, None)
-    assert store.get(SuppressionItem, keys.suppression(ANA)) is not None
+    assert store.get_item(SuppressionItem, keys.suppression(ANA)) is not None
 
 
 def test_the_console_function_clears_only_when_it_is_confirmed(deployment: None) -> None:
@@ -93,9 +93,9 @@ def test_the_console_function_clears_only_when_it_is_confirmed(deployment: None)
     shown = {**SHOWN, "since": "2026-03-02T09:00:00+00:00"}
     dry = jobs.clear_suppression({"email": "Ana@Acme.example"}, None)
     assert (dry["dry_run"], dry["would_clear"]) == (True, shown)
-    assert store.get(SuppressionItem, keys.suppression(ANA)) is not None
+    assert store.get_item(SuppressionItem, keys.suppression(ANA)) is not None
     assert jobs.clear_suppression({"email": ANA, "confirm": True}, None) == {"cleared": shown}
-    assert store.get(SuppressionItem, keys.suppression(ANA)) is None
+    assert store.get_item(SuppressionItem, keys.suppression(ANA)) is None
     for confirm in (False, True):
         assert jobs.clear_suppression({"email": ANA, "confirm": confirm}, None)["refused"]["code"] == "not_found"
 

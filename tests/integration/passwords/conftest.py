@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 
-from chalicelib.duties.queue import Message
-from chalicelib.mail import sending as mail
-from chalicelib.mail import ses
-from chalicelib.mail.jobs import PREPARE
-from chalicelib.mail.rules import Outcome
+from chalicelib.mail.jobs import MAIL_PREPARERS
+from chalicelib.mail.rules import SendOutcome
+from chalicelib.mail.sending import deliver as mail
+from chalicelib.mail.sending import ses
+from chalicelib.tasks.queue import TaskMessage
 from tests.aws import client
 from tests.integration.people import admit, staff
 from tests.integration.service import Service
@@ -46,7 +46,7 @@ class Person:
             if not got:
                 return self.mails[before:]
             for one in got:
-                mail.deliver(Message.parse(one["Body"]), PREPARE)
+                mail.deliver_email(TaskMessage.parse(one["Body"]), MAIL_PREPARERS)
                 client("sqs").delete_message(QueueUrl=queue, ReceiptHandle=one["ReceiptHandle"])
 
 
@@ -58,9 +58,9 @@ def person(service: Service, monkeypatch: pytest.MonkeyPatch) -> Person:
     admit("ann@example.com", "b1", "a1", ["profile", "contacts"])
     mails: list[ses.Envelope] = []
 
-    def send(envelope: ses.Envelope) -> Outcome:
+    def send(envelope: ses.Envelope) -> SendOutcome:
         mails.append(envelope)
-        return Outcome("accepted", message_id=f"m{len(mails)}")
+        return SendOutcome("accepted", message_id=f"m{len(mails)}")
 
     monkeypatch.setattr(ses, "send", send)
     token = staff(service, "kim@vendor.example", "admin")

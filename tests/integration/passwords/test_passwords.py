@@ -250,20 +250,20 @@ def test_a_contact_that_leaves_takes_its_user_name_along(person: Person) -> None
     set_up(person)
     person.service.contact("/accounts/a1", "Bob")
     assert person.service.ask("DELETE", person.path).status == 204
-    assert store.get(UserNameItem, keys.user_name("ann.example")) is None
+    assert store.get_item(UserNameItem, keys.user_name("ann.example")) is None
     assert code(person.sign_in(OWN)) == (403, "wrong_password")
 
 
 def test_a_new_address_has_no_user_name(person: Person) -> None:
     set_up(person)
     person.service.patch(person.path, email="ann.new@example.com")
-    assert store.get(UserNameItem, keys.user_name("ann.example")) is None
+    assert store.get_item(UserNameItem, keys.user_name("ann.example")) is None
     assert person.ask("GET", f"{person.path}/credentials").status == 404
 
 
 def test_without_access_a_password_opens_nothing(person: Person) -> None:
     set_up(person)
-    row = store.get(UserNameItem, keys.user_name("ann.example"))
+    row = store.get_item(UserNameItem, keys.user_name("ann.example"))
     assert row is not None
     from tests.integration.people import expel
 
@@ -296,13 +296,15 @@ def test_no_password_is_kept_or_shown(person: Person, capfd: pytest.CaptureFixtu
 
 
 def _emails() -> list[EmailItem]:
-    found = [store.get(EmailItem, keys.email(row["email_id"]["S"])) for row in rows() if row["cls"]["S"] == "email"]
+    found = [
+        store.get_item(EmailItem, keys.email(row["email_id"]["S"])) for row in rows() if row["cls"]["S"] == "email"
+    ]
     return [item for item in found if item is not None and "password" in item.kind]
 
 
 def test_a_suppressed_address_gets_no_temporary_password(person: Person) -> None:
     key = keys.suppression("ann@example.com")
-    store.create(
+    store.create_item(
         SuppressionItem(key.pk, key.sk, email="ann@example.com", reason="bounce", since=person.service.clock.now)
     )
     person.enable()

@@ -5,10 +5,10 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from chalicelib.call import Actor, Call
-from chalicelib.invoices import standing
-from chalicelib.invoices.rules import INVOICE, UNSETTLED, Invoice, status_of
+from chalicelib.invoices import ledger
+from chalicelib.invoices.rules import INVOICE, UNSETTLED, Invoice, derive_invoice_status
 from chalicelib.payments.rules import RECEIVED, Payment
+from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import (
     AccountBalanceItem,
@@ -22,9 +22,9 @@ from chalicelib.table.items import (
 NOW = datetime(2026, 1, 31, 9, tzinfo=UTC)
 
 
-def call() -> Call:
+def call() -> RequestContext:
     """The circumstances of what a test writes itself."""
-    return Call(Actor("staff", "s1", "Sam"), NOW, "books-0001")
+    return RequestContext(Actor("staff", "s1", "Sam"), NOW, "books-0001")
 
 
 def issue(invoice_id: str, total: int, **fields: Any) -> Invoice:
@@ -36,29 +36,31 @@ def issue(invoice_id: str, total: int, **fields: Any) -> Invoice:
     }  # fmt: skip
     invoice = Invoice(invoice_id=invoice_id, **{**known, **fields})
     invoice = replace(invoice, paid=invoice.prepaid)
-    return change(None, replace(invoice, status=status_of(invoice)))
+    return change(None, replace(invoice, status=derive_invoice_status(invoice)))
 
 
 def change(before: Invoice | None, after: Invoice) -> Invoice:
     """Make one invoice another."""
     transaction = store.Transaction(call())
-    (written,) = standing.write(transaction, store.batch(standing.keys_needed_by(after)), [(before, after)])
+    (written,) = ledger.write_invoice_changes(
+        transaction, store.batch_get_items(ledger.invoice_balance_keys(after)), [(before, after)]
+    )
     transaction.commit()
     return written
 
 
 def head(invoice_id: str) -> Invoice:
     """Read an invoice."""
-    item = store.get(InvoiceItem, keys.invoice(invoice_id))
+    item = store.get_item(InvoiceItem, keys.invoice(invoice_id))
     assert item is not None
-    return store.load(Invoice, item)
+    return store.from_item(Invoice, item)
 
 
 def check(rows: list[dict[str, Any]]) -> None:
     """Check that heads, settlements, payments, pointers and balances say the same; ``rows`` are the whole table."""
     items: list[Any] = [Item.from_raw_data(row) for row in rows if row["PK"]["S"].startswith(_OURS)]
-    heads = [store.load(Invoice, item) for item in items if isinstance(item, InvoiceItem)]
-    payments = [store.load(Payment, item) for item in items if isinstance(item, PaymentItem)]
+    heads = [store.from_item(Invoice, item) for item in items if isinstance(item, InvoiceItem)]
+    payments = [store.from_item(Payment, item) for item in items if isinstance(item, PaymentItem)]
     found = {item.key for item in items}
     _check_settlements(heads, payments, [item for item in items if isinstance(item, SettlementItem)])
     _check_balances(heads, payments, items)

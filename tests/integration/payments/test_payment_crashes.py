@@ -23,7 +23,7 @@ PAYMENT = {"amount": 50, "currency": "EUR", "received_on": "2026-01-30", "alloca
 @pytest.fixture(autouse=True)
 def account(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     # So that a reversal of three invoices is done in two parts.
-    monkeypatch.setattr(rules, "MOST_INVOICES_A_WRITE", 2)
+    monkeypatch.setattr(rules, "MAX_INVOICES_PER_WRITE", 2)
     service.bill_group("b1", service.account())
     for number in range(3):
         books.issue(f"i{number}", 2)

@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from chalicelib.config import settings
-from chalicelib.payments import credit_notes, reading, service
+from chalicelib.payments import credit_notes, queries, service
 from tests.engine import engine, engine_environment
 from tests.integration.contacts.test_races import _fresh, account, at_once
 from tests.integration.payments import books
@@ -43,7 +43,7 @@ def pay(payment_id: str, amount: int, **allocations: int) -> None:
         "received_on": date(2026, 1, 30),
         "allocations": spread(**allocations),
     }
-    service.put_payment(books.call(), "a1", payment_id, given)
+    service.record_payment(books.call(), "a1", payment_id, given)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_the_same_payment_sent_by_many_is_one(number: int) -> None:
     books.issue("i1", 30)
     outcomes = race(lambda thread: pay("p1", 10, i1=10))
     assert outcomes == {"done": THREADS}
-    assert (books.head("i1").paid, len(reading.list_payments("a1", None, 10)[0])) == (10, 1)
+    assert (books.head("i1").paid, len(queries.list_payments("a1", None, 10)[0])) == (10, 1)
     books.check(rows())
 
 
@@ -77,9 +77,9 @@ def test_a_payment_is_never_spent_twice(number: int) -> None:
     for thread in range(THREADS):
         books.issue(f"i{thread}", 10)
     pay("p1", 40)
-    outcomes = race(lambda thread: service.allocate(books.call(), "a1", "p1", spread(**{f"i{thread}": 10})))
+    outcomes = race(lambda thread: service.allocate_payment(books.call(), "a1", "p1", spread(**{f"i{thread}": 10})))
     assert outcomes == {"done": 4, "invalid": THREADS - 4}
-    assert reading.get_payment("a1", "p1").unallocated == 0
+    assert queries.get_payment("a1", "p1").unallocated == 0
     books.check(rows())
 
 
@@ -95,17 +95,17 @@ def test_payments_credit_notes_and_reversals_at_once_leave_books_that_agree(numb
         if thread % 4 == 0:
             pay(f"q{thread}", 25, **{invoice_id: 20})
         elif thread % 4 == 1:
-            credit_notes.apply(books.call(), "c1", spread(**{invoice_id: 15}))
+            credit_notes.apply_credit_note(books.call(), "c1", spread(**{invoice_id: 15}))
         elif thread == 2:
-            service.reverse(books.call(), "a1", "p1", "returned")
+            service.reverse_payment(books.call(), "a1", "p1", "returned")
         elif thread % 4 == 2:
-            service.deallocate(books.call(), "a1", "p1", "i0")
+            service.deallocate_payment(books.call(), "a1", "p1", "i0")
         else:
-            service.allocate(books.call(), "a1", "p1", spread(**{invoice_id: 5}))
+            service.allocate_payment(books.call(), "a1", "p1", spread(**{invoice_id: 5}))
 
     outcomes = race(work)
     assert set(outcomes) <= {"done", "invalid", "not_found", "payment_reversed"}
-    assert reading.get_payment("a1", "p1").status == "reversed"
+    assert queries.get_payment("a1", "p1").status == "reversed"
     books.check(rows())
 
 
@@ -116,17 +116,17 @@ def test_a_reversal_in_parts_and_allocations_in_between(number: int) -> None:
     pay("p1", 120, **{f"i{invoice}": 2 for invoice in range(20)})
     for start in (20, 40):
         part = {f"i{invoice}": 2 for invoice in range(start, min(start + 20, 45))}
-        service.allocate(books.call(), "a1", "p1", spread(**part))
+        service.allocate_payment(books.call(), "a1", "p1", spread(**part))
 
     def work(thread: int) -> None:
         if thread % 3 == 0:
-            service.reverse(books.call(), "a1", "p1", "returned")
+            service.reverse_payment(books.call(), "a1", "p1", "returned")
         else:
-            service.allocate(books.call(), "a1", "p1", spread(**{f"i{thread}": 1}))
+            service.allocate_payment(books.call(), "a1", "p1", spread(**{f"i{thread}": 1}))
 
     outcomes = race(work)
     assert outcomes["done"] >= THREADS // 3
     assert set(outcomes) <= {"done", "invalid", "payment_reversed"}
-    payment = reading.get_payment("a1", "p1")
+    payment = queries.get_payment("a1", "p1")
     assert (payment.status, payment.allocations) == ("reversed", {})
     books.check(rows())

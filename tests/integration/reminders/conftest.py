@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from chalicelib.entities.service import forget_entities
+from chalicelib.entities.service import clear_entity_cache
 from tests.aws import aws
 from tests.integration.reminders.replies import Post
 from tests.integration.reminders.world import World, sound
@@ -16,7 +16,7 @@ def world(aws: None) -> Iterator[World]:
     made = World.start()
     yield made
     sound()
-    forget_entities()
+    clear_entity_cache()
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import boto3
 from app import app
 from chalicelib import clock
 from chalicelib.config import settings
-from chalicelib.mail import rules, ses
+from chalicelib.mail import rules
+from chalicelib.mail.sending import ses
 from infra.local import dispatcher, fates
 from infra.local.running import Function, functions
 from infra.local.template import Template
@@ -34,13 +35,13 @@ class Post:
     def mend(self, address: str) -> None:
         """Let an address work from now on."""
         self.bouncing.discard(address)
-        self.mended[address] = clock.now()
+        self.mended[address] = clock.utc_now()
 
-    def send(self, envelope: ses.Envelope) -> rules.Outcome:
+    def send(self, envelope: ses.Envelope) -> rules.SendOutcome:
         """Take a mail, as ``ses.send`` does."""
-        now = clock.now()
+        now = clock.utc_now()
         # What cannot be a request to SES fails here too.
-        ses.request_for(envelope)
+        ses.build_request(envelope)
         self.taken.append((now, envelope))
         mail = {
             "timestamp": now.isoformat(),
@@ -56,7 +57,7 @@ class Post:
                 self.bounced.append((address, now))
             events.append(fate([address], now))
         self._reports += [json.dumps({**event, "mail": mail}) for event in events]
-        return rules.Outcome("accepted", message_id=str(mail["messageId"]))
+        return rules.SendOutcome("accepted", message_id=str(mail["messageId"]))
 
     def reports(self) -> list[str]:
         """Take what is to be reported, in the order in which it came about."""

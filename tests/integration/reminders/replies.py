@@ -12,8 +12,8 @@ from chalicelib.config import settings
 from chalicelib.documents import jobs as documents_jobs
 from chalicelib.entities import service as entities
 from chalicelib.mail import jobs as mail_jobs
-from chalicelib.mail import ses
-from chalicelib.reminders.mailing import REPLY_PAGE, link_hash
+from chalicelib.mail.sending import ses
+from chalicelib.reminders.run.mail_content import REPLY_PATH, hash_reply_token
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem, ReplyLinkItem
 from tests.integration.deliveries.world import received
@@ -60,7 +60,7 @@ class Post:
 
     def remind(self, at: str = "2026-03-11T09:30") -> str:
         """Let what is due be reminded of and sent; return the path of the link in the newest reminder."""
-        entities.forget_entities()
+        entities.clear_entity_cache()
         self.world.at(at)
         self.world.hour()
         self.deliver()
@@ -84,19 +84,19 @@ def link(request: dict[str, Any]) -> str:
 def give_link(invoice_ids: Sequence[str], email: str, now: datetime, account_id: str = "a1") -> str:
     """Give a contact the link of a reminder of some invoices, as if it had been mailed; return its path."""
     (contact,) = [
-        one for one in store.query(keys.account(account_id).pk, "CONTACT#", limit=9).items if one.email == email
+        one for one in store.query_items(keys.account(account_id).pk, "CONTACT#", limit=9).items if one.email == email
     ]
-    mail, row = keys.email("eml_1"), keys.reply_link(link_hash(TOKEN))
-    store.create(
+    mail, row = keys.email("eml_1"), keys.reply_link(hash_reply_token(TOKEN))
+    store.create_item(
         EmailItem(
             mail.pk, mail.sk, email_id="eml_1", kind="reminder", status="sent", entity_id="acme", account_id=account_id,
             to=[email], locale="en", created_at=now, not_after=now, correlation_id="c",
         )
     )  # fmt: skip
-    store.create(
+    store.create_item(
         ReplyLinkItem(
             row.pk, row.sk, email_id="eml_1", account_id=account_id, entity_id="acme", contact_id=contact.contact_id,
             digest=[], invoice_ids=list(invoice_ids), until=now + timedelta(days=60),
         )
     )  # fmt: skip
-    return f"{REPLY_PAGE}/{TOKEN}"
+    return f"{REPLY_PATH}/{TOKEN}"

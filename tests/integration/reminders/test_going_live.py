@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.reminders import dry_run, going_live, jobs
-from chalicelib.table.items import DutyItem, EmailItem, ReminderRunItem
+from chalicelib.reminders.outlook import dry_run
+from chalicelib.reminders.run import going_live, jobs
+from chalicelib.table.items import EmailItem, ReminderRunItem, TaskItem
 from tests.integration.invoices.invoices import customer
 from tests.integration.people import open_for, staff
 from tests.integration.reminders.world import DUE, World, of_account, rows, sent, steps, to_come
@@ -83,17 +84,17 @@ class TestRunsThatWait:
 
     def test_a_yes_is_for_what_was_seen(self, large: World) -> None:
         large.hour()
-        going_live.approve(large.service.call, "acme", "2026-03-09T09")
-        assert going_live.held(large.service.call, {"acme": 5}) == frozenset()
-        assert going_live.held(large.service.call, {"acme": 6}) == {"acme"}
+        going_live.approve_reminder_run(large.service.call, "acme", "2026-03-09T09")
+        assert going_live.entities_awaiting_approval(large.service.call, {"acme": 5}) == frozenset()
+        assert going_live.entities_awaiting_approval(large.service.call, {"acme": 6}) == {"acme"}
         assert len(told()) == 2
         assert large.service.get("/reminder-runs/acme/2026-03-09T09")["accounts"] == 6
 
     def test_a_yes_lapses_and_a_run_that_shrinks_needs_none(self, large: World) -> None:
         large.hour()
-        assert going_live.held(large.service.call, {"acme": 1}, narrowed=True) == frozenset()
+        assert going_live.entities_awaiting_approval(large.service.call, {"acme": 1}, narrowed=True) == frozenset()
         assert large.service.all_of("/reminder-runs")[0]["status"] == "waiting"
-        assert going_live.held(large.service.call, {"acme": 2}) == frozenset()
+        assert going_live.entities_awaiting_approval(large.service.call, {"acme": 2}) == frozenset()
         assert large.service.all_of("/reminder-runs")[0]["status"] == "lapsed"
         answer = large.service.ask("POST", "/reminder-runs/acme/2026-03-09T09/approve", token=admin(large))
         assert code(answer) == (409, "run_not_waiting")
@@ -107,7 +108,7 @@ class TestRunsThatWait:
         before = large.dry()
         assert (before["digests"], len(before["digests_that_wait"])) == ([], 3)
         large.hour()
-        going_live.approve(large.service.call, "acme", "2026-03-09T09")
+        going_live.approve_reminder_run(large.service.call, "acme", "2026-03-09T09")
         after = large.dry()
         assert (after["digests"], after["digests_that_wait"]) == (before["digests_that_wait"], [])
         large.hour()
@@ -121,7 +122,7 @@ class TestRunsThatWait:
         large.at("2026-02-02T08:00")
         large.issue("i9", bill_group_id="g9")
         large.at("2026-03-09T09:30")
-        monkeypatch.setattr(dry_run, "MOST_ACCOUNTS", 2)
+        monkeypatch.setattr(dry_run, "MAX_DRY_RUN_ACCOUNTS", 2)
         told = large.dry()
         assert [one["entity_id"] for one in told["digests"]] == ["other"]
         assert [one["entity_id"] for one in told["digests_that_wait"]] == ["acme"]
@@ -185,7 +186,7 @@ class TestRelease:
             old.plan()
         found = old.service.get("/reminder-policies/acme/release")
         assert (found["released"], found["finished"]) == (3, True)
-        assert [item for item in rows(DutyItem) if item.kind == "replanning"] == []
+        assert [item for item in rows(TaskItem) if item.kind == "replanning"] == []
         # To stop what has come to its end changes nothing of that.
         token = open_for(old.service, "staff", "ada@vendor.example")
         for _ in range(2):

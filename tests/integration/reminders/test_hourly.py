@@ -6,8 +6,8 @@ import pytest
 
 from chalicelib import clock
 from chalicelib.config import settings
-from chalicelib.duties import queue
-from chalicelib.reminders import due, jobs
+from chalicelib.reminders.run import dispatch, jobs
+from chalicelib.tasks import queue
 from tests.aws import client
 from tests.integration.reminders.world import World, digests, due_rows, mails, sent, steps
 from tests.integration.service import rows
@@ -38,7 +38,7 @@ def send(context: Any = None, **event: Any) -> Any:
 
 
 def waiting() -> int:
-    return queue.waiting("reminder")
+    return queue.count_pending_messages("reminder")
 
 
 def test_every_account_gets_one_message(world: World) -> None:
@@ -67,7 +67,7 @@ def test_messages_that_the_queue_does_not_take_are_sent_in_the_next_hour(
 ) -> None:
     world.issue()
     world.at("2026-03-09T09:00")
-    monkeypatch.setattr(queue, "send", lambda kind, messages: len(messages))
+    monkeypatch.setattr(queue, "send_task_messages", lambda kind, messages: len(messages))
     assert send() == {"handed_out": 0, "lost": 1, "on_their_way": 0, "left": 0, "held": {}}
     monkeypatch.undo()
     assert send()["handed_out"] == 1
@@ -79,7 +79,7 @@ def test_a_queue_that_is_behind_gets_only_what_has_come_due_since(
     several(world, 2, "Atlantic/Azores")
     world.at("2026-03-09T09:00")
     assert send()["handed_out"] == 1
-    monkeypatch.setattr(due, "_BACKLOG", 0)
+    monkeypatch.setattr(dispatch, "_BACKLOG", 0)
     # The Azores are an hour behind.
     world.at("2026-03-09T10:00")
     assert send() == {"handed_out": 1, "lost": 0, "on_their_way": 1, "left": 0, "held": {}}
@@ -213,7 +213,7 @@ class TestAnotherTime:
         answer = jobs.send_due_reminders({"confirm": True, "as_of": "2026-03-09T09:00:00Z"}, None)
         assert answer["sent"]["handed_out"] == 1
         assert sent() == [("2026-03-09", "i1", "-3")]
-        assert clock.now() < mails()[0].created_at
+        assert clock.utc_now() < mails()[0].created_at
         assert waiting() == 0
         settings.cache_clear()
 

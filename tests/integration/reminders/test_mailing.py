@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.entities import service as entities
-from chalicelib.reminders import mailing
+from chalicelib.reminders.run import mail_content
 from chalicelib.table import keys, store
 from chalicelib.table.items import EntityItem, Item, ReplyLinkItem
 from tests.aws import BUCKET, client
@@ -20,7 +20,7 @@ AT = "2026-03-11T09:30"
 
 def hold(world: World) -> None:
     """Let the digest be written, and its mails wait."""
-    entities.forget_entities()
+    entities.clear_entity_cache()
     world.at(AT)
     world.hour()
 
@@ -45,7 +45,7 @@ def test_each_contact_gets_its_own_copy_with_its_own_link(world: World, post: Po
     assert sorted(attached(ada)) == ["invoice-I1.pdf", "invoice-I2.pdf"]
     assert link(ada) != link(bob)
     kept = {item.pk for item in rows(ReplyLinkItem)}
-    hashes = {mailing.link_hash(link(one).rpartition("/")[2]) for one in (ada, bob)}
+    hashes = {mail_content.hash_reply_token(link(one).rpartition("/")[2]) for one in (ada, bob)}
     assert kept == {keys.reply_link(one).pk for one in hashes}
     # Nothing in the table holds the secret, the history of mails included.
     shown = str([world.service.get(f"/accounts/a1/emails/{mail.email_id}") for mail in mails()])
@@ -154,12 +154,12 @@ def test_what_the_entity_says_counts_at_once(world: World, post: Post, remembere
     world.issue("i1")
     hold(world)
     world.service.put("/entities/acme", reminder_mail={"mode": remembered})
-    entities.remembered_entity("acme", world.service.clock.now)
+    entities.get_cached_entity("acme", world.service.clock.now)
     # Another process writes this; what is remembered here stays.
-    row = store.get(EntityItem, keys.entity("acme"))
+    row = store.get_item(EntityItem, keys.entity("acme"))
     assert row is not None
     row.reminder_mail = {"mode": now, "pilot_account_ids": []}
-    store.replace(row)
+    store.replace_item(row)
     post.deliver()
     assert len(post.of("reminder")) == sent
 
@@ -168,7 +168,7 @@ def test_the_entity_went_off(world: World, post: Post) -> None:
     world.issue("i1")
     hold(world)
     world.service.put("/entities/acme", reminder_mail={"mode": "off"})
-    entities.forget_entities()
+    entities.clear_entity_cache()
     post.deliver()
     assert [mail.reason for mail in mails()] == ["reminders_not_live"]
     world.plan()
@@ -179,7 +179,7 @@ def test_pdfs_are_attached_up_to_a_size(world: World, post: Post, monkeypatch: p
     world.issue("i2")
     post.documents()
     (size,) = {item.pdf["size"] for item in rows(Item) if getattr(item, "pdf", None) and item.invoice_id == "i1"}
-    monkeypatch.setattr(mailing, "MOST_ATTACHED_BYTES", size)
+    monkeypatch.setattr(mail_content, "MAX_ATTACHED_BYTES", size)
     hold(world)
     post.deliver()
     (request,) = post.of("reminder")

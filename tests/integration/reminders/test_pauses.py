@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.errors import Conflict, Invalid
-from chalicelib.reminders import pauses, promises
+from chalicelib.errors import Conflict, InvalidInput
+from chalicelib.reminders.replies import promises
+from chalicelib.reminders.run import pauses
 from chalicelib.table import keys, store
 from chalicelib.table.items import InvoicePointerItem
 from tests.integration.reminders.world import World, rows, sent, steps, to_come
@@ -90,7 +91,7 @@ class TestPauseAtLeast:
         world.pay("i3")
         world.service.put("/invoices/i1/reminder-pause")
         call, until = world.service.call, date(2026, 2, 9)
-        assert pauses.pause_at_least(call, ["i1", "i2", "i3", "none"], until, "Said to be paid.") == ("i1", "i2")
+        assert pauses.pause_invoices(call, ["i1", "i2", "i3", "none"], until, "Said to be paid.") == ("i1", "i2")
         assert world.state("i1").pause["until"] is None
         assert world.state("i2").pause["until"] == "2026-02-09"
         world.plan()
@@ -100,7 +101,7 @@ class TestPauseAtLeast:
         for invoice_id in ids:
             world.issue(invoice_id)
         parts: list[Any] = []
-        done = pauses.pause_at_least(world.service.call, ids, date(2026, 2, 9), "Paid.", also=parts.append)
+        done = pauses.pause_invoices(world.service.call, ids, date(2026, 2, 9), "Paid.", also=parts.append)
         assert done == tuple(ids)
         assert len(parts) == 1
         assert {world.state(one).pause["until"] for one in ids} == {"2026-02-09"}
@@ -155,17 +156,19 @@ class TestPromises:
         world.pay("i2")
         group = world.service.get("/invoices/i1")["bill_group_id"]
         call = world.service.call
-        assert promises.span("a1", "acme", [group], call) == promises.Span(date(2026, 2, 2), date(2026, 2, 16))
+        assert promises.promise_window("a1", "acme", [group], call) == promises.PromiseWindow(
+            date(2026, 2, 2), date(2026, 2, 16)
+        )
         world.service.put(f"/bill-groups/{group}/reminder-policy", promise_limit_days=3)
-        allowed = promises.span("a1", "acme", [group], call)
+        allowed = promises.promise_window("a1", "acme", [group], call)
         assert allowed.last == date(2026, 2, 5)
-        with pytest.raises(Invalid):
-            promises.promise(call, ["i1"], date(2026, 2, 6), "Ada", allowed)
+        with pytest.raises(InvalidInput):
+            promises.record_promises(call, ["i1"], date(2026, 2, 6), "Ada", allowed)
         parts: list[Any] = []
-        done = promises.promise(call, ["i1", "i2"], date(2026, 2, 5), "Ada", allowed, parts.append)
+        done = promises.record_promises(call, ["i1", "i2"], date(2026, 2, 5), "Ada", allowed, parts.append)
         assert (done, len(parts)) == (("i1",), 1)
         with pytest.raises(Conflict):
-            promises.promise(call, ["i2"], date(2026, 2, 5), "Ada", allowed, parts.append)
+            promises.record_promises(call, ["i2"], date(2026, 2, 5), "Ada", allowed, parts.append)
         assert len(parts) == 1
         world.plan()
 
@@ -230,5 +233,5 @@ def test_a_pause_of_an_account_leaves_what_else_is_known_of_it(world: World) -> 
     world.days("2026-03-09")
     world.service.put("/accounts/a1/reminder-pause", until="2026-03-20")
     world.plan()
-    found = store.batch([keys.account_reminders("a1")])[keys.account_reminders("a1")]
+    found = store.batch_get_items([keys.account_reminders("a1")])[keys.account_reminders("a1")]
     assert found.last_reminded_on == date(2026, 3, 9)

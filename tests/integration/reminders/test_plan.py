@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.reminders import jobs, plan
+from chalicelib.reminders.outlook import plan
+from chalicelib.reminders.run import jobs
 from tests.integration.invoices.invoices import body, customer
 from tests.integration.reminders.world import DUE, World, sent
 from tests.integration.service import code, faults
@@ -106,7 +107,7 @@ class TestPlan:
 
     def test_one_who_has_more_than_is_looked_at(self, busy: World, monkeypatch: pytest.MonkeyPatch) -> None:
         busy.at("2026-03-02T08:00")
-        monkeypatch.setattr(plan, "MOST_INVOICES", 1)
+        monkeypatch.setattr(plan, "MAX_PLAN_INVOICES", 1)
         found = busy.service.all_of("/reminders/plan?account_id=a1")
         assert {one["complete"] for one in found} == {False}
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.table.items import DutyItem
+from chalicelib.table.items import TaskItem
 from tests.integration.reminders.world import World, digests, rows, sent, steps, to_come
 from tests.integration.service import code, faults
 from tests.integration.service import rows as all_rows
@@ -57,7 +57,7 @@ def test_a_change_moves_what_is_planned(world: World, group: str) -> None:
         world.service.put(path, steps=[{"offset": offset, "tone": "friendly"}])
         world.plan()
         assert to_come() == {"i1": day}
-    assert [item for item in rows(DutyItem) if item.kind in ("planning", "replanning")] == []
+    assert [item for item in rows(TaskItem) if item.kind in ("planning", "replanning")] == []
     for path in (f"/bill-groups/{group}/reminder-policy", "/accounts/a1/reminder-policy"):
         world.service.ask("DELETE", path)
     world.plan()

@@ -7,7 +7,7 @@ from unittest.mock import patch
 import pytest
 from botocore.client import BaseClient
 
-from chalicelib.reminders import jobs
+from chalicelib.reminders.run import jobs
 from tests import aws
 from tests.aws_calls import Crash
 from tests.integration.invoices.invoices import body

@@ -14,13 +14,13 @@ import pytest
 from chalicelib import clock
 from chalicelib.accounts import service as accounts
 from chalicelib.bill_groups import service as bill_groups
-from chalicelib.call import Actor, Call
 from chalicelib.config import settings
 from chalicelib.contacts import service as contacts
 from chalicelib.entities import service as entities
 from chalicelib.invoices import service as invoices
 from chalicelib.invoices.inputs import InvoiceBody
-from chalicelib.reminders import jobs, planning
+from chalicelib.reminders.run import jobs, planning
+from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import DigestItem, EmailItem
 from tests.aws import forget
@@ -45,8 +45,8 @@ MORNING = datetime(2026, 3, 9, 9, tzinfo=UTC)
 def vendor(engine_environment: dict[str, str]) -> Iterator[None]:  # noqa: F811
     """An issuing entity whose reminders are live, on the day of issue."""
     forget()
-    entities.forget_entities()
-    clock.set_source(lambda: ISSUED)
+    entities.clear_entity_cache()
+    clock.set_clock_source(lambda: ISSUED)
     given = {
         "name": "Acme",
         "colour": "#0b5fff",
@@ -58,12 +58,12 @@ def vendor(engine_environment: dict[str, str]) -> Iterator[None]:  # noqa: F811
     }
     entities.put_entity(call(), "acme", given)
     yield
-    clock.set_source(None)
-    entities.forget_entities()
+    clock.set_clock_source(None)
+    entities.clear_entity_cache()
 
 
-def call() -> Call:
-    return Call(Actor("staff", "s1", "Sam"), clock.now(), "engine-0001")
+def call() -> RequestContext:
+    return RequestContext(Actor("staff", "s1", "Sam"), clock.utc_now(), "engine-0001")
 
 
 def account(account_id: str, group_id: str) -> None:
@@ -75,8 +75,8 @@ def account(account_id: str, group_id: str) -> None:
 
 def issue(invoice_id: str, group_id: str, due: str = "2026-03-10", **fields: Any) -> None:
     given = body(invoice_id, bill_group_id=group_id, due_date=due, deliver=False, **fields)
-    invoices.put_invoice(call(), invoice_id, InvoiceBody.model_validate_json(json.dumps(given)).given())
-    planning.plan_again(call(), invoice_id)
+    invoices.issue_invoice(call(), invoice_id, InvoiceBody.model_validate_json(json.dumps(given)).given())
+    planning.plan_invoice_with_retry(call(), invoice_id)
 
 
 def at_once(work: Callable[[int], None]) -> None:
@@ -121,7 +121,7 @@ def test_the_same_hour_run_eight_times_at_once_makes_one_digest(number: int) -> 
     account("a1", "g1")
     for invoice in range(24):
         issue(f"i{invoice:02d}", "g1", currency="EUR" if invoice % 4 else "USD")
-    clock.set_source(lambda: MORNING)
+    clock.set_clock_source(lambda: MORNING)
     at_once(hour)
     hour()
     assert [(one.currency, one.status, len(one.claimed)) for one in digests()] == [
@@ -141,7 +141,7 @@ def test_plans_made_at_once_leave_one_row() -> None:
     account("a1", "g1")
     for invoice in range(4):
         issue(f"i{invoice}", "g1")
-    at_once(lambda worker: [planning.plan_again(call(), f"i{invoice}") for invoice in range(4)] and None)
+    at_once(lambda worker: [planning.plan_invoice_with_retry(call(), f"i{invoice}") for invoice in range(4)] and None)
     sound()
 
 
@@ -154,16 +154,16 @@ def test_a_run_costs_the_same_however_many_invoices_are_open_that_are_not_due() 
 
     def cost(names: list[str]) -> tuple[Counter[str], float, int]:
         write(soon.accounts(names))
-        clock.set_source(lambda: MORNING)
+        clock.set_clock_source(lambda: MORNING)
         with counted() as calls:
             hour()
         found = Counter(calls.names)
         # How the engine fills the answers of a queue is its own affair.
         for name in ("sqs.ReceiveMessage", "sqs.DeleteMessage"):
             found.pop(name, None)
-        made = [store.get(DigestItem, keys.digest(f"{name}-a", MORNING.date(), "acme", "EUR")) for name in names]
+        made = [store.get_item(DigestItem, keys.digest(f"{name}-a", MORNING.date(), "acme", "EUR")) for name in names]
         assert {digest.status for digest in made if digest} == {"mailed"}
-        emails = [store.get(EmailItem, keys.email(to["email_id"])) for one in made if one for to in one.recipients]
+        emails = [store.get_item(EmailItem, keys.email(to["email_id"])) for one in made if one for to in one.recipients]
         return found, calls.units, len(emails) - emails.count(None)
 
     first = [f"{number:04d}x" for number in range(DUE_ACCOUNTS)]

@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from chalicelib.duties.queue import Message
-from chalicelib.reminders import replanning
-from chalicelib.table.items import DutyItem
+from chalicelib.reminders.run import replanning
+from chalicelib.table.items import TaskItem
+from chalicelib.tasks.queue import TaskMessage
 from tests.integration.invoices.invoices import customer
 from tests.integration.reminders.world import World, due_rows, rows, to_come
 
 
 def duties() -> list[Any]:
-    return [item for item in rows(DutyItem) if item.kind in ("planning", "replanning")]
+    return [item for item in rows(TaskItem) if item.kind in ("planning", "replanning")]
 
 
 def test_modes_time_zones_and_calendars(world: World) -> None:
@@ -53,7 +53,7 @@ def test_only_the_invoices_of_a_bill_group(world: World) -> None:
     world.issue("i2", bill_group_id="g2")
     world.service.patch("/bill-groups/g2", auto_pay=True)
     (duty,) = duties()
-    replanning.run(Message("replanning", duty.subject, duty.key, "c"))
+    replanning.handle_replanning_task(TaskMessage("replanning", duty.subject, duty.key, "c"))
     assert [item.subject for item in duties()] == ["i2"]
     world.sweep()
     world.plan()
@@ -62,8 +62,8 @@ def test_only_the_invoices_of_a_bill_group(world: World) -> None:
 
 @pytest.mark.parametrize("subject", ["entity acme", "account a1"])
 def test_part_by_part(world: World, subject: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replanning, "INVOICES_A_MESSAGE", 3)
-    monkeypatch.setattr(replanning, "_INVOICES_A_DUTY", 2)
+    monkeypatch.setattr(replanning, "INVOICES_PER_MESSAGE", 3)
+    monkeypatch.setattr(replanning, "_INVOICES_PER_TASK", 2)
     ids = [f"i{number}" for number in range(1, 9)]
     for invoice_id in ids:
         world.issue(invoice_id)
@@ -76,9 +76,9 @@ def test_part_by_part(world: World, subject: str, monkeypatch: pytest.MonkeyPatc
     rounds = 0
     while left := [item for item in duties() if item.kind == "replanning"]:
         (duty,) = left
-        message = Message("replanning", duty.subject, duty.key, "c")
-        replanning.run(message)
-        replanning.run(message)
+        message = TaskMessage("replanning", duty.subject, duty.key, "c")
+        replanning.handle_replanning_task(message)
+        replanning.handle_replanning_task(message)
         rounds += 1
     planned = [one for item in duties() for one in item.subject.split()]
     assert (sorted(planned), rounds) == (ids, 3)

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.duties.queue import Message
-from chalicelib.reminders import jobs, releasing
-from chalicelib.table.items import DutyItem
+from chalicelib.reminders.run import jobs, staged_release
+from chalicelib.table.items import TaskItem
+from chalicelib.tasks.queue import TaskMessage
 from tests.integration.reminders.test_reminder_crashes import Faults, cases
 from tests.integration.reminders.world import World, rows, to_come
 
@@ -29,14 +29,14 @@ RELEASING = (
 
 
 def replanning_duties() -> list[Any]:
-    return [item for item in rows(DutyItem) if item.kind == "replanning"]
+    return [item for item in rows(TaskItem) if item.kind == "replanning"]
 
 
 def recover(world: World) -> None:
     """Let time pass until the sweeper has brought back whatever was lost."""
     for _ in range(8):
         world.sweep()
-        if not [item for item in rows(DutyItem) if item.kind in ("planning", "replanning")]:
+        if not [item for item in rows(TaskItem) if item.kind in ("planning", "replanning")]:
             return
     raise AssertionError("Duties are left.")
 
@@ -60,7 +60,9 @@ def test_replanning(changed: World, number: int, how: str) -> None:
 def struck(number: int, how: str) -> tuple[str, ...]:
     """Work off the one duty to plan or release anew, with one call failing, and return the calls."""
     (duty,) = replanning_duties()
-    return Faults.run(lambda: jobs.plan(Message(duty.kind, duty.subject, duty.key, "c")), number, how)
+    return Faults.run(
+        lambda: jobs.handle_plan_message(TaskMessage(duty.kind, duty.subject, duty.key, "c")), number, how
+    )
 
 
 @pytest.fixture
@@ -69,7 +71,7 @@ def old(world: World) -> World:
     world.service.put("/entities/acme", live_from="2026-02-01")
     world.issue()
     world.at("2026-03-16T08:00")
-    releasing.release(world.service.call, "acme", 1)
+    staged_release.set_release_rate(world.service.call, "acme", 1)
     return world
 
 
@@ -79,4 +81,4 @@ def test_releasing(old: World, number: int, how: str) -> None:
     assert RELEASING[: len(made)] == made[: len(RELEASING)]
     recover(old)
     assert to_come() == {"i1": "2026-03-16"}
-    assert releasing.get_release("acme").released == 1
+    assert staged_release.get_release_progress("acme").released == 1

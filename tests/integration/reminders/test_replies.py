@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.entities.service import forget_entities
-from chalicelib.reminders import pauses, promises, reply_links
+from chalicelib.entities.service import clear_entity_cache
+from chalicelib.reminders.replies import links, promises
+from chalicelib.reminders.run import pauses
 from chalicelib.staff import service as staff
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem, InvoiceItem, ReplyLinkItem
@@ -26,7 +27,7 @@ def page(world: World, post: Post) -> str:
     """The page of a reminder of two invoices, to Ada; Sam and Tom are staff who look after customers."""
     call = world.service.call
     for name, role in (("Ann", "admin"), ("Sam", "agent"), ("Vic", "viewer")):
-        staff.create(call, f"{name.lower()}@vendor.example", name, role)
+        staff.add_staff_member(call, f"{name.lower()}@vendor.example", name, role)
     world.issue("i1")
     world.issue("i2", lines=[line("Calls", 7000), line("Lines", 3000)])
     post.documents()
@@ -42,7 +43,7 @@ def line(description: str, net: int) -> dict[str, Any]:
 
 
 def head(invoice_id: str) -> Any:
-    return store.get(InvoiceItem, keys.invoice(invoice_id))
+    return store.get_item(InvoiceItem, keys.invoice(invoice_id))
 
 
 def told() -> list[Any]:
@@ -70,7 +71,7 @@ def test_looking_changes_nothing_and_tells_of_that_mail_only(world: World, page:
     assert "I1" in seen.html
     assert "I2" in seen.html
     assert "SECRET-3" not in seen.html
-    for answer in reply_links.ANSWERS:
+    for answer in links.ANSWERS:
         asked = visitor.go(f"{page}/{answer}")
         assert asked.status == 200
         assert "SECRET-3" not in asked.html
@@ -214,7 +215,7 @@ def test_send_again_to_registered_contacts_only(world: World, post: Post, page: 
     assert (refused.status, "Write to billing@acme.example" in refused.html) == (409, True)
     assert told() == []
     world.service.put("/entities/acme", invoice_mail={"mode": "live"})
-    forget_entities()
+    clear_entity_cache()
     assert visitor.post(f"{page}/send", **{**fields, "to": "me"}).heading == NOTED
     assert visitor.post(f"{page}/send", **{"invoice-i2": "1", "to": "invoicing"}).heading == NOTED
     before = raw_rows()
@@ -335,7 +336,7 @@ def test_staff_hear_of_what_was_cut_short_when_only_that_is_repeated(
     on = "2026-03-10" if answer == "paid" else "2026-03-20"
     visitor = Visitor()
     with monkeypatch.context() as cut:
-        cut.setattr(pauses, "MOST_AT_ONCE", 1)
+        cut.setattr(pauses, "MAX_INVOICES_PER_TRANSACTION", 1)
         cut.setattr(module, function, dying)
         with pytest.raises(Crash):
             visitor.post(f"{page}/{answer}", on=on, **{"invoice-i1": "1", "invoice-i2": "1"})

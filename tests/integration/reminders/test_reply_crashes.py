@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 import pytest
 
-from chalicelib.entities.service import forget_entities
-from chalicelib.reminders import pauses
+from chalicelib.entities.service import clear_entity_cache
+from chalicelib.reminders.run import pauses
 from chalicelib.staff import service as staff
 from chalicelib.table.items import (
     AuditEventItem,
     ContactItem,
     DeliveryItem,
-    DutyItem,
     EmailItem,
     InvoiceItem,
+    InvoiceRemindersItem,
     Item,
-    RemindersItem,
     ReplyLinkItem,
+    TaskItem,
 )
 from tests.integration.reminders.replies import Post, give_link
 from tests.integration.reminders.test_reminder_crashes import HOW, Faults
@@ -51,7 +51,7 @@ class Reply:
     audit: Mapping[str, int]
     by: str = "ada@example.com"
     sent_to: tuple[str, ...] = ()
-    in_a_part: int = pauses.MOST_AT_ONCE
+    in_a_part: int = pauses.MAX_INVOICES_PER_TRANSACTION
     """How many invoices are written in one transaction."""
 
 
@@ -117,7 +117,7 @@ CASES = [
 
 def page_of(reply: Reply, world: World) -> str:
     """Give whoever replies the link of a reminder of its invoices; return its page. Ann is staff."""
-    staff.create(world.service.call, ANN, "Ann", "admin")
+    staff.add_staff_member(world.service.call, ANN, "Ann", "admin")
     if reply.by == "bob@example.com":
         bob = world.contact("Bob")
         world.service.put(f"/accounts/a1/contacts/{bob}/preferences", reminders=True)
@@ -127,7 +127,7 @@ def page_of(reply: Reply, world: World) -> str:
         world.service.put("/entities/acme", invoice_mail={"mode": "live"})
         Post.documents()
     world.at("2026-03-11T09:30")
-    forget_entities()
+    clear_entity_cache()
     return give_link(INVOICES, reply.by, world.service.clock.now)
 
 
@@ -141,7 +141,7 @@ def effect(every: list[Item]) -> dict[str, dict[str, str]]:
     sent = Counter(one.invoice_id for one in rows(DeliveryItem, every) if one.reason == "sent_again")
     preferences = {one.email: one.preferences for one in rows(ContactItem, every)}
     found: dict[str, dict[str, str]] = {
-        "paused": {one.invoice_id: one.pause["until"] for one in rows(RemindersItem, every) if one.pause},
+        "paused": {one.invoice_id: one.pause["until"] for one in rows(InvoiceRemindersItem, every) if one.pause},
         "promised": {one.invoice_id: one.promise["on"] for one in heads if one.promise},
         "disputed": {one.invoice_id: one.dispute["reason"] for one in heads if one.dispute},
         "sent": {invoice_id: str(number) for invoice_id, number in sent.items()},
@@ -156,7 +156,7 @@ def test_a_reply_counts_once_however_it_was_cut_short(
 ) -> None:
     reply = REPLIES[name]
     page = page_of(reply, world)
-    monkeypatch.setattr(pauses, "MOST_AT_ONCE", reply.in_a_part)
+    monkeypatch.setattr(pauses, "MAX_INVOICES_PER_TRANSACTION", reply.in_a_part)
     made = Faults.run(lambda: answered(reply, page, follow=False), number, how)
     assert made == (reply.calls if how == "lost" else reply.calls[: number + 1])
     world.service.clock.move(minutes=1)
@@ -174,7 +174,7 @@ def test_a_reply_counts_once_however_it_was_cut_short(
     assert (told.to, told.context["numbers"]) == ([ANN], [one.upper() for one in INVOICES])
     assert sorted(one.to[0] for one in mails if one.kind == "invoice") == sorted(reply.sent_to)
     # Of each mail there is a duty, which holds although the message to the queue may be lost.
-    waiting = {one.subject for one in rows(DutyItem, every) if one.kind == "bulk_mail"}
+    waiting = {one.subject for one in rows(TaskItem, every) if one.kind == "bulk_mail"}
     assert {one.email_id for one in mails if one.status == "queued"} <= waiting
     world.sweep()
     assert planning_duties() == []

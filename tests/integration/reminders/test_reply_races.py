@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from chalicelib import clock
-from chalicelib.call import Actor, Call
-from chalicelib.reminders import pauses, replies
+from chalicelib.reminders.replies import service
+from chalicelib.reminders.run import pauses
+from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import AuditEventItem, EmailItem, InvoiceItem
 from tests.engine import engine, engine_environment  # noqa: F401
@@ -26,14 +27,14 @@ def reminded(vendor: None) -> list[str]:  # noqa: F811
     invoice_ids = [f"n{number:02d}" for number in range(23)]
     for invoice_id in invoice_ids:
         issue(invoice_id, "g1")
-    clock.set_source(lambda: MORNING)
+    clock.set_clock_source(lambda: MORNING)
     give_link(invoice_ids, "ada@a1.example", MORNING)
     return invoice_ids
 
 
-def call(number: int = 0) -> Call:
+def call(number: int = 0) -> RequestContext:
     # Each request is a moment of its own, as its ids are.
-    return Call(Actor("nobody", "", ""), MORNING + timedelta(milliseconds=number), f"reply-{number}")
+    return RequestContext(Actor("nobody", "", ""), MORNING + timedelta(milliseconds=number), f"reply-{number}")
 
 
 def told() -> list[Any]:
@@ -45,13 +46,13 @@ def events() -> list[Any]:
 
 
 def promises(invoice_ids: list[str]) -> set[str]:
-    heads = [store.get(InvoiceItem, keys.invoice(one)) for one in invoice_ids]
+    heads = [store.get_item(InvoiceItem, keys.invoice(one)) for one in invoice_ids]
     return {head.promise["on"] for head in heads if head is not None and head.promise}
 
 
 def test_one_of_several_days_at_once_counts_for_each_invoice(reminded: list[str]) -> None:
     days = [date(2026, 3, 12) + timedelta(days=number) for number in range(8)]
-    at_once(lambda number: replies.promised(call(number), TOKEN, reminded[:3], days[number]))
+    at_once(lambda number: service.reply_promised(call(number), TOKEN, reminded[:3], days[number]))
     (mail,) = told()
     assert promises(reminded[:3]) == {event.changes[-1]["after"] for event in events()}
     assert len(events()) == 1
@@ -59,27 +60,27 @@ def test_one_of_several_days_at_once_counts_for_each_invoice(reminded: list[str]
 
 
 def test_the_same_button_pressed_at_once(reminded: list[str]) -> None:
-    at_once(lambda number: replies.paid(call(number), TOKEN, reminded[:1], date(2026, 3, 8), None))
-    at_once(lambda number: replies.not_me(call(number), TOKEN, None))
+    at_once(lambda number: service.reply_paid(call(number), TOKEN, reminded[:1], date(2026, 3, 8), None))
+    at_once(lambda number: service.reply_not_me(call(number), TOKEN, None))
     assert sorted(one.context["answer"] for one in told()) == ["not-me", "paid"]
     assert len(events()) == 2
 
 
 def test_what_was_cut_short_goes_on_when_it_is_repeated(reminded: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = pauses.pause_at_least
+    whole = pauses.pause_invoices
 
-    def cut(at: Call, invoice_ids: Any, *rest: Any) -> Any:
+    def cut(at: RequestContext, invoice_ids: Any, *rest: Any) -> Any:
         if "n22" in invoice_ids:
             raise TimeoutError
         return whole(at, invoice_ids, *rest)
 
-    monkeypatch.setattr(pauses, "pause_at_least", cut)
+    monkeypatch.setattr(pauses, "pause_invoices", cut)
     with pytest.raises(TimeoutError):
-        replies.paid(call(), TOKEN, reminded, date(2026, 3, 8), None)
+        service.reply_paid(call(), TOKEN, reminded, date(2026, 3, 8), None)
     assert (len(events()), told()) == (1, [])
     monkeypatch.undo()
     again = replace(call(), now=MORNING + timedelta(minutes=1))
-    replies.paid(again, TOKEN, reminded, date(2026, 3, 8), None)
+    service.reply_paid(again, TOKEN, reminded, date(2026, 3, 8), None)
     (mail,) = told()
     assert len(mail.context["numbers"]) == 23
     assert len(events()) == 2

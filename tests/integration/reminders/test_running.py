@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.deliveries.rules import DeliveredTo, Delivery
-from chalicelib.reminders import jobs, running
+from chalicelib.reminders.run import jobs, process_account
 from chalicelib.table import keys, store
 from chalicelib.table.items import DeliveryItem, EmailItem, PaymentsAsOfItem
 from tests.integration.reminders.world import (
@@ -338,14 +338,14 @@ def test_an_invoice_whose_deliveries_have_all_failed_is_not_reminded_of(world: W
         created_at=world.service.clock.now,
         not_after=world.service.clock.now,
     )
-    store.create(email)
+    store.create_item(email)
     to = DeliveredTo("con_1", "mailed", "eml_1")
     delivery = Delivery("del_1", "i1", "issued", "mailed", world.service.clock.now, (to,))
-    store.create(store.row(DeliveryItem, keys.delivery("i1", "del_1"), delivery))
+    store.create_item(store.to_item(DeliveryItem, keys.delivery("i1", "del_1"), delivery))
     world.days("2026-03-10")
     assert world.reasons() == ["deliveries_failed"]
     email.status = "sent"
-    store.replace(email)
+    store.replace_item(email)
     assert world.days("2026-03-11") == [("2026-03-11", "i1", "+1")]
 
 
@@ -354,7 +354,7 @@ def test_the_run_waits_for_the_report_of_payments(world: World) -> None:
     key = keys.payments_as_of("acme")
     world.at("2026-03-05T18:00")
     reported = PaymentsAsOfItem(key.pk, key.sk, entity_id="acme", as_of=world.service.clock.now)
-    store.create(reported)
+    store.create_item(reported)
     world.at("2026-03-09T09:00")
     world.hour()
     world.at("2026-03-09T10:00")
@@ -363,7 +363,7 @@ def test_the_run_waits_for_the_report_of_payments(world: World) -> None:
     assert mails() == []
     assert due_rows() == ["2026-03-09T09:00:00.000Z#a1#acme"]
     reported.as_of = world.service.clock.now
-    store.replace(reported)
+    store.replace_item(reported)
     world.at("2026-03-09T11:00")
     world.hour()
     assert sent() == [("2026-03-09", "i1", "-3")]
@@ -372,7 +372,7 @@ def test_the_run_waits_for_the_report_of_payments(world: World) -> None:
 def test_more_invoices_than_one_digest_holds_wait_for_another_day(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "MOST_INVOICES", 3)
+    monkeypatch.setattr(process_account, "MAX_INVOICES_PER_ROUND", 3)
     for number in range(5):
         world.issue(f"i{number}")
     assert len(world.days("2026-03-09")) == 3

@@ -12,8 +12,8 @@ import pytest
 
 from chalicelib import observability
 from chalicelib.entities import service as entities
-from chalicelib.mail import ses
-from chalicelib.table.items import DutyItem
+from chalicelib.mail.sending import ses
+from chalicelib.table.items import TaskItem
 from tests.aws import forget
 from tests.engine import engine, engine_environment  # noqa: F401
 from tests.integration.reminders.house import Post
@@ -30,16 +30,16 @@ PROOF = bool(os.environ.get("COUNTERFOIL_PROOF"))
 def post(engine_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Post]:  # noqa: F811
     """What stands in for SES, on fresh resources of the engine."""
     forget()
-    entities.forget_entities()
+    entities.clear_entity_cache()
     made = Post()
     monkeypatch.setattr(ses, "send", made.send)
     level = observability.logger.log_level
     observability.logger.setLevel("ERROR")
-    monkeypatch.setattr(ses, "limits", lambda: ses.Limits(a_second=1_000_000.0, a_day=None, sent=0))
+    monkeypatch.setattr(ses, "fetch_limits", lambda: ses.Limits(a_second=1_000_000.0, a_day=None, sent=0))
     yield made
     observability.logger.setLevel(level)
     forget()
-    entities.forget_entities()
+    entities.clear_entity_cache()
 
 
 def test_every_step_of_every_invoice_is_accounted_for(post: Post) -> None:
@@ -55,7 +55,7 @@ def test_every_step_of_every_invoice_is_accounted_for(post: Post) -> None:
     reckoning.check_days()
     sound()
     assert replay.swept == 0, "a message was lost"
-    assert rows(DutyItem) == []
+    assert rows(TaskItem) == []
     _check_zones(reckoning)
     if PROOF:
         _check_variety(reckoning)

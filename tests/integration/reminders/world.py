@@ -6,22 +6,22 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from chalicelib.config import settings
-from chalicelib.duties import jobs as duties_jobs
 from chalicelib.entities import service as entities
-from chalicelib.reminders import jobs
+from chalicelib.reminders.run import jobs
 from chalicelib.table import keys, store
 from chalicelib.table.items import (
     AccountRemindersItem,
     DigestItem,
-    DutyItem,
     EmailItem,
+    InvoiceRemindersItem,
     Item,
     ReminderDueItem,
     ReminderPlanItem,
-    RemindersItem,
     ReminderStepItem,
     SuppressionItem,
+    TaskItem,
 )
+from chalicelib.tasks import jobs as duties_jobs
 from tests.integration.deliveries.world import received
 from tests.integration.invoices.invoices import body, customer
 from tests.integration.service import Service
@@ -39,7 +39,7 @@ class World:
 
     @classmethod
     def start(cls) -> "World":
-        entities.forget_entities()
+        entities.clear_entity_cache()
         made = cls(Service.start())
         made.service.entity(**LIVE)
         customer(made.service)
@@ -121,10 +121,10 @@ class World:
     def suppress(self, address: str) -> None:
         """Let no mail go to an address, as after a bounce for good."""
         key = keys.suppression(address)
-        store.create(SuppressionItem(key.pk, key.sk, email=address, reason="bounce", since=self.service.clock.now))
+        store.create_item(SuppressionItem(key.pk, key.sk, email=address, reason="bounce", since=self.service.clock.now))
 
-    def state(self, invoice_id: str = "i1") -> RemindersItem:
-        found = store.get(RemindersItem, keys.reminders(invoice_id))
+    def state(self, invoice_id: str = "i1") -> InvoiceRemindersItem:
+        found = store.get_item(InvoiceRemindersItem, keys.invoice_reminders(invoice_id))
         assert found is not None
         return found
 
@@ -171,17 +171,17 @@ def due_rows() -> list[str]:
 
 
 def planning_duties() -> list[Any]:
-    return [item for item in rows(DutyItem) if item.kind == "planning"]
+    return [item for item in rows(TaskItem) if item.kind == "planning"]
 
 
 def of_account(account_id: str = "a1") -> AccountRemindersItem | None:
-    return store.get(AccountRemindersItem, keys.account_reminders(account_id))
+    return store.get_item(AccountRemindersItem, keys.account_reminders(account_id))
 
 
 def sound() -> None:
     """Assert what always holds once nothing is at work: the rows of the plan agree with each other."""
     every = list(Item.scan())
-    states = {item.invoice_id: item for item in rows(RemindersItem, every)}
+    states = {item.invoice_id: item for item in rows(InvoiceRemindersItem, every)}
     plans = rows(ReminderPlanItem, every)
     looked_at = {one.invoice_id: one.next_on for one in states.values() if one.next_on}
     assert {item.invoice_id: item.on for item in plans} == looked_at

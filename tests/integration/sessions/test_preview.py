@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from app import app
-from chalicelib.access.rules import DEFAULT_PERMISSIONS, PERMISSIONS, PORTAL_PERMISSIONS
-from chalicelib.api.routes import WRITES, Route
+from chalicelib.api.routes import WRITE_METHODS, Route
+from chalicelib.permissions import DEFAULT_PERMISSIONS, OPERATION_REQUIREMENTS, PORTAL_PERMISSIONS
 from chalicelib.table import keys, store
 from tests.integration.api.test_routes import IDS
 from tests.integration.people import admit, staff
 from tests.integration.service import Service, code, faults, rows
 
-GUARDED_WRITES = [route for route in app.handler.all_routes() if route.method in WRITES and not route.public]
+GUARDED_WRITES = [route for route in app.handler.all_routes() if route.method in WRITE_METHODS and not route.public]
 RULE = "rul_01JABCDEFGHJKMNPQRSTVWXYZ0"
 
 
@@ -69,7 +69,7 @@ def test_nothing_can_be_written(service: Service, kim: str, route: Route) -> Non
     answer = service.ask(route.method, route.path.removeprefix("/v1").format(**ids), {}, token, if_match="1")
     assert answer.status in {403, 404}, answer.text
     assert rows() == before
-    assert not PERMISSIONS[route.may or ""].reads
+    assert not OPERATION_REQUIREMENTS[route.may or ""].reads
 
 
 def test_it_lasts_half_an_hour_and_as_long_as_its_staff(service: Service, kim: str) -> None:
@@ -87,7 +87,7 @@ def test_it_lasts_half_an_hour_and_as_long_as_its_staff(service: Service, kim: s
 def test_only_staff_preview_and_it_is_told(service: Service, kim: str) -> None:
     opened(service, kim)
     assert service.ask("POST", "/bill-groups/b1/preview", {}).status == 403
-    events = store.query(keys.account_audit_event("a1", "").pk, "AUDIT#", limit=50).items
+    events = store.query_items(keys.account_audit_event("a1", "").pk, "AUDIT#", limit=50).items
     (event,) = [event for event in events if event.resource_kind == "session"]
     assert (event.actor_kind, event.actor_id, event.bill_group_id) == ("staff", "kim@vendor.example", "b1")
     assert {change["field"] for change in event.changes} >= {"preview"}

@@ -114,7 +114,7 @@ def test_staff_and_portal_do_not_see_each_other(service: Service, ann: str) -> N
 
 def test_opening_and_ending_are_told_where_they_belong(service: Service, ann: str) -> None:
     service.ask("DELETE", "/sessions/current", token=ann)
-    told = store.query(keys.account_audit_event("a1", "").pk, "AUDIT#", limit=50).items
+    told = store.query_items(keys.account_audit_event("a1", "").pk, "AUDIT#", limit=50).items
     found = [(event.action, event.actor_kind, event.actor_id) for event in told if event.resource_kind == "session"]
     assert sorted(found) == [("session.ended", "portal_user", ANN), ("session.opened", "portal_user", ANN)]
 

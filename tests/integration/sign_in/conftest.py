@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.access import rules as access
 from chalicelib.table import keys, store
-from chalicelib.table.items import AccessItem, AccessPointerItem, StaffItem, SuppressionItem
+from chalicelib.table.items import AccessPointerItem, DomainAccessItem, StaffItem, SuppressionItem
 from tests.integration.service import Service
 from tests.integration.sign_in.people import Inbox
 
@@ -20,14 +20,14 @@ def admit(service: Service, email: str, bill_group_id: str = "b1", account_id: s
     entered = {
         "rule_id": f"rul_{bill_group_id}",
         "permissions": sorted(access.DEFAULT_PERMISSIONS),
-        "starts_at": keys.instant(service.clock.now),
+        "starts_at": keys.format_instant(service.clock.now),
         **rule,
     }
-    key = keys.access(bill_group_id, domain)
+    key = keys.domain_access(bill_group_id, domain)
     ids = {"bill_group_id": bill_group_id, "account_id": account_id}
-    store.create(AccessItem(key.pk, key.sk, domain=domain, addresses={email: entered}, **ids))
-    pointer = keys.rule_by_address(email, bill_group_id)
-    store.create(AccessPointerItem(pointer.pk, pointer.sk, **ids))
+    store.create_item(DomainAccessItem(key.pk, key.sk, domain=domain, addresses={email: entered}, **ids))
+    pointer = keys.access_rule_by_address(email, bill_group_id)
+    store.create_item(AccessPointerItem(pointer.pk, pointer.sk, **ids))
 
 
 @pytest.fixture
@@ -37,15 +37,15 @@ def portal(service: Service) -> Service:
     account = service.account()
     service.bill_group("b1", account)
     admit(service, "ada@customer.example")
-    later = keys.instant(service.clock.now.replace(month=2, day=1))
+    later = keys.format_instant(service.clock.now.replace(month=2, day=1))
     admit(service, "later@soon.example", starts_at=later)
     admit(service, "bounced@gone.example")
     for email, kind in (("bounced@gone.example", "suppression"), ("sam@vendor.example", "staff")):
         key = keys.suppression(email) if kind == "suppression" else keys.staff(email)
         if kind == "suppression":
-            store.create(SuppressionItem(key.pk, key.sk, email=email, reason="permanent", since=service.clock.now))
+            store.create_item(SuppressionItem(key.pk, key.sk, email=email, reason="permanent", since=service.clock.now))
         else:
-            store.create(
+            store.create_item(
                 StaffItem(
                     key.pk, key.sk, email=email, name="Sam", role="agent", status="active", created_at=service.clock.now
                 )

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.config import settings
-from chalicelib.mail import jobs, ses
+from chalicelib.mail import jobs
+from chalicelib.mail.sending import ses
 from tests.integration.mail.conftest import work
 
 LINK = re.compile(r"(https?://\S+)/(portal|admin)/sign-in/(cl_[A-Za-z0-9_-]{43})")

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from chalicelib.config import settings
-from chalicelib.duties import jobs as duties_jobs
-from chalicelib.mail import ses
-from chalicelib.mail.rules import Outcome
+from chalicelib.mail.rules import SendOutcome
+from chalicelib.mail.sending import ses
 from chalicelib.observability import logger
 from chalicelib.sign_in import rules
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem, IdentityItem
+from chalicelib.tasks import jobs as duties_jobs
 from tests.aws_calls import Crash, counted, failing
 from tests.integration.api.gateway import Answer, send
 from tests.integration.service import Service, code, faults, rows
@@ -202,15 +202,15 @@ def test_all_bill_groups_that_admit_the_address_are_in_the_session(portal: Servi
         portal.bill_group(f"b{number}", other)
     contact = portal.contact(other, "Ada", email=ADA)
     key = keys.contact_address("a2", ADA)
-    item = store.batch([key])[key]
-    item.access = {"b3": {"permissions": ["profile"], "starts_at": keys.instant(portal.clock.now)}}
-    store.replace(item)
+    item = store.batch_get_items([key])[key]
+    item.access = {"b3": {"permissions": ["profile"], "starts_at": keys.format_instant(portal.clock.now)}}
+    store.replace_item(item)
     flow = ask()
     opened = redeem(flow, link=inbox.newest().link).json
     assert [group["bill_group_id"] for group in opened["bill_groups"]] == ["b1", "b3"]
-    account = store.batch([keys.account("a2")])[keys.account("a2")]
+    account = store.batch_get_items([keys.account("a2")])[keys.account("a2")]
     account.owner_contact_id = contact["contact_id"]
-    store.replace(account)
+    store.replace_item(account)
     portal.clock.move(minutes=2)
     flow = ask()
     opened = redeem(flow, link=inbox.newest().link).json
@@ -226,7 +226,7 @@ def test_the_portal_link_gives_the_brand_and_the_contact_the_language(portal: Se
     admit(portal, "bo@zwei.example", "b2", "a2")
     admit(portal, "bo@eins.example", "b1", "a1")
     key = keys.portal_link("portal-token-of-b2")
-    store.create(PortalLinkItem(key.pk, key.sk, bill_group_id="b2", account_id="a2"))
+    store.create_item(PortalLinkItem(key.pk, key.sk, bill_group_id="b2", account_id="a2"))
     ask("bo@zwei.example")
     assert inbox.newest().subject == "Anmelden bei der Abrechnung von Nordlicht"
     ask("bo@eins.example", portal="portal-token-of-b2")
@@ -239,7 +239,7 @@ def test_sessions_that_were_ended_take_pending_links_with_them(portal: Service, 
     mail = inbox.newest()
     portal.clock.move(seconds=5)
     key = keys.identity(ADA)
-    store.create(IdentityItem(key.pk, key.sk, sessions_not_before=portal.clock.now))
+    store.create_item(IdentityItem(key.pk, key.sk, sessions_not_before=portal.clock.now))
     for proof in ({"link": mail.link}, {"code": mail.code}):
         assert code(redeem(flow, **proof)) == (409, "sign_in_expired")
 
@@ -286,7 +286,7 @@ def test_secrets_are_kept_nowhere(portal: Service, inbox: Inbox, monkeypatch: py
             assert secret.split("_", 1)[-1] not in place
     (email,) = [row for row in rows() if row["cls"]["S"] == "email"]
     assert email["to"]["S"] == json.dumps([ADA])
-    item = store.get(EmailItem, keys.email(email["email_id"]["S"]))
+    item = store.get_item(EmailItem, keys.email(email["email_id"]["S"]))
     assert item is not None
     assert item.security
     assert not [row for row in rows() if row["cls"]["S"] == "email_content"]
@@ -298,9 +298,9 @@ def test_a_mail_that_ses_refuses_for_now_goes_later_with_new_secrets(
     flow = ask()
     tried: list[ses.Envelope] = []
 
-    def refuse(envelope: ses.Envelope) -> Outcome:
+    def refuse(envelope: ses.Envelope) -> SendOutcome:
         tried.append(envelope)
-        return Outcome("refused_for_now", "Throttling")
+        return SendOutcome("refused_for_now", "Throttling")
 
     with monkeypatch.context() as patched:
         patched.setattr(ses, "send", refuse)

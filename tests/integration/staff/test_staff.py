@@ -75,7 +75,7 @@ def test_every_change_is_told(service: Service, admin: str) -> None:
     service.ask("POST", "/staff", {"email": "bo@vendor.example", "name": "Bo", "role": "agent"}, admin)
     service.ask("PATCH", "/staff/bo@vendor.example", {"role": "viewer"}, admin, if_match="1")
     service.ask("DELETE", "/staff/bo@vendor.example", token=admin)
-    told = store.query(keys.deployment_audit_event("").pk, limit=100).items
+    told = store.query_items(keys.deployment_audit_event("").pk, limit=100).items
     about = [event for event in told if event.resource_id == "bo@vendor.example"]
     assert {event.action for event in about} == {"staff.created", "staff.changed", "staff.removed"}
     assert {event.actor_id for event in about} == {"kim@vendor.example"}
@@ -122,11 +122,11 @@ def test_the_console_function_is_strict(service: Service, event: Any, fields: li
 
 
 def test_find_knows_active_staff_only(service: Service) -> None:
-    assert members.find("kim@vendor.example") is None
+    assert members.find_staff_member("kim@vendor.example") is None
     with pytest.raises(Conflict):
-        members.create(service.call, "kim@vendor.example", "Kim", "agent")
-    members.create(service.call, "kim@vendor.example", "Kim", "admin")
-    found = members.find("kim@vendor.example")
+        members.add_staff_member(service.call, "kim@vendor.example", "Kim", "agent")
+    members.add_staff_member(service.call, "kim@vendor.example", "Kim", "admin")
+    found = members.find_staff_member("kim@vendor.example")
     assert found is not None
     assert found.role == "admin"
 

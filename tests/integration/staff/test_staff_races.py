@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib.call import Actor, Call
 from chalicelib.errors import CounterfoilError
-from chalicelib.passwords import holding
+from chalicelib.passwords import own_password
 from chalicelib.passwords.hashing import hash_password
+from chalicelib.request_context import Actor, RequestContext
 from chalicelib.staff import service as staff
 from chalicelib.table import keys, store
 from chalicelib.table.items import UserNameItem
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("engine_environment", 
 THREADS = 16
 ROUNDS = 20 if os.environ.get("COUNTERFOIL_PROOF") else 3
 NOW = datetime(2026, 1, 15, 9, tzinfo=UTC)
-CALL = Call(Actor("staff", "s1", "Sam"), NOW, "race-0001")
+CALL = RequestContext(Actor("staff", "s1", "Sam"), NOW, "race-0001")
 
 
 @pytest.fixture
@@ -53,17 +53,17 @@ def test_the_last_admin_stays_whoever_leaves_at_once(way: str) -> None:
     for number in range(ROUNDS):
         emails = [f"{way}{number}-{one}@vendor.example" for one in range(6)]
         for email in emails:
-            staff.create(CALL, email, "Kim", "admin")
+            staff.add_staff_member(CALL, email, "Kim", "admin")
         for member, _ in [staff.list_staff(100, None)]:
             for other in member:
                 if other.email not in emails:
-                    staff.remove(CALL, other.email)
+                    staff.delete_staff_member(CALL, other.email)
 
         def leave(which: int, emails: list[str] = emails) -> None:
             if way == "remove":
-                staff.remove(CALL, emails[which])
+                staff.delete_staff_member(CALL, emails[which])
             else:
-                staff.change(CALL, emails[which], {"role": "viewer"}, None)
+                staff.update_staff_member(CALL, emails[which], {"role": "viewer"}, None)
 
         told = at_once(leave, len(emails))
         assert sorted(told) == ["done"] * 5 + ["last_admin"]
@@ -72,13 +72,13 @@ def test_the_last_admin_stays_whoever_leaves_at_once(way: str) -> None:
 
 
 def test_one_email_address_is_one_staff_member() -> None:
-    told = at_once(lambda number: staff.create(CALL, "kim@vendor.example", f"Kim {number}", "admin"))
+    told = at_once(lambda number: staff.add_staff_member(CALL, "kim@vendor.example", f"Kim {number}", "admin"))
     assert sorted(told) == ["done"] + ["staff_exists"] * (THREADS - 1)
 
 
 def test_parallel_guesses_are_counted_before_they_are_heard() -> None:
     key = keys.user_name("ann")
-    store.create(
+    store.create_item(
         UserNameItem(
             key.pk,
             key.sk,
@@ -89,9 +89,9 @@ def test_parallel_guesses_are_counted_before_they_are_heard() -> None:
             password_hash=hash_password("seven green lamps on a hill"),
         )
     )
-    told = at_once(lambda number: holding.sign_in(CALL, "ann", f"guess number {number}", None))
+    told = at_once(lambda number: own_password.open_password_session(CALL, "ann", f"guess number {number}", None))
     assert told.count("wrong_password") <= 5
     assert set(told) <= {"wrong_password", "too_many_tries", "unavailable"}
-    assert at_once(lambda number: holding.sign_in(CALL, "ann", "seven green lamps on a hill", None), 1) == [
-        "too_many_tries"
-    ]
+    assert at_once(
+        lambda number: own_password.open_password_session(CALL, "ann", "seven green lamps on a hill", None), 1
+    ) == ["too_many_tries"]

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from chalicelib.call import Actor, Call
-from chalicelib.duties import service as duties_service
-from chalicelib.statements import making, requests, rules
+from chalicelib.request_context import Actor, RequestContext
+from chalicelib.statements import render, requests, rules
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem, StatementItem
+from chalicelib.tasks import service as duties_service
 from tests.integration.deliveries.world import World, attached, duties, rows, stored, subject
 from tests.integration.people import portal
 from tests.integration.service import Service, code, faults
@@ -125,7 +125,7 @@ def test_mailed_to_each_in_their_own_language(world: World) -> None:
 def test_a_pdf_beyond_the_contacts_limit_stays_here(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.issue("i1")
     ann = world.contact("Ann")
-    monkeypatch.setattr("chalicelib.statements.mailing.limit", lambda style: 10)
+    monkeypatch.setattr("chalicelib.statements.mail_content.limit", lambda style: 10)
     asked(world, send_to=[ann])
     world.work()
     (mail,) = mails(world)
@@ -171,7 +171,7 @@ def test_nobody_is_mailed_before_mail_is_live_or_at_an_address_that_fails(world:
 
 
 def test_too_much_for_a_pdf(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "MOST_ITEMS_OF_A_PDF", 1)
+    monkeypatch.setattr(rules, "MAX_PDF_ITEMS", 1)
     world.issue("i1")
     world.issue("i2")
     assert code(ask(world)) == (409, "statement_too_long")
@@ -212,7 +212,7 @@ def test_who_mails_from_the_portal_needs_the_permission_and_asks_not_too_often(w
     assert ask(world, eve, send_to=[ann]).status == 403
     may = portal(world.service, "mo@customer.example", ["invoices", "emails"], ("g1", "a1"))
     assert ask(world, may, send_to=[ann]).status == 202
-    for _ in range(rules.REQUESTS_OF_PORTAL_USERS - 1):
+    for _ in range(rules.PORTAL_USER_REQUEST_LIMIT - 1):
         assert ask(world, eve).status == 202
     refused = ask(world, eve)
     assert code(refused) == (429, "too_many_statements")
@@ -261,16 +261,16 @@ def test_the_same_figures_are_the_same_file(world: World) -> None:
     (message,) = [one for one in world.messages("documents") if "statement/" in one["body"]]
     assert world.hand("documents", [message, message]) == []
     assert world.hand("documents", [message]) == []
-    item = store.get(StatementItem, keys.statement(statement_id))
+    item = store.get_item(StatementItem, keys.statement(statement_id))
     assert item is not None
-    assert making.rendered(requests.contents.unpack(item.content)) == pdf_of(world, statement_id)
+    assert render.render_statement_pdf(requests.contents.unpack(item.content)) == pdf_of(world, statement_id)
     assert len([key for key in stored() if statement_id in key]) == 1
 
 
 def test_a_duty_about_a_statement_that_is_not_there_ends(world: World) -> None:
-    call = Call(Actor("system", "test", "test"), world.service.clock.now, "test-correlation")
+    call = RequestContext(Actor("system", "test", "test"), world.service.clock.now, "test-correlation")
     transaction = store.Transaction(call)
-    duties_service.add(transaction, call, "document", requests.reference("sta_" + "0" * 26))
+    duties_service.add_task(transaction, call, "document", requests.statement_task_subject("sta_" + "0" * 26))
     transaction.commit()
     assert world.work() == []
     assert duties("document") == []

@@ -111,7 +111,7 @@ def test_a_portal_user_reads_of_the_granted_bill_groups_alone(service: Service) 
 
 
 def test_many_items_are_all_counted_and_some_listed(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "MOST_ITEMS", 3)
+    monkeypatch.setattr(api, "MAX_ITEMS", 3)
     for number in range(5):
         books.issue(f"i{number}", 10, due_date=late(number))
     books.issue("yen", 9, currency="JPY")

@@ -164,7 +164,7 @@ def test_the_portal_link_brands_the_page_and_is_no_credential(portal: Service, i
     portal.entity("nord", name="Nordlicht", locale="de", sender_email="billing@acme.example")
     portal.bill_group("b2", portal.account("a2"), entity_id="nord")
     key = keys.portal_link("portal-token-of-b2")
-    store.create(PortalLinkItem(key.pk, key.sk, bill_group_id="b2", account_id="a2"))
+    store.create_item(PortalLinkItem(key.pk, key.sk, bill_group_id="b2", account_id="a2"))
     visitor = Visitor()
     seen = visitor.go("/portal/l/portal-token-of-b2")
     assert seen.heading == "Anmelden bei der Abrechnung von Nordlicht"
@@ -172,7 +172,7 @@ def test_the_portal_link_brands_the_page_and_is_no_credential(portal: Service, i
     assert Visitor("fr-CA, de;q=0.5").go("/portal/l/portal-token-of-b2").heading.startswith("Connexion")
     visitor.post("/portal/l/portal-token-of-b2", email=ADA)
     (flow,) = [row for row in rows() if row["cls"]["S"] == "flow"]
-    item = store.get(FlowItem, keys.Key(flow["PK"]["S"], flow["SK"]["S"]))
+    item = store.get_item(FlowItem, keys.Key(flow["PK"]["S"], flow["SK"]["S"]))
     assert item is not None
     assert item.bill_group_id == "b2"
     unknown = Visitor().go("/portal/l/no-such-portal-link")
@@ -210,7 +210,7 @@ def test_access_that_is_removed_ends_with_the_next_page(portal: Service, inbox: 
     visitor = Visitor()
     asked(visitor)
     visitor.post(path_of(inbox.newest().link))
-    store.remove(keys.access("b1", "customer.example"))
+    store.delete_item(keys.domain_access("b1", "customer.example"))
     assert visitor.go("/portal/b/b1").status == 404
     assert visitor.go("/portal").heading.startswith("Sign in")
 
@@ -227,7 +227,7 @@ def test_a_fault_of_ours_is_a_page_that_says_nothing_else(portal: Service, monke
     def fail(*_: object) -> None:
         raise RuntimeError("the secret reason")
 
-    monkeypatch.setattr("chalicelib.sign_in.service.brand_of", fail)
+    monkeypatch.setattr("chalicelib.sign_in.service.find_brand_entity", fail)
     seen = Visitor().go("/portal")
     assert (seen.status, seen.heading) == (500, "Something went wrong")
     assert "secret reason" not in seen.html

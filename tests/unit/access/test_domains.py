@@ -5,9 +5,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chalicelib.access import domains
-from chalicelib.access.domains import Refused, Value
-from chalicelib.access.grants import domain_of
-from chalicelib.fields import tidy_email
+from chalicelib.access.domains import RuleTarget, RuleTargetError
+from chalicelib.access.grants import get_email_domain
+from chalicelib.field_types import normalise_email
 
 LABELS = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=12)
 COMPANY = st.builds("{}-{}.{}".format, LABELS, LABELS, st.sampled_from(["com", "co.uk", "de", "example", "com.br"]))
@@ -56,8 +56,8 @@ COMPANY = st.builds("{}-{}.{}".format, LABELS, LABELS, st.sampled_from(["com", "
     ],
 )
 def test_what_is_refused(given: str, code: str) -> None:
-    with pytest.raises(Refused) as refused:
-        domains.read(given)
+    with pytest.raises(RuleTargetError) as refused:
+        domains.parse_rule_target(given)
     assert refused.value.code == code
 
 
@@ -67,30 +67,30 @@ def test_what_is_refused(given: str, code: str) -> None:
      "a@x.example\nb@x.example", "one.example,", "a@x.example\tb"],
 )  # fmt: skip
 def test_one_address_at_a_time(given: str) -> None:
-    with pytest.raises(Refused, match=r"^Add one address at a time\.$") as refused:
-        domains.read(given)
+    with pytest.raises(RuleTargetError, match=r"^Add one address at a time\.$") as refused:
+        domains.parse_rule_target(given)
     assert refused.value.code == "one_at_a_time"
 
 
 @pytest.mark.parametrize(
     ("given", "value"),
     [
-        ("Example.COM", Value("domain", "example.com")),
-        ("  example.com ", Value("domain", "example.com")),
-        ("@example.com", Value("domain", "example.com")),
-        ("bücher.example", Value("domain", "xn--bcher-kva.example")),
-        ("XN--BCHER-KVA.example", Value("domain", "xn--bcher-kva.example")),
-        ("mail.example.co.uk", Value("domain", "mail.example.co.uk")),
-        ("Ann@Bücher.example", Value("email", "ann@xn--bcher-kva.example")),
-        ("ann@gmail.com", Value("email", "ann@gmail.com")),
+        ("Example.COM", RuleTarget("domain", "example.com")),
+        ("  example.com ", RuleTarget("domain", "example.com")),
+        ("@example.com", RuleTarget("domain", "example.com")),
+        ("bücher.example", RuleTarget("domain", "xn--bcher-kva.example")),
+        ("XN--BCHER-KVA.example", RuleTarget("domain", "xn--bcher-kva.example")),
+        ("mail.example.co.uk", RuleTarget("domain", "mail.example.co.uk")),
+        ("Ann@Bücher.example", RuleTarget("email", "ann@xn--bcher-kva.example")),
+        ("ann@gmail.com", RuleTarget("email", "ann@gmail.com")),
     ],
 )
-def test_what_is_accepted_in_its_one_form(given: str, value: Value) -> None:
-    assert domains.read(given) == value
+def test_what_is_accepted_in_its_one_form(given: str, value: RuleTarget) -> None:
+    assert domains.parse_rule_target(given) == value
 
 
 def test_look_alikes_in_another_script_are_other_domains() -> None:
-    latin, cyrillic = domains.read("paypal-billing.com"), domains.read("раураl-billing.com")
+    latin, cyrillic = domains.parse_rule_target("paypal-billing.com"), domains.parse_rule_target("раураl-billing.com")
     assert latin.text != cyrillic.text
     assert cyrillic.text.startswith("xn--")
 
@@ -100,20 +100,20 @@ def test_look_alikes_in_another_script_are_other_domains() -> None:
 @example("a-b.com", "a-b.com.example")
 @example("a-b.com", "ba-b.com")
 def test_a_rule_matches_exactly_its_domain(rule: str, other: str) -> None:
-    read = domains.read(rule)
+    read = domains.parse_rule_target(rule)
     for host in (other, f"sub.{rule}", f"x{rule}", f"{rule}.example", rule, rule.upper()):
-        matches = domain_of(tidy_email(f"someone@{host}")) == read.text
+        matches = get_email_domain(normalise_email(f"someone@{host}")) == read.text
         assert matches == (host.lower() == rule)
 
 
 @given(st.text(max_size=40))
 def test_whatever_is_given_is_refused_or_in_the_form_of_addresses(text: str) -> None:
     try:
-        value = domains.read(text)
-    except Refused:
+        value = domains.parse_rule_target(text)
+    except RuleTargetError:
         return
-    assert value == domains.read(value.text)
+    assert value == domains.parse_rule_target(value.text)
     address = value.text if value.kind == "email" else f"a@{value.text}"
-    assert tidy_email(address) == address
+    assert normalise_email(address) == address
     assert address.isascii()
     assert "," not in value.text

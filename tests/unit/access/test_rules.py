@@ -1,9 +1,8 @@
 import pytest
 
 from chalicelib.access import rules
-from chalicelib.access.grants import Grant
-from chalicelib.access.rules import NOBODY, PERMISSIONS, SCOPES, Principal
-from chalicelib.errors import Invalid
+from chalicelib.errors import InvalidInput
+from chalicelib.permissions import NOBODY, OPERATION_REQUIREMENTS, SCOPES, Grant, Principal
 
 KEY = "key_01JABCDEFGHJKMNPQRSTVWXYZ0"
 RANDOM = "a" * 43
@@ -14,32 +13,32 @@ def holder(*scopes: str) -> Principal:
 
 
 def test_nobody_may_anything() -> None:
-    assert rules.operations_of(NOBODY) == []
+    assert rules.list_permitted_operations(NOBODY) == []
 
 
-@pytest.mark.parametrize("operation", sorted(PERMISSIONS))
+@pytest.mark.parametrize("operation", sorted(OPERATION_REQUIREMENTS))
 def test_an_operation_needs_just_its_scope(operation: str) -> None:
-    scope = PERMISSIONS[operation].scope
+    scope = OPERATION_REQUIREMENTS[operation].scope
     if scope is None:
-        assert not rules.permits(holder(*SCOPES), operation)
+        assert not rules.is_permitted(holder(*SCOPES), operation)
         return
     others = set(SCOPES) - {scope}
-    assert rules.permits(holder(*SCOPES), operation)
+    assert rules.is_permitted(holder(*SCOPES), operation)
     if scope:
-        assert rules.permits(holder(scope), operation)
-        assert not rules.permits(holder(*others), operation)
+        assert rules.is_permitted(holder(scope), operation)
+        assert not rules.is_permitted(holder(*others), operation)
     else:
-        assert rules.permits(holder(), operation)
+        assert rules.is_permitted(holder(), operation)
 
 
 @pytest.mark.parametrize("operation", ["", "accounts", "accounts.erase", "ACCOUNTS.READ", "accounts.read "])
 def test_what_is_not_in_the_table_is_refused_to_everybody(operation: str) -> None:
-    assert not rules.permits(holder(*SCOPES), operation)
+    assert not rules.is_permitted(holder(*SCOPES), operation)
 
 
 @pytest.mark.parametrize("kind", ["nobody", "staff", "portal_user", "preview", ""])
 def test_other_kinds_of_principals_do_not_profit_from_scopes(kind: str) -> None:
-    assert not rules.permits(Principal(kind, "x", "x", frozenset(SCOPES)), "accounts.read")
+    assert not rules.is_permitted(Principal(kind, "x", "x", frozenset(SCOPES)), "accounts.read")
 
 
 OWN_AFFAIRS = {"sessions.end", "previews.open"}
@@ -51,7 +50,7 @@ QUESTIONS_BY_POST = {"reminder_policies.preview"}
 
 
 def test_writing_is_never_open_to_those_who_may_only_view() -> None:
-    for operation, needs in PERMISSIONS.items():
+    for operation, needs in OPERATION_REQUIREMENTS.items():
         if operation in OF_READERS:
             assert needs.staff == "agent"
             continue
@@ -69,41 +68,41 @@ def portal(kind: str, *permissions: str, read_only: bool = False) -> Principal:
     return Principal(kind, "ann@x.example", "", grants={"b1": Grant(frozenset(permissions), ("r",), read_only)})
 
 
-@pytest.mark.parametrize("operation", sorted(PERMISSIONS))
+@pytest.mark.parametrize("operation", sorted(OPERATION_REQUIREMENTS))
 def test_a_preview_and_a_portal_that_only_reads_write_nothing(operation: str) -> None:
-    needs = PERMISSIONS[operation]
+    needs = OPERATION_REQUIREMENTS[operation]
     everything = portal("preview", *rules.PORTAL_PERMISSIONS)
-    assert rules.permits(everything, operation) == (needs.reads and needs.portal is not None)
+    assert rules.is_permitted(everything, operation) == (needs.reads and needs.portal is not None)
     over = portal("portal_user", *rules.PORTAL_PERMISSIONS, read_only=True)
-    open_still = needs.portal is not None and (needs.reads or needs.portal in {"pay", rules.SIGNED_IN})
-    assert rules.permits(over, operation) == open_still
+    open_still = needs.portal is not None and (needs.reads or needs.portal in {"pay", rules.ANY_SIGNED_IN})
+    assert rules.is_permitted(over, operation) == open_still
 
 
-@pytest.mark.parametrize("operation", sorted(PERMISSIONS))
+@pytest.mark.parametrize("operation", sorted(OPERATION_REQUIREMENTS))
 def test_a_portal_user_needs_just_its_permission(operation: str) -> None:
-    wanted = PERMISSIONS[operation].portal
+    wanted = OPERATION_REQUIREMENTS[operation].portal
     others = set(rules.PORTAL_PERMISSIONS) - {wanted}
-    assert rules.permits(portal("portal_user", *rules.PORTAL_PERMISSIONS), operation) == (wanted is not None)
-    assert rules.permits(portal("portal_user", *others), operation) == (wanted == rules.SIGNED_IN)
+    assert rules.is_permitted(portal("portal_user", *rules.PORTAL_PERMISSIONS), operation) == (wanted is not None)
+    assert rules.is_permitted(portal("portal_user", *others), operation) == (wanted == rules.ANY_SIGNED_IN)
 
 
-@pytest.mark.parametrize("operation", sorted(PERMISSIONS))
+@pytest.mark.parametrize("operation", sorted(OPERATION_REQUIREMENTS))
 def test_staff_need_at_least_their_role(operation: str) -> None:
-    least = PERMISSIONS[operation].staff
+    least = OPERATION_REQUIREMENTS[operation].staff
     for rank, role in enumerate(rules.STAFF_ROLES):
         may = least is not None and rank >= rules.STAFF_ROLES.index(least)
-        assert rules.permits(Principal("staff", "s@v.example", "", role=role), operation) == may
-    assert not rules.permits(Principal("staff", "s@v.example", "", role=None), operation)
-    assert not rules.permits(Principal("staff", "s@v.example", "", role="owner"), operation)
+        assert rules.is_permitted(Principal("staff", "s@v.example", "", role=role), operation) == may
+    assert not rules.is_permitted(Principal("staff", "s@v.example", "", role=None), operation)
+    assert not rules.is_permitted(Principal("staff", "s@v.example", "", role="owner"), operation)
 
 
 def test_tokens() -> None:
-    token = rules.token_of(KEY, RANDOM)
-    assert rules.key_id_of(token) == KEY
-    assert rules.matches(token, rules.hash_of(token))
-    assert not rules.matches(token, rules.hash_of(token + "x"))
-    assert not rules.matches(token, "")
-    assert RANDOM not in rules.hash_of(token)
+    token = rules.format_api_key_token(KEY, RANDOM)
+    assert rules.parse_key_id(token) == KEY
+    assert rules.token_matches_hash(token, rules.sha256_hex(token))
+    assert not rules.token_matches_hash(token, rules.sha256_hex(token + "x"))
+    assert not rules.token_matches_hash(token, "")
+    assert RANDOM not in rules.sha256_hex(token)
 
 
 @pytest.mark.parametrize(
@@ -111,25 +110,25 @@ def test_tokens() -> None:
               f"cf_{KEY[4:]}_{RANDOM}a", f"cf_{KEY[4:].lower()}_{RANDOM}", f"cf_{KEY[4:]}_{'é' * 43}"]
 )  # fmt: skip
 def test_what_is_no_token(token: str) -> None:
-    assert rules.key_id_of(token) is None
+    assert rules.parse_key_id(token) is None
 
 
 def test_a_key_to_be_made_is_tidied() -> None:
-    assert rules.check_key(" Billing ", ["changes:read", "accounts:read", "changes:read"]) == (
+    assert rules.check_api_key_fields(" Billing ", ["changes:read", "accounts:read", "changes:read"]) == (
         "Billing",
         ("accounts:read", "changes:read"),
     )
 
 
 def test_every_fault_of_a_key_is_named() -> None:
-    with pytest.raises(Invalid) as refusal:
-        rules.check_key("\n", ["all", "accounts:read"])
+    with pytest.raises(InvalidInput) as refusal:
+        rules.check_api_key_fields("\n", ["all", "accounts:read"])
     assert [(fault.field, fault.code) for fault in refusal.value.fields] == [
         ("name", "bad_name"),
         ("scopes", "unknown_scope"),
     ]
-    with pytest.raises(Invalid) as refusal:
-        rules.check_key("x" * 81, [])
+    with pytest.raises(InvalidInput) as refusal:
+        rules.check_api_key_fields("x" * 81, [])
     assert [fault.code for fault in refusal.value.fields] == ["bad_name", "required"]
 
 

@@ -10,12 +10,12 @@ from chalicelib.accounts.rules import (
     Account,
     PaymentTerms,
     check_account,
-    first_match,
-    fold,
-    found_by,
-    words_of,
+    first_matching_word,
+    fold_for_search,
+    matches_search_words,
+    search_words,
 )
-from chalicelib.errors import Invalid
+from chalicelib.errors import InvalidInput
 from chalicelib.table import keys
 
 ACCOUNT = Account("a", "e", "Name", "EUR")
@@ -40,47 +40,47 @@ ACCOUNT = Account("a", "e", "Name", "EUR")
     ],
 )
 def test_words(name: str, words: tuple[str, ...]) -> None:
-    assert words_of(name) == words
+    assert search_words(name) == words
 
 
 def test_at_most_12_words_of_at_most_40_letters() -> None:
-    assert words_of(" ".join(f"w{number}" for number in range(30))) == tuple(f"w{number}" for number in range(12))
-    assert words_of("x" * 200) == ("x" * 40,)
-    assert found_by("x" * 200, words_of("x" * 100))
+    assert search_words(" ".join(f"w{number}" for number in range(30))) == tuple(f"w{number}" for number in range(12))
+    assert search_words("x" * 200) == ("x" * 40,)
+    assert matches_search_words("x" * 200, search_words("x" * 100))
 
 
 @given(st.text(max_size=60))
 def test_a_name_is_found_by_itself_and_by_each_beginning_of_each_word(name: str) -> None:
-    words = words_of(name)
-    assert found_by(name, words)
+    words = search_words(name)
+    assert matches_search_words(name, words)
     for word in words:
-        assert words_of(word) == (word,) or len(word) == 40
+        assert search_words(word) == (word,) or len(word) == 40
         for length in range(1, len(word) + 1):
-            assert found_by(name, (word[:length],))
+            assert matches_search_words(name, (word[:length],))
 
 
 @given(st.text(max_size=40))
 def test_accents_and_case_do_not_matter(name: str) -> None:
-    assert fold(fold(name)) == fold(name)
-    assert fold(name) == fold(name.casefold())
+    assert fold_for_search(fold_for_search(name)) == fold_for_search(name)
+    assert fold_for_search(name) == fold_for_search(name.casefold())
 
 
 @given(st.text(max_size=40), st.text(min_size=1, max_size=3))
 def test_the_first_match_is_one_word_that_begins_so(name: str, beginning: str) -> None:
-    found = first_match(name, beginning)
-    fitting = [word for word in words_of(name) if word.startswith(beginning)]
+    found = first_matching_word(name, beginning)
+    fitting = [word for word in search_words(name) if word.startswith(beginning)]
     assert found == (sorted(fitting)[0] if fitting else None)
 
 
 def test_every_wanted_word_must_begin_some_word() -> None:
-    assert found_by("Blue Bird Bakery", ("ba", "bl"))
-    assert not found_by("Blue Bird Bakery", ("ba", "x"))
-    assert not found_by("Blue Bird Bakery", ("akery",))
+    assert matches_search_words("Blue Bird Bakery", ("ba", "bl"))
+    assert not matches_search_words("Blue Bird Bakery", ("ba", "x"))
+    assert not matches_search_words("Blue Bird Bakery", ("akery",))
 
 
 @given(st.text(min_size=1, max_size=30), st.integers(1, 30))
 def test_all_words_with_a_searchable_beginning_lie_in_its_partition(name: str, length: int) -> None:
-    for word in words_of(name):
+    for word in search_words(name):
         beginning = word[:length]
         if keys.is_searchable(beginning):
             assert keys.account_word(word, "a").pk == keys.account_word(beginning, "").pk
@@ -97,7 +97,7 @@ def test_all_words_with_a_searchable_beginning_lie_in_its_partition(name: str, l
     ],
 )
 def test_what_contradicts_itself_is_refused(account: Account, field: str) -> None:
-    with pytest.raises(Invalid) as refusal:
+    with pytest.raises(InvalidInput) as refusal:
         check_account(account)
     assert [fault.field for fault in refusal.value.fields] == [field]
 

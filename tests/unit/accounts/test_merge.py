@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.accounts.rules import Account, Override, PaymentTerms, differences, merge
+from chalicelib.accounts.rules import Account, Override, PaymentTerms, find_upstream_differences, merge_fields
 from chalicelib.bill_groups.rules import BillGroup
-from chalicelib.shapes import build, defaults, plain_fields
+from chalicelib.serialization import build_dataclass, dataclass_defaults, to_plain_fields
 
 NAMES = ("a", "b", "c", "flag")
 DEFAULTS = {"flag": False}
@@ -28,7 +28,7 @@ class Thing:
             self.write(given_values, from_billing)
 
     def write(self, values: dict[str, Any], from_billing: bool) -> tuple[Override, ...]:
-        merged = merge(self.values, self.upstream, values, from_billing=from_billing, defaults=DEFAULTS)
+        merged = merge_fields(self.values, self.upstream, values, from_billing=from_billing, defaults=DEFAULTS)
         self.values, self.upstream = merged.values, merged.upstream
         return merged.overrides
 
@@ -95,36 +95,36 @@ def test_what_was_never_changed_here_is_never_told(writes: Any, values: dict[str
 
 
 def test_an_override_tells_both_values() -> None:
-    merged = merge({"a": "own"}, {"a": "old"}, {"a": date(2026, 1, 2)}, from_billing=True)
+    merged = merge_fields({"a": "own"}, {"a": "old"}, {"a": date(2026, 1, 2)}, from_billing=True)
     assert merged.overrides == (Override("a", "own", "2026-01-02"),)
     assert merged.upstream == {"a": "2026-01-02"}
     assert merged.values == {"a": date(2026, 1, 2)}
 
 
 def test_clearing_here_is_a_change_that_is_told_when_it_is_replaced() -> None:
-    merged = merge({"a": None}, {"a": "old"}, {"a": "new"}, from_billing=True)
+    merged = merge_fields({"a": None}, {"a": "old"}, {"a": "new"}, from_billing=True)
     assert merged.overrides == (Override("a", None, "new"),)
 
 
 def account(given_values: dict[str, Any], before: Account | None = None) -> Account:
-    merged = merge(
-        plain_fields(before) if before else None,
+    merged = merge_fields(
+        to_plain_fields(before) if before else None,
         before.upstream if before else {},
         given_values,
         from_billing=True,
-        defaults=defaults(Account),
+        defaults=dataclass_defaults(Account),
     )
-    return build(Account, {**merged.values, "account_id": "a", "upstream": merged.upstream})
+    return build_dataclass(Account, {**merged.values, "account_id": "a", "upstream": merged.upstream})
 
 
 def test_defaults_are_nobodys_change() -> None:
     first = account({"entity_id": "e", "name": "N", "currency": "EUR"})
-    merged = merge(
-        plain_fields(first),
+    merged = merge_fields(
+        to_plain_fields(first),
         first.upstream,
         {"cost_center_billing": True, "payment_terms": {"kind": "net", "days": 30}},
         from_billing=True,
-        defaults=defaults(Account),
+        defaults=dataclass_defaults(Account),
     )
     assert merged.overrides == ()
 
@@ -134,12 +134,12 @@ def test_clearing_brings_the_default_back_and_is_no_difference() -> None:
     cleared = account({"cost_center_billing": None, "payment_terms": None}, first)
     assert cleared.cost_center_billing is False
     assert cleared.payment_terms == PaymentTerms()
-    assert differences(cleared) == {}
+    assert find_upstream_differences(cleared) == {}
     assert account({"cost_center_billing": None, "payment_terms": None}, cleared) == cleared
 
 
 def test_differences_name_what_was_brought() -> None:
     group = BillGroup("b", "a", "e", "Own", contract_end=date(2026, 1, 1), upstream={"name": "Theirs"})
-    assert differences(group) == {"name": "Theirs"}
+    assert find_upstream_differences(group) == {"name": "Theirs"}
     same = BillGroup("b", "a", "e", "N", contract_end=date(2026, 1, 1), upstream={"contract_end": "2026-01-01"})
-    assert differences(same) == {}
+    assert find_upstream_differences(same) == {}

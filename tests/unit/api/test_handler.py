@@ -6,9 +6,9 @@ import pytest
 
 from chalicelib import errors
 from chalicelib.access import service as access
-from chalicelib.access.rules import Principal
 from chalicelib.api import Body, Listing, Query, Reply, Request, Routes, View
-from chalicelib.api.handler import Handler
+from chalicelib.api.handler import ApiHandler
+from chalicelib.permissions import Principal
 
 ORIGIN = "https://portal.example.com"
 READER = Principal("api_key", "key_1", "reader", frozenset({"accounts:read"}))
@@ -99,7 +99,7 @@ def _nobody_was_here(environment: None, monkeypatch: pytest.MonkeyPatch) -> None
             raise errors.Unauthenticated
         return known[token]
 
-    monkeypatch.setattr(access, "authenticate", authenticate)
+    monkeypatch.setattr(access, "authenticate_token", authenticate)
 
 
 def ask(
@@ -113,7 +113,7 @@ def ask(
     headers: dict[str, str] | None = None,
     **event: Any,
 ) -> Answer:
-    handler = Handler()
+    handler = ApiHandler()
     handler.add([routes])
     sent = {"Origin": ORIGIN}
     if token is not None:
@@ -164,7 +164,7 @@ def test_a_view_gets_what_was_checked() -> None:
         (errors.NotFound(), 404, "not_found", {}),
         (errors.Conflict("taken", "Taken."), 409, "taken", {}),
         (errors.StaleVersion(4), 409, "stale_version", {}),
-        (errors.Invalid.field("name", "bad", "Bad."), 422, "invalid", {}),
+        (errors.InvalidInput.field("name", "bad", "Bad."), 422, "invalid", {}),
         (errors.LimitReached("limit", "Slow.", 9), 429, "limit", {"Retry-After": "9"}),
         (errors.Unavailable("Later."), 503, "unavailable", {"Retry-After": "2"}),
         (RuntimeError("canary"), 500, "internal_error", {}),
@@ -192,7 +192,7 @@ def test_every_error_becomes_a_problem_with_cors(
 
 
 def test_fields_and_details_are_told() -> None:
-    raised.append(errors.Invalid.field("name", "bad", "Bad."))
+    raised.append(errors.InvalidInput.field("name", "bad", "Bad."))
     assert ask("GET", TEMPLATE, path=PART).json["errors"] == [{"field": "name", "code": "bad", "message": "Bad."}]
     raised.append(errors.StaleVersion(4))
     assert ask("GET", TEMPLATE, path=PART).json["details"] == {"current_version": 4}
@@ -331,7 +331,7 @@ def test_unknown_query_parameters_are_refused() -> None:
 
 
 def test_a_repeated_create_is_answered_by_the_read_with_the_first_status() -> None:
-    raised.append(errors.Replayed(CONTACT, 201))
+    raised.append(errors.IdempotentReplay(CONTACT, 201))
     answer = ask("POST", PARTS, path={"account_id": "acme"}, body={"name": "x"}, headers={"Idempotency-Key": "k"})
     assert (answer.status, answer.json["id"], answer.headers["ETag"]) == (201, CONTACT, '"7"')
     assert seen[-1].path == {"account_id": "acme"}
@@ -340,7 +340,7 @@ def test_a_repeated_create_is_answered_by_the_read_with_the_first_status() -> No
 
 
 def test_a_repeated_write_without_a_reply_has_none_again() -> None:
-    raised.append(errors.Replayed("acme", 204))
+    raised.append(errors.IdempotentReplay("acme", 204))
     answer = ask("DELETE", THING, path={"account_id": "acme"}, headers={"Idempotency-Key": "k"})
     assert (answer.status, answer.body, len(seen)) == (204, "", 1)
 
@@ -353,7 +353,7 @@ def test_a_bad_correlation_id_is_replaced(given: str) -> None:
 
 
 def test_an_event_without_anything_is_answered() -> None:
-    answer = Handler().answer({"requestContext": {}})
+    answer = ApiHandler().answer({"requestContext": {}})
     assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (404, "not_found")
 
 
@@ -375,4 +375,4 @@ def test_declarations_that_say_too_little_are_refused() -> None:
     with pytest.raises(ValueError, match="repeatable=False"):
         other.post("/v1/x", public=True, returns={204: None})
     with pytest.raises(ValueError, match="declared twice"):
-        Handler().add([routes, routes])
+        ApiHandler().add([routes, routes])

@@ -18,7 +18,7 @@ def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     handler = logger.registered_handler
     monkeypatch.setattr(handler, "stream", stream)
     yield stream
-    observability.bind("00000000")
+    observability.bind_log_context("00000000")
 
 
 CANARIES = {
@@ -35,7 +35,7 @@ CANARIES = {
 
 
 def test_canaries_do_not_reach_the_log(output: io.StringIO) -> None:
-    observability.bind("12345678", email="canary")
+    observability.bind_log_context("12345678", email="canary")
     logger.info("mail to ann.canary@example.com, +49 171 canary", extra={"context": CANARIES})
     logger.info("flat", extra={key: value for key, value in CANARIES.items() if key != "name"})
     logger.info("%s and %s", TOKEN, "Bearer canary")
@@ -82,12 +82,12 @@ def test_what_is_needed_stays(value: object) -> None:
 
 
 def test_lines_are_json_with_the_correlation_id(output: io.StringIO) -> None:
-    observability.bind("12345678", route="/v1/me")
+    observability.bind_log_context("12345678", route="/v1/me")
     logger.info("request", extra={"status": 200})
     line = json.loads(output.getvalue())
     assert line["correlation_id"] == "12345678"
     assert (line["route"], line["status"], line["level"]) == ("/v1/me", 200, "INFO")
-    observability.bind("87654321")
+    observability.bind_log_context("87654321")
     output.truncate(0)
     output.seek(0)
     logger.info("next")
@@ -95,7 +95,7 @@ def test_lines_are_json_with_the_correlation_id(output: io.StringIO) -> None:
 
 
 def test_a_job_has_its_own_context_and_raises_what_it_met(output: io.StringIO) -> None:
-    @observability.job("failing")
+    @observability.instrument_job("failing")
     def failing(event: dict[str, str], context: object) -> None:
         raise RuntimeError("canary@example.com")
 
@@ -108,7 +108,7 @@ def test_a_job_has_its_own_context_and_raises_what_it_met(output: io.StringIO) -
 
 
 def test_a_job_writes_its_metrics(capsys: pytest.CaptureFixture[str]) -> None:
-    @observability.job("counting")
+    @observability.instrument_job("counting")
     def counting(event: object, context: object) -> str:
         observability.metrics.add_metric(name="Counted", unit="Count", value=2)
         return "done"

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from chalicelib.api import strict_json
-from chalicelib.api.problems import Malformed, TooLarge, UnsupportedMediaType
+from chalicelib.api.problems import BodyTooLarge, MalformedRequest, UnsupportedMediaType
 
 LARGEST = 2**53 - 1
 
@@ -47,8 +47,8 @@ LARGEST = 2**53 - 1
     ],
 )
 def test_refuses(raw: bytes, code: str) -> None:
-    with pytest.raises(Malformed) as refusal:
-        strict_json.parse(raw)
+    with pytest.raises(MalformedRequest) as refusal:
+        strict_json.parse_strict_json(raw)
     assert refusal.value.code == code
     assert refusal.value.message.endswith((".", "…}."))
 
@@ -62,22 +62,22 @@ def test_refuses(raw: bytes, code: str) -> None:
     ],
 )
 def test_reads_what_json_writes(value: dict[str, object]) -> None:
-    assert strict_json.parse(json.dumps(value).encode()) == value
-    assert strict_json.parse(json.dumps(value, ensure_ascii=False).encode()) == value
+    assert strict_json.parse_strict_json(json.dumps(value).encode()) == value
+    assert strict_json.parse_strict_json(json.dumps(value, ensure_ascii=False).encode()) == value
 
 
 def test_twenty_levels_are_possible_and_brackets_in_texts_are_no_levels() -> None:
     deepest = b'{"a": ' * 19 + b'{"a": "[[[[[{{{\\"[[["}' + b"}" * 19
-    assert strict_json.parse(deepest)
+    assert strict_json.parse_strict_json(deepest)
 
 
 def test_the_limit_counts_bytes() -> None:
     exactly = b'{"a": "' + b"x" * (strict_json.BODY_LIMIT - 9) + b'"}'
     assert len(exactly) == strict_json.BODY_LIMIT
-    assert strict_json.parse(exactly)
-    with pytest.raises(TooLarge):
-        strict_json.parse(exactly + b" ")
-    assert strict_json.parse(exactly + b" ", strict_json.LARGE_BODY_LIMIT)
+    assert strict_json.parse_strict_json(exactly)
+    with pytest.raises(BodyTooLarge):
+        strict_json.parse_strict_json(exactly + b" ")
+    assert strict_json.parse_strict_json(exactly + b" ", strict_json.LARGE_BODY_LIMIT)
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_the_limit_counts_bytes() -> None:
 )
 def test_no_body_makes_reading_slow(body: bytes) -> None:
     started = time.process_time()
-    with pytest.raises(Malformed):
-        strict_json.parse(body, strict_json.LARGE_BODY_LIMIT)
+    with pytest.raises(MalformedRequest):
+        strict_json.parse_strict_json(body, strict_json.LARGE_BODY_LIMIT)
     assert time.process_time() - started < 1
 
 

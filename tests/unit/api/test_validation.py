@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from chalicelib.api import validation
 from chalicelib.api.models import Body, Query
-from chalicelib.errors import FieldError, Invalid
+from chalicelib.errors import FieldError, InvalidInput
 
 
 class Address(Body):
@@ -42,14 +42,14 @@ class Filter(Query):
 
 
 def faults_of_body(raw: bytes) -> list[FieldError]:
-    with pytest.raises(Invalid) as refusal:
+    with pytest.raises(InvalidInput) as refusal:
         validation.body_from(Example, raw)
     return list(refusal.value.fields)
 
 
 def faults_of_query(given: dict[str, list[str]]) -> list[FieldError]:
-    with pytest.raises(Invalid) as refusal:
-        validation.query_from(Filter, given)
+    with pytest.raises(InvalidInput) as refusal:
+        validation.parse_query(Filter, given)
     return list(refusal.value.fields)
 
 
@@ -87,7 +87,7 @@ def test_messages_do_not_repeat_what_was_sent() -> None:
 
 
 def test_faults_of_our_own_bring_their_code_and_sentence() -> None:
-    with pytest.raises(Invalid) as refusal:
+    with pytest.raises(InvalidInput) as refusal:
         validation.body_from(Odd, b'{"name": "odd"}')
     assert refusal.value.fields == (FieldError("name", "too_short", "This is odd. Send another."),)
 
@@ -97,7 +97,7 @@ def test_absent_differs_from_null() -> None:
 
 
 def test_query_parameters_are_read() -> None:
-    query = validation.query_from(
+    query = validation.parse_query(
         Filter, {"q": ["ä b"], "days": ["7"], "disputed": ["true"], "since": ["2026-01-31"], "limit": ["1"]},
         frozenset({"limit"}),
     )  # fmt: skip

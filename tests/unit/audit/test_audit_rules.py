@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.audit.rules import Change, changes, plain
+from chalicelib.audit.rules import FieldChange, diff_fields, to_json_value
 
 
 @dataclass(frozen=True)
@@ -41,34 +41,36 @@ THINGS = st.builds(
 def test_each_field_that_differs_is_told_from_what_to_what() -> None:
     before = Thing("a", Inner("x", date(2026, 1, 1)), roles=frozenset({"b", "a"}))
     after = Thing("b", Inner("y", date(2026, 1, 1)), roles=frozenset({"b", "a"}), on=True)
-    assert changes(before, after) == (
-        Change("inner", {"line": "x", "since": "2026-01-01"}, {"line": "y", "since": "2026-01-01"}),
-        Change("name", "a", "b"),
-        Change("on", False, True),
+    assert diff_fields(before, after) == (
+        FieldChange("inner", {"line": "x", "since": "2026-01-01"}, {"line": "y", "since": "2026-01-01"}),
+        FieldChange("name", "a", "b"),
+        FieldChange("on", False, True),
     )
 
 
 def test_what_was_made_begins_with_null_and_what_went_ends_with_it() -> None:
-    made = changes(None, Thing("a", tags=("t",)))
-    assert made == (Change("name", None, "a"), Change("on", None, False), Change("tags", None, ["t"]))
-    assert changes(Thing("a"), None) == (Change("name", "a", None), Change("on", False, None))
+    made = diff_fields(None, Thing("a", tags=("t",)))
+    assert made == (FieldChange("name", None, "a"), FieldChange("on", None, False), FieldChange("tags", None, ["t"]))
+    assert diff_fields(Thing("a"), None) == (FieldChange("name", "a", None), FieldChange("on", False, None))
 
 
 def test_empty_and_absent_are_the_same() -> None:
-    assert changes(Thing(tags=()), Thing(tags=(), extra={})) == ()
-    assert Change("tags", None, []) not in changes(None, Thing())
+    assert diff_fields(Thing(tags=()), Thing(tags=(), extra={})) == ()
+    assert FieldChange("tags", None, []) not in diff_fields(None, Thing())
 
 
 def test_fields_can_be_left_out() -> None:
-    assert changes(Thing("a"), Thing("b", on=True), without=frozenset({"name"})) == (Change("on", False, True),)
+    assert diff_fields(Thing("a"), Thing("b", on=True), without=frozenset({"name"})) == (
+        FieldChange("on", False, True),
+    )
 
 
 @given(THINGS, THINGS)
 def test_changes_are_json_and_lead_from_before_to_after(before: Thing, after: Thing) -> None:
-    found = changes(before, after)
+    found = diff_fields(before, after)
     assert json.loads(json.dumps([vars(change) for change in found])) == [vars(change) for change in found]
     assert [change.field for change in found] == sorted({change.field for change in found})
-    assert changes(before, before) == ()
+    assert diff_fields(before, before) == ()
     told = {change.field for change in found}
     for name, value in vars(after).items():
-        assert (name in told) == (plain(vars(before)[name]) != plain(value))
+        assert (name in told) == (to_json_value(vars(before)[name]) != to_json_value(value))

@@ -8,27 +8,27 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from chalicelib.contacts.rules import (
-    ROLES,
+    CONTACT_ROLES,
     Contact,
-    Roles,
+    RoleAssignments,
+    assign_roles,
     check_contact,
     check_self_service,
-    fitting,
-    give,
-    inactive,
+    deactivate_contact,
+    select_roles_with_room,
 )
-from chalicelib.errors import Conflict, Forbidden, Invalid
+from chalicelib.errors import Conflict, Forbidden, InvalidInput
 
 NOW = datetime(2026, 1, 31, 9, tzinfo=UTC)
 LATER = datetime(2026, 2, 28, 9, tzinfo=UTC)
 PERSON = Contact("con_1", "a", "person", "active", "a@example.com", NOW, NOW, first_name="Ann", last_name="Bee")
 MAILBOX = Contact("con_2", "a", "mailbox", "active", "ap@example.com", NOW, NOW, display_name="Accounts payable")
 IDS = [f"con_{number}" for number in range(9)]
-BOTH = frozenset(ROLES)
+BOTH = frozenset(CONTACT_ROLES)
 
 
 def faults(contact: Contact, *, cell_required: bool = False) -> list[tuple[str, str]]:
-    with pytest.raises(Invalid) as refusal:
+    with pytest.raises(InvalidInput) as refusal:
         check_contact(contact, cell_required=cell_required)
     return [(fault.field, fault.code) for fault in refusal.value.fields]
 
@@ -65,21 +65,21 @@ class RolesMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.roles = Roles()
+        self.roles = RoleAssignments()
         self.both_ever = False
         self.erased: set[str] = set()
 
-    @rule(wanted=st.dictionaries(st.sampled_from(IDS), st.frozensets(st.sampled_from(ROLES)), max_size=3))
+    @rule(wanted=st.dictionaries(st.sampled_from(IDS), st.frozensets(st.sampled_from(CONTACT_ROLES)), max_size=3))
     def write(self, wanted: dict[str, frozenset[str]]) -> None:
         before = self.roles
         try:
-            after = give(before, wanted)
+            after = assign_roles(before, wanted)
         except Conflict as refusal:
             self.explain(refusal, wanted)
             return
         for contact_id in IDS:
             assert after.of(contact_id) == wanted.get(contact_id, before.of(contact_id))
-        for role in ROLES:
+        for role in CONTACT_ROLES:
             if after.holders(role):
                 self.erased.discard(role)
         self.roles = after
@@ -94,20 +94,20 @@ class RolesMachine(RuleBasedStateMachine):
     @rule(contact_id=st.sampled_from(IDS))
     def erase(self, contact_id: str) -> None:
         held = self.roles.of(contact_id)
-        self.roles = give(self.roles, {contact_id: frozenset()}, erasing=True)
+        self.roles = assign_roles(self.roles, {contact_id: frozenset()}, erasing=True)
         assert self.roles.of(contact_id) == frozenset()
         self.erased |= {role for role in held if not self.roles.holders(role)}
 
     @invariant()
     def never_more_than_five(self) -> None:
-        assert all(len(self.roles.holders(role)) <= 5 for role in ROLES)
+        assert all(len(self.roles.holders(role)) <= 5 for role in CONTACT_ROLES)
 
     @invariant()
     def once_both_were_held_each_has_one_but_by_erasing(self) -> None:
-        self.both_ever = self.both_ever or all(self.roles.holders(role) for role in ROLES)
+        self.both_ever = self.both_ever or all(self.roles.holders(role) for role in CONTACT_ROLES)
         assert self.roles.both_held == self.both_ever
         if self.both_ever:
-            assert all(self.roles.holders(role) or role in self.erased for role in ROLES)
+            assert all(self.roles.holders(role) or role in self.erased for role in CONTACT_ROLES)
 
 
 TestC2 = RolesMachine.TestCase
@@ -115,47 +115,47 @@ TestC2 = RolesMachine.TestCase
 
 class TestRefusals:
     def test_a_sixth_is_refused_and_the_holders_are_named(self) -> None:
-        full = Roles(invoicing=frozenset(IDS[:5]))
+        full = RoleAssignments(invoicing=frozenset(IDS[:5]))
         with pytest.raises(Conflict) as refusal:
-            give(full, {IDS[5]: frozenset({"invoicing"})})
+            assign_roles(full, {IDS[5]: frozenset({"invoicing"})})
         assert refusal.value.code == "role_is_full"
         assert refusal.value.details == {"role": "invoicing", "holders": IDS[:5]}
         assert [fault.field for fault in refusal.value.fields] == ["roles"]
 
     def test_one_may_take_the_place_of_another_in_the_same_write(self) -> None:
-        full = Roles(frozenset(IDS[:5]), frozenset(IDS[:1]), True)
-        after = give(full, {IDS[0]: frozenset(), IDS[7]: BOTH})
-        assert after == Roles(frozenset([*IDS[1:5], IDS[7]]), frozenset([IDS[7]]), True)
+        full = RoleAssignments(frozenset(IDS[:5]), frozenset(IDS[:1]), True)
+        after = assign_roles(full, {IDS[0]: frozenset(), IDS[7]: BOTH})
+        assert after == RoleAssignments(frozenset([*IDS[1:5], IDS[7]]), frozenset([IDS[7]]), True)
 
     def test_the_last_holder_may_leave_before_both_roles_were_held(self) -> None:
-        one = give(Roles(), {IDS[0]: frozenset({"invoicing"})})
+        one = assign_roles(RoleAssignments(), {IDS[0]: frozenset({"invoicing"})})
         assert not one.both_held
-        assert give(one, {IDS[0]: frozenset()}) == Roles()
+        assert assign_roles(one, {IDS[0]: frozenset()}) == RoleAssignments()
 
     def test_the_last_holder_may_not_leave_afterwards(self) -> None:
-        both = give(Roles(), {IDS[0]: BOTH})
+        both = assign_roles(RoleAssignments(), {IDS[0]: BOTH})
         assert both.both_held
         with pytest.raises(Conflict) as refusal:
-            give(both, {IDS[0]: frozenset({"invoicing"})})
+            assign_roles(both, {IDS[0]: frozenset({"invoicing"})})
         assert (refusal.value.code, refusal.value.details["role"]) == ("role_needs_holder", "accounts_payable")
 
     def test_a_role_that_an_erasure_left_empty_stops_nothing(self) -> None:
-        empty = give(give(Roles(), {IDS[0]: BOTH}), {IDS[0]: frozenset()}, erasing=True)
-        assert empty == Roles(both_held=True)
-        assert give(empty, {IDS[1]: frozenset()}) == empty
-        assert give(empty, {IDS[1]: BOTH}).invoicing == {IDS[1]}
+        empty = assign_roles(assign_roles(RoleAssignments(), {IDS[0]: BOTH}), {IDS[0]: frozenset()}, erasing=True)
+        assert empty == RoleAssignments(both_held=True)
+        assert assign_roles(empty, {IDS[1]: frozenset()}) == empty
+        assert assign_roles(empty, {IDS[1]: BOTH}).invoicing == {IDS[1]}
 
 
 class TestC4:
     def test_those_roles_fit_that_have_room(self) -> None:
-        roles = Roles(frozenset(IDS[:5]), frozenset(IDS[:4]), True)
-        assert fitting(roles, IDS[8], ROLES) == {"accounts_payable"}
-        assert fitting(roles, IDS[8], ("invoicing",)) == frozenset()
-        assert fitting(Roles(), IDS[8], ("invoicing", "nonsense")) == {"invoicing"}
+        roles = RoleAssignments(frozenset(IDS[:5]), frozenset(IDS[:4]), True)
+        assert select_roles_with_room(roles, IDS[8], CONTACT_ROLES) == {"accounts_payable"}
+        assert select_roles_with_room(roles, IDS[8], ("invoicing",)) == frozenset()
+        assert select_roles_with_room(RoleAssignments(), IDS[8], ("invoicing", "nonsense")) == {"invoicing"}
 
     def test_an_inactive_contact_is_used_nowhere_and_remembers_its_roles(self) -> None:
         used = replace(PERSON, billing_for=("b",), shipping_for=("c",), upstream={"first_name": "Ann"})
-        after = inactive(used, Roles(accounts_payable=frozenset({"con_1"})), LATER)
+        after = deactivate_contact(used, RoleAssignments(accounts_payable=frozenset({"con_1"})), LATER)
         assert (after.status, after.billing_for, after.shipping_for) == ("inactive", (), ())
         assert after.former_roles == ("accounts_payable",)
         assert after.deleted_at == after.updated_at == LATER

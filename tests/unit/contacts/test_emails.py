@@ -33,7 +33,7 @@ def test_each_goes_to_the_contact_and_can_be_rendered() -> None:
         assert mail is not None
         assert (mail.to, mail.cc, mail.account_id, mail.contact_id) == (("ana@acme.example",), (), "acme", "con_1")
         assert not mail.urgent
-        rendered = message.render(mail.kind, mail.locale, mail.context, ENTITY, NOW)
+        rendered = message.render_mail(mail.kind, mail.locale, mail.context, ENTITY, NOW)
         assert "Ana García" in rendered.text
 
 
@@ -69,7 +69,7 @@ def test_a_role_that_reaches_nobody_is_told_to_contacts_and_to_staff() -> None:
     to_staff = emails.role_unreachable_to_staff(ENTITY, ACCOUNT, ("kim@v.example",), ["invoicing"], failing)
     # In nobody's history, for it names addresses.
     assert (to_staff.to, to_staff.account_id) == (("kim@v.example",), None)
-    texts = [message.render(mail.kind, "en", mail.context, ENTITY, NOW) for mail in (to_contact, to_staff)]
+    texts = [message.render_mail(mail.kind, "en", mail.context, ENTITY, NOW) for mail in (to_contact, to_staff)]
     assert ["bob@acme.example" in text.text and "bob@acme.example" in text.html for text in texts] == [False, True]
     assert ["Hello Ana García," in text.text for text in texts] == [True, False]
     assert "you look after the customers of Nordlicht" in texts[1].text

@@ -44,11 +44,13 @@ def recipient(name: str, *, copy: bool = False, suppressed: bool = False, **styl
     )  # fmt: skip
 
 
-def decide(*who: Recipient, entity: Entity = ENTITY, invoice: Invoice = INVOICE, size: int = 1000) -> rules.Decision:
-    return rules.decide(invoice, entity, ACCOUNT, who, size)
+def decide(
+    *who: Recipient, entity: Entity = ENTITY, invoice: Invoice = INVOICE, size: int = 1000
+) -> rules.DeliveryDecision:
+    return rules.decide_delivery(invoice, entity, ACCOUNT, who, size)
 
 
-def names(decision: rules.Decision) -> list[list[str]]:
+def names(decision: rules.DeliveryDecision) -> list[list[str]]:
     return [[one.contact_id for one in mail.to] for mail in decision.mails]
 
 
@@ -72,7 +74,7 @@ def test_how_far_the_mail_has_gone_live(mode: str, pilots: tuple[str, ...], outc
 
 def test_an_entity_is_off_until_it_is_told_otherwise() -> None:
     fresh = replace(ENTITY, invoice_mail=Entity("e", "E", "#000000", "e@e.example", "en", "UTC").invoice_mail)
-    assert decide(recipient("ada"), entity=fresh) == rules.Decision(rules.MAIL_OFF)
+    assert decide(recipient("ada"), entity=fresh) == rules.DeliveryDecision(rules.MAIL_OFF)
 
 
 @pytest.mark.parametrize(("issued", "outcome"), [(31, rules.BEFORE_LIVE_FROM), (1, rules.MAILED)])
@@ -86,12 +88,12 @@ def test_the_reasons_stand_in_an_order() -> None:
     void = replace(INVOICE, status="void", issue_date=date(2020, 1, 1))
     off = replace(ENTITY, invoice_mail=Rollout())
     on_receipt = replace(ACCOUNT, payment_terms=PaymentTerms())
-    assert rules.stands_against(void, off, on_receipt) == rules.VOID
-    assert rules.stands_against(replace(void, status="open"), off, on_receipt) == rules.MAIL_OFF
-    assert rules.stands_against(replace(void, status="open"), ENTITY, on_receipt) == rules.BEFORE_LIVE_FROM
-    assert rules.stands_against(INVOICE, ENTITY, on_receipt) == rules.PORTAL_ONLY
-    assert rules.stands_against(INVOICE, ENTITY, ACCOUNT) is None
-    assert decide() == rules.Decision(rules.NO_CONTACTS)
+    assert rules.blocking_outcome(void, off, on_receipt) == rules.VOID
+    assert rules.blocking_outcome(replace(void, status="open"), off, on_receipt) == rules.MAIL_OFF
+    assert rules.blocking_outcome(replace(void, status="open"), ENTITY, on_receipt) == rules.BEFORE_LIVE_FROM
+    assert rules.blocking_outcome(INVOICE, ENTITY, on_receipt) == rules.PORTAL_ONLY
+    assert rules.blocking_outcome(INVOICE, ENTITY, ACCOUNT) is None
+    assert decide() == rules.DeliveryDecision(rules.NO_CONTACTS)
 
 
 @pytest.mark.parametrize("status", ["paid", "part_paid", "uncollectible"])
@@ -131,7 +133,7 @@ def test_suppressed_addresses_are_left_out_and_told() -> None:
     gone = recipient("ada", suppressed=True)
     decision = decide(gone, recipient("bob"))
     assert (names(decision), decision.unreachable) == ([["bob"]], (gone,))
-    assert decide(gone) == rules.Decision(rules.NO_REACHABLE_CONTACTS, unreachable=(gone,))
+    assert decide(gone) == rules.DeliveryDecision(rules.NO_REACHABLE_CONTACTS, unreachable=(gone,))
 
 
 @given(
@@ -139,7 +141,7 @@ def test_suppressed_addresses_are_left_out_and_told() -> None:
     most=st.integers(1, 2500),
 )
 def test_a_bundle_is_spread_whole_in_order_and_within_the_limit(sizes: list[int], most: int) -> None:
-    parts = rules.parts(sizes, most)
+    parts = rules.split_bundle(sizes, most)
     assert [place for part in parts for place in part.places] == list(range(len(sizes)))
     for part in parts:
         assert part.attached == {place for place in part.places if sizes[place] <= most}
@@ -153,13 +155,13 @@ def test_a_bundle_is_spread_whole_in_order_and_within_the_limit(sizes: list[int]
 def test_what_comes_of_each_recipient() -> None:
     ada, bob, cy = recipient("ada"), recipient("bob", copy=True), recipient("cy", suppressed=True)
     decision = decide(ada, bob, recipient("di", grouping=TOGETHER), cy)
-    assert rules.recipients_of(decision, ["e1", "e2"]) == (
+    assert rules.delivery_recipients(decision, ["e1", "e2"]) == (
         DeliveredTo("ada", rules.MAILED, "e1"),
         DeliveredTo("bob", rules.MAILED, "e2", copy=True),
         DeliveredTo("di", rules.WAITING),
         DeliveredTo("cy", rules.UNREACHABLE),
     )
-    assert {one.state for one in rules.recipients_of(decision, [None, None])} == {
+    assert {one.state for one in rules.delivery_recipients(decision, [None, None])} == {
         rules.PLANNED, rules.WAITING, rules.UNREACHABLE,
     }  # fmt: skip
 
@@ -167,34 +169,34 @@ def test_what_comes_of_each_recipient() -> None:
 def test_after_a_bundle_was_sent() -> None:
     both = (DeliveredTo("ada", rules.WAITING), DeliveredTo("bob", rules.WAITING))
     waiting = Delivery("d", "i1", rules.ISSUED, rules.WAITING, NOW, both)
-    sent = rules.after_waiting(waiting, "ada", "e1")
+    sent = rules.with_bundle_result(waiting, "ada", "e1")
     assert sent.outcome == rules.MAILED
     assert sent.recipients == (DeliveredTo("ada", rules.MAILED, "e1"), both[1])
-    left = rules.after_waiting(waiting, "ada", None)
+    left = rules.with_bundle_result(waiting, "ada", None)
     assert left.outcome == rules.WAITING
     assert not rules.reaches_nobody(left)
-    assert rules.reaches_nobody(rules.after_waiting(left, "bob", None))
+    assert rules.reaches_nobody(rules.with_bundle_result(left, "bob", None))
     # A repetition finds nothing that waits.
-    assert rules.after_waiting(sent, "ada", "e2") == sent
+    assert rules.with_bundle_result(sent, "ada", "e2") == sent
 
 
 @pytest.mark.parametrize("mode", ["off", "shadow", "pilot"])
 def test_nobody_sends_by_hand_what_has_not_gone_live(mode: str) -> None:
     with pytest.raises(Conflict, match="gets none") as refused:
-        rules.check_sending(INVOICE, replace(ENTITY, invoice_mail=Rollout(mode, ("other",))))
+        rules.check_sendable(INVOICE, replace(ENTITY, invoice_mail=Rollout(mode, ("other",))))
     assert refused.value.code == "invoice_mail_not_live"
 
 
 def test_old_invoices_are_sent_by_hand_and_void_ones_are_not() -> None:
-    rules.check_sending(replace(INVOICE, issue_date=date(2020, 1, 1)), ENTITY)
+    rules.check_sendable(replace(INVOICE, issue_date=date(2020, 1, 1)), ENTITY)
     with pytest.raises(Conflict, match="void"):
-        rules.check_sending(replace(INVOICE, status="void"), ENTITY)
+        rules.check_sendable(replace(INVOICE, status="void"), ENTITY)
 
 
 def test_portal_users_send_twenty_an_hour() -> None:
     instants = [NOW + timedelta(minutes=minute) for minute in range(20)]
-    rules.check_limit(instants[:19], NOW + timedelta(minutes=20))
+    rules.check_send_limit(instants[:19], NOW + timedelta(minutes=20))
     with pytest.raises(LimitReached) as refused:
-        rules.check_limit(instants, NOW + timedelta(minutes=20))
+        rules.check_send_limit(instants, NOW + timedelta(minutes=20))
     assert refused.value.retry_after == 40 * 60
-    rules.check_limit(instants, NOW + timedelta(minutes=60))
+    rules.check_send_limit(instants, NOW + timedelta(minutes=60))

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.mail import languages, message
+from chalicelib import languages
+from chalicelib.mail import message
 from tests.unit.mail.samples import AT, CONTEXTS, ENTITY
 from tests.unit.mail.test_message import HOSTILE, read
 
@@ -29,13 +30,13 @@ BUNDLE = {
 }
 
 
-def render(language: str = "en", **changes: Any) -> message.Rendered:
-    return message.render("invoice", language, {**CONTEXTS["invoice"], **changes}, ENTITY, AT)
+def render(language: str = "en", **changes: Any) -> message.RenderedMail:
+    return message.render_mail("invoice", language, {**CONTEXTS["invoice"], **changes}, ENTITY, AT)
 
 
 @pytest.mark.parametrize("language", ["en", "de", "ar"])
 def test_golden_of_several(language: str) -> None:
-    rendered = message.render("invoice", language, BUNDLE, ENTITY, AT)
+    rendered = message.render_mail("invoice", language, BUNDLE, ENTITY, AT)
     for suffix, found in (("txt", f"{rendered.subject}\n\n{rendered.text}"), ("html", rendered.html)):
         path = GOLDENS / f"invoices.{language}.{suffix}"
         if os.environ.get("UPDATE_GOLDENS") == "1":
@@ -43,7 +44,7 @@ def test_golden_of_several(language: str) -> None:
         assert path.read_text(encoding="utf-8") == found
 
 
-@pytest.mark.parametrize("language", languages.known())
+@pytest.mark.parametrize("language", languages.supported_languages())
 def test_the_subject_says_what_comes_from_whom(language: str) -> None:
     subjects = [
         render(language).subject,

@@ -9,13 +9,13 @@ import pytest
 from babel.messages import pofile
 from babel.messages.catalog import Catalog
 
-from chalicelib.documents.words import CATALOGUES
-from chalicelib.mail import languages
+from chalicelib import languages
+from chalicelib.languages import CATALOGUES
 
 ROOT = Path(__file__).parents[3] / "chalicelib"
 SOURCES = ("documents/letter.py", "invoices/document.py", "invoices/document_lines.py", "statements/document.py")
 PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]")
-TRANSLATIONS = [language for language in languages.known() if language != languages.SOURCE]
+TRANSLATIONS = [language for language in languages.supported_languages() if language != languages.SOURCE_LANGUAGE]
 
 
 def said(tree: ast.AST) -> Iterator[str]:

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from chalicelib.accounts.rules import Address
+from chalicelib.accounts.rules import PostalAddress
 from chalicelib.documents import payment_codes, payment_slip
 from chalicelib.documents.payment_codes import Party, Transfer
 
 GERMAN = Transfer(
-    Party("Acme GmbH", Address("Hauptstraße 1", None, "Berlin", None, "10115", "DE")),
+    Party("Acme GmbH", PostalAddress("Hauptstraße 1", None, "Berlin", None, "10115", "DE")),
     iban="DE89 3704 0044 0532 0130 00",
     amount=123450,
     currency="EUR",
@@ -21,18 +21,18 @@ GERMAN = Transfer(
     bic="DEUTDEFF",
 )
 SWISS = Transfer(
-    Party("Käse & Söhne AG", Address("Bahnhofstrasse 1", None, "Zürich", None, "8001", "CH")),
+    Party("Käse & Söhne AG", PostalAddress("Bahnhofstrasse 1", None, "Zürich", None, "8001", "CH")),
     iban="CH9300762011623852957",
     amount=123450,
     currency="CHF",
     reason="2026-001",
-    debtor=Party("Müller GmbH", Address("Hauptgasse 5", "c/o Łukasz", "Bern", None, "3011", "CH")),
+    debtor=Party("Müller GmbH", PostalAddress("Hauptgasse 5", "c/o Łukasz", "Bern", None, "3011", "CH")),
 )
 QR_IBAN = "CH4431999123000889012"
 
 
 def test_an_epc_code() -> None:
-    assert payment_codes.epc(GERMAN) == "\n".join(
+    assert payment_codes.build_epc_payload(GERMAN) == "\n".join(
         ("BCD", "002", "1", "SCT", "DEUTDEFF", "Acme GmbH", "DE89370400440532013000", "EUR1234.50", "", "", "2026-001")
     )
 
@@ -50,18 +50,18 @@ def test_an_epc_code() -> None:
     ],
 )
 def test_no_epc_code_where_the_standard_has_none(change: dict[str, object]) -> None:
-    assert payment_codes.epc(replace(GERMAN, **change)) is None  # type: ignore[arg-type]
+    assert payment_codes.build_epc_payload(replace(GERMAN, **change)) is None  # type: ignore[arg-type]
 
 
 def test_a_long_name_is_cut_and_a_wrong_bic_left_out() -> None:
-    payload = payment_codes.epc(replace(GERMAN, creditor=Party("x" * 100), bic="wrong"))
+    payload = payment_codes.build_epc_payload(replace(GERMAN, creditor=Party("x" * 100), bic="wrong"))
     assert payload is not None
     assert payload.split("\n")[4:6] == ["", "x" * 70]
 
 
 @given(st.text(max_size=200), st.text(max_size=200), st.integers(1, 99_999_999_999))
 def test_an_epc_code_has_its_eleven_lines_whatever_it_says(name: str, reason: str, amount: int) -> None:
-    payload = payment_codes.epc(replace(GERMAN, creditor=Party(name), reason=reason, amount=amount))
+    payload = payment_codes.build_epc_payload(replace(GERMAN, creditor=Party(name), reason=reason, amount=amount))
     if payload is not None:
         assert len(payload.splitlines()) in (10, 11)
         assert len(payload.encode()) <= 331
@@ -69,7 +69,7 @@ def test_an_epc_code_has_its_eleven_lines_whatever_it_says(name: str, reason: st
 
 
 def test_a_swiss_bill() -> None:
-    bill = payment_codes.swiss(SWISS)
+    bill = payment_codes.build_swiss_bill(SWISS)
     assert bill is not None
     assert bill.payload.split("\n") == [
         "SPC", "0200", "1", "CH9300762011623852957",
@@ -84,16 +84,16 @@ def test_a_swiss_bill() -> None:
 
 
 def test_a_qr_iban_has_a_reference_made_of_the_digits_of_the_number() -> None:
-    bill = payment_codes.swiss(replace(SWISS, iban=QR_IBAN, reason="2139471430009017"))
+    bill = payment_codes.build_swiss_bill(replace(SWISS, iban=QR_IBAN, reason="2139471430009017"))
     assert bill is not None
     kind, reference, reason = bill.payload.split("\n")[27:30]
     assert (kind, reference[:-1], reason) == ("QRR", "0000000000" + "2139471430009017", "2139471430009017")
-    assert payment_codes.swiss(replace(SWISS, iban=QR_IBAN)) is None
+    assert payment_codes.build_swiss_bill(replace(SWISS, iban=QR_IBAN)) is None
 
 
 def test_the_check_digit_is_that_of_the_guidelines() -> None:
     # The example of the Swiss Implementation Guidelines QR-bill.
-    bill = payment_codes.swiss(replace(SWISS, iban=QR_IBAN, reason="21000000000313947143000901"))
+    bill = payment_codes.build_swiss_bill(replace(SWISS, iban=QR_IBAN, reason="21000000000313947143000901"))
     assert bill is not None
     assert bill.reference == "21 00000 00003 13947 14300 09017"
 
@@ -105,35 +105,39 @@ def test_the_check_digit_is_that_of_the_guidelines() -> None:
         {"iban": "DE89370400440532013000"},
         {"amount": 0},
         {"creditor": Party("Käse AG")},
-        {"creditor": Party("Käse AG", Address("Gasse 1", None, "Bern", None, None, "CH"))},
-        {"creditor": Party("株式会社", Address("Gasse 1", None, "Bern", None, "3011", "CH"))},
-        {"creditor": Party("x" * 71, Address("Gasse 1", None, "Bern", None, "3011", "CH"))},
+        {"creditor": Party("Käse AG", PostalAddress("Gasse 1", None, "Bern", None, None, "CH"))},
+        {"creditor": Party("株式会社", PostalAddress("Gasse 1", None, "Bern", None, "3011", "CH"))},
+        {"creditor": Party("x" * 71, PostalAddress("Gasse 1", None, "Bern", None, "3011", "CH"))},
     ],
 )
 def test_no_swiss_bill_where_the_standard_has_none(change: dict[str, object]) -> None:
-    assert payment_codes.swiss(replace(SWISS, **change)) is None  # type: ignore[arg-type]
+    assert payment_codes.build_swiss_bill(replace(SWISS, **change)) is None  # type: ignore[arg-type]
 
 
 def test_a_debtor_who_does_not_fit_is_left_for_writing_in() -> None:
-    bill = payment_codes.swiss(replace(SWISS, debtor=Party("Κάποιος", Address("Οδός", None, "Αθήνα", None, "1", "GR"))))
+    bill = payment_codes.build_swiss_bill(
+        replace(SWISS, debtor=Party("Κάποιος", PostalAddress("Οδός", None, "Αθήνα", None, "1", "GR")))
+    )
     assert bill is not None
     assert bill.debtor == ()
     assert bill.payload.split("\n")[20:27] == [""] * 7
-    abroad = Party("Zoë", Address("Weg 1", None, "Wien", None, "1010", "AT"))
-    named = payment_codes.swiss(replace(SWISS, debtor=abroad))
+    abroad = Party("Zoë", PostalAddress("Weg 1", None, "Wien", None, "1010", "AT"))
+    named = payment_codes.build_swiss_bill(replace(SWISS, debtor=abroad))
     assert named is not None
     assert named.debtor == ("Zoë", "Weg 1", "AT-1010 Wien")
 
 
 def test_the_slip_speaks_the_languages_of_switzerland_and_english() -> None:
-    bill = payment_codes.swiss(SWISS)
+    bill = payment_codes.build_swiss_bill(SWISS)
     assert bill is not None
-    heads = [payment_slip.lay_out(bill, language)["words"]["payment_part"] for language in ("de", "fr", "it", "ja")]
+    heads = [
+        payment_slip.build_slip_data(bill, language)["words"]["payment_part"] for language in ("de", "fr", "it", "ja")
+    ]
     assert heads == ["Zahlteil", "Section paiement", "Sezione pagamento", "Payment part"]
 
 
 def test_the_picture_is_sharp_and_without_a_margin() -> None:
-    with Image.open(BytesIO(payment_codes.picture("BCD\n002"))) as picture:
+    with Image.open(BytesIO(payment_codes.render_qr_code("BCD\n002"))) as picture:
         assert picture.width == picture.height
         assert picture.width % 8 == 0
         pixels = picture.convert("1")

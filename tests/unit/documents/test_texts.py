@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.documents import fonts, texts
+from chalicelib.documents import fonts, printable_text
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from chalicelib.documents import fonts, texts
     ],
 )
 def test_what_can_be_read_is_kept(text: str) -> None:
-    assert texts.one_line(text) == text
+    assert printable_text.to_single_line(text) == text
 
 
 @pytest.mark.parametrize(
@@ -46,28 +46,28 @@ def test_what_can_be_read_is_kept(text: str) -> None:
     ],
 )
 def test_what_cannot_be_printed_is_left_out_or_replaced(text: str, shown: str) -> None:
-    assert texts.one_line(text) == shown
+    assert printable_text.to_single_line(text) == shown
 
 
 def test_it_is_cut_with_an_ellipsis() -> None:
-    assert texts.one_line("x" * 10_000, 20) == "x" * 19 + "…"
-    assert texts.one_line("x" * 20, 20) == "x" * 20
+    assert printable_text.to_single_line("x" * 10_000, 20) == "x" * 19 + "…"
+    assert printable_text.to_single_line("x" * 20, 20) == "x" * 20
 
 
 def test_lines_are_kept_and_empty_ones_do_not_pile_up() -> None:
-    assert texts.lines("\n\na\r\nb\r\n\n\n\nc\u2028d\n\n") == ["a", "b", "", "c", "d"]
-    assert texts.lines("\n \n") == []
+    assert printable_text.split_lines("\n\na\r\nb\r\n\n\n\nc\u2028d\n\n") == ["a", "b", "", "c", "d"]
+    assert printable_text.split_lines("\n \n") == []
 
 
 def test_long_words_get_places_to_break() -> None:
     whole = "a" * 10_000
-    broken = texts.printable({"text": [whole]})["text"][0]
-    assert broken.replace(texts.BREAK, "") == whole
-    assert max(map(len, broken.split(texts.BREAK))) == 12
-    assert texts.printable("Donaudampfschiffahrt ships") == "Donaudampfschiffahrt ships"
-    assert texts.printable("株" * 100) == "株" * 100
+    broken = printable_text.make_printable({"text": [whole]})["text"][0]
+    assert broken.replace(printable_text.BREAK_OPPORTUNITY, "") == whole
+    assert max(map(len, broken.split(printable_text.BREAK_OPPORTUNITY))) == 12
+    assert printable_text.make_printable("Donaudampfschiffahrt ships") == "Donaudampfschiffahrt ships"
+    assert printable_text.make_printable("株" * 100) == "株" * 100
     address = "https://billing.acme.example/portal/g-1"
-    assert texts.printable(address).split(texts.BREAK) == [
+    assert printable_text.make_printable(address).split(printable_text.BREAK_OPPORTUNITY) == [
         "https://",
         "billing.",
         "acme.",
@@ -79,23 +79,23 @@ def test_long_words_get_places_to_break() -> None:
 
 
 def test_a_break_never_parts_a_letter_from_its_marks() -> None:
-    broken = texts.printable("a\u0302\u0323" * 40)
-    assert all(not unicodedata.combining(part[0]) for part in broken.split(texts.BREAK))
+    broken = printable_text.make_printable("a\u0302\u0323" * 40)
+    assert all(not unicodedata.combining(part[0]) for part in broken.split(printable_text.BREAK_OPPORTUNITY))
 
 
 @given(st.text())
 def test_every_character_that_is_left_has_a_glyph_and_nothing_is_hidden(text: str) -> None:
-    line = texts.one_line(text)
+    line = printable_text.to_single_line(text)
     assert line == line.strip()
     for character in line:
         category = unicodedata.category(character)
         assert category not in {"Cc", "Cs", "Co", "Zl", "Zp"}
         assert category != "Cf" or character in "\u200c\u200d"
-        assert fonts.has(character) or character in "\u200c\u200d"
+        assert fonts.has_glyphs(character) or character in "\u200c\u200d"
 
 
 @given(st.text())
 def test_cleaning_again_changes_nothing(text: str) -> None:
-    line = texts.one_line(text)
-    assert texts.one_line(line) == line
-    assert texts.printable(line).replace(texts.BREAK, "") == line
+    line = printable_text.to_single_line(text)
+    assert printable_text.to_single_line(line) == line
+    assert printable_text.make_printable(line).replace(printable_text.BREAK_OPPORTUNITY, "") == line

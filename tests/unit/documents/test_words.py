@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from chalicelib.documents.words import reader
+from chalicelib.documents.reader_locale import get_localiser
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from chalicelib.documents.words import reader
     ],
 )
 def test_money(locale: str, minor_units: int, currency: str, written: str) -> None:
-    assert reader(locale).money(minor_units, currency) == written
+    assert get_localiser(locale).money(minor_units, currency) == written
 
 
 @pytest.mark.parametrize(
@@ -37,41 +37,41 @@ def test_money(locale: str, minor_units: int, currency: str, written: str) -> No
     ],
 )
 def test_quantities(locale: str, value: str, unit: str, written: str) -> None:
-    assert reader(locale).quantity(value, unit).replace("\u00a0", " ") == written
+    assert get_localiser(locale).quantity(value, unit).replace("\u00a0", " ") == written
 
 
 def test_prices_may_be_finer_than_minor_units() -> None:
-    assert reader("en").price("0.00125", "USD") == "0.00125"
-    assert reader("en").price("1250", "USD") == "1,250.00"
-    assert reader("en").price("999999999999.9999999999", "JPY") == "999,999,999,999.9999999999"
+    assert get_localiser("en").price("0.00125", "USD") == "0.00125"
+    assert get_localiser("en").price("1250", "USD") == "1,250.00"
+    assert get_localiser("en").price("999999999999.9999999999", "JPY") == "999,999,999,999.9999999999"
 
 
 def test_rates() -> None:
-    assert [reader("de").percent(rate) for rate in ("19", "7.7", "0", "8.875")] == [
+    assert [get_localiser("de").percent(rate) for rate in ("19", "7.7", "0", "8.875")] == [
         "19\u00a0%", "7,7\u00a0%", "0\u00a0%", "8,875\u00a0%",
     ]  # fmt: skip
 
 
 def test_periods() -> None:
-    words = reader("en-GB")
+    words = get_localiser("en-GB")
     assert words.days(date(2026, 1, 1), date(2026, 1, 31)) == "1–31 Jan 2026"
     assert words.days(None, date(2026, 1, 31)) == "31 Jan 2026"
     assert words.days(date(2026, 1, 31), date(2026, 1, 31)) == "31 Jan 2026"
 
 
 def test_numbers_keep_their_order_among_arabic_letters() -> None:
-    words = reader("ar")
+    words = get_localiser("ar")
     assert words.say("Invoice %(number)s", number="2026-001") == "فاتورة \u20662026-001\u2069"
     assert words.say("Logo of %(name)s", name="شركة أكمي") == "شعار شركة أكمي"
     assert words.amount(-100, "EUR") == "\u2066−1.00\u2069"
 
 
 def test_a_language_that_is_not_known_is_english() -> None:
-    assert reader("he").say("Invoice") == reader("nonsense").say("Invoice") == "Invoice"
-    assert reader("pt-BR").say("Invoice") == "Fatura"
+    assert get_localiser("he").say("Invoice") == get_localiser("nonsense").say("Invoice") == "Invoice"
+    assert get_localiser("pt-BR").say("Invoice") == "Fatura"
 
 
 def test_words_for_a_number() -> None:
     days = ("%(number)d day net", "%(number)d days net")
-    assert [reader("de").count(*days, number) for number in (1, 30)] == ["1 Tag netto", "30 Tage netto"]
-    assert reader("ar").count(*days, 30) == "30 يومًا صافيًا"
+    assert [get_localiser("de").count(*days, number) for number in (1, 30)] == ["1 Tag netto", "30 Tage netto"]
+    assert get_localiser("ar").count(*days, 30) == "30 يومًا صافيًا"

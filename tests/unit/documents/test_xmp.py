@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pypdf import PdfReader
 
-from chalicelib.documents.xmp import FILE_NAME, with_factur_x
-from chalicelib.invoices import e_invoice
+from chalicelib.documents.xmp import FACTUR_X_FILE_NAME, add_factur_x_metadata
+from chalicelib.invoices.e_invoice import en16931
 from tests.unit.invoices.contents import content, line
 
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
@@ -60,15 +60,15 @@ def check(pdf: bytes, folder: Path) -> None:
 
 def test_the_file_is_continued_and_not_changed(tmp_path: Path) -> None:
     before = plain()
-    after = with_factur_x(before)
+    after = add_factur_x_metadata(before)
     assert after.startswith(before)
-    assert with_factur_x(before) == after
+    assert add_factur_x_metadata(before) == after
     check(after, tmp_path)
 
 
 def test_nothing_but_the_metadata_is_another(tmp_path: Path) -> None:
     before = plain(pages=30)
-    after = with_factur_x(before)
+    after = add_factur_x_metadata(before)
     check(after, tmp_path)
     old, new = PdfReader(BytesIO(before)), PdfReader(BytesIO(after))
     number = old.trailer["/Root"].raw_get("/Metadata").idnum
@@ -81,9 +81,9 @@ def test_nothing_but_the_metadata_is_another(tmp_path: Path) -> None:
 
 
 def test_the_metadata_say_what_is_embedded_and_what_archives_must_know() -> None:
-    described = fromstring(re.sub(rb"<\?xpacket.*?\?>", b"", metadata(with_factur_x(plain()))))
+    described = fromstring(re.sub(rb"<\?xpacket.*?\?>", b"", metadata(add_factur_x_metadata(plain()))))
     told = {name: [one.text for one in described.iter(FX + name)] for name in ("DocumentFileName", "DocumentType")}
-    assert told == {"DocumentFileName": [FILE_NAME], "DocumentType": ["INVOICE"]}
+    assert told == {"DocumentFileName": [FACTUR_X_FILE_NAME], "DocumentType": ["INVOICE"]}
     assert [one.text for one in described.iter(f"{FX}Version")] == ["1.0"]
     assert [one.text for one in described.iter(f"{FX}ConformanceLevel")] == ["EN 16931"]
     # PDF/A wants every schema of its own kind described, all in one bag.
@@ -99,15 +99,15 @@ def test_the_metadata_say_what_is_embedded_and_what_archives_must_know() -> None
     }  # fmt: skip
     # What the typesetter said stays said.
     for part in (b"<pdfaid:part>3</pdfaid:part>", b"<pdfaid:conformance>A<", b"<pdfuaid:part>1</pdfuaid:part>"):
-        assert part in metadata(with_factur_x(plain()))
+        assert part in metadata(add_factur_x_metadata(plain()))
 
 
 def test_the_invoice_comes_out_byte_for_byte() -> None:
-    xml = e_invoice.build(content(line("1", "10", description="Ünïcode \U0001f600\n ]]>")))
+    xml = en16931.build_e_invoice(content(line("1", "10", description="Ünïcode \U0001f600\n ]]>")))
     assert isinstance(xml, bytes)
-    pdf = with_factur_x(plain(xml=xml.decode()))
-    assert PdfReader(BytesIO(pdf)).attachments == {FILE_NAME: [xml]}
-    assert get_facturx_xml_from_pdf(pdf, check_xsd=True) == (FILE_NAME, xml)
+    pdf = add_factur_x_metadata(plain(xml=xml.decode()))
+    assert PdfReader(BytesIO(pdf)).attachments == {FACTUR_X_FILE_NAME: [xml]}
+    assert get_facturx_xml_from_pdf(pdf, check_xsd=True) == (FACTUR_X_FILE_NAME, xml)
 
 
 TITLES = ("</rdf:Bag></pdfaExtension:schemas>", "</rdf:RDF>", "endobj endstream trailer", "%%EOF startxref 1", "/ID[(")
@@ -115,22 +115,22 @@ TITLES = ("</rdf:Bag></pdfaExtension:schemas>", "</rdf:RDF>", "endobj endstream 
 
 @pytest.mark.parametrize("title", TITLES)
 def test_a_title_is_not_taken_for_structure(title: str, tmp_path: Path) -> None:
-    check(with_factur_x(plain(title, title)), tmp_path)
+    check(add_factur_x_metadata(plain(title, title)), tmp_path)
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1))
 def test_any_title_and_any_file(title: str) -> None:
-    pdf = with_factur_x(plain(f"a{title}", title))
+    pdf = add_factur_x_metadata(plain(f"a{title}", title))
     reader = PdfReader(BytesIO(pdf), strict=True)
-    assert reader.attachments == {FILE_NAME: [title.encode()]}
+    assert reader.attachments == {FACTUR_X_FILE_NAME: [title.encode()]}
     assert reader.xmp_metadata is not None
 
 
 @pytest.mark.parametrize("pdf", [b"", b"%PDF-1.7", b"trailer<</Root 1 0 R>>startxref 9 %%EOF"])
 def test_what_is_no_pdf_is_refused(pdf: bytes) -> None:
     with pytest.raises(ValueError, match="The PDF"):
-        with_factur_x(pdf)
+        add_factur_x_metadata(pdf)
 
 
 @pytest.mark.parametrize("part", [b"xref\n0 ", b"/ID[", b"</rdf:RDF>", b"/Metadata ", b"/Length", b"/Root"])
@@ -138,9 +138,9 @@ def test_a_pdf_of_another_make_is_refused(part: bytes) -> None:
     pdf = plain()
     assert part in pdf
     with pytest.raises(ValueError, match="PDF"):
-        with_factur_x(pdf.replace(part, part.replace(part[1:2], b"_")))
+        add_factur_x_metadata(pdf.replace(part, part.replace(part[1:2], b"_")))
 
 
 def test_twice_is_refused() -> None:
     with pytest.raises(ValueError, match="cross-reference"):
-        with_factur_x(with_factur_x(plain()))
+        add_factur_x_metadata(add_factur_x_metadata(plain()))

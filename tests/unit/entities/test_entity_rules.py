@@ -9,4 +9,4 @@ from chalicelib.entities.rules import Rollout
 )
 def test_what_becomes_of_an_accounts_mail(mode: str, named: str, another: str) -> None:
     rollout = Rollout(mode, ("a1",))
-    assert (rollout.for_account("a1"), rollout.for_account("a2")) == (named, another)
+    assert (rollout.mode_for_account("a1"), rollout.mode_for_account("a2")) == (named, another)

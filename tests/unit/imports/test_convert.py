@@ -5,32 +5,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.imports import convert
-from chalicelib.imports.convert import BadValue
-from chalicelib.money import amount, digits
+from chalicelib.imports.mapping import conversions
+from chalicelib.imports.mapping.conversions import BadValue
+from chalicelib.money import minor_unit_digits, to_major_units
 
 CURRENCIES = ("EUR", "USD", "JPY", "KWD", "CLF", "HUF", "AFN")
 
 
 @given(units=st.integers(-(10**14), 10**14), currency=st.sampled_from(CURRENCIES))
 def test_an_amount_comes_back_as_it_was(units: int, currency: str) -> None:
-    assert convert.minor_units(format(amount(units, currency), "f"), currency) == units
+    assert conversions.minor_units(format(to_major_units(units, currency), "f"), currency) == units
 
 
 @given(units=st.integers(0, 10**14), currency=st.sampled_from(CURRENCIES))
 def test_an_amount_with_groups_and_a_comma_comes_back_as_it_was(units: int, currency: str) -> None:
-    written = f"{amount(units, currency):,f}".translate({ord(","): ".", ord("."): ","})
-    assert convert.minor_units(written, currency, decimal_separator=",", group_separator=".") == units
+    written = f"{to_major_units(units, currency):,f}".translate({ord(","): ".", ord("."): ","})
+    assert conversions.minor_units(written, currency, decimal_separator=",", group_separator=".") == units
 
 
 @given(value=st.decimals(0, 10**9, allow_nan=False, places=5), currency=st.sampled_from(CURRENCIES))
 def test_an_amount_is_exact_or_refused(value: Decimal, currency: str) -> None:
-    exact = value.scaleb(digits(currency))
+    exact = value.scaleb(minor_unit_digits(currency))
     if exact == exact.to_integral_value():
-        assert convert.minor_units(format(value, "f"), currency) == exact
+        assert conversions.minor_units(format(value, "f"), currency) == exact
     else:
         with pytest.raises(BadValue) as refusal:
-            convert.minor_units(format(value, "f"), currency)
+            conversions.minor_units(format(value, "f"), currency)
         assert refusal.value.code == "too_many_decimals"
 
 
@@ -38,7 +38,7 @@ def test_an_amount_is_exact_or_refused(value: Decimal, currency: str) -> None:
     ("text", "units"), [("0", 0), ("12", 1200), ("12.5", 1250), ("12.500", 1250), ("-3.07", -307), ("+0.01", 1)]
 )
 def test_amounts(text: str, units: int) -> None:
-    assert convert.minor_units(text, "EUR") == units
+    assert conversions.minor_units(text, "EUR") == units
 
 
 @pytest.mark.parametrize(
@@ -46,33 +46,33 @@ def test_amounts(text: str, units: int) -> None:
 )
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(BadValue) as refusal:
-        convert.minor_units(text, "EUR")
+        conversions.minor_units(text, "EUR")
     assert refusal.value.code == "bad_amount"
 
 
 @pytest.mark.parametrize("text", ["1,23.00", "12,34,567", "1,0000", ",100", "1000,000"])
 def test_groups_have_three_digits(text: str) -> None:
     with pytest.raises(BadValue):
-        convert.minor_units(text, "EUR", group_separator=",")
+        conversions.minor_units(text, "EUR", group_separator=",")
 
 
 @pytest.mark.parametrize(
     ("text", "number"), [("1.250,5", "1250.5"), ("-0,50", "-0.50"), ("+7", "7"), ("1250", "1250"), ("1.250", "1250")]
 )
 def test_decimals_stay_such(text: str, number: str) -> None:
-    assert convert.decimal(text, decimal_separator=",", group_separator=".") == number
-    assert convert.negated(convert.negated(number)) == number
+    assert conversions.decimal(text, decimal_separator=",", group_separator=".") == number
+    assert conversions.negate(conversions.negate(number)) == number
 
 
 @pytest.mark.parametrize("text", ["", "1,5,5", "1.25,0", "x", "1e3", ",5"])
 def test_what_is_no_decimal_is_refused(text: str) -> None:
     with pytest.raises(BadValue):
-        convert.decimal(text, decimal_separator=",", group_separator=".")
+        conversions.decimal(text, decimal_separator=",", group_separator=".")
 
 
 def test_an_endless_amount_is_refused() -> None:
     with pytest.raises(BadValue) as refusal:
-        convert.minor_units("9" * 5000, "EUR")
+        conversions.minor_units("9" * 5000, "EUR")
     assert refusal.value.code == "number_too_large"
 
 
@@ -81,19 +81,19 @@ def test_an_endless_amount_is_refused() -> None:
     form=st.sampled_from(["%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d %B %Y", "%Y%m%d", "%Y-%m-%d 00:00:00"]),
 )
 def test_a_date_comes_back_as_it_was(day: date, form: str) -> None:
-    assert convert.date(f"{day:{form}}", (form,)) == day.isoformat()
+    assert conversions.date(f"{day:{form}}", (form,)) == day.isoformat()
 
 
 def test_the_first_form_that_fits_tells_how_to_read_a_date() -> None:
     forms = ("%d/%m/%Y", "%m/%d/%Y")
-    assert convert.date("03/04/2026", forms) == "2026-04-03"
-    assert convert.date("03/14/2026", forms) == "2026-03-14"
+    assert conversions.date("03/04/2026", forms) == "2026-04-03"
+    assert conversions.date("03/14/2026", forms) == "2026-03-14"
 
 
 @pytest.mark.parametrize("text", ["31.02.2026", "2026-01-01", "1.1.26", "01.01.2026 ", "heute"])
 def test_what_is_no_date_is_refused(text: str) -> None:
     with pytest.raises(BadValue) as refusal:
-        convert.date(text, ("%d.%m.%Y",))
+        conversions.date(text, ("%d.%m.%Y",))
     assert refusal.value.code == "bad_date"
 
 
@@ -106,13 +106,13 @@ def test_what_is_no_date_is_refused(text: str) -> None:
     ],
 )  # fmt: skip
 def test_countries(name: str, code: str) -> None:
-    assert convert.country(name) == code
+    assert conversions.country(name) == code
 
 
 def test_countries_in_another_language() -> None:
-    assert convert.country("Österreich", "de") == "AT"
+    assert conversions.country("Österreich", "de") == "AT"
     with pytest.raises(BadValue):
-        convert.country("Österreich")
+        conversions.country("Österreich")
 
 
 @pytest.mark.parametrize(
@@ -126,13 +126,13 @@ def test_countries_in_another_language() -> None:
     ],
 )
 def test_phones(text: str, region: str | None, number: str) -> None:
-    assert convert.phone(text, region) == number
+    assert conversions.phone(text, region) == number
 
 
 @pytest.mark.parametrize(("text", "region"), [("030 26550280", None), ("none", "DE"), ("12", "DE"), ("+", None)])
 def test_what_is_no_phone_is_refused(text: str, region: str | None) -> None:
     with pytest.raises(BadValue) as refusal:
-        convert.phone(text, region)
+        conversions.phone(text, region)
     assert refusal.value.code == "bad_phone"
 
 
@@ -147,38 +147,38 @@ def test_what_is_no_phone_is_refused(text: str, region: str | None) -> None:
     ],
 )
 def test_parts_of_names(text: str, first: str, last: str) -> None:
-    assert (convert.name_part(text, "first"), convert.name_part(text, "last")) == (first, last)
+    assert (conversions.name_part(text, "first"), conversions.name_part(text, "last")) == (first, last)
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "\ud800", "x\udfff"])
 def test_what_no_text_may_hold_is_refused(text: str) -> None:
     with pytest.raises(BadValue) as refusal:
-        convert.plain_text(text)
+        conversions.plain_text(text)
     assert refusal.value.code == "bad_character"
 
 
 def test_plain_values_become_text() -> None:
-    assert [convert.plain_text(one) for one in (None, " a ", 12, True, Decimal("1E+3"), Decimal("0.10"))] == [
+    assert [conversions.plain_text(one) for one in (None, " a ", 12, True, Decimal("1E+3"), Decimal("0.10"))] == [
         "", "a", "12", "true", "1000", "0.10",
     ]  # fmt: skip
     with pytest.raises(BadValue):
-        convert.plain_text(["a"])
+        conversions.plain_text(["a"])
 
 
 @given(offset=st.integers(0, 40_000))
 def test_iso_dates_need_no_words(offset: int) -> None:
     day = date(1900, 1, 1) + timedelta(days=offset)
-    assert convert.date(day.isoformat(), ("%Y-%m-%d",)) == day.isoformat()
+    assert conversions.date(day.isoformat(), ("%Y-%m-%d",)) == day.isoformat()
 
 
 def test_words_for_true_and_false() -> None:
-    assert convert.boolean("JA", ("ja",), ("nein",)) is True
-    assert convert.boolean("Nein", ("ja",), ("nein",)) is False
+    assert conversions.boolean("JA", ("ja",), ("nein",)) is True
+    assert conversions.boolean("Nein", ("ja",), ("nein",)) is False
     with pytest.raises(BadValue):
-        convert.boolean("vielleicht", ("ja",), ("nein",))
+        conversions.boolean("vielleicht", ("ja",), ("nein",))
 
 
 @pytest.mark.parametrize("text", ["1.5", "", "1_0", "9" * 16, "one", "٣"])
 def test_what_is_no_whole_number_is_refused(text: str) -> None:
     with pytest.raises(BadValue):
-        convert.integer(text)
+        conversions.integer(text)

@@ -3,20 +3,20 @@ from typing import Any
 
 import pytest
 
-from chalicelib.errors import FieldError, Invalid
+from chalicelib.errors import FieldError, InvalidInput
 from chalicelib.imports.inputs import ImportBody, Mapping
-from chalicelib.imports.mapping import Mapped, Part, plan_of
-from chalicelib.validation import body_from
+from chalicelib.imports.mapping.plan import MappedRow, Part, plan_import
+from chalicelib.validation import parse_body
 
 ACCOUNT = {"account_id": "id", "entity_id": {"constant": "acme"}, "currency": {"constant": "EUR"}}
 
 
 def read(*kinds: dict[str, Any], **further: Any) -> Mapping:
-    return body_from(Mapping, json.dumps({"kinds": kinds, **further}).encode())
+    return parse_body(Mapping, json.dumps({"kinds": kinds, **further}).encode())
 
 
-def mapped(kind: str, fields: dict[str, Any], row: dict[str, Any], **further: Any) -> Mapped:
-    (planned,) = plan_of(read({"kind": kind, "fields": fields, **further})).kinds
+def mapped(kind: str, fields: dict[str, Any], row: dict[str, Any], **further: Any) -> MappedRow:
+    (planned,) = plan_import(read({"kind": kind, "fields": fields, **further})).kinds
     result = planned.map(row)
     assert result is not None
     return result
@@ -29,7 +29,7 @@ def value(how: Any, **row: Any) -> Any:
     return result.row.given().get("name", ...)
 
 
-def codes(result: Mapped) -> dict[str, str]:
+def codes(result: MappedRow) -> dict[str, str]:
     assert result.row is None
     return {fault.field: fault.code for fault in result.faults}
 
@@ -61,7 +61,7 @@ class TestSources:
 
     def test_only_if(self) -> None:
         kind = {"kind": "accounts", "fields": ACCOUNT, "only_if": {"column": "n", "one_of": ["x", "y"]}}
-        (planned,) = plan_of(read(kind)).kinds
+        (planned,) = plan_import(read(kind)).kinds
         assert planned.map({"id": "a", "n": "z"}) is None
         assert planned.map({"id": "a", "n": "y"}) is not None
 
@@ -134,9 +134,9 @@ INVOICE = {
 
 
 class TestEntriesOfLists:
-    def line(self, **row: Any) -> Mapped:
+    def line(self, **row: Any) -> MappedRow:
         kind = {"kind": "invoices", "fields": INVOICE, "lines": {"fields": TAXES}}
-        (planned,) = plan_of(read(kind)).kinds
+        (planned,) = plan_import(read(kind)).kinds
         result = planned.map({"id": "i", "t": "1"}, [Part({"d": "x", **row}, 7)])
         assert result is not None
         return result
@@ -164,8 +164,8 @@ class TestEntriesOfLists:
     def test_what_is_no_entry(self) -> None:
         for target in ("taxes.name", "taxes.x.name", "taxes.10.name", "taxes.0", "taxes", "period_start.0.x"):
             fields = {**TAXES, target: "x"}
-            with pytest.raises(Invalid) as refusal:
-                plan_of(read({"kind": "invoices", "fields": INVOICE, "lines": {"fields": fields}}))
+            with pytest.raises(InvalidInput) as refusal:
+                plan_import(read({"kind": "invoices", "fields": INVOICE, "lines": {"fields": fields}}))
             assert [one.field for one in refusal.value.fields] == [f"mapping.kinds.0.lines.fields.{target}"]
 
 
@@ -213,8 +213,8 @@ class TestRefusedMappings:
         ],
     )
     def test_what_the_kind_does_not_know(self, kind: dict[str, Any], field: str) -> None:
-        with pytest.raises(Invalid) as refusal:
-            plan_of(read(kind))
+        with pytest.raises(InvalidInput) as refusal:
+            plan_import(read(kind))
         assert [fault.field for fault in refusal.value.fields] == [field]
 
     @pytest.mark.parametrize(
@@ -235,14 +235,14 @@ class TestRefusedMappings:
     )
     def test_a_field_that_cannot_be_read(self, how: Any, place: str) -> None:
         body = {"mapping": {"kinds": [{"kind": "accounts", "fields": {"account_id": "a", "name": how}}]}}
-        with pytest.raises(Invalid) as refusal:
-            body_from(ImportBody, json.dumps(body).encode())
+        with pytest.raises(InvalidInput) as refusal:
+            parse_body(ImportBody, json.dumps(body).encode())
         where = f"mapping.kinds.0.fields.name.{place}".rstrip(".")
         assert any(fault.field.startswith(where) for fault in refusal.value.fields), refusal.value.fields
 
     @pytest.mark.parametrize("encoding", ["rot13", "base64", "idna", "unicode_escape", "utf-7", "klingon", "a\x00"])
     def test_encodings_that_are_none(self, encoding: str) -> None:
-        with pytest.raises(Invalid):
+        with pytest.raises(InvalidInput):
             read({"kind": "accounts", "fields": {"account_id": "a"}}, encoding=encoding)
 
     @pytest.mark.parametrize("encoding", ["utf8", "UTF-8", "cp1252", "windows-1252", "latin1", "shift_jis", "utf-16"])

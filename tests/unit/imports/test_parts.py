@@ -10,11 +10,11 @@ from typing import IO, Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.imports.columns import first_file
 from chalicelib.imports.inputs import Mapping
-from chalicelib.imports.mapping import plan_of
-from chalicelib.imports.parts import Parts
-from chalicelib.imports.reader import rows
+from chalicelib.imports.mapping.columns import first_file_columns
+from chalicelib.imports.mapping.plan import plan_import
+from chalicelib.imports.mapping.row_groups import PartsIndex
+from chalicelib.imports.run.reader import read_rows
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=1, max_size=5).filter(str.strip)
 KEYS = st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=6, unique=True)
@@ -32,10 +32,10 @@ def written(header: Sequence[str], lines: Sequence[Sequence[Any]]) -> IO[bytes]:
 
 def taken(kind: dict[str, Any], first: IO[bytes], second: IO[bytes] | None) -> tuple[list[Any], list[int]]:
     """Return what belongs to each row of the first file, and the lines of what belongs to nothing."""
-    plan = plan_of(Mapping.model_validate_json(json.dumps({"kinds": [kind]})))
-    parts = Parts(plan)
+    plan = plan_import(Mapping.model_validate_json(json.dumps({"kinds": [kind]})))
+    parts = PartsIndex(plan)
     parts.read(first, second)
-    found = [(row.values, parts.of(0, row)) for row in rows(first, first_file(plan.mapping))]
+    found = [(row.values, parts.of(0, row)) for row in read_rows(first, first_file_columns(plan.mapping))]
     left = [one.fault.line for one in parts.left_over()]
     parts.close()
     return found, left

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.imports.columns import first_file
 from chalicelib.imports.inputs import Mapping
-from chalicelib.imports.mapping import plan_of
-from chalicelib.imports.reader import Row, Unreadable, rows
-from chalicelib.imports.rules import LONGEST_ROW
+from chalicelib.imports.mapping.columns import first_file_columns
+from chalicelib.imports.mapping.plan import plan_import
+from chalicelib.imports.rules import MAX_ROW_LENGTH
+from chalicelib.imports.run.reader import Row, UnreadableFile, read_rows
 
-LIMIT = LONGEST_ROW
+LIMIT = MAX_ROW_LENGTH
 
 
 def read(content: str | bytes, **further: Any) -> list[Row]:
@@ -24,16 +24,16 @@ def read(content: str | bytes, **further: Any) -> list[Row]:
 
 def reading(content: str | bytes, **further: Any) -> Iterator[Row]:
     kind = {"kind": "accounts", "fields": {"account_id": "id", "name": "name"}}
-    plan = plan_of(Mapping.model_validate_json(json.dumps({"kinds": [kind], **further})))
+    plan = plan_import(Mapping.model_validate_json(json.dumps({"kinds": [kind], **further})))
     with tempfile.TemporaryFile() as file:
         file.write(content.encode() if isinstance(content, str) else content)
         file.seek(0)
-        yield from rows(file, first_file(plan.mapping))
+        yield from read_rows(file, first_file_columns(plan.mapping))
 
 
-def until_unreadable(content: bytes, **further: Any) -> tuple[list[Row], Unreadable]:
+def until_unreadable(content: bytes, **further: Any) -> tuple[list[Row], UnreadableFile]:
     found: list[Row] = []
-    with pytest.raises(Unreadable) as refusal:
+    with pytest.raises(UnreadableFile) as refusal:
         found.extend(reading(content, **further))
     return found, refusal.value
 
@@ -89,14 +89,14 @@ class TestCsv:
 
     def test_columns_that_the_mapping_needs_must_be_there_once(self) -> None:
         for head, code in (("id,nam", "unknown_column"), ("id,name,name", "repeated_column")):
-            with pytest.raises(Unreadable) as refusal:
+            with pytest.raises(UnreadableFile) as refusal:
                 read(f"{head}\n1,a,b\n")
             (fault,) = refusal.value.faults
             assert (fault.field, fault.code) == ("mapping.kinds.0.fields.name", code)
         assert good("id,x,x,name\n1,2,3,a\n") == [(2, "1", "a")]
 
     def test_an_empty_file_has_no_columns(self) -> None:
-        with pytest.raises(Unreadable):
+        with pytest.raises(UnreadableFile):
             read("")
 
     def test_faulty_rows_do_not_disturb_their_neighbours(self) -> None:
@@ -113,7 +113,7 @@ class TestCsv:
         ]
 
     def test_a_quote_that_is_never_closed_ends_the_reading(self) -> None:
-        with pytest.raises(Unreadable) as refusal:
+        with pytest.raises(UnreadableFile) as refusal:
             read('id,name\n1,"open\n' + "2,x\n" * LIMIT)
         assert "quote" in refusal.value.message
         assert [row.fault.code for row in read('id,name\n1,"open\n2,x\n') if row.fault] == ["bad_csv"]

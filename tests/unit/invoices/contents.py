@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from chalicelib import money
-from chalicelib.accounts.rules import Address
+from chalicelib.accounts.rules import PostalAddress
 from chalicelib.entities.rules import BankDetails, TaxNumber
 from chalicelib.invoices.rules import Buyer, Content, Line, Seller, Tax, TaxTotal
 
@@ -16,7 +16,7 @@ SELLER = Seller(
     name="Acme",
     legal_name="Acme GmbH",
     colour="#0b5fff",
-    address=Address("Hauptstraße 1", None, "Berlin", None, "10115", "DE"),
+    address=PostalAddress("Hauptstraße 1", None, "Berlin", None, "10115", "DE"),
     tax_numbers=(TaxNumber("VAT", "DE136695976"), TaxNumber("Steuernummer", "37/123/45678")),
     registration_number="HRB 12345",
     bank_details=BankDetails("Acme GmbH", "Bank", "DE89370400440532013000", "DEUTDEFF"),
@@ -29,7 +29,7 @@ BUYER = Buyer(
     bill_group_id="g-1",
     bill_group_name="Kunde Wien",
     attention="Ada Example",
-    address=Address("Ring 2", "Stiege 3", "Wien", None, "1010", "AT"),
+    address=PostalAddress("Ring 2", "Stiege 3", "Wien", None, "1010", "AT"),
     vat_number="ATU12345675",
 )
 CONTENT = Content(
@@ -58,7 +58,7 @@ def vat(category: str | None = "S", rate: str = "19") -> tuple[Tax, ...]:
 
 def rounded(amount: Decimal, currency: str) -> int:
     """Return an amount of a currency in its minor units, halves away from zero."""
-    return int(amount.scaleb(money.digits(currency)).quantize(Decimal(1), ROUND_HALF_UP))
+    return int(amount.scaleb(money.minor_unit_digits(currency)).quantize(Decimal(1), ROUND_HALF_UP))
 
 
 def line(quantity: str, price: str, taxes: tuple[Tax, ...] | None = None, currency: str = "EUR", **fields: Any) -> Line:
@@ -90,7 +90,7 @@ def tax_totals(lines: Sequence[Line], currency: str, reasons: dict[str, str]) ->
             tax.name,
             tax.rate,
             amount,
-            rounded(money.amount(amount, currency) * Decimal(tax.rate) / 100, currency),
+            rounded(money.to_major_units(amount, currency) * Decimal(tax.rate) / 100, currency),
             tax.category,
             reasons.get(tax.category or ""),
         )

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from chalicelib.invoices.rules import Invoice, status_of
+from chalicelib.invoices.rules import Invoice, derive_invoice_status
 
 NOW = datetime(2026, 1, 31, 9, tzinfo=UTC)
 
@@ -32,4 +32,4 @@ def head(**fields: Any) -> Invoice:
             **fields,
         }
     )
-    return made if "status" in fields else replace(made, status=status_of(made))
+    return made if "status" in fields else replace(made, status=derive_invoice_status(made))

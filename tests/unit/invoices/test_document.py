@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import date
 
-from chalicelib.accounts.rules import Address, PaymentTerms
+from chalicelib.accounts.rules import PaymentTerms, PostalAddress
 from chalicelib.entities.rules import BankDetails
-from chalicelib.invoices.document import lay_out
+from chalicelib.invoices.pdf.layout import lay_out_invoice
 from chalicelib.invoices.rules import CREDIT_NOTE, Content, Tax
 from tests.unit.invoices.contents import CONTENT, SELLER, content, line
 
@@ -13,11 +13,11 @@ TWO = content(line("2", "10.50"), line("1", "100", description="Setup\nonce", de
 
 
 def facts(invoice: Content) -> dict[str, str]:
-    return {fact["label"]: fact["value"] for fact in lay_out(invoice)[0]["facts"]}
+    return {fact["label"]: fact["value"] for fact in lay_out_invoice(invoice)[0]["facts"]}
 
 
 def test_what_matters_stands_at_the_top() -> None:
-    told, _ = lay_out(TWO)
+    told, _ = lay_out_invoice(TWO)
     assert told["title"] == "Invoice 2026-001"
     assert [(fact["label"], fact["value"]) for fact in told["highlights"]] == [
         ("Amount due", "€143.99"),
@@ -49,7 +49,7 @@ def test_the_facts() -> None:
 
 
 def test_the_lines_know_the_sum_so_far() -> None:
-    table = lay_out(TWO)[0]["table"]
+    table = lay_out_invoice(TWO)[0]["table"]
     assert [column["label"] for column in table["columns"]] == [
         "Description", "Quantity", "Unit price", "Tax", "Amount in EUR",
     ]  # fmt: skip
@@ -63,12 +63,14 @@ def test_the_lines_know_the_sum_so_far() -> None:
 
 def test_columns_that_no_line_needs_are_left_out() -> None:
     plain = content(replace(line("1", "5", taxes=()), unit_price=None))
-    assert len(lay_out(plain)[0]["table"]["columns"]) == 2
+    assert len(lay_out_invoice(plain)[0]["table"]["columns"]) == 2
 
 
 def test_the_totals_are_the_tax_summary() -> None:
     reduced = line("1", "50", taxes=(Tax("VAT", "7", "S"),))
-    totals = lay_out(replace(content(line("1", "100"), reduced, locale="en"), prepaid=1000))[0]["table"]["totals"]
+    totals = lay_out_invoice(replace(content(line("1", "100"), reduced, locale="en"), prepaid=1000))[0]["table"][
+        "totals"
+    ]
     assert [(row["label"], row["base"], row["amount"]) for row in totals] == [
         ("Net total", "", "150.00"),
         ("VAT 19%", "on 100.00", "19.00"),
@@ -82,14 +84,16 @@ def test_the_totals_are_the_tax_summary() -> None:
 
 def test_several_taxes_of_a_line_are_named_by_letters() -> None:
     taxes = (Tax("State tax", "4"), Tax("City tax", "4.5"))
-    table = lay_out(content(line("1", "100", taxes=taxes), locale="en"))[0]["table"]
+    table = lay_out_invoice(content(line("1", "100", taxes=taxes), locale="en"))[0]["table"]
     assert table["rows"][0]["cells"][2] == "A B"
     assert [row["label"] for row in table["totals"]][1:3] == ["A  State tax 4%", "B  City tax 4.5%"]
 
 
 def test_reasons_of_exemption_are_told() -> None:
     exempt = line("1", "100", taxes=(Tax("VAT", "0", "AE"),))
-    notes = lay_out(content(exempt, reasons={"AE": "Reverse charge"}, note="Thanks.\n\nBye.", locale="en"))[0]["notes"]
+    notes = lay_out_invoice(content(exempt, reasons={"AE": "Reverse charge"}, note="Thanks.\n\nBye.", locale="en"))[0][
+        "notes"
+    ]
     assert notes == [
         {"heading": "Notes", "lines": ["Thanks.", "", "Bye."]},
         {"heading": "Tax exemption", "lines": ["VAT 0%: Reverse charge"]},
@@ -97,7 +101,7 @@ def test_reasons_of_exemption_are_told() -> None:
 
 
 def test_how_to_pay() -> None:
-    told, images = lay_out(replace(TWO, portal_url="https://pay.example/x"))
+    told, images = lay_out_invoice(replace(TWO, portal_url="https://pay.example/x"))
     assert {fact["label"]: fact["value"] for fact in told["pay"]["facts"]} == {
         "Account holder": "Acme GmbH",
         "Bank": "Bank",
@@ -110,23 +114,23 @@ def test_how_to_pay() -> None:
 
 
 def test_a_swiss_slip_comes_instead_of_a_code() -> None:
-    address = Address("Bahnhofstrasse 1", None, "Zürich", None, "8001", "CH")
+    address = PostalAddress("Bahnhofstrasse 1", None, "Zürich", None, "8001", "CH")
     bank = BankDetails("Käse AG", iban="CH9300762011623852957")
     invoice = content(line("1", "100", currency="CHF"), currency="CHF", locale="fr-CH")
-    told, images = lay_out(replace(invoice, seller=replace(SELLER, address=address, bank_details=bank)))
+    told, images = lay_out_invoice(replace(invoice, seller=replace(SELLER, address=address, bank_details=bank)))
     assert set(images) == {"slip"}
     assert told["pay"]["slip"]["words"]["receipt"] == "Récépissé"
 
 
 def test_nothing_is_asked_for_where_nothing_is_due() -> None:
-    told, images = lay_out(replace(TWO, prepaid=TWO.total))
+    told, images = lay_out_invoice(replace(TWO, prepaid=TWO.total))
     assert (told["pay"], images) == (None, {})
     assert told["highlights"][1]["value"] == "Nothing is to be paid"
 
 
 def test_a_credit_note_names_what_it_corrects_and_asks_for_nothing() -> None:
     note = replace(TWO, kind=CREDIT_NOTE, number="C-1", preceding_numbers=("2026-001",), due_date=None)
-    told, images = lay_out(note)
+    told, images = lay_out_invoice(note)
     assert told["title"] == "Credit note C-1"
     assert [fact["label"] for fact in told["highlights"]] == ["Amount credited"]
     assert facts(note)["Corrects invoice"] == "2026-001"
@@ -135,15 +139,15 @@ def test_a_credit_note_names_what_it_corrects_and_asks_for_nothing() -> None:
 
 
 def test_without_a_due_date_it_is_due_on_receipt() -> None:
-    assert lay_out(replace(TWO, due_date=None))[0]["highlights"][1]["value"] == "On receipt"
+    assert lay_out_invoice(replace(TWO, due_date=None))[0]["highlights"][1]["value"] == "On receipt"
 
 
 def test_paper_is_that_of_the_sender() -> None:
-    american = replace(CONTENT, seller=replace(SELLER, address=Address(country="US")))
-    assert [lay_out(one)[0]["paper"] for one in (CONTENT, american)] == ["a4", "us-letter"]
+    american = replace(CONTENT, seller=replace(SELLER, address=PostalAddress(country="US")))
+    assert [lay_out_invoice(one)[0]["paper"] for one in (CONTENT, american)] == ["a4", "us-letter"]
 
 
 def test_japanese_addresses_go_from_the_large_to_the_small() -> None:
-    address = Address("丸の内1-1-1", "5階", "千代田区", "東京都", "100-0005", "JP")
-    told, _ = lay_out(replace(TWO, buyer=replace(TWO.buyer, attention=None, address=address), locale="ja"))
+    address = PostalAddress("丸の内1-1-1", "5階", "千代田区", "東京都", "100-0005", "JP")
+    told, _ = lay_out_invoice(replace(TWO, buyer=replace(TWO.buyer, attention=None, address=address), locale="ja"))
     assert told["addressee"] == ["Kunde AG", "〒100-0005", "東京都千代田区丸の内1-1-1", "5階", "日本"]

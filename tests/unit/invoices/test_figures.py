@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.errors import Invalid
+from chalicelib.errors import InvalidInput
 from chalicelib.invoices import figures
-from chalicelib.invoices.rules import LARGEST_AMOUNT, Line, Tax, TaxTotal
+from chalicelib.invoices.rules import MAX_AMOUNT, Line, Tax, TaxTotal
 
 VAT, REDUCED, SALES = Tax("VAT", "19", "S"), Tax("VAT", "7", "S"), Tax("Sales tax", "8.875")
 TAXES = st.lists(st.sampled_from([VAT, REDUCED, SALES]), unique=True, max_size=2).map(tuple)
@@ -46,7 +46,7 @@ def totals(lines: list[Line], *, on_each_line: bool) -> list[TaxTotal]:
     ]
 
 
-def faults(refused: pytest.ExceptionInfo[Invalid]) -> list[tuple[str, str]]:
+def faults(refused: pytest.ExceptionInfo[InvalidInput]) -> list[tuple[str, str]]:
     return [(fault.field, fault.code) for fault in refused.value.fields]
 
 
@@ -55,7 +55,7 @@ def test_a_net_amount_is_quantity_times_price_rounded_half_away_from_zero(
     quantity: Any, price: Any, digits: int
 ) -> None:
     expected = exactly(Fraction(quantity) * Fraction(price) * 10**digits)
-    assert figures.net_of(str(quantity), str(price), digits) == expected
+    assert figures.compute_net_amount(str(quantity), str(price), digits) == expected
 
 
 @given(LINES, st.booleans(), st.booleans())
@@ -64,7 +64,7 @@ def test_figures_that_agree_are_taken_whichever_way_they_are_rounded(
 ) -> None:
     of_taxes = totals(lines, on_each_line=on_each_line)
     net, tax = sum(line.net_amount for line in lines), sum(total.amount for total in of_taxes)
-    agreed = figures.check(
+    agreed = figures.check_totals(
         lines,
         total=net + tax,
         net_total=net if told else None,
@@ -82,8 +82,8 @@ def test_a_figure_that_is_a_little_off_is_refused_by_name_with_the_right_one(lin
     net, tax = sum(line.net_amount for line in lines), sum(total.amount for total in of_taxes)
     right = {"total": net + tax, "net_total": net, "tax_total": tax}
     for name, value in right.items():
-        with pytest.raises(Invalid) as refused:
-            figures.check(lines, **{**right, name: value + off}, tax_totals=of_taxes)
+        with pytest.raises(InvalidInput) as refused:
+            figures.check_totals(lines, **{**right, name: value + off}, tax_totals=of_taxes)
         assert refused.value.code == "figures_disagree"
         assert faults(refused) == [(name, "wrong_amount")]
         assert f"Send {value}." in refused.value.fields[0].message
@@ -96,7 +96,7 @@ def test_every_wrong_line_is_named_with_what_was_expected() -> None:
         {"description": "c"},
         {"description": "d", "unit_price": "0.005"},
     ]
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(InvalidInput) as refused:
         figures.with_net_amounts(lines, 2)
     assert faults(refused) == [("lines.0.net_amount", "wrong_amount"), ("lines.2.net_amount", "required")]
     assert "is 5999 minor units, not 5998" in refused.value.fields[0].message
@@ -108,16 +108,16 @@ def test_a_net_amount_follows_from_the_price() -> None:
 
 
 def test_an_amount_beyond_all_bounds_is_refused() -> None:
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(InvalidInput) as refused:
         figures.with_net_amounts([{"quantity": "999999999999", "unit_price": "999999999999"}], 2)
     assert faults(refused) == [("lines.0.net_amount", "too_large")]
-    assert str(LARGEST_AMOUNT) in refused.value.fields[0].message
+    assert str(MAX_AMOUNT) in refused.value.fields[0].message
 
 
 def test_tax_totals_are_those_of_the_lines() -> None:
     lines = [Line("a", 1005, taxes=(VAT,)), Line("b", 1005, taxes=(VAT,)), Line("c", 500, taxes=(REDUCED,))]
-    with pytest.raises(Invalid) as refused:
-        figures.check(
+    with pytest.raises(InvalidInput) as refused:
+        figures.check_totals(
             lines,
             total=2510 + 383 + 10,
             tax_totals=[
@@ -137,25 +137,25 @@ def test_both_ways_of_rounding_are_told() -> None:
     # 19% of 1003 is 190.57, twice 191; of 2006 it is 381.14.
     lines = [Line("a", 1003, taxes=(VAT,)), Line("b", 1003, taxes=(VAT,))]
     for amount in (381, 382):
-        assert figures.check(lines, total=2006 + amount).tax_total == amount
-    with pytest.raises(Invalid) as refused:
-        figures.check(lines, total=2389, tax_totals=[TaxTotal("VAT", "19", 2006, 383, "S")])
+        assert figures.check_totals(lines, total=2006 + amount).tax_total == amount
+    with pytest.raises(InvalidInput) as refused:
+        figures.check_totals(lines, total=2389, tax_totals=[TaxTotal("VAT", "19", 2006, 383, "S")])
     assert "Send 381 or 382." in refused.value.fields[0].message
 
 
 def test_the_reason_of_an_exemption_is_kept() -> None:
     exempt = Tax("VAT", "0", "E")
     sent = TaxTotal("VAT", "0", 100, 0, "E", "Education")
-    assert figures.check([Line("a", 100, taxes=(exempt,))], total=100, tax_totals=[sent]).tax_totals == (sent,)
+    assert figures.check_totals([Line("a", 100, taxes=(exempt,))], total=100, tax_totals=[sent]).tax_totals == (sent,)
 
 
 def test_a_tax_stands_once_on_a_line() -> None:
-    with pytest.raises(Invalid) as refused:
-        figures.check([Line("a", 100, taxes=(VAT, VAT))], total=119)
+    with pytest.raises(InvalidInput) as refused:
+        figures.check_totals([Line("a", 100, taxes=(VAT, VAT))], total=119)
     assert faults(refused) == [("lines.0.taxes", "repeated")]
 
 
 def test_a_refusal_stays_readable() -> None:
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(InvalidInput) as refused:
         figures.with_net_amounts([{}] * 2000, 2)
     assert len(refused.value.fields) == 50

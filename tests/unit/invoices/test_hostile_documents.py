@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.accounts.rules import Address
+from chalicelib.accounts.rules import PostalAddress
 from chalicelib.entities.rules import BankDetails, TaxNumber
-from chalicelib.invoices.document import render_invoice
+from chalicelib.invoices.pdf.layout import render_invoice
 from chalicelib.invoices.rules import Content
 from tests import pdfs
 from tests.unit.invoices.contents import BUYER, SELLER, content, line
@@ -41,7 +41,7 @@ STRANGE = (
 
 def everywhere(text: str, locale: str = "en") -> Content:
     """Return an invoice that says ``text`` wherever something can be said."""
-    address = Address(text, text, text, text, text, "DE")
+    address = PostalAddress(text, text, text, text, text, "DE")
     bank = BankDetails(text, text, "DE89370400440532013000", text, text, text)
     lines = [
         line("1", "5", description=text, details=text, product_code=text, unit=text),

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from chalicelib.invoices import inputs
 from chalicelib.invoices.inputs import DisputeBody, InvoiceBody, LineBody, TaxBody
-from chalicelib.validation import faults
+from chalicelib.validation import to_field_errors
 
 
 def line(**fields: Any) -> LineBody:
@@ -21,7 +21,7 @@ def line(**fields: Any) -> LineBody:
 def refused(model: Any, **fields: Any) -> list[tuple[str, str]]:
     with pytest.raises(ValidationError) as error:
         model.model_validate_json(json.dumps(fields))
-    return [(fault.field, fault.code) for fault in faults(error.value)]
+    return [(fault.field, fault.code) for fault in to_field_errors(error.value)]
 
 
 @given(st.text(max_size=300))

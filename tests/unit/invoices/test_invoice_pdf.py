@@ -8,14 +8,14 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from chalicelib.accounts.rules import Address
+from chalicelib.accounts.rules import PostalAddress
 from chalicelib.entities.rules import BankDetails
-from chalicelib.invoices.document import render_invoice
+from chalicelib.invoices.pdf.layout import render_invoice
 from chalicelib.invoices.rules import CREDIT_NOTE, Content, Tax
 from tests import pdfs
 from tests.unit.invoices.contents import BUYER, SELLER, content, line
 
-SWITZERLAND = Address("Bahnhofstrasse 1", None, "Zürich", None, "8001", "CH")
+SWITZERLAND = PostalAddress("Bahnhofstrasse 1", None, "Zürich", None, "8001", "CH")
 ARABIC = replace(
     content(
         line("2", "49.9", (Tax("ضريبة القيمة المضافة", "5", "S"),), "KWD", description="خدمة استضافة Hosting"),

@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from chalicelib.errors import Conflict, Invalid
-from chalicelib.invoices import changes, rules
+from chalicelib.errors import Conflict, InvalidInput
+from chalicelib.invoices import rules, transitions
 from chalicelib.invoices.rules import Dispute
 from tests.unit.invoices.heads import NOW, head
 
@@ -44,76 +44,78 @@ def test_overdue_and_due_soon_are_derived(today: date, late: int, soon: bool) ->
 
 def test_the_date_is_that_of_the_account() -> None:
     late = datetime(2026, 2, 14, 23, tzinfo=UTC)
-    assert rules.local_date(head(time_zone="Asia/Tokyo"), late) == date(2026, 2, 15)
-    assert rules.local_date(head(time_zone="America/New_York"), late) == date(2026, 2, 14)
+    assert rules.invoice_local_date(head(time_zone="Asia/Tokyo"), late) == date(2026, 2, 15)
+    assert rules.invoice_local_date(head(time_zone="America/New_York"), late) == date(2026, 2, 14)
 
 
 def test_numbers_are_compared_without_case_and_in_compatible_forms() -> None:
-    assert rules.folded(" ＩＮＶ-１  x ") == rules.folded("inv-1 X") == "inv-1 x"
+    assert rules.normalize_number(" ＩＮＶ-１  x ") == rules.normalize_number("inv-1 X") == "inv-1 x"
 
 
 def test_a_number_that_grows_by_folding_still_fits_a_key() -> None:
-    longest = rules.folded("\ufdfa" * 64)
+    longest = rules.normalize_number("\ufdfa" * 64)
     assert len(longest.encode()) <= 512
-    assert longest == rules.folded("\ufdfa" * 64) != rules.folded("\ufdfa" * 63)
+    assert longest == rules.normalize_number("\ufdfa" * 64) != rules.normalize_number("\ufdfa" * 63)
 
 
 def refusal(decide: object, *arguments: object) -> str:
-    with pytest.raises((Conflict, Invalid)) as refused:
+    with pytest.raises((Conflict, InvalidInput)) as refused:
         decide(*arguments)  # type: ignore[operator]
     fields = refused.value.fields
     return fields[0].code if fields else refused.value.code
 
 
 def test_a_void_invoice_has_no_dispute_and_no_balance() -> None:
-    disputed = changes.disputed(head(), Dispute("amount", NOW, "ann"))
-    void = changes.voided(disputed)
+    disputed = transitions.with_dispute(head(), Dispute("amount", NOW, "ann"))
+    void = transitions.as_void(disputed)
     assert (void.status, void.dispute, void.balance) == ("void", None, 0)
-    assert changes.voided(void) == void
+    assert transitions.as_void(void) == void
 
 
 def test_what_is_settled_since_the_issue_is_taken_back_before_voiding() -> None:
-    assert refusal(changes.voided, head(paid=1)) == "invoice_is_settled"
-    assert refusal(changes.voided, head(credited=1)) == "invoice_is_settled"
-    assert refusal(changes.voided, head(kind="credit_note", credited=1)) == "invoice_is_settled"
-    assert changes.voided(head(paid=12000, prepaid=12000)).status == "void"
-    assert changes.voided(head(status="uncollectible")).status == "void"
+    assert refusal(transitions.as_void, head(paid=1)) == "invoice_is_settled"
+    assert refusal(transitions.as_void, head(credited=1)) == "invoice_is_settled"
+    assert refusal(transitions.as_void, head(kind="credit_note", credited=1)) == "invoice_is_settled"
+    assert transitions.as_void(head(paid=12000, prepaid=12000)).status == "void"
+    assert transitions.as_void(head(status="uncollectible")).status == "void"
 
 
 def test_an_invoice_is_given_up_and_collected_again() -> None:
-    given_up = changes.uncollectible(head(paid=5000))
+    given_up = transitions.as_uncollectible(head(paid=5000))
     assert (given_up.status, given_up.balance) == ("uncollectible", 0)
-    assert changes.uncollectible(given_up) == given_up
-    again = changes.collectible(given_up, NOW.date())
+    assert transitions.as_uncollectible(given_up) == given_up
+    again = transitions.as_collectible(given_up, NOW.date())
     assert (again.status, again.balance) == ("part_paid", 7000)
-    assert changes.collectible(again, NOW.date()) == again
-    assert refusal(changes.uncollectible, head(**PAID)) == "invoice_not_open"
-    assert refusal(changes.uncollectible, head(status="void")) == "invoice_not_open"
-    assert refusal(changes.uncollectible, head(kind="credit_note", due_date=None)) == "not_an_invoice"
-    assert refusal(changes.collectible, head(status="void"), NOW.date()) == "invoice_is_void"
+    assert transitions.as_collectible(again, NOW.date()) == again
+    assert refusal(transitions.as_uncollectible, head(**PAID)) == "invoice_not_open"
+    assert refusal(transitions.as_uncollectible, head(status="void")) == "invoice_not_open"
+    assert refusal(transitions.as_uncollectible, head(kind="credit_note", due_date=None)) == "not_an_invoice"
+    assert refusal(transitions.as_collectible, head(status="void"), NOW.date()) == "invoice_is_void"
 
 
 def test_only_the_due_date_of_what_is_not_void_changes() -> None:
-    assert changes.due_on(head(), None).due_date is None
-    assert changes.due_on(head(status="void"), head().due_date).status == "void"
-    assert refusal(changes.due_on, head(status="void"), date(2026, 3, 1)) == "invoice_is_void"
-    assert refusal(changes.due_on, head(), date(2026, 1, 14)) == "too_early"
-    assert refusal(changes.due_on, head(kind="credit_note", due_date=None), date(2026, 3, 1)) == "not_allowed"
+    assert transitions.with_due_date(head(), None).due_date is None
+    assert transitions.with_due_date(head(status="void"), head().due_date).status == "void"
+    assert refusal(transitions.with_due_date, head(status="void"), date(2026, 3, 1)) == "invoice_is_void"
+    assert refusal(transitions.with_due_date, head(), date(2026, 1, 14)) == "too_early"
+    assert (
+        refusal(transitions.with_due_date, head(kind="credit_note", due_date=None), date(2026, 3, 1)) == "not_allowed"
+    )
 
 
 def test_a_dispute_keeps_since_when_by_whom_and_who_looks_after_it() -> None:
-    first = changes.disputed(head(), Dispute("amount", NOW, "ann", amount=500, owner="kim@vendor.example"))
+    first = transitions.with_dispute(head(), Dispute("amount", NOW, "ann", amount=500, owner="kim@vendor.example"))
     later = datetime(2026, 2, 1, tzinfo=UTC)
-    second = changes.disputed(first, Dispute("quality", later, "bob", lines=(3,)))
+    second = transitions.with_dispute(first, Dispute("quality", later, "bob", lines=(3,)))
     assert second.dispute == Dispute("quality", NOW, "ann", lines=(3,), owner="kim@vendor.example")
-    assert changes.resolved(second) == head()
-    assert changes.resolved(head()) == head()
+    assert transitions.without_dispute(second) == head()
+    assert transitions.without_dispute(head()) == head()
 
 
 def test_what_an_invoice_has_not_cannot_be_disputed() -> None:
     dispute = Dispute("amount", NOW, "ann")
-    assert refusal(changes.disputed, head(), replace(dispute, lines=(4,))) == "unknown_line"
-    assert refusal(changes.disputed, head(), replace(dispute, amount=12001)) == "too_large"
-    assert refusal(changes.disputed, head(status="void"), dispute) == "invoice_is_void"
-    assert refusal(changes.disputed, head(kind="credit_note"), dispute) == "not_an_invoice"
-    assert changes.disputed(head(**PAID), dispute).dispute == dispute
+    assert refusal(transitions.with_dispute, head(), replace(dispute, lines=(4,))) == "unknown_line"
+    assert refusal(transitions.with_dispute, head(), replace(dispute, amount=12001)) == "too_large"
+    assert refusal(transitions.with_dispute, head(status="void"), dispute) == "invoice_is_void"
+    assert refusal(transitions.with_dispute, head(kind="credit_note"), dispute) == "not_an_invoice"
+    assert transitions.with_dispute(head(**PAID), dispute).dispute == dispute

@@ -11,25 +11,25 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
-from chalicelib.errors import Invalid
-from chalicelib.logos.pictures import Picture, drawn_anew
-from chalicelib.logos.rules import LARGEST_BYTES, LARGEST_SIDE
+from chalicelib.errors import InvalidInput
+from chalicelib.logos.images import ReencodedImage, reencode_image
+from chalicelib.logos.rules import MAX_LOGO_BYTES, MAX_LOGO_SIDE
 from tests.unit.logos.images import flat, noise, written
 
 SECRET = b"secret place"
 
 
-def opened(picture: Picture) -> Image.Image:
+def opened(picture: ReencodedImage) -> Image.Image:
     image = Image.open(BytesIO(picture.content), formats=("PNG", "JPEG"))
     image.load()
     assert image.size == (picture.width, picture.height)
-    assert len(picture.content) <= LARGEST_BYTES
+    assert len(picture.content) <= MAX_LOGO_BYTES
     return image
 
 
 def refusal(file: bytes) -> tuple[str, str]:
-    with pytest.raises(Invalid) as caught:
-        drawn_anew(file)
+    with pytest.raises(InvalidInput) as caught:
+        reencode_image(file)
     (fault,) = caught.value.fields
     assert fault.field == "image"
     return fault.code, fault.message
@@ -55,7 +55,7 @@ def exif(orientation: int) -> Image.Exif:
     ids=lambda value: value if isinstance(value, str) else value.mode,
 )
 def test_png_stays_png(image: Image.Image, mode: str) -> None:
-    picture = drawn_anew(written(image, "PNG"))
+    picture = reencode_image(written(image, "PNG"))
     assert (picture.media_type, picture.extension) == ("image/png", "png")
     again = opened(picture)
     assert again.mode == mode
@@ -63,12 +63,12 @@ def test_png_stays_png(image: Image.Image, mode: str) -> None:
         assert again.getpixel((0, 0)) == 0x80
     else:
         assert again.tobytes() == image.convert(mode).tobytes()
-    assert drawn_anew(written(image, "PNG")) == picture
+    assert reencode_image(written(image, "PNG")) == picture
 
 
 @pytest.mark.parametrize(("mode", "kept"), [("RGB", "RGB"), ("L", "L"), ("CMYK", "RGB")])
 def test_jpeg_stays_jpeg(mode: str, kept: str) -> None:
-    picture = drawn_anew(written(flat("RGB", colour=(200, 30, 30)).convert(mode), "JPEG", quality=95))
+    picture = reencode_image(written(flat("RGB", colour=(200, 30, 30)).convert(mode), "JPEG", quality=95))
     assert (picture.media_type, picture.extension, opened(picture).mode) == ("image/jpeg", "jpg", kept)
     if kept == "RGB":
         seen = opened(picture).getpixel((5, 5))
@@ -77,9 +77,9 @@ def test_jpeg_stays_jpeg(mode: str, kept: str) -> None:
 
 def test_transparency_stays() -> None:
     palette = flat("RGB", (4, 4)).quantize(4)
-    picture = drawn_anew(written(palette, "PNG", transparency=0))
+    picture = reencode_image(written(palette, "PNG", transparency=0))
     assert opened(picture).mode == "RGBA"
-    keyed = drawn_anew(written(flat(), "PNG", transparency=(255, 0, 0)))
+    keyed = reencode_image(written(flat(), "PNG", transparency=(255, 0, 0)))
     assert opened(keyed).getpixel((0, 0))[3] == 0
 
 
@@ -88,7 +88,7 @@ def test_nothing_else_of_a_png_is_kept() -> None:
     told.add_text("Comment", SECRET.decode())
     told.add_text("Location", SECRET.decode(), zip=True)
     file = written(flat(), "PNG", pnginfo=told, exif=exif(1), dpi=(300, 300)) + SECRET
-    picture = drawn_anew(file)
+    picture = reencode_image(file)
     assert SECRET in file
     assert SECRET not in picture.content
     assert set(chunks(picture.content)) == {b"IHDR", b"IDAT", b"IEND"}
@@ -98,7 +98,7 @@ def test_nothing_else_of_a_png_is_kept() -> None:
 def test_nothing_else_of_a_jpeg_is_kept() -> None:
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     file = written(flat(), "JPEG", exif=exif(1), comment=SECRET, icc_profile=srgb) + SECRET
-    picture = drawn_anew(file)
+    picture = reencode_image(file)
     assert file.count(SECRET) == 3
     assert SECRET not in picture.content
     assert set(opened(picture).info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
@@ -114,18 +114,18 @@ def chunks(png: bytes) -> list[bytes]:
 
 
 def test_it_is_turned_upright() -> None:
-    picture = drawn_anew(written(flat(size=(40, 20)), "JPEG", exif=exif(6)))
+    picture = reencode_image(written(flat(size=(40, 20)), "JPEG", exif=exif(6)))
     assert (picture.width, picture.height) == (20, 40)
 
 
 def test_colours_of_a_profile_become_srgb() -> None:
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    plain = drawn_anew(written(flat(colour=(10, 200, 30)), "PNG"))
-    assert drawn_anew(written(flat(colour=(10, 200, 30)), "PNG", icc_profile=srgb)).content == plain.content
+    plain = reencode_image(written(flat(colour=(10, 200, 30)), "PNG"))
+    assert reencode_image(written(flat(colour=(10, 200, 30)), "PNG", icc_profile=srgb)).content == plain.content
     # One that does not fit, or is none, is as good as none.
     for profile in (lab, b"nonsense" * 40):
-        assert drawn_anew(written(flat(colour=(10, 200, 30)), "PNG", icc_profile=profile)).content == plain.content
+        assert reencode_image(written(flat(colour=(10, 200, 30)), "PNG", icc_profile=profile)).content == plain.content
 
 
 def test_it_is_made_smaller_until_it_fits() -> None:
@@ -133,13 +133,13 @@ def test_it_is_made_smaller_until_it_fits() -> None:
     dots = noise("L", (1900, 1900)).point(lambda value: value & 128).convert("1").convert("P")
     dots.putpalette([10, 20, 200, 250, 240, 3])
     file = written(dots, "PNG", bits=1)
-    assert len(file) <= LARGEST_BYTES
-    picture = drawn_anew(file)
+    assert len(file) <= MAX_LOGO_BYTES
+    picture = reencode_image(file)
     assert opened(picture).mode == "RGB"
     assert 200 < picture.width == picture.height < 1900
     photograph = written(noise("RGB", (900, 900)), "JPEG", quality=40, subsampling=2)
-    assert LARGEST_BYTES // 2 < len(photograph) <= LARGEST_BYTES
-    assert opened(drawn_anew(photograph)).format == "JPEG"
+    assert MAX_LOGO_BYTES // 2 < len(photograph) <= MAX_LOGO_BYTES
+    assert opened(reencode_image(photograph)).format == "JPEG"
 
 
 OTHERS: list[tuple[str, bytes]] = [
@@ -179,16 +179,16 @@ def test_other_formats_are_refused_by_name(name: str, file: bytes) -> None:
 
 def test_too_many_bytes_are_refused() -> None:
     file = written(flat(), "PNG")
-    padded = file + b"\x00" * (LARGEST_BYTES - len(file))
-    assert drawn_anew(padded).width == 40
+    padded = file + b"\x00" * (MAX_LOGO_BYTES - len(file))
+    assert reencode_image(padded).width == 40
     assert refusal(padded + b"\x00")[0] == "too_large"
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 def test_too_many_pixels_are_refused(kind: str) -> None:
-    most = LARGEST_SIDE
-    assert drawn_anew(written(flat(size=(most, 5)), kind)).width == most
-    assert drawn_anew(written(flat(size=(5, most)), kind)).height == most
+    most = MAX_LOGO_SIDE
+    assert reencode_image(written(flat(size=(most, 5)), kind)).width == most
+    assert reencode_image(written(flat(size=(5, most)), kind)).height == most
     assert refusal(written(flat(size=(most + 1, 5)), kind))[0] == "too_many_pixels"
     assert refusal(written(flat(size=(5, most + 1)), kind))[0] == "too_many_pixels"
 
@@ -213,15 +213,15 @@ def test_bombs_are_refused() -> None:
 def drawn_or_refused(file: bytes) -> str:
     """Return ``drawn``, or the code of the refusal."""
     try:
-        opened(drawn_anew(file))
-    except Invalid as refused:
+        opened(reencode_image(file))
+    except InvalidInput as refused:
         return refused.fields[0].code
     return "drawn"
 
 
 def test_a_jpeg_of_very_many_scans_is_refused() -> None:
     file = written(flat(size=(2000, 2000)), "JPEG", progressive=True)
-    assert drawn_anew(file).width == 2000
+    assert reencode_image(file).width == 2000
     scan = file.rindex(b"\xff\xda")
     many = file[:-2] + file[scan:-2] * 100 + file[-2:]
     assert refusal(many)[0] == "bad_format"
@@ -253,8 +253,8 @@ def test_whatever_is_forged_is_drawn_or_refused(name: str, changes: list[tuple[i
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")), st.binary(max_size=200))
 def test_whatever_follows_a_true_beginning_is_refused(beginning: bytes, rest: bytes) -> None:
-    with pytest.raises(Invalid):
-        drawn_anew(beginning + rest)
+    with pytest.raises(InvalidInput):
+        reencode_image(beginning + rest)
 
 
 @given(st.binary(max_size=40))

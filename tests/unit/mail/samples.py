@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib.accounts.rules import Address
+from chalicelib.accounts.rules import PostalAddress
 from chalicelib.entities.rules import Entity, TaxNumber
 
 AT = datetime(2026, 3, 2, 22, 30, tzinfo=UTC)
@@ -16,7 +16,7 @@ ENTITY = Entity(
     locale="en",
     time_zone="Europe/Berlin",
     legal_name="Nordlicht Cloud GmbH",
-    address=Address("Hafenstraße 12", None, "Hamburg", None, "20457", "DE"),
+    address=PostalAddress("Hafenstraße 12", None, "Hamburg", None, "20457", "DE"),
     tax_numbers=(TaxNumber("VAT", "DE136695976"),),
     registration_number="HRB 123456",
     website="https://nordlicht.example",

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.mail import feedback
+from chalicelib.mail.feedback import ses_events
 from chalicelib.mail.rules import Event
 
 EMAIL_ID = "eml_01JAAAAAAAAAAAAAAAAAAAAAAA"
@@ -67,7 +67,7 @@ def notification(kind: str, **parts: Any) -> str:
     ],
 )
 def test_each_kind_of_event_is_read(message: str, expected: Event) -> None:
-    assert feedback.parse(message) == feedback.Report(EMAIL_ID, expected)
+    assert ses_events.parse_notification(message) == ses_events.EmailReport(EMAIL_ID, expected)
 
 
 @pytest.mark.parametrize(
@@ -87,4 +87,4 @@ def test_each_kind_of_event_is_read(message: str, expected: Event) -> None:
     ],
 )
 def test_what_is_not_about_a_mail_of_ours_is_ignored(message: str) -> None:
-    assert feedback.parse(message) is None
+    assert ses_events.parse_notification(message) is None

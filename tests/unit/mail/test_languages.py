@@ -8,11 +8,11 @@ from babel.messages import pofile
 from babel.messages.catalog import Catalog
 from jinja2 import Environment
 
-from chalicelib.mail import languages
+from chalicelib import languages
 from chalicelib.mail.message import TEMPLATES
 
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
-TRANSLATIONS = [language for language in languages.known() if language != languages.SOURCE]
+TRANSLATIONS = [language for language in languages.supported_languages() if language != languages.SOURCE_LANGUAGE]
 
 
 def texts() -> Iterator[str | tuple[str, str]]:
@@ -33,7 +33,7 @@ def catalogue(language: str) -> Catalog:
 
 
 def test_the_languages() -> None:
-    assert languages.known() == ("en", "ar", "de", "es", "fr", "it", "ja", "nl", "pt")
+    assert languages.supported_languages() == ("en", "ar", "de", "es", "fr", "it", "ja", "nl", "pt")
     assert len(set(texts())) > 25
 
 
@@ -77,5 +77,5 @@ def test_no_translation_is_left_over(language: str) -> None:
     ],
 )
 def test_the_best_language_for_a_reader(locale: str, language: str, formats: str) -> None:
-    assert languages.best(locale) == language
-    assert str(languages.formats(locale)) == formats
+    assert languages.best_language(locale) == language
+    assert str(languages.formatting_locale(locale)) == formats

@@ -14,8 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
-from chalicelib.accounts.rules import Address
-from chalicelib.mail import colours, languages, message
+from chalicelib import colours, languages
+from chalicelib.accounts.rules import PostalAddress
+from chalicelib.mail import message
 from tests.unit.mail.samples import AT, CONTEXTS, ENTITY
 
 GOLDENS = Path(__file__).parents[2] / "goldens" / "mails"
@@ -62,7 +63,7 @@ def read(html: str) -> Page:
 @pytest.mark.parametrize("kind", CONTEXTS)
 def test_golden(kind: str, language: str) -> None:
     """``UPDATE_GOLDENS=1`` writes them anew; look at the difference before you commit it."""
-    rendered = message.render(kind, language, CONTEXTS[kind], ENTITY, AT)
+    rendered = message.render_mail(kind, language, CONTEXTS[kind], ENTITY, AT)
     for suffix, found in (("txt", f"{rendered.subject}\n\n{rendered.text}"), ("html", rendered.html)):
         path = GOLDENS / f"{kind}.{language}.{suffix}"
         if UPDATE:
@@ -71,10 +72,10 @@ def test_golden(kind: str, language: str) -> None:
         assert path.read_text(encoding="utf-8") == found
 
 
-@pytest.mark.parametrize("language", languages.known())
+@pytest.mark.parametrize("language", languages.supported_languages())
 @pytest.mark.parametrize("kind", CONTEXTS)
 def test_every_mail_says_who_sent_it_and_why_in_text_and_html_alike(kind: str, language: str) -> None:
-    rendered = message.render(kind, language, CONTEXTS[kind], ENTITY, AT)
+    rendered = message.render_mail(kind, language, CONTEXTS[kind], ENTITY, AT)
     page = read(rendered.html)
     assert page.attributes["html"] == {"lang": language, "dir": "rtl" if language == "ar" else "ltr"}
     context = CONTEXTS[kind]
@@ -100,34 +101,34 @@ def test_every_mail_says_who_sent_it_and_why_in_text_and_html_alike(kind: str, l
 
 
 def test_the_date_is_that_of_the_sender() -> None:
-    rendered = message.render("contact_added", "en-GB", CONTEXTS["contact_added"], ENTITY, AT)
+    rendered = message.render_mail("contact_added", "en-GB", CONTEXTS["contact_added"], ENTITY, AT)
     assert "On 2 March 2026," in rendered.text
     elsewhere = replace(ENTITY, time_zone="Asia/Tokyo")
-    rendered = message.render("contact_added", "de-AT", CONTEXTS["contact_added"], elsewhere, AT)
+    rendered = message.render_mail("contact_added", "de-AT", CONTEXTS["contact_added"], elsewhere, AT)
     assert "Am 3. März 2026" in rendered.text
 
 
 def test_a_language_that_is_not_known_reads_english_throughout() -> None:
-    rendered = message.render("contact_added", "fi", CONTEXTS["contact_added"], ENTITY, AT)
-    assert rendered == message.render("contact_added", "en", CONTEXTS["contact_added"], ENTITY, AT)
+    rendered = message.render_mail("contact_added", "fi", CONTEXTS["contact_added"], ENTITY, AT)
+    assert rendered == message.render_mail("contact_added", "en", CONTEXTS["contact_added"], ENTITY, AT)
 
 
 @pytest.mark.parametrize(("roles", "heading"), [(["invoicing"], "Your role\n"), (["invoicing", "x"], "Your roles\n")])
 def test_one_role_is_one(roles: list[str], heading: str) -> None:
-    rendered = message.render("contact_added", "en", {**CONTEXTS["contact_added"], "roles": roles}, ENTITY, AT)
+    rendered = message.render_mail("contact_added", "en", {**CONTEXTS["contact_added"], "roles": roles}, ENTITY, AT)
     assert heading in rendered.text
 
 
 def test_no_role_is_said() -> None:
-    rendered = message.render("contact_added", "en", {**CONTEXTS["contact_added"], "roles": []}, ENTITY, AT)
+    rendered = message.render_mail("contact_added", "en", {**CONTEXTS["contact_added"], "roles": []}, ENTITY, AT)
     assert "You have no role at present" in rendered.text
     assert "You have no role at present" in rendered.html
     changed = {**CONTEXTS["role_changed"], "roles_now": [], "roles_before": []}
-    rendered = message.render("role_changed", "en", changed, ENTITY, AT)
+    rendered = message.render_mail("role_changed", "en", changed, ENTITY, AT)
     assert "You have no role at present" in rendered.text
     assert "No role" in rendered.text
     removed = {**CONTEXTS["contact_removed"], "roles_before": []}
-    assert "Until now" not in message.render("contact_removed", "en", removed, ENTITY, AT).text
+    assert "Until now" not in message.render_mail("contact_removed", "en", removed, ENTITY, AT).text
 
 
 def test_an_entity_with_little_data_still_makes_a_mail() -> None:
@@ -140,18 +141,18 @@ def test_an_entity_with_little_data_still_makes_a_mail() -> None:
         website=None,
         support_email=None,
     )
-    rendered = message.render("contact_added", "en", CONTEXTS["contact_added"], bare, AT)
+    rendered = message.render_mail("contact_added", "en", CONTEXTS["contact_added"], bare, AT)
     assert "billing@nordlicht.example" in rendered.text
     assert "None" not in rendered.text + rendered.html
     read(rendered.html)
 
 
-@pytest.mark.parametrize("language", languages.known())
+@pytest.mark.parametrize("language", languages.supported_languages())
 @pytest.mark.parametrize("kind", CONTEXTS)
 @pytest.mark.parametrize("name", ["Padaria Três Irmãos Ltda.", "Ελαιώνας Θάλασσα Α.Ε.", "נורד בע.", "娘。"])
 def test_a_name_that_ends_in_a_full_stop_ends_the_sentence_too(kind: str, language: str, name: str) -> None:
     context: dict[str, Any] = {**CONTEXTS[kind], "contact_name": name, "account_name": name}
-    rendered = message.render(kind, language, context, replace(ENTITY, name=name, legal_name=name), AT)
+    rendered = message.render_mail(kind, language, context, replace(ENTITY, name=name, legal_name=name), AT)
     assert name in rendered.text
     assert name in rendered.html
     for text in (rendered.subject, rendered.text, read(rendered.html).shown):
@@ -162,43 +163,47 @@ def test_a_name_that_ends_in_a_full_stop_ends_the_sentence_too(kind: str, langua
 
 def test_the_dots_of_others_stay() -> None:
     context = {**CONTEXTS["contact_added"], "account_name": "Wait... Inc.", "contact_name": "J. Doe..."}
-    rendered = message.render("contact_added", "en", context, ENTITY, AT)
+    rendered = message.render_mail("contact_added", "en", context, ENTITY, AT)
     assert "Hello J. Doe...," in rendered.text
     assert "entered you as a billing contact of Wait... Inc.\n" in rendered.text
     assert "<bdi>Wait... Inc.</bdi></p>" in rendered.html
     # Another mark than the sentence's is no end of the sentence.
     context = {**context, "account_name": "娘。"}
-    assert "a billing contact of 娘。.\n" in message.render("contact_added", "en", context, ENTITY, AT).text
+    assert "a billing contact of 娘。.\n" in message.render_mail("contact_added", "en", context, ENTITY, AT).text
 
 
 @pytest.mark.parametrize(("due_date", "stays_whole"), [("15 Feb 2026", True), ("23 de nov. de 2026", False)])
 def test_a_long_date_breaks_rather_than_the_number_beside_it(due_date: str, stays_whole: bool) -> None:
     document = {**CONTEXTS["reminder"]["documents"][0], "due_date": due_date}
     context = {**CONTEXTS["reminder"], "documents": [document]}
-    html = message.render("reminder", "pt-BR", context, ENTITY, AT).html
+    html = message.render_mail("reminder", "pt-BR", context, ENTITY, AT).html
     (style,) = re.findall(rf"<span([^>]*)>{due_date}</span>", html)
     assert ("nowrap" in style) is stays_whole
 
 
 def test_a_template_that_asks_for_more_than_there_is_fails() -> None:
     with pytest.raises(UndefinedError):
-        message.render("contact_added", "en", {"account_name": "x", "contact_name": "y"}, ENTITY, AT)
+        message.render_mail("contact_added", "en", {"account_name": "x", "contact_name": "y"}, ENTITY, AT)
 
 
 @pytest.mark.parametrize(
     ("address", "locale", "lines"),
     [
         (
-            Address("1 Main St", None, "Springfield", "IL", "62701", "US"),
+            PostalAddress("1 Main St", None, "Springfield", "IL", "62701", "US"),
             "de",
             ["1 Main St", "Springfield, IL 62701", "Vereinigte Staaten"],
         ),
-        (Address("Rua A 1", None, "Porto", None, "4000-001", "PT"), "en", ["Rua A 1", "4000-001 Porto", "Portugal"]),
-        (Address(country="JP"), "ja", ["日本"]),
-        (Address(), "en", []),
+        (
+            PostalAddress("Rua A 1", None, "Porto", None, "4000-001", "PT"),
+            "en",
+            ["Rua A 1", "4000-001 Porto", "Portugal"],
+        ),
+        (PostalAddress(country="JP"), "ja", ["日本"]),
+        (PostalAddress(), "en", []),
     ],
 )
-def test_an_address_has_the_order_of_its_country(address: Address, locale: str, lines: list[str]) -> None:
+def test_an_address_has_the_order_of_its_country(address: PostalAddress, locale: str, lines: list[str]) -> None:
     assert message.address_lines(address, Locale(locale)) == lines
 
 
@@ -229,10 +234,10 @@ HOSTILE = (
 @example(name=HOSTILE[6], account=HOSTILE[6])
 @example(name=HOSTILE[7], account=HOSTILE[8])
 def test_whatever_a_name_holds_the_mail_is_valid(kind: str, language: str, name: str, account: str) -> None:
-    usual = read(message.render(kind, language, CONTEXTS[kind], ENTITY, AT).html)
+    usual = read(message.render_mail(kind, language, CONTEXTS[kind], ENTITY, AT).html)
     context: dict[str, Any] = {**CONTEXTS[kind], "contact_name": name, "account_name": account}
     entity = replace(ENTITY, name=name, legal_name=account)
-    rendered = message.render(kind, language, context, entity, AT)
+    rendered = message.render_mail(kind, language, context, entity, AT)
 
     page = read(rendered.html)
     assert page.tags == usual.tags
@@ -247,7 +252,7 @@ def test_whatever_a_name_holds_the_mail_is_valid(kind: str, language: str, name:
     assert "\n" not in rendered.subject
     # A name cannot begin a line of its own, so it cannot pretend to be another part of the mail.
     assert len(rendered.text.splitlines()) == len(
-        message.render(kind, language, CONTEXTS[kind], ENTITY, AT).text.splitlines()
+        message.render_mail(kind, language, CONTEXTS[kind], ENTITY, AT).text.splitlines()
     )
     assert len(rendered.html) < 40_000
 
@@ -257,8 +262,8 @@ def test_any_brand_colour_can_be_read(colour: str) -> None:
     def rgb(text: str) -> tuple[int, int, int]:
         return (int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16))
 
-    found = colours.palette(colour)
+    found = colours.build_palette(colour)
     assert found.brand == colour
-    assert colours.contrast(rgb(found.brand), rgb(found.on_brand)) >= 4.5
+    assert colours.contrast_ratio(rgb(found.brand), rgb(found.on_brand)) >= 4.5
     for text in ("#1f2937", "#4b5563"):
-        assert colours.contrast(rgb(found.tint), rgb(text)) >= 4.5
+        assert colours.contrast_ratio(rgb(found.tint), rgb(text)) >= 4.5

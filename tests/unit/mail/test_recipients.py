@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chalicelib.mail import recipients
-from chalicelib.mail.recipients import Recipients, RecipientStatus
-from chalicelib.mail.reports import RecipientReport
+from chalicelib.mail.feedback.reports import RecipientReport
+from chalicelib.mail.sending import recipients
+from chalicelib.mail.sending.recipients import Recipients, RecipientStatus
 from chalicelib.mail.service import Email
 
 A, B, C = "a@x.example", "b@x.example", "c@x.example"
@@ -16,11 +16,11 @@ EMAIL = Email("eml_1", "acme", "invoice", "sent", "nordlicht", "en", NOW, NOW, (
 
 
 def test_capture_sends_to_nobody() -> None:
-    assert recipients.choose("capture", (A,), ()) == Recipients((), reason="mail_mode_capture")
+    assert recipients.choose_recipients("capture", (A,), ()) == Recipients((), reason="mail_mode_capture")
 
 
 def test_redirect_sends_everything_to_one_address_and_says_whom_it_was_meant_for() -> None:
-    found = recipients.choose("redirect", (A,), (B,), redirect_to="tests@vendor.example")
+    found = recipients.choose_recipients("redirect", (A,), (B,), redirect_to="tests@vendor.example")
     assert found == Recipients(
         ("tests@vendor.example",),
         (),
@@ -45,35 +45,37 @@ def test_redirect_sends_everything_to_one_address_and_says_whom_it_was_meant_for
 def test_the_allowlist_lets_through_its_addresses_and_domains_only(
     to: tuple[str, ...], cc: tuple[str, ...], expected_to: tuple[str, ...], expected_cc: tuple[str, ...]
 ) -> None:
-    found = recipients.choose("allowlist", to, cc, allowlist=("vendor.example", "friend@other.example"))
+    found = recipients.choose_recipients("allowlist", to, cc, allowlist=("vendor.example", "friend@other.example"))
     assert (found.to, found.cc) == (expected_to, expected_cc)
     assert bool(found.meant_for) == bool(found.to and found.withheld)
 
 
 def test_live_sends_as_it_is_meant() -> None:
-    assert recipients.choose("live", (A,), (B,)) == Recipients((A,), (B,))
+    assert recipients.choose_recipients("live", (A,), (B,)) == Recipients((A,), (B,))
 
 
 @pytest.mark.parametrize("mode", ["live", "redirect", "allowlist", "capture"])
 def test_whose_address_is_suppressed_gets_nothing_in_any_mode(mode: str) -> None:
     options = {"redirect_to": "tests@vendor.example", "allowlist": ("x.example",)}
-    some = recipients.choose(mode, (A, B), (C,), suppressed={A}, **options)  # type: ignore[arg-type]
+    some = recipients.choose_recipients(mode, (A, B), (C,), suppressed={A}, **options)  # type: ignore[arg-type]
     assert some.withheld[A] == "suppressed"
     assert A not in (*some.to, *some.cc)
     assert bool(some.to) == (mode != "capture")
-    none = recipients.choose(mode, (A,), (C,), suppressed={A, C}, **options)  # type: ignore[arg-type]
+    none = recipients.choose_recipients(mode, (A,), (C,), suppressed={A, C}, **options)  # type: ignore[arg-type]
     assert (none.to, none.reason) == ((), "suppressed")
     assert dict(none.withheld) == {A: "suppressed", C: "suppressed"}
 
 
 def test_where_only_copies_are_left_they_are_who_the_mail_is_to() -> None:
-    found = recipients.choose("live", (A,), (B, C), suppressed={A})
+    found = recipients.choose_recipients("live", (A,), (B, C), suppressed={A})
     assert (found.to, found.cc, found.count) == ((B, C), (), 2)
     assert found.meant_for == ()
 
 
 def test_an_address_that_everything_is_redirected_to_may_be_suppressed_too() -> None:
-    found = recipients.choose("redirect", (A,), (), suppressed={"t@vendor.example"}, redirect_to="t@vendor.example")
+    found = recipients.choose_recipients(
+        "redirect", (A,), (), suppressed={"t@vendor.example"}, redirect_to="t@vendor.example"
+    )
     assert (found.to, found.reason) == ((), "suppressed")
 
 

@@ -8,17 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.mail import health, reports, rules, suppressions
-from chalicelib.mail.recipients import Recipients
-from chalicelib.mail.reports import Event
-from chalicelib.mail.rules import Outcome, State
-from chalicelib.mail.suppressions import Suppression
+from chalicelib.mail import rules
+from chalicelib.mail.feedback import health, reports, suppressions
+from chalicelib.mail.feedback.reports import Event
+from chalicelib.mail.feedback.suppressions import Suppression
+from chalicelib.mail.rules import MailState, SendOutcome
+from chalicelib.mail.sending.recipients import Recipients
 
 MIDNIGHT = datetime(2026, 3, 3, tzinfo=UTC)
 A, B, C = "a@x.example", "b@x.example", "c@x.example"
-QUEUED = State("queued", not_after=MIDNIGHT + timedelta(days=1))
-SENDING = rules.claim(rules.addressed(QUEUED, Recipients((A, B), (C,))), MIDNIGHT - timedelta(seconds=30), "claim")
-ACCEPTED = Outcome("accepted", message_id="message-1")
+QUEUED = MailState("queued", not_after=MIDNIGHT + timedelta(days=1))
+SENDING = rules.claim(
+    rules.with_recipients(QUEUED, Recipients((A, B), (C,))), MIDNIGHT - timedelta(seconds=30), "claim"
+)
+ACCEPTED = SendOutcome("accepted", message_id="message-1")
 STRANGER = "somebody@elsewhere.example"
 
 # A minute around midnight: the day of sending depends on what comes earliest.
@@ -44,21 +47,21 @@ class World:
         self.duties: Counter[str] = Counter()
 
     def settle(self) -> None:
-        self._becomes(rules.settle(self.state, "claim", ACCEPTED, MIDNIGHT))
+        self._becomes(rules.apply_outcome(self.state, "claim", ACCEPTED, MIDNIGHT))
 
     def note(self, event: Event) -> None:
-        event = reports.narrowed(event, {A, B, C}, self.state.recipient_count)
-        before, after = self.state, rules.report(self.state, event)
+        event = reports.restrict_to_recipients(event, {A, B, C}, self.state.recipient_count)
+        before, after = self.state, rules.apply_event(self.state, event)
         self._becomes(after)
-        for cause in suppressions.causes("eml_1", before, after, event):
+        for cause in suppressions.suppression_causes("eml_1", before, after, event):
             email = cause.suppression.email
             if email not in self.suppressed and not cause.new:
                 continue
             self.duties[email] += email not in self.suppressed
-            self.suppressed[email] = suppressions.graver(self.suppressed.get(email), cause.suppression)
+            self.suppressed[email] = suppressions.more_severe_suppression(self.suppressed.get(email), cause.suppression)
 
-    def _becomes(self, after: State) -> None:
-        for day, amounts in health.difference(self.state, after).items():
+    def _becomes(self, after: MailState) -> None:
+        for day, amounts in health.count_changes(self.state, after).items():
             for name, amount in amounts.items():
                 self.health[day, name] += amount
         self.state = after
@@ -126,7 +129,7 @@ def test_each_recipient_is_counted_once_under_each_thing_reported() -> None:
         event("transient_bounce", A, C),
         event("permanent_bounce", B),
     ):
-        state = rules.report(state, one)
+        state = rules.apply_event(state, one)
     assert health.contribution(state) == {
         (date(2026, 3, 3), name): number
         for name, number in
@@ -157,7 +160,7 @@ def test_what_was_never_sent_is_not_counted() -> None:
 def test_a_report_is_about_the_recipients_that_are_known(
     recipients: tuple[str, ...], known: set[str], sent_to: int, expected: tuple[tuple[str, ...], str]
 ) -> None:
-    found = reports.narrowed(event("permanent_bounce", *recipients, detail="550"), known, sent_to)
+    found = reports.restrict_to_recipients(event("permanent_bounce", *recipients, detail="550"), known, sent_to)
     assert (found.recipients, found.detail) == expected
 
 
@@ -165,6 +168,14 @@ def test_the_complaint_stands_above_the_bounce_and_the_earlier_above_the_later()
     early, late = MIDNIGHT, MIDNIGHT + timedelta(hours=1)
     bounce, later = Suppression(A, "permanent_bounce", early), Suppression(A, "permanent_bounce", late)
     complaint = Suppression(A, "complaint", late)
-    assert suppressions.graver(None, bounce) == bounce
-    assert suppressions.graver(later, bounce) == suppressions.graver(bounce, later) == bounce
-    assert suppressions.graver(bounce, complaint) == suppressions.graver(complaint, bounce) == complaint
+    assert suppressions.more_severe_suppression(None, bounce) == bounce
+    assert (
+        suppressions.more_severe_suppression(later, bounce)
+        == suppressions.more_severe_suppression(bounce, later)
+        == bounce
+    )
+    assert (
+        suppressions.more_severe_suppression(bounce, complaint)
+        == suppressions.more_severe_suppression(complaint, bounce)
+        == complaint
+    )

@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.config import Settings
-from chalicelib.mail import ses
-from chalicelib.mail.claims import Attachment
-from chalicelib.mail.ses import Envelope
+from chalicelib.mail.sending import ses
+from chalicelib.mail.sending.late_binding import Attachment
+from chalicelib.mail.sending.ses import Envelope
 
 ENVELOPE = Envelope(
     email_id="eml_01JAAAAAAAAAAAAAAAAAAAAAAA",
@@ -46,7 +46,7 @@ def configured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_request_names_everything() -> None:
-    request = ses.request_for(ENVELOPE)
+    request = ses.build_request(ENVELOPE)
     simple = request["Content"]["Simple"]
     assert request["Destination"] == {"ToAddresses": ["a@example.com"], "CcAddresses": ["b@example.com"]}
     assert request["ReplyToAddresses"] == ["help@vendor.example"]
@@ -59,7 +59,7 @@ def test_the_request_names_everything() -> None:
 
 @given(name=st.text(alphabet=st.characters(exclude_categories=["C", "Zl", "Zp"]), max_size=200))
 def test_every_sender_name_survives_as_a_header(name: str) -> None:
-    header = ses.mailbox(name, "billing@vendor.example")
+    header = ses.format_mailbox(name, "billing@vendor.example")
     assert header.isascii()
     assert "\n" not in header
     parsed = message_from_string(f"From: {header}\n\n")["From"]
@@ -86,12 +86,12 @@ def test_every_sender_name_survives_as_a_header(name: str) -> None:
 )
 def test_a_line_break_is_refused_everywhere(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="line break"):
-        ses.request_for(Envelope(**{**vars(ENVELOPE), **change}))
+        ses.build_request(Envelope(**{**vars(ENVELOPE), **change}))
 
 
 def test_attachments_go_with_the_mail_as_they_are() -> None:
     files = (Attachment("Invoice 1.pdf", "application/pdf", b"%PDF"), Attachment("請求書.xml", "text/xml", b"<a/>"))
-    simple = ses.request_for(replace(ENVELOPE, attachments=files))["Content"]["Simple"]
+    simple = ses.build_request(replace(ENVELOPE, attachments=files))["Content"]["Simple"]
     assert [one["RawContent"] for one in simple["Attachments"]] == [b"%PDF", b"<a/>"]
     assert simple["Attachments"][0] == {
         "FileName": "Invoice 1.pdf",
@@ -101,7 +101,7 @@ def test_attachments_go_with_the_mail_as_they_are() -> None:
         "RawContent": b"%PDF",
     }
     assert simple["Attachments"][1]["FileName"] == "請求書.xml"
-    assert "Attachments" not in ses.request_for(ENVELOPE)["Content"]["Simple"]
+    assert "Attachments" not in ses.build_request(ENVELOPE)["Content"]["Simple"]
 
 
 @pytest.mark.parametrize(
@@ -119,24 +119,24 @@ def test_attachments_go_with_the_mail_as_they_are() -> None:
     ],
 )
 def test_a_file_name_deceives_nobody_and_can_be_saved(name: str, expected: str) -> None:
-    assert ses.file_name(name) == expected
+    assert ses.attachment_file_name(name) == expected
 
 
 def test_what_is_larger_than_ses_takes_is_found_before_it_is_sent() -> None:
     fitting = Attachment("a.pdf", "application/pdf", bytes(29_000_000))
-    assert ses.request_for(replace(ENVELOPE, attachments=(fitting,)))
-    with pytest.raises(ses.TooLarge):
-        ses.request_for(replace(ENVELOPE, attachments=(fitting, fitting)))
-    with pytest.raises(ses.TooLarge):
-        ses.request_for(replace(ENVELOPE, attachments=(replace(fitting, content=bytes(30_000_000)),)))
+    assert ses.build_request(replace(ENVELOPE, attachments=(fitting,)))
+    with pytest.raises(ses.MailTooLarge):
+        ses.build_request(replace(ENVELOPE, attachments=(fitting, fitting)))
+    with pytest.raises(ses.MailTooLarge):
+        ses.build_request(replace(ENVELOPE, attachments=(replace(fitting, content=bytes(30_000_000)),)))
 
 
 def test_a_header_is_whole_or_refused() -> None:
     address = "<https://a.example/" + "x" * 840 + ">"
-    simple = ses.request_for(replace(ENVELOPE, headers={"List-Unsubscribe": address}))["Content"]["Simple"]
+    simple = ses.build_request(replace(ENVELOPE, headers={"List-Unsubscribe": address}))["Content"]["Simple"]
     assert {"Name": "List-Unsubscribe", "Value": address} in simple["Headers"]
     with pytest.raises(ValueError, match="too long"):
-        ses.request_for(replace(ENVELOPE, headers={"List-Unsubscribe": address + "x"}))
+        ses.build_request(replace(ENVELOPE, headers={"List-Unsubscribe": address + "x"}))
 
 
 def answer(code: str, status: int, message: str = "") -> ClientError:
@@ -207,7 +207,7 @@ def test_what_ses_says_of_its_limits_is_read(monkeypatch: pytest.MonkeyPatch) ->
             return answers.pop(0)
 
     monkeypatch.setattr(ses, "client", Telling)
-    assert [ses.limits() for _ in range(4)] == [ses.Limits(14.0, 50000, 7), ses.Limits(14.0, None, 7), None, None]
+    assert [ses.fetch_limits() for _ in range(4)] == [ses.Limits(14.0, 50000, 7), ses.Limits(14.0, None, 7), None, None]
 
 
 def test_a_refusal_to_tell_the_limits_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,4 +216,4 @@ def test_a_refusal_to_tell_the_limits_stops_nothing(monkeypatch: pytest.MonkeyPa
             raise answer("TooManyRequestsException", 429)
 
     monkeypatch.setattr(ses, "client", Refusing)
-    assert ses.limits() is None
+    assert ses.fetch_limits() is None

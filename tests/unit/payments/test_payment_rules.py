@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from chalicelib.errors import Conflict, Invalid
+from chalicelib.errors import Conflict, InvalidInput
 from chalicelib.invoices.rules import (
     CREDIT_NOTE,
     INVOICE,
@@ -19,7 +19,7 @@ from chalicelib.invoices.rules import (
     UNCOLLECTIBLE,
     VOID,
     Invoice,
-    status_of,
+    derive_invoice_status,
 )
 from chalicelib.payments import rules
 from chalicelib.payments.rules import Allocation, Payment, Reversal
@@ -50,15 +50,15 @@ def payment(amount: int = 100, **fields: Any) -> Payment:
 
 def spread(source: Payment | Invoice, *wanted: tuple[str, int], **invoices: Invoice) -> dict[str, Invoice]:
     asked = (
-        rules.source_of_payment(source)
+        rules.payment_source(source)
         if isinstance(source, Payment)
-        else rules.source_of_credit_note(source, LATER)
+        else rules.credit_note_source(source, LATER)
     )  # fmt: skip
-    return rules.spread(asked, [Allocation(*one) for one in wanted], invoices, "allocations")
+    return rules.settle_invoices(asked, [Allocation(*one) for one in wanted], invoices, "allocations")
 
 
 def faults(source: Payment | Invoice, *wanted: tuple[str, int], **invoices: Invoice) -> list[tuple[str, str]]:
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(InvalidInput) as refused:
         spread(source, *wanted, **invoices)
     return [(fault.field, fault.code) for fault in refused.value.fields]
 
@@ -74,7 +74,7 @@ def test_what_was_prepaid_counts_and_is_never_taken_back() -> None:
     before = invoice(total=100, paid=30, status=PART_PAID)
     assert faults(payment(), ("i1", 71), i1=before) == [("allocations.0.amount", "more_than_balance")]
     (paid,) = spread(payment(), ("i1", 70), i1=before).values()
-    assert rules.released(paid, rules.PAYMENT, 70) == before
+    assert rules.without_settlement(paid, rules.PAYMENT, 70) == before
 
 
 @pytest.mark.parametrize(
@@ -122,16 +122,16 @@ def test_one_write_spreads_over_twenty_invoices_and_all_of_them_over_two_hundred
 def test_only_a_credit_note_that_stands_is_applied() -> None:
     for source, code in ((invoice(), "not_a_credit_note"), (credit_note(status=VOID), "credit_note_not_open")):
         with pytest.raises(Conflict) as refused:
-            rules.source_of_credit_note(source, DAY)
+            rules.credit_note_source(source, DAY)
         assert refused.value.code == code
     with pytest.raises(Conflict) as refused:
-        rules.source_of_payment(rules.reversed_(payment(), Reversal("bounced", AT, "Sam")))
+        rules.payment_source(rules.with_reversal(payment(), Reversal("bounced", AT, "Sam")))
     assert refused.value.code == "payment_reversed"
 
 
 def test_an_invoice_found_uncollectible_stays_so_when_a_payment_is_taken_back() -> None:
     (part,) = spread(payment(60), ("i1", 60), i1=invoice()).values()
-    lost = rules.released(replace(part, status=UNCOLLECTIBLE), rules.PAYMENT, 60)
+    lost = rules.without_settlement(replace(part, status=UNCOLLECTIBLE), rules.PAYMENT, 60)
     assert (lost.status, lost.paid, lost.balance) == (UNCOLLECTIBLE, 0, 0)
 
 
@@ -139,13 +139,13 @@ def test_what_is_paid_later_by_another_opens_again_as_it_was() -> None:
     (part,) = spread(payment(60), ("i1", 60), i1=invoice()).values()
     (paid,) = spread(credit_note(), ("i1", 40), i1=part).values()
     assert (paid.status, paid.paid, paid.credited, paid.settled_on) == (PAID, 60, 40, LATER)
-    again = rules.released(paid, CREDIT_NOTE, 40)
+    again = rules.without_settlement(paid, CREDIT_NOTE, 40)
     assert again == part
 
 
 @given(total=st.integers(0, 10**12), paid=st.integers(0, 10**12), credited=st.integers(0, 10**12))
 def test_the_status_follows_from_what_was_settled(total: int, paid: int, credited: int) -> None:
-    status = status_of(invoice(total=total, paid=paid, credited=credited))
+    status = derive_invoice_status(invoice(total=total, paid=paid, credited=credited))
     assert (status == PAID) == (paid + credited >= total)
     assert (status == OPEN) == (paid + credited == 0 < total)
 
@@ -161,7 +161,7 @@ class Book(RuleBasedStateMachine):
         self.prepaid = min(prepaid, totals[0])
         first = replace(self.invoices["x"], paid=self.prepaid)
         self.invoices["x"] = first
-        self.invoices = {name: replace(one, status=status_of(one)) for name, one in self.invoices.items()}
+        self.invoices = {name: replace(one, status=derive_invoice_status(one)) for name, one in self.invoices.items()}
         self.payments = {f"p{n}": payment(amount, payment_id=f"p{n}") for n, amount in enumerate(amounts)}
         self.credit_note = credit_note(credit)
 
@@ -169,32 +169,32 @@ class Book(RuleBasedStateMachine):
     def allocate(self, name: str, wanted: list[tuple[str, int]]) -> None:
         asked = [Allocation(*one) for one in wanted]
         try:
-            source = rules.source_of_payment(self.payments[name])
-            self.invoices |= rules.spread(source, asked, self.invoices, "allocations")
-        except (Invalid, Conflict):
+            source = rules.payment_source(self.payments[name])
+            self.invoices |= rules.settle_invoices(source, asked, self.invoices, "allocations")
+        except (InvalidInput, Conflict):
             return
-        self.payments[name] = rules.allocated(self.payments[name], asked)
+        self.payments[name] = rules.with_allocations(self.payments[name], asked)
 
     @rule(wanted=st.lists(st.tuples(st.sampled_from(names), st.integers(1, 60)), min_size=1, max_size=3))
     def apply(self, wanted: list[tuple[str, int]]) -> None:
         asked = [Allocation(*one) for one in wanted]
         try:
-            self.invoices |= rules.spread(
-                rules.source_of_credit_note(self.credit_note, DAY), asked, self.invoices, "applications"
+            self.invoices |= rules.settle_invoices(
+                rules.credit_note_source(self.credit_note, DAY), asked, self.invoices, "applications"
             )
-        except (Invalid, Conflict):
+        except (InvalidInput, Conflict):
             return
-        self.credit_note = rules.applied(self.credit_note, asked, DAY)
+        self.credit_note = rules.with_applications(self.credit_note, asked, DAY)
 
     @rule(name=st.sampled_from(("p0", "p1", "p2")), reverse=st.booleans(), ids=st.sets(st.sampled_from(names)))
     def take_back(self, name: str, reverse: bool, ids: set[str]) -> None:
         before = self.payments[name]
         freed = [one for one in before.allocations if reverse or one in ids]
         for one in freed:
-            self.invoices[one] = rules.released(self.invoices[one], rules.PAYMENT, before.allocations[one])
-        after = rules.deallocated(before, freed)
+            self.invoices[one] = rules.without_settlement(self.invoices[one], rules.PAYMENT, before.allocations[one])
+        after = rules.without_allocations(before, freed)
         if reverse:
-            after = rules.reversed_(after, Reversal("bounced", AT, "Sam"))
+            after = rules.with_reversal(after, Reversal("bounced", AT, "Sam"))
         self.payments[name] = after
 
     @rule(ids=st.sets(st.sampled_from(names)))
@@ -202,8 +202,8 @@ class Book(RuleBasedStateMachine):
         freed = [one for one in self.credit_note.applications if one in ids]
         for one in freed:
             amount = self.credit_note.applications[one]
-            self.invoices[one] = rules.released(self.invoices[one], CREDIT_NOTE, amount)
-        self.credit_note = rules.withdrawn(self.credit_note, freed)
+            self.invoices[one] = rules.without_settlement(self.invoices[one], CREDIT_NOTE, amount)
+        self.credit_note = rules.without_applications(self.credit_note, freed)
 
     @invariant()
     def nothing_is_lost(self) -> None:
@@ -214,7 +214,7 @@ class Book(RuleBasedStateMachine):
             assert one.paid == by_payments + (self.prepaid if name == "x" else 0)
             assert one.credited == self.credit_note.applications.get(name, 0)
             assert 0 <= one.balance == one.total - one.paid - one.credited
-            assert one.status == status_of(one)
+            assert one.status == derive_invoice_status(one)
             assert one.settled_on is None or one.status == PAID
         for paid in self.payments.values():
             free = paid.amount if paid.status == rules.RECEIVED else 0
@@ -223,7 +223,7 @@ class Book(RuleBasedStateMachine):
             assert all(amount > 0 for amount in paid.allocations.values())
         assert self.credit_note.credited == sum(self.credit_note.applications.values())
         assert 0 <= self.credit_note.balance == self.credit_note.total - self.credit_note.credited
-        assert self.credit_note.status == status_of(self.credit_note)
+        assert self.credit_note.status == derive_invoice_status(self.credit_note)
 
 
 TestBook = Book.TestCase

@@ -4,9 +4,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from chalicelib.reminders.calendars import calendar_of, local_day, sending_begins
-from chalicelib.reminders.policy import Policy, Spell
-from chalicelib.reminders.rules import Subject, decide
+from chalicelib.reminders.policy.calendars import account_calendar, local_day, sending_starts_at
+from chalicelib.reminders.policy.rules import QuietSpell, ReminderPolicy
+from chalicelib.reminders.run.rules import ReminderCandidate, decide_reminder
 
 TODAY = date(2026, 6, 1)
 
@@ -34,13 +34,13 @@ TODAY = date(2026, 6, 1)
 def test_a_country_closes_its_own_days(
     country: str | None, subdivision: str | None, day: date, why: str | None
 ) -> None:
-    assert calendar_of(country, subdivision, Policy(), TODAY).closed(day) == why
+    assert account_calendar(country, subdivision, ReminderPolicy(), TODAY).closed(day) == why
 
 
 def test_staff_close_days_and_spells_whatever_the_country() -> None:
-    spells = (Spell(date(2026, 12, 20), date(2026, 12, 31)),)
-    policy = Policy(business_days_only=False, closing_days=(date(2026, 6, 10),), quiet_spells=spells)
-    calendar = calendar_of("DE", None, policy, TODAY)
+    spells = (QuietSpell(date(2026, 12, 20), date(2026, 12, 31)),)
+    policy = ReminderPolicy(business_days_only=False, closing_days=(date(2026, 6, 10),), quiet_spells=spells)
+    calendar = account_calendar("DE", None, policy, TODAY)
     assert calendar.closed(date(2026, 6, 6)) is None
     assert calendar.closed(date(2026, 6, 10)) == "closing_day"
     assert calendar.closed(date(2026, 12, 31)) == "quiet_spell"
@@ -48,10 +48,10 @@ def test_staff_close_days_and_spells_whatever_the_country() -> None:
 
 
 def test_where_no_day_is_free_for_long_it_is_looked_at_again() -> None:
-    for_years = Policy(quiet_spells=(Spell(date(2026, 1, 1), date(2029, 12, 31)),))
-    calendar = calendar_of(None, None, for_years, TODAY)
-    subject = Subject("i1", "invoice", "open", 1, TODAY, TODAY, TODAY, mode="live")
-    decision = decide(subject, for_years, calendar, TODAY + timedelta(days=30))
+    for_years = ReminderPolicy(quiet_spells=(QuietSpell(date(2026, 1, 1), date(2029, 12, 31)),))
+    calendar = account_calendar(None, None, for_years, TODAY)
+    subject = ReminderCandidate("i1", "invoice", "open", 1, TODAY, TODAY, TODAY, mode="live")
+    decision = decide_reminder(subject, for_years, calendar, TODAY + timedelta(days=30))
     assert decision.reason is not None
     assert decision.reason.code == "quiet_spell"
     assert decision.next_on is not None, "else nobody would ever look at it again"
@@ -73,7 +73,7 @@ def test_where_no_day_is_free_for_long_it_is_looked_at_again() -> None:
     ],
 )
 def test_a_morning_begins_where_the_account_is(zone: str, day: date, at: str, instant: str) -> None:
-    assert sending_begins(day, at, zone) == datetime.fromisoformat(instant).replace(tzinfo=UTC)
+    assert sending_starts_at(day, at, zone) == datetime.fromisoformat(instant).replace(tzinfo=UTC)
 
 
 def test_a_day_is_the_accounts() -> None:

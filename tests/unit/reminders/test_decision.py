@@ -9,36 +9,58 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.reminders.policy import DEFAULT_STEPS, TONES, Policy, Spell, Step, check_policy, planned_steps
-from chalicelib.reminders.rules import REASONS, Calendar, Decision, Pause, Subject, after_credit, decide
+from chalicelib.reminders.policy.rules import (
+    DEFAULT_STEPS,
+    TONES,
+    PolicyStep,
+    QuietSpell,
+    ReminderPolicy,
+    check_reminder_policy,
+    planned_steps,
+)
+from chalicelib.reminders.run.rules import (
+    NO_REMINDER_REASONS,
+    Calendar,
+    Pause,
+    ReminderCandidate,
+    ReminderDecision,
+    balances_after_credit,
+    decide_reminder,
+)
 
 ROUNDS = 2000 if os.environ.get("COUNTERFOIL_PROOF") else 150
 DUE = date(2026, 3, 10)
 WEEKEND = Calendar(weekend=frozenset({5, 6}))
 FREE = Calendar()
-OPEN = Subject("i", "invoice", "open", 100, DUE, date(2026, 2, 1), date(2026, 2, 1), mode="live")
-NO_GAP = Policy(minimum_gap_days=0)
+OPEN = ReminderCandidate("i", "invoice", "open", 100, DUE, date(2026, 2, 1), date(2026, 2, 1), mode="live")
+NO_GAP = ReminderPolicy(minimum_gap_days=0)
 DAYS = 730
 
 
-def sent(decision: Decision) -> str | None:
+def sent(decision: ReminderDecision) -> str | None:
     return decision.step.name if decision.step else None
 
 
-def code(decision: Decision) -> str | None:
+def code(decision: ReminderDecision) -> str | None:
     return decision.reason.code if decision.reason else None
 
 
 def live(
-    subject: Subject, policy: Policy, calendar: Calendar, first: date, days: int, *, only_when_planned: bool = False
-) -> Iterator[tuple[date, Decision]]:
+    subject: ReminderCandidate,
+    policy: ReminderPolicy,
+    calendar: Calendar,
+    first: date,
+    days: int,
+    *,
+    only_when_planned: bool = False,
+) -> Iterator[tuple[date, ReminderDecision]]:
     """Decide day by day, or only on the days that the decision before has named, and remember what was done."""
     wanted: date | None = first
     for number in range(days):
         today = first + timedelta(days=number)
         if only_when_planned and (wanted is None or today < wanted):
             continue
-        decision = decide(subject, policy, calendar, today)
+        decision = decide_reminder(subject, policy, calendar, today)
         wanted = decision.next_on
         spent = {step.name for step in decision.superseded}
         if decision.step is not None:
@@ -69,7 +91,7 @@ class TestReasons:
         ],
     )
     def test_what_only_an_event_changes_names_no_day(self, change: dict[str, object], why: str) -> None:
-        decision = decide(replace(OPEN, **change), Policy(), WEEKEND, date(2026, 3, 11))
+        decision = decide_reminder(replace(OPEN, **change), ReminderPolicy(), WEEKEND, date(2026, 3, 11))
         assert (sent(decision), code(decision), decision.next_on) == (None, why, None)
 
     @pytest.mark.parametrize(
@@ -84,43 +106,45 @@ class TestReasons:
         ],
     )
     def test_what_passes_is_looked_at_again(self, change: dict[str, object], why: str) -> None:
-        decision = decide(replace(OPEN, **change), Policy(), WEEKEND, date(2026, 3, 11))
+        decision = decide_reminder(replace(OPEN, **change), ReminderPolicy(), WEEKEND, date(2026, 3, 11))
         assert (sent(decision), code(decision), decision.next_on) == (None, why, date(2026, 3, 12))
 
     def test_the_run_waits_for_the_report_of_payments_and_goes_on_the_same_day(self) -> None:
-        decision = decide(replace(OPEN, payments_current=False), Policy(), WEEKEND, date(2026, 3, 11))
+        decision = decide_reminder(replace(OPEN, payments_current=False), ReminderPolicy(), WEEKEND, date(2026, 3, 11))
         assert (sent(decision), code(decision), decision.next_on) == (None, "payments_not_current", date(2026, 3, 11))
 
     @pytest.mark.parametrize(("gap", "then"), [(0, 12), (1, 12), (2, 13), (3, 16)])
     def test_a_second_digest_of_a_currency_goes_out_another_day(self, gap: int, then: int) -> None:
         reminded = replace(OPEN, digest_today=True, last_reminded_on=date(2026, 3, 11))
-        decision = decide(reminded, Policy(minimum_gap_days=gap), WEEKEND, date(2026, 3, 11))
+        decision = decide_reminder(reminded, ReminderPolicy(minimum_gap_days=gap), WEEKEND, date(2026, 3, 11))
         assert (sent(decision), code(decision), decision.next_on) == (None, "too_soon", date(2026, 3, then))
 
     def test_a_digest_of_another_currency_belongs_to_the_same_run(self) -> None:
         reminded = replace(OPEN, last_reminded_on=date(2026, 3, 11))
-        assert sent(decide(reminded, Policy(minimum_gap_days=5), WEEKEND, date(2026, 3, 11))) == "+1"
+        assert sent(decide_reminder(reminded, ReminderPolicy(minimum_gap_days=5), WEEKEND, date(2026, 3, 11))) == "+1"
 
     def test_a_failed_automatic_payment_is_reminded_of(self) -> None:
         failed = replace(OPEN, auto_pay=True, auto_pay_failed=True)
-        assert sent(decide(failed, Policy(), WEEKEND, date(2026, 3, 11))) == "+1"
+        assert sent(decide_reminder(failed, ReminderPolicy(), WEEKEND, date(2026, 3, 11))) == "+1"
 
     def test_every_reason_is_a_sentence(self) -> None:
-        assert all(reason.code == name and reason.text.endswith(".") for name, reason in REASONS.items())
+        assert all(reason.code == name and reason.text.endswith(".") for name, reason in NO_REMINDER_REASONS.items())
 
     def test_before_its_first_step_it_waits_for_it(self) -> None:
-        decision = decide(OPEN, Policy(), WEEKEND, date(2026, 2, 10))
+        decision = decide_reminder(OPEN, ReminderPolicy(), WEEKEND, date(2026, 2, 10))
         assert (code(decision), decision.next_on) == ("not_yet", date(2026, 3, 9))
 
     def test_a_shadow_is_decided_like_the_rest_and_says_so(self) -> None:
-        decision = decide(replace(OPEN, mode="shadow"), Policy(), WEEKEND, date(2026, 3, 11))
+        decision = decide_reminder(replace(OPEN, mode="shadow"), ReminderPolicy(), WEEKEND, date(2026, 3, 11))
         assert sent(decision) == "+1"
         assert decision.shadow
 
 
 class TestSteps:
     def test_a_weekend_moves_a_step_and_does_not_spend_it(self) -> None:
-        sendings = {day: sent(done) for day, done in live(OPEN, Policy(), WEEKEND, date(2026, 3, 1), 60) if done.step}
+        sendings = {
+            day: sent(done) for day, done in live(OPEN, ReminderPolicy(), WEEKEND, date(2026, 3, 1), 60) if done.step
+        }
         assert sendings == {
             date(2026, 3, 9): "-3",
             date(2026, 3, 11): "+1",
@@ -130,27 +154,31 @@ class TestSteps:
         }
 
     def test_after_an_outage_the_newest_step_goes_once(self) -> None:
-        late = decide(replace(OPEN, spent=frozenset({"-3"})), Policy(), FREE, date(2026, 3, 25))
+        late = decide_reminder(replace(OPEN, spent=frozenset({"-3"})), ReminderPolicy(), FREE, date(2026, 3, 25))
         assert (sent(late), [step.name for step in late.superseded]) == ("+14", ["+1", "+7"])
 
     def test_steps_from_before_the_invoice_was_recorded_are_superseded(self) -> None:
-        late = decide(replace(OPEN, recorded_on=date(2026, 3, 20)), Policy(), FREE, date(2026, 3, 20))
+        late = decide_reminder(replace(OPEN, recorded_on=date(2026, 3, 20)), ReminderPolicy(), FREE, date(2026, 3, 20))
         assert (code(late), [step.name for step in late.superseded]) == ("not_yet", ["-3", "+1", "+7"])
         assert late.next_on == date(2026, 3, 24)
 
     def test_repetitions_follow_the_last_step_and_end(self) -> None:
-        policy = Policy(repeat_every_days=10, repeat_at_most=2)
+        policy = ReminderPolicy(repeat_every_days=10, repeat_at_most=2)
         names = [sent(done) for _, done in live(OPEN, policy, WEEKEND, date(2026, 3, 1), DAYS) if done.step]
         assert names == ["-3", "+1", "+7", "+14", "+30", "+30.1", "+30.2"]
 
     def test_after_a_pause_the_newest_step_goes(self) -> None:
         paused = replace(OPEN, pauses=(Pause("invoice", date(2026, 3, 19)),), spent=frozenset({"-3", "+1"}))
-        sendings = {day: sent(done) for day, done in live(paused, Policy(), FREE, date(2026, 3, 12), 10) if done.step}
+        sendings = {
+            day: sent(done) for day, done in live(paused, ReminderPolicy(), FREE, date(2026, 3, 12), 10) if done.step
+        }
         assert sendings == {date(2026, 3, 20): "+7"}
 
     def test_released_invoices_begin_with_the_mildest_overdue_step(self) -> None:
         old = replace(OPEN, live_from=date(2026, 6, 1), released_on=date(2026, 6, 8), mode="live")
-        sendings = {day: sent(done) for day, done in live(old, Policy(), FREE, date(2026, 6, 8), 60) if done.step}
+        sendings = {
+            day: sent(done) for day, done in live(old, ReminderPolicy(), FREE, date(2026, 6, 8), 60) if done.step
+        }
         assert sendings == {
             date(2026, 6, 8): "+1",
             date(2026, 6, 14): "+7",
@@ -160,31 +188,31 @@ class TestSteps:
 
     def test_credit_covers_what_is_due_first(self) -> None:
         balances = [("b", date(2026, 2, 1), 50), ("a", date(2026, 1, 1), 70), ("c", None, 10)]
-        assert after_credit(balances, 100) == {"a": 0, "b": 20, "c": 10}
-        assert after_credit(balances, -5) == {"a": 70, "b": 50, "c": 10}
+        assert balances_after_credit(balances, 100) == {"a": 0, "b": 20, "c": 10}
+        assert balances_after_credit(balances, -5) == {"a": 70, "b": 50, "c": 10}
 
 
 DATES = st.dates(date(2026, 1, 1), date(2027, 12, 31))
 
 
 @st.composite
-def policies(draw: st.DrawFn) -> Policy:
+def policies(draw: st.DrawFn) -> ReminderPolicy:
     offsets = sorted(draw(st.sets(st.integers(-30, 120), min_size=1, max_size=8)))
     tones = sorted(draw(st.lists(st.integers(0, 3), min_size=len(offsets), max_size=len(offsets))))
     repeats = draw(st.none() | st.tuples(st.integers(1, 40), st.integers(1, 6)))
     spells = draw(st.lists(st.tuples(DATES, st.integers(0, 20)), max_size=3))
-    return Policy(
-        steps=tuple(Step(offset, TONES[tone]) for offset, tone in zip(offsets, tones, strict=True)),
+    return ReminderPolicy(
+        steps=tuple(PolicyStep(offset, TONES[tone]) for offset, tone in zip(offsets, tones, strict=True)),
         repeat_every_days=repeats[0] if repeats else None,
         repeat_at_most=repeats[1] if repeats else 0,
         closing_days=tuple(draw(st.lists(DATES, max_size=10))),
-        quiet_spells=tuple(Spell(first, first + timedelta(days=length)) for first, length in spells),
+        quiet_spells=tuple(QuietSpell(first, first + timedelta(days=length)) for first, length in spells),
         minimum_gap_days=draw(st.integers(0, 10)),
     )
 
 
 @st.composite
-def calendars(draw: st.DrawFn, policy: Policy) -> Calendar:
+def calendars(draw: st.DrawFn, policy: ReminderPolicy) -> Calendar:
     return Calendar(
         weekend=draw(st.sampled_from([frozenset(), frozenset({5, 6}), frozenset({4, 5}), frozenset({4})])),
         holidays=frozenset(draw(st.lists(DATES, max_size=30))),
@@ -194,7 +222,7 @@ def calendars(draw: st.DrawFn, policy: Policy) -> Calendar:
 
 
 @st.composite
-def subjects(draw: st.DrawFn) -> Subject:
+def subjects(draw: st.DrawFn) -> ReminderCandidate:
     recorded = draw(DATES)
     due = draw(st.dates(date(2026, 1, 1), date(2027, 6, 30)))
     pauses = draw(st.lists(st.tuples(st.sampled_from(["invoice", "bill_group", "account"]), DATES), max_size=2))
@@ -215,7 +243,7 @@ class TestWhateverHappens:
     @given(st.data())
     def test_each_step_goes_at_most_once_and_only_when_it_may(self, data: st.DataObject) -> None:
         policy = data.draw(policies())
-        check_policy(policy)
+        check_reminder_policy(policy)
         calendar = data.draw(calendars(policy))
         subject = data.draw(subjects())
         done: list[str] = []
@@ -254,12 +282,12 @@ class TestWhateverHappens:
 
     @settings(max_examples=ROUNDS, deadline=None)
     @given(policies(), DATES)
-    def test_names_of_steps_are_unique_and_in_order_of_days(self, policy: Policy, anchor: date) -> None:
+    def test_names_of_steps_are_unique_and_in_order_of_days(self, policy: ReminderPolicy, anchor: date) -> None:
         steps = planned_steps(policy, anchor)
         assert len({step.name for step in steps}) == len(steps)
         assert [step.on for step in steps] == sorted(step.on for step in steps)
 
 
 def test_the_default_policy_is_that_of_the_rules() -> None:
-    check_policy(Policy())
+    check_reminder_policy(ReminderPolicy())
     assert [step.offset for step in DEFAULT_STEPS] == [-3, 1, 7, 14, 30]

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chalicelib.reminders import due
+from chalicelib.reminders.run import dispatch
 from chalicelib.table import keys, store
 
 NOON = datetime(2026, 3, 9, 12, tzinfo=UTC)
@@ -19,22 +19,22 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> None:
         key = f"2026-03-{day:02d}T09:00:00.000Z#a{pk[-1]}#acme"
         return [key], key if day < 3 else None
 
-    monkeypatch.setattr(store, "sort_keys", sort_keys)
+    monkeypatch.setattr(store, "query_sort_keys", sort_keys)
 
 
 def test_all_are_found_the_longest_due_first() -> None:
-    found = due.find(NOON, lambda: True)
+    found = dispatch.find_due_accounts(NOON, lambda: True)
     assert found.complete
-    assert len(found.accounts) == 3 * len(keys.accounts_to_remind())
+    assert len(found.accounts) == 3 * len(keys.reminder_due_partitions())
     assert [one.due for one in found.accounts] == sorted(one.due for one in found.accounts)
 
 
 def test_no_more_are_found_than_there_is_room_for_and_the_longest_due_of_each_shard_are_among_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    shards = len(keys.accounts_to_remind())
-    monkeypatch.setattr(due, "_MOST_ACCOUNTS", shards + 1)
-    found = due.find(NOON, lambda: True)
+    shards = len(keys.reminder_due_partitions())
+    monkeypatch.setattr(dispatch, "_MAX_ACCOUNTS", shards + 1)
+    found = dispatch.find_due_accounts(NOON, lambda: True)
     assert not found.complete
     assert len(found.accounts) == shards + 1
     assert {one.account_id for one in found.accounts if one.due.startswith("2026-03-01")} == {
@@ -43,4 +43,4 @@ def test_no_more_are_found_than_there_is_room_for_and_the_longest_due_of_each_sh
 
 
 def test_nothing_is_found_without_time() -> None:
-    assert due.find(NOON, lambda: False) == due.Found([], False)
+    assert dispatch.find_due_accounts(NOON, lambda: False) == dispatch.DueAccounts([], False)

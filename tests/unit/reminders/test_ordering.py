@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from chalicelib.reminders.ordering import place
+from chalicelib.reminders.run.ordering import invoice_sort_key
 
 
 @dataclass
@@ -18,7 +18,7 @@ class Told:
 
 
 def ordered(*invoices: Told) -> list[str]:
-    return [one.number for one in sorted(invoices, key=lambda one: place(cast(Any, one)))]
+    return [one.number for one in sorted(invoices, key=lambda one: invoice_sort_key(cast(Any, one)))]
 
 
 @pytest.mark.parametrize(

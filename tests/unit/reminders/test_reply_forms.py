@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.reminders import reply_forms
-from chalicelib.reminders.reply_forms import Fault
+from chalicelib.reminders.replies import forms
+from chalicelib.reminders.replies.forms import BadFormField
 
 
 @dataclass
@@ -17,7 +17,7 @@ class Of:
 
 
 def amount(typed: str, locale: str = "en", **of: Any) -> int | None:
-    return reply_forms.amount({"amount": typed}, Of(**of), locale)  # type: ignore[arg-type]
+    return forms.parse_disputed_amount({"amount": typed}, Of(**of), locale)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -39,17 +39,17 @@ def test_amounts(typed: str, locale: str, currency: str, found: int | None) -> N
      ("1e3", "EUR"), ("9" * 32, "EUR"), ("1.23,45", "EUR")],
 )  # fmt: skip
 def test_what_is_no_amount(typed: str, currency: str) -> None:
-    with pytest.raises(Fault, match="amount"):
+    with pytest.raises(BadFormField, match="amount"):
         amount(typed, currency=currency)
 
 
 def test_days_and_texts() -> None:
-    assert reply_forms.day({"on": "2026-02-28"}) == date(2026, 2, 28)
+    assert forms.parse_reply_day({"on": "2026-02-28"}) == date(2026, 2, 28)
     for typed in ("", "2026-02-30", "28.2.2026"):
-        with pytest.raises(Fault, match="on"):
-            reply_forms.day({"on": typed})
-    assert reply_forms.text({"note": " a\r\n b "}, "note") == "a b"
-    assert reply_forms.text({}, "note") is None
+        with pytest.raises(BadFormField, match="on"):
+            forms.parse_reply_day({"on": typed})
+    assert forms.parse_reply_text({"note": " a\r\n b "}, "note") == "a b"
+    assert forms.parse_reply_text({}, "note") is None
     for typed in ("\u202egnp", "\x07", "x" * 1001):
-        with pytest.raises(Fault, match="note"):
-            reply_forms.text({"note": typed}, "note")
+        with pytest.raises(BadFormField, match="note"):
+            forms.parse_reply_text({"note": typed}, "note")

@@ -8,21 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.mail import message
-from chalicelib.reminders import wording
-from chalicelib.reminders.wording import BadPlaceholder, Text, Words
+from chalicelib.reminders.policy import wording
+from chalicelib.reminders.policy.wording import BadPlaceholder, FilledText, TemplateText
 from tests.unit.mail.samples import AT, CONTEXTS, ENTITY
 from tests.unit.mail.test_message import read
 
 VALUES = {name: f"<{name}>" for name in wording.PLACEHOLDERS}
 
 
-def plain(line: wording.Line) -> str:
+def plain(line: wording.TextLine) -> str:
     return "".join(piece.text for piece in line)
 
 
 def test_placeholders_stand_for_values_and_doubled_braces_for_one() -> None:
-    text = Text("{invoice} of {account}", "{{{amount}}} and {{days}}\nby {due_date}\n\nYours, {sender}")
-    words = wording.fill(text, VALUES)
+    text = TemplateText("{invoice} of {account}", "{{{amount}}} and {{days}}\nby {due_date}\n\nYours, {sender}")
+    words = wording.fill_placeholders(text, VALUES)
     assert plain(words.subject) == "<invoice> of <account>"
     assert [[plain(line) for line in lines] for lines in words.paragraphs] == [
         ["{<amount>} and {days}", "by <due_date>"],
@@ -54,16 +54,16 @@ def test_placeholders_stand_for_values_and_doubled_braces_for_one() -> None:
 )
 def test_what_may_stand_in_braces(text: str, code: str | None, shown: str) -> None:
     if code is None:
-        wording.check(text)
+        wording.check_placeholders(text)
         return
     with pytest.raises(BadPlaceholder) as refused:
-        wording.check(text)
+        wording.check_placeholders(text)
     assert refused.value.code == code
     assert shown in str(refused.value)
     assert all(f"{{{name}}}" in str(refused.value) for name in wording.PLACEHOLDERS)
 
 
-TEXTS = {tag: Text(tag, tag) for tag in ("de-AT", "de-CH", "en", "en-GB", "pt-BR", "zh-Hant-TW")}
+TEXTS = {tag: TemplateText(tag, tag) for tag in ("de-AT", "de-CH", "en", "en-GB", "pt-BR", "zh-Hant-TW")}
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ TEXTS = {tag: Text(tag, tag) for tag in ("de-AT", "de-CH", "en", "en-GB", "pt-BR
     ],
 )
 def test_whose_words(locale: str, found: str | None) -> None:
-    text = wording.best(TEXTS, locale)
+    text = wording.text_for_locale(TEXTS, locale)
     assert (text.subject if text else None) == found
 
 
@@ -106,10 +106,10 @@ HOSTILE = st.sampled_from(
 NAMES = st.lists(HOSTILE | st.text(max_size=20), max_size=6).map("".join)
 
 
-def own(text: Text, names: list[str]) -> Words:
+def own(text: TemplateText, names: list[str]) -> FilledText:
     """Return words as a mail takes them: what is not a name of the house is cleaned there."""
-    values: dict[str, str] = message.clean(dict(zip(wording.PLACEHOLDERS, names, strict=True)))
-    return wording.fill(text, values)
+    values: dict[str, str] = message.sanitize_values(dict(zip(wording.PLACEHOLDERS, names, strict=True)))
+    return wording.fill_placeholders(text, values)
 
 
 @settings(deadline=None)
@@ -120,10 +120,10 @@ def own(text: Text, names: list[str]) -> Words:
 def test_whatever_was_written_is_filled_or_refused(text: str, names: list[str]) -> None:
     values = dict(zip(wording.PLACEHOLDERS, names, strict=True))
     try:
-        wording.check(text)
+        wording.check_placeholders(text)
     except BadPlaceholder:
         return
-    words = wording.fill(Text(text, text), values)
+    words = wording.fill_placeholders(TemplateText(text, text), values)
     shown = "\n\n".join("\n".join(map(plain, lines)) for lines in words.paragraphs)
     assert shown == text.format(**values)
     assert all(piece.text in names for piece in words.subject if piece.is_value)
@@ -139,11 +139,11 @@ def test_a_mail_shows_it_as_it_is_and_stays_whole(literal: str, names: list[str]
     escaped = written.replace("{", "{{").replace("}", "}}")
     context: dict[str, Any] = {
         **CONTEXTS["reminder"],
-        "words": own(Text(f"{escaped} {{account}}", f"A{escaped}\nB{{sender}}\n\nC{{contact}}"), names),
+        "words": own(TemplateText(f"{escaped} {{account}}", f"A{escaped}\nB{{sender}}\n\nC{{contact}}"), names),
     }
-    rendered = message.render("reminder", "en", context, ENTITY, AT)
+    rendered = message.render_mail("reminder", "en", context, ENTITY, AT)
     page = read(rendered.html)
-    ours = message.render("reminder", "en", CONTEXTS["reminder"], ENTITY, AT)
+    ours = message.render_mail("reminder", "en", CONTEXTS["reminder"], ENTITY, AT)
     assert page.tags.count("p") == read(ours.html).tags.count("p") + 1, "two paragraphs in the place of one"
     assert "script" not in page.tags
     assert f"<bdi>A{escape(written)}<br>B<bdi>".replace("&quot;", "&#34;").replace("&#x27;", "&#39;") in rendered.html

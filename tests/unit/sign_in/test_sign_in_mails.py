@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.mail import languages, message
+from chalicelib import languages
+from chalicelib.mail import message
 from chalicelib.sign_in import emails
 from tests.unit.mail.samples import AT, ENTITY
 from tests.unit.mail.test_message import GOLDENS, UPDATE, read
@@ -17,15 +18,15 @@ UNTIL = datetime(2026, 3, 2, 22, 40, tzinfo=UTC)
 
 def context(kind: str, language: str) -> dict[str, Any]:
     if kind == emails.NOT_YET:
-        return emails.not_yet(UNTIL, language, "Europe/Berlin")
-    return emails.proof(LINK, "K7QM3XWP", UNTIL, language, "Europe/Berlin")
+        return emails.not_yet_context(UNTIL, language, "Europe/Berlin")
+    return emails.sign_in_context(LINK, "K7QM3XWP", UNTIL, language, "Europe/Berlin")
 
 
 @pytest.mark.parametrize("language", ["en", "de", "ar", "ja"])
 @pytest.mark.parametrize("kind", [emails.SIGN_IN, emails.NOT_YET])
 def test_golden(kind: str, language: str) -> None:
     """``UPDATE_GOLDENS=1`` writes them anew; look at the difference before you commit it."""
-    rendered = message.render(kind, language, context(kind, language), ENTITY, AT)
+    rendered = message.render_mail(kind, language, context(kind, language), ENTITY, AT)
     for suffix, found in (("txt", f"{rendered.subject}\n\n{rendered.text}"), ("html", rendered.html)):
         path = GOLDENS / f"{kind}.{language}.{suffix}"
         if UPDATE:
@@ -33,9 +34,9 @@ def test_golden(kind: str, language: str) -> None:
         assert path.read_text(encoding="utf-8") == found
 
 
-@pytest.mark.parametrize("language", languages.known())
+@pytest.mark.parametrize("language", languages.supported_languages())
 def test_link_and_code_stand_alone_on_their_lines_and_in_both_forms(language: str) -> None:
-    rendered = message.render(emails.SIGN_IN, language, context(emails.SIGN_IN, language), ENTITY, AT)
+    rendered = message.render_mail(emails.SIGN_IN, language, context(emails.SIGN_IN, language), ENTITY, AT)
     lines = rendered.text.splitlines()
     assert LINK in lines
     assert "K7QM-3XWP" in lines
@@ -53,6 +54,9 @@ def test_link_and_code_stand_alone_on_their_lines_and_in_both_forms(language: st
 
 
 def test_the_times_are_in_the_readers_words() -> None:
-    assert emails.proof(LINK, "K7QM3XWP", UNTIL, "en-GB", "Europe/Berlin")["until"] == "23:40 (Berlin)"
-    assert emails.proof(LINK, "K7QM3XWP", UNTIL, "en-US", "America/New_York")["until"] == "5:40\u202fPM (New York)"
-    assert emails.not_yet(UNTIL, "de", "Europe/Berlin")["begins"] == "2. März 2026, 23:40 (Berlin)"
+    assert emails.sign_in_context(LINK, "K7QM3XWP", UNTIL, "en-GB", "Europe/Berlin")["until"] == "23:40 (Berlin)"
+    assert (
+        emails.sign_in_context(LINK, "K7QM3XWP", UNTIL, "en-US", "America/New_York")["until"]
+        == "5:40\u202fPM (New York)"
+    )
+    assert emails.not_yet_context(UNTIL, "de", "Europe/Berlin")["begins"] == "2. März 2026, 23:40 (Berlin)"

@@ -14,17 +14,17 @@ KEY = "k" * 32
 
 @given(code=st.text(rules.CODE_ALPHABET, min_size=8, max_size=8))
 def test_a_code_is_read_as_it_is_shown_and_as_it_is_typed(code: str) -> None:
-    assert rules.fold_code(rules.shown_code(code)) == code
-    assert rules.fold_code(f" {code[:3].lower()} {code[3:]}-") == code
+    assert rules.normalise_code(rules.format_code(code)) == code
+    assert rules.normalise_code(f" {code[:3].lower()} {code[3:]}-") == code
 
 
 @pytest.mark.parametrize("text", ["", "BCDF-GHJ", "BCDF-GHJKL", "BCDF-GHJ0", "BCDFGHJÄ", "BCDF GHJI"])
 def test_what_can_be_no_code(text: str) -> None:
-    assert rules.fold_code(text) is None
+    assert rules.normalise_code(text) is None
 
 
 def test_a_code_is_bound_to_its_flow_and_to_the_key() -> None:
-    hashes = {rules.code_hash("BCDFGHJK", flow, key) for flow in ("a", "b") for key in (KEY, "x" * 32)}
+    hashes = {rules.hash_code("BCDFGHJK", flow, key) for flow in ("a", "b") for key in (KEY, "x" * 32)}
     assert len(hashes) == 4
 
 
@@ -39,8 +39,8 @@ def test_a_code_is_bound_to_its_flow_and_to_the_key() -> None:
     ],
 )
 def test_a_network_is_an_address_or_the_first_half_of_one(first: str, second: str, same: bool) -> None:
-    assert (rules.network_hash(first, KEY) == rules.network_hash(second, KEY)) is same
-    assert first not in rules.network_hash(first, KEY) or first == ""
+    assert (rules.hash_network(first, KEY) == rules.hash_network(second, KEY)) is same
+    assert first not in rules.hash_network(first, KEY) or first == ""
 
 
 @given(gaps=st.lists(st.integers(0, 3 * 3600), max_size=80))
@@ -48,13 +48,13 @@ def test_the_limits_hold_whenever_mails_are_asked_for(gaps: list[int]) -> None:
     now, sent = NOW, []
     for gap in gaps:
         now += timedelta(seconds=gap)
-        until = rules.waits_until(sent, rules.MAILS_TO_ADDRESS, now)
+        until = rules.next_allowed_at(sent, rules.ADDRESS_MAIL_LIMITS, now)
         if until is None:
-            sent = [*rules.within(sent, rules.MAILS_TO_ADDRESS, now), now]
+            sent = [*rules.instants_in_window(sent, rules.ADDRESS_MAIL_LIMITS, now), now]
         else:
             assert until > now
-            assert rules.waits_until(sent, rules.MAILS_TO_ADDRESS, until) is None
-    for most, span in rules.MAILS_TO_ADDRESS:
+            assert rules.next_allowed_at(sent, rules.ADDRESS_MAIL_LIMITS, until) is None
+    for most, span in rules.ADDRESS_MAIL_LIMITS:
         assert all(sum(end - span < one <= end for one in sent) <= most for end in sent)
 
 

@@ -6,11 +6,11 @@ from itertools import pairwise
 
 import pytest
 
-from chalicelib.accounts.rules import Address
+from chalicelib.accounts.rules import PostalAddress
 from chalicelib.documents.letter import Addressee, Sender
 from chalicelib.entities.rules import BankDetails
-from chalicelib.statements.document import render_statement
-from chalicelib.statements.rules import Ageing, OpenItem, OpenPayment, Section, sections
+from chalicelib.statements.layout import render_statement
+from chalicelib.statements.rules import Ageing, OpenItem, OpenPayment, StatementSection, build_sections
 from tests import pdfs
 
 TODAY = date(2026, 11, 23)
@@ -18,7 +18,7 @@ SENDER = Sender(
     "Acme",
     "Acme GmbH",
     "#0b5fff",
-    Address("Hauptstraße 1", None, "Berlin", None, "10115", "DE"),
+    PostalAddress("Hauptstraße 1", None, "Berlin", None, "10115", "DE"),
     bank_details=BankDetails("Acme GmbH", "Bank", "DE89370400440532013000"),
 )
 ADDRESSEE = Addressee("Kunde AG", attention="Ada Example")
@@ -41,12 +41,12 @@ def invoice(number: int, late: int, kind: str = "invoice") -> OpenItem:
     )
 
 
-def section(*items: OpenItem) -> Section:
+def section(*items: OpenItem) -> StatementSection:
     payment = OpenPayment("p-1", "acme", "EUR", TODAY, 5000, 1200, "SEPA 9")
-    return sections(items, [payment], TODAY)[0]
+    return build_sections(items, [payment], TODAY)[0]
 
 
-def render(figures: Section, locale: str = "en-GB", addressee: Addressee = ADDRESSEE) -> bytes:
+def render(figures: StatementSection, locale: str = "en-GB", addressee: Addressee = ADDRESSEE) -> bytes:
     return render_statement(
         figures, TODAY, SENDER, addressee, account_id="a-1", locale=locale, portal_url="https://pay.example/a-1"
     )
@@ -95,7 +95,7 @@ def test_a_credit_asks_for_nothing() -> None:
     text = pdfs.text(pdf, "-raw")
     assert "In your favour\n€112.01" in text
     assert "How to pay" not in text
-    assert "Nothing is open." in pdfs.text(render(Section("acme", "EUR", Ageing())), "-raw")
+    assert "Nothing is open." in pdfs.text(render(StatementSection("acme", "EUR", Ageing())), "-raw")
 
 
 @pdfs.needs("qpdf")
@@ -110,5 +110,5 @@ def test_every_language(locale: str) -> None:
 @pytest.mark.parametrize("text", ["#panic()", "\u202e\ud800\x00", "x" * 10_000, "שלום {page} عربى", ""])
 def test_hostile_names(text: str) -> None:
     item = replace(invoice(1, 3), number=text, po_number=text)
-    figures = sections([item], [OpenPayment("p", "acme", "EUR", TODAY, 5, 5, text)], TODAY)[0]
-    assert pdfs.faults(render(figures, "ar", Addressee(text, text, text, Address(text, text, text, text)))) == ""
+    figures = build_sections([item], [OpenPayment("p", "acme", "EUR", TODAY, 5, 5, text)], TODAY)[0]
+    assert pdfs.faults(render(figures, "ar", Addressee(text, text, text, PostalAddress(text, text, text, text)))) == ""

@@ -34,12 +34,12 @@ def paid(unallocated: int, **fields: Any) -> OpenPayment:
     ],
 )  # fmt: skip
 def test_the_bounds_of_the_buckets(late: int, bucket: str) -> None:
-    assert rules.bucket_of(TODAY - timedelta(days=late), TODAY) == bucket
-    assert rules.days_overdue(TODAY - timedelta(days=late), TODAY) == max(late, 0)
+    assert rules.ageing_bucket(TODAY - timedelta(days=late), TODAY) == bucket
+    assert rules.days_past_due(TODAY - timedelta(days=late), TODAY) == max(late, 0)
 
 
 def test_what_has_no_due_date_is_never_overdue() -> None:
-    assert (rules.bucket_of(None, TODAY), rules.days_overdue(None, TODAY)) == ("current", 0)
+    assert (rules.ageing_bucket(None, TODAY), rules.days_past_due(None, TODAY)) == ("current", 0)
 
 
 def test_credit_notes_and_unallocated_payments_lower_what_is_to_be_paid_but_no_bucket() -> None:
@@ -49,7 +49,7 @@ def test_credit_notes_and_unallocated_payments_lower_what_is_to_be_paid_but_no_b
         item(7, TODAY, invoice_id="due"),
         item(30, None, kind="credit_note", invoice_id="credit"),
     ]
-    (section,) = rules.sections(open_items, [paid(20)], TODAY)
+    (section,) = rules.build_sections(open_items, [paid(20)], TODAY)
     assert (section.ageing.current, section.ageing.days_31_60) == (57, 100)
     assert (section.owed, section.overdue, section.credit, section.unallocated) == (157, 100, 30, 20)
     assert section.balance == 107
@@ -57,7 +57,7 @@ def test_credit_notes_and_unallocated_payments_lower_what_is_to_be_paid_but_no_b
 
 
 def test_an_account_that_only_paid_too_much_has_something_to_its_credit() -> None:
-    (section,) = rules.sections([], [paid(20)], TODAY)
+    (section,) = rules.build_sections([], [paid(20)], TODAY)
     assert (section.owed, section.balance) == (0, -20)
 
 
@@ -77,7 +77,7 @@ PAYMENTS = st.lists(st.builds(paid, st.integers(1, 10**12), currency=st.sampled_
 
 @given(items=ITEMS, payments=PAYMENTS, today=st.dates(date(2020, 1, 1), date(2030, 1, 1)))
 def test_nothing_is_lost(items: list[OpenItem], payments: list[OpenPayment], today: date) -> None:
-    sections = rules.sections(items, payments, today)
+    sections = rules.build_sections(items, payments, today)
     places = [(section.entity_id, section.currency) for section in sections]
     assert places == sorted(set(places))
     assert sorted(one.invoice_id for section in sections for one in section.open_items) == sorted(
@@ -89,7 +89,7 @@ def test_nothing_is_lost(items: list[OpenItem], payments: list[OpenPayment], tod
         assert section.owed == sum(one.balance for one in owed)
         assert section.credit == sum(one.balance for one in own) - section.owed
         for bucket in BUCKETS:
-            there = [one.balance for one in owed if rules.bucket_of(one.due_date, today) == bucket]
+            there = [one.balance for one in owed if rules.ageing_bucket(one.due_date, today) == bucket]
             assert getattr(section.ageing, bucket) == sum(there)
         unallocated = [
             one for one in payments if (one.entity_id, one.currency) == (section.entity_id, section.currency)
@@ -101,4 +101,4 @@ def test_nothing_is_lost(items: list[OpenItem], payments: list[OpenPayment], tod
 @given(st.lists(st.dates(date(2020, 1, 1), date(2030, 1, 1)), min_size=2, max_size=2), st.dates())
 def test_what_is_due_earlier_is_never_younger(dates: list[date], today: date) -> None:
     earlier, later = sorted(dates)
-    assert BUCKETS.index(rules.bucket_of(earlier, today)) >= BUCKETS.index(rules.bucket_of(later, today))
+    assert BUCKETS.index(rules.ageing_bucket(earlier, today)) >= BUCKETS.index(rules.ageing_bucket(later, today))

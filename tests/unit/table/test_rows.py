@@ -41,10 +41,10 @@ PAIRS = [
 @given(data=st.data())
 def test_a_row_gives_back_what_was_put_in(cls: Any, item_cls: Any, data: st.DataObject) -> None:
     thing = data.draw(things(cls))
-    row = store.row(item_cls, Key("P", "S"), thing, listed=Key("L", "M"))
+    row = store.to_item(item_cls, Key("P", "S"), thing, listed=Key("L", "M"))
     read = Item.from_raw_data(row.serialize())
     assert type(read) is item_cls
-    assert store.load(cls, read) == thing
+    assert store.from_item(cls, read) == thing
     assert (read.key, read.gsi1_pk, read.gsi1_sk, read.schema_version) == (Key("P", "S"), "L", "M", 1)
 
 
@@ -60,21 +60,21 @@ def test_every_item_has_a_name_of_its_own() -> None:
 
 @given(MILLISECONDS, MILLISECONDS)
 def test_instants_sort_as_text(first: datetime, second: datetime) -> None:
-    assert (first < second) == (keys.instant(first) < keys.instant(second))
+    assert (first < second) == (keys.format_instant(first) < keys.format_instant(second))
     attribute = items.InstantAttribute()
     assert attribute.deserialize(attribute.serialize(first)) == first
 
 
 def test_instants_of_other_zones_become_utc() -> None:
     moment = datetime(2026, 1, 31, 1, tzinfo=timezone(timedelta(hours=2)))
-    assert keys.instant(moment) == "2026-01-30T23:00:00.000Z"
+    assert keys.format_instant(moment) == "2026-01-30T23:00:00.000Z"
 
 
-@given(MILLISECONDS, MILLISECONDS, st.sampled_from(sorted(keys.DUTY_SHARDS)))
+@given(MILLISECONDS, MILLISECONDS, st.sampled_from(sorted(keys.TASK_SHARDS)))
 def test_duties_of_a_subject_sort_by_the_time_they_are_due(first: datetime, second: datetime, kind: str) -> None:
-    one, other = keys.duty(kind, "eml_1", first, "dut_1"), keys.duty(kind, "eml_1", second, "dut_1")
+    one, other = keys.task(kind, "eml_1", first, "dut_1"), keys.task(kind, "eml_1", second, "dut_1")
     assert one.pk == other.pk
-    assert one.pk in {keys.duty_partition(kind, shard) for shard in range(keys.DUTY_SHARDS[kind])}
+    assert one.pk in {keys.task_partition(kind, shard) for shard in range(keys.TASK_SHARDS[kind])}
     assert (first < second) == (one.sk < other.sk)
 
 

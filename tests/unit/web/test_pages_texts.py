@@ -7,13 +7,13 @@ import pytest
 from babel.messages import pofile
 from jinja2 import Environment
 
-from chalicelib.mail import languages
+from chalicelib import languages
 from chalicelib.web import cookies, texts
 from chalicelib.web.pages import Cookie
 from chalicelib.web.rendering import TEMPLATES
 
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
-TRANSLATIONS = [language for language in languages.known() if language != languages.SOURCE]
+TRANSLATIONS = [language for language in languages.supported_languages() if language != languages.SOURCE_LANGUAGE]
 
 Text = str | tuple[str, str]
 
@@ -32,7 +32,7 @@ def found() -> Iterator[Text]:
 
 @pytest.mark.parametrize("language", TRANSLATIONS)
 def test_every_text_is_translated_and_no_translation_is_left_over(language: str) -> None:
-    with (texts.CATALOGUES / language / "pages.po").open("rb") as file:
+    with (languages.CATALOGUES / language / "pages.po").open("rb") as file:
         catalogue = pofile.read_po(file, locale=language)
     entries = {one.id if isinstance(one.id, str) else tuple(one.id): one for one in catalogue if one.id}
     assert set(entries) == set(found())
@@ -58,12 +58,12 @@ def test_every_text_is_translated_and_no_translation_is_left_over(language: str)
     ],
 )
 def test_the_language_is_the_readers_else_the_entitys(header: str | None, otherwise: str, locale: str) -> None:
-    assert texts.best(texts.asked(header), otherwise) == locale
+    assert texts.choose_page_locale(texts.parse_accept_language(header), otherwise) == locale
 
 
 def test_cookies_are_read_strictly_and_written_safely() -> None:
     header = "__Host-a=1; b=2; __Host-c=x y; __Host-d=1; __Host-d=2; __Host-e=q.r-s_t"
-    assert cookies.read(header) == {"__Host-a": "1", "__Host-e": "q.r-s_t"}
-    assert cookies.read(None) == {}
+    assert cookies.parse_cookies(header) == {"__Host-a": "1", "__Host-e": "q.r-s_t"}
+    assert cookies.parse_cookies(None) == {}
     with pytest.raises(ValueError, match="cookie"):
-        cookies.write(Cookie("__Host-a", "x\r\nSet-Cookie: b=c", 5))
+        cookies.format_set_cookie(Cookie("__Host-a", "x\r\nSet-Cookie: b=c", 5))

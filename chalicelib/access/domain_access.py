@@ -1,0 +1,211 @@
+"""What one domain may do at one bill group, as one row holds it: a pure decision for each change (A1, A2, C4)."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from chalicelib.errors import Conflict, InvalidInput
+from chalicelib.permissions import DEFAULT_PERMISSIONS, PORTAL_PERMISSIONS
+
+MAX_ADDRESSES = 200
+"""Of one domain at one bill group, so that all of them fit one row (A1)."""
+MAX_ENTRIES = 20
+"""How many people a domain's rule remembers as having entered by it, the latest first."""
+OWNER_ONLY_PERMISSIONS = frozenset({"access"})
+"""What nobody but the account's owner may: giving and taking access (A9)."""
+GRANTABLE_PERMISSIONS = tuple(
+    permission for permission in PORTAL_PERMISSIONS if permission not in OWNER_ONLY_PERMISSIONS
+)
+"""What rules and contacts' own access may allow."""
+
+EMAIL, DOMAIN, DENIAL = "email", "domain", "denial"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An access rule of an address or a domain, or a denial under a domain's rule. Instants are ISO 8601, UTC.
+
+    ``entries`` are the addresses that entered by it, each with when it last did.
+    """
+
+    rule_id: str
+    created_at: str = "1970-01-01T00:00:00.000Z"
+    created_by: str = ""
+    permissions: tuple[str, ...] = ()
+    starts_at: str | None = None
+    entries: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DomainAccess:
+    """The rules of one domain at one bill group: its own, or those of its addresses; and who is denied."""
+
+    domain: str
+    domain_rule: Rule | None = None
+    addresses: Mapping[str, Rule] = field(default_factory=dict)
+    denied: Mapping[str, Rule] = field(default_factory=dict)
+    """By address, or by ``erased(address)`` once the person's data was erased."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing is left that a row would be needed for."""
+        return self.domain_rule is None and not self.addresses and not self.denied
+
+    def find_denial(self, email: str) -> Rule | None:
+        """Return the denial of an address, if there is one."""
+        return self.denied.get(email) or self.denied.get(erased_address_key(email))
+
+    def all(self) -> list[tuple[str, str | None, Rule]]:
+        """Return everything as (kind, value, rule): the domain, addresses, denials, each in alphabetical order."""
+        found: list[tuple[str, str | None, Rule]] = []
+        if self.domain_rule is not None:
+            found.append((DOMAIN, self.domain, self.domain_rule))
+        found += [(EMAIL, email, rule) for email, rule in sorted(self.addresses.items())]
+        found += [(DENIAL, denied_address(key), rule) for key, rule in sorted(self.denied.items())]
+        return found
+
+
+def erased_address_key(email: str) -> str:
+    """Return what stands for an erased address, by which it is still denied."""
+    return "sha256:" + hashlib.sha256(email.encode()).hexdigest()
+
+
+def denied_address(key: str) -> str | None:
+    """Return the address of a denial, None once it was erased."""
+    return key if "@" in key else None
+
+
+def check_grantable_permissions(permissions: Iterable[str] | None, name: str = "permissions") -> tuple[str, ...]:
+    """Return permissions to be given, in order; the default of A1 for None. Raises Invalid for what cannot be given."""
+    wanted = DEFAULT_PERMISSIONS if permissions is None else frozenset(permissions)
+    if wanted & OWNER_ONLY_PERMISSIONS:
+        raise InvalidInput.field(name, "owners_alone", "Only the account's owner gives access. Leave out access.")
+    unknown = sorted(wanted - set(GRANTABLE_PERMISSIONS))
+    if unknown or not wanted:
+        raise InvalidInput.field(
+            name, "unknown_permission", f"Send at least one of: {', '.join(GRANTABLE_PERMISSIONS)}."
+        )
+    return tuple(permission for permission in GRANTABLE_PERMISSIONS if permission in wanted)
+
+
+def add_email_rule(book: DomainAccess, email: str, rule: Rule) -> DomainAccess:
+    """Add the rule of an address. Raises Conflict that names the rule in the way (A1)."""
+    if book.domain_rule is not None:
+        raise _conflicting_rules_error(
+            "email_under_domain",
+            f"Everybody at {book.domain} may enter already. Delete that rule first, or leave this one out.",
+            [(book.domain, book.domain_rule)],
+        )
+    if email in book.addresses:
+        raise _rule_exists_error(email, book.addresses[email])
+    denial = book.find_denial(email)
+    if denial is not None:
+        raise address_denied_error(email, denial)
+    if len(book.addresses) >= MAX_ADDRESSES:
+        raise Conflict(
+            "too_many_addresses",
+            f"This bill group has {MAX_ADDRESSES} addresses at {book.domain}, the most there may be. "
+            "Add the domain instead, or delete some.",
+        )
+    return replace(book, addresses={**book.addresses, email: rule})
+
+
+def add_domain_rule(book: DomainAccess, rule: Rule, *, replace_emails: bool) -> DomainAccess:
+    """Add the rule of the domain; it takes the place of its addresses' rules if ``replace_emails``.
+
+    Raises Conflict that names the rules in the way (A1).
+    """
+    if book.domain_rule is not None:
+        raise _rule_exists_error(book.domain, book.domain_rule)
+    if book.addresses and not replace_emails:
+        raise _conflicting_rules_error(
+            "domain_over_emails",
+            f"Single addresses at {book.domain} have rules. Send replace_emails to put the domain in their place.",
+            sorted(book.addresses.items()),
+        )
+    return replace(book, domain_rule=rule, addresses={})
+
+
+def remove_rule(book: DomainAccess, rule_id: str) -> DomainAccess | None:
+    """Take a rule or a denial away; None when it does not stand here."""
+    if book.domain_rule is not None and book.domain_rule.rule_id == rule_id:
+        return replace(book, domain_rule=None)
+    addresses = {email: rule for email, rule in book.addresses.items() if rule.rule_id != rule_id}
+    denied = {key: rule for key, rule in book.denied.items() if rule.rule_id != rule_id}
+    if len(addresses) == len(book.addresses) and len(denied) == len(book.denied):
+        return None
+    return replace(book, addresses=addresses, denied=denied)
+
+
+def revoke_address(book: DomainAccess, email: str, denial: Rule) -> DomainAccess:
+    """Take an address's rule away, and deny it under the domain's rule if there is one (C4)."""
+    addresses = {other: rule for other, rule in book.addresses.items() if other != email}
+    denied = dict(book.denied)
+    if book.domain_rule is not None and book.find_denial(email) is None:
+        denied[email] = denial
+    return replace(book, addresses=addresses, denied=denied)
+
+
+def anonymise_address(book: DomainAccess, email: str) -> DomainAccess:
+    """Take an address out of the row, for an erasure; whom it denies, it goes on denying without naming (C4)."""
+    addresses = {other: rule for other, rule in book.addresses.items() if other != email}
+    denied = {erased_address_key(email) if key == email else key: rule for key, rule in book.denied.items()}
+    rule = book.domain_rule
+    if rule is not None and email in rule.entries:
+        rule = replace(rule, entries={other: at for other, at in rule.entries.items() if other != email})
+    return replace(book, domain_rule=rule, addresses=addresses, denied=denied)
+
+
+def record_entry(book: DomainAccess, email: str, at: str, *, not_since: str) -> DomainAccess:
+    """Note that ``email`` entered at ``at``, unless it is noted to have done so after ``not_since``."""
+
+    def noted(rule: Rule) -> Rule:
+        if rule.entries.get(email, "") > not_since or (rule.starts_at or "") > at:
+            return rule
+        latest = sorted({**rule.entries, email: at}.items(), key=lambda entry: entry[1], reverse=True)
+        return replace(rule, entries=dict(latest[:MAX_ENTRIES]))
+
+    domain_rule = noted(book.domain_rule) if book.domain_rule is not None else None
+    addresses = {other: noted(rule) if other == email else rule for other, rule in book.addresses.items()}
+    return replace(book, domain_rule=domain_rule, addresses=addresses)
+
+
+def address_denied_error(email: str, denial: Rule, bill_group_id: str | None = None) -> Conflict:
+    """Return the refusal to give access to an address that is denied (C4)."""
+    where = {"bill_group_id": bill_group_id} if bill_group_id else {}
+    return Conflict(
+        "address_denied",
+        f"{email} was shut out when its contact was removed. Staff must delete that denial first.",
+        details={"rule_id": denial.rule_id, "value": email, **where},
+    )
+
+
+def _rule_exists_error(value: str, rule: Rule) -> Conflict:
+    return _conflicting_rules_error("access_rule_exists", f"There is a rule for {value} already.", [(value, rule)])
+
+
+def _conflicting_rules_error(code: str, message: str, rules: list[tuple[str, Rule]]) -> Conflict:
+    named = [{"rule_id": rule.rule_id, "value": value} for value, rule in rules]
+    return Conflict(code, message, details={**named[0], "rules": named})
+
+
+def domain_access_from_item(domain: str, row: Any) -> DomainAccess:
+    """Return the book that a row holds; an empty one for None."""
+    if row is None:
+        return DomainAccess(domain)
+    return DomainAccess(
+        domain,
+        _rule_from_plain(row.domain_rule) if row.domain_rule else None,
+        {email: _rule_from_plain(kept) for email, kept in row.addresses.items()},
+        {key: _rule_from_plain(kept) for key, kept in row.denied.items()},
+    )
+
+
+def _rule_from_plain(kept: Mapping[str, Any]) -> Rule:
+    return Rule(**{**kept, "permissions": tuple(kept.get("permissions", ()))})
+
+
+def rule_to_plain(rule: Rule) -> dict[str, Any]:
+    """Return a rule as the row keeps it."""
+    return {**vars(rule), "permissions": list(rule.permissions)}

@@ -1,0 +1,123 @@
+"""One-click unsubscribe from optional mail, copies of a role's mail among it (C7, RFC 8058).
+
+Each such mail carries a link of its own. The link is signed, names contact and category, and acts for the address that
+the mail went to: whoever has the mail may stop it, without signing in, and may do nothing else. It does not expire.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from chalicelib import ids
+from chalicelib.accounts.rules import Account
+from chalicelib.config import settings
+from chalicelib.contacts import preference_rules, preferences
+from chalicelib.contacts.rows import role_assignments_from_item
+from chalicelib.contacts.rules import ACTIVE, MAIL_CATEGORIES, Contact
+from chalicelib.entities.rules import Entity
+from chalicelib.entities.service import get_cached_entity
+from chalicelib.errors import Conflict, NotFound
+from chalicelib.request_context import Actor, RequestContext
+from chalicelib.table import keys, store
+
+UNSUBSCRIBE_PATH = "/portal/unsubscribe"
+UNSUBSCRIBE_ACTOR = Actor("system", "unsubscribe", "Unsubscribe link")
+
+_TOKEN = re.compile(rf"([^~]{{1,64}})~([0-9A-HJKMNP-TV-Z]{{26}})~({'|'.join(MAIL_CATEGORIES)})~([A-Za-z0-9_-]{{22}})")
+_SIGNATURE_BYTES = 16
+
+
+@dataclass(frozen=True)
+class MailSubscription:
+    """What a link is about, and whether there is something to stop.
+
+    ``required`` says that the contact holds the role that brings the mail, which no link ends.
+    """
+
+    account: Account
+    entity: Entity
+    contact: Contact
+    category: str
+    wanted: bool
+    required: bool
+
+
+def build_unsubscribe_url(account_id: str, contact_id: str, email: str, category: str) -> str:
+    """Return the address at which the contact stops the mails of a category that go to ``email``."""
+    name = contact_id.removeprefix(ids.CONTACT_PREFIX)
+    signature = _signature(account_id, contact_id, email, category)
+    return f"{settings().public_url}{UNSUBSCRIBE_PATH}/{account_id}~{name}~{category}~{signature}"
+
+
+def build_unsubscribe_headers(address: str, entity: Entity, category: str) -> Mapping[str, str]:
+    """Return the headers by which a mail program offers to stop the mails with one click (RFC 8058, RFC 2369)."""
+    host = urlsplit(settings().public_url).hostname or "localhost"
+    return {
+        "List-Unsubscribe": f"<{address}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        # Spam filters think ill of a list that has no name.
+        "List-Id": f"<{category}.{entity.entity_id.lower()}.{host}>",
+    }
+
+
+def get_mail_subscription(context: RequestContext, token: str) -> MailSubscription:
+    """Return what the link with ``token`` is about; one read, and the entity.
+
+    Raises NotFound for a link that was not given out, or whose contact has gone or has another address by now.
+    """
+    match = _TOKEN.fullmatch(token)
+    if match is None:
+        raise NotFound
+    account_id, name, category, signature = match.groups()
+    contact_id = ids.CONTACT_PREFIX + name
+    wanted = (keys.contact(account_id, contact_id), keys.account(account_id), keys.contact_roles(account_id))
+    found = store.batch_get_items(wanted)
+    item, account_item, roles_item = (found.get(key) for key in wanted)
+    if item is None or account_item is None or roles_item is None:
+        raise NotFound
+    contact = store.from_item(Contact, item)
+    genuine = _signature(account_id, contact_id, contact.email, category)
+    if contact.status != ACTIVE or not hmac.compare_digest(genuine.encode(), signature.encode()):
+        raise NotFound
+    account, roles = store.from_item(Account, account_item), role_assignments_from_item(roles_item).of(contact_id)
+    return MailSubscription(
+        account=account,
+        entity=get_cached_entity(account.entity_id, context.now),
+        contact=contact,
+        category=category,
+        wanted=preference_rules.receives_category(contact, roles, category),
+        required=category in preference_rules.required_categories(roles),
+    )
+
+
+def unsubscribe(context: RequestContext, token: str) -> MailSubscription:
+    """Stop the mails that the link with ``token`` is about, and return it as it is then. Again changes nothing.
+
+    Raises NotFound as ``find`` does. What a role brings goes on, and is told as ``required``.
+    """
+    found = get_mail_subscription(context, token)
+    if found.required or not found.wanted:
+        return found
+    account_id, contact_id = found.account.account_id, found.contact.contact_id
+    try:
+        preferences.put_preferences(
+            replace(context, actor=UNSUBSCRIBE_ACTOR),
+            account_id,
+            contact_id,
+            {found.category: False},
+            expected_version=None,
+        )
+    except Conflict:
+        # The contact was given the role, or deleted, at this moment.
+        return get_mail_subscription(context, token)
+    return replace(found, wanted=False)
+
+
+def _signature(account_id: str, contact_id: str, email: str, category: str) -> str:
+    message = "\n".join(("unsubscribe", account_id, contact_id, email, category)).encode()
+    digest = hmac.new(settings().signing_key.encode(), message, hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest[:_SIGNATURE_BYTES]).rstrip(b"=").decode()

@@ -1,0 +1,97 @@
+"""What a mail with invoices says and carries, looked up when it is claimed; and whether it may still go."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from babel import dates
+
+from chalicelib import languages, money
+from chalicelib.accounts.rules import Account
+from chalicelib.bill_groups import portal_link
+from chalicelib.contacts import unsubscribe_links
+from chalicelib.contacts.rules import ACTIVE, INVOICES, Contact
+from chalicelib.deliveries import rules
+from chalicelib.documents import storage
+from chalicelib.entities.rules import LIVE, Entity
+from chalicelib.invoices.pdf import pdfs
+from chalicelib.invoices.rules import PAID, VOID, Invoice
+from chalicelib.mail.sending.late_binding import Attachment, ClaimedMail, PreparedMail, WithheldMail
+from chalicelib.request_context import RequestContext
+from chalicelib.table import keys, store
+from chalicelib.table.keys import Key
+
+
+def prepare_invoice_mail(outgoing: ClaimedMail, context: RequestContext) -> PreparedMail | WithheldMail:
+    """Make the mail of invoices ready: one read, and one of each PDF that is attached.
+
+    It is withheld when none of its invoices may go any more, none of its contacts is left, or the entity's invoice
+    mail is not live for the account any more. Raises LookupError when a PDF is not in the bucket as it was kept.
+    """
+    variables, account_id = outgoing.context, str(outgoing.account_id)
+    wanted = [keys.invoice(one["invoice_id"]) for one in variables["invoices"]]
+    account_key, entity_key = keys.account(account_id), keys.entity(outgoing.entity_id)
+    contact_keys = [keys.contact(account_id, contact_id) for contact_id in variables["contact_ids"]]
+    group_keys = [keys.bill_group(group_id) for group_id in variables["bill_group_ids"]]
+    found = store.batch_get_items([account_key, entity_key, *wanted, *contact_keys, *group_keys])
+    # What is withheld never goes, so no older state of the entity will do.
+    entity = store.from_item(Entity, found[entity_key])
+    if entity.invoice_mail.mode_for_account(account_id) != LIVE:
+        return WithheldMail("invoice_mail_not_live")
+    contacts = [store.from_item(Contact, found[key]) for key in contact_keys if key in found]
+    gone = {contact.email for contact in contacts if contact.status != ACTIVE}
+    contacts = [contact for contact in contacts if contact.status == ACTIVE]
+    to = tuple(contact.email for contact in contacts)
+    if outgoing.resent:
+        # Who is left was decided when it was asked for; that may be those alone who had it in Cc.
+        to = tuple(address for address in outgoing.to if address not in gone)
+    if not to:
+        return WithheldMail("no_contacts")
+    attached = {one["invoice_id"]: one["attached"] for one in variables["invoices"]}
+    invoices = [store.from_item(Invoice, found[key]) for key in wanted if key in found]
+    invoices = [invoice for invoice in invoices if invoice.status != VOID and invoice.pdf is not None]
+    if not invoices:
+        return WithheldMail("void")
+    unsubscribe = None
+    if variables["cause"] == rules.COPY and contacts:
+        unsubscribe = unsubscribe_links.build_unsubscribe_url(
+            account_id, contacts[0].contact_id, contacts[0].email, INVOICES
+        )
+    account = store.from_item(Account, found[account_key])
+    return PreparedMail(
+        context={
+            "account_name": account.name,
+            "contact_name": next((one.name for one in contacts if (one.email,) == to and not outgoing.cc), ""),
+            "unsubscribe": unsubscribe,
+            "documents": [_document_context(one, attached[one.invoice_id], found, outgoing.locale) for one in invoices],
+        },
+        to=to,
+        attachments=tuple(_attachment(one) for one in invoices if attached[one.invoice_id]),
+        headers=unsubscribe_links.build_unsubscribe_headers(unsubscribe, entity, INVOICES) if unsubscribe else {},
+    )
+
+
+def _document_context(invoice: Invoice, attached: bool, found: Mapping[Key, Any], locale: str) -> dict[str, Any]:
+    reader = languages.formatting_locale(locale)
+    group = found.get(keys.bill_group(invoice.bill_group_id))
+    owed = invoice.balance if not invoice.is_credit_note else 0
+    return {
+        "kind": invoice.kind,
+        "number": invoice.number,
+        "date": dates.format_date(invoice.issue_date, "long", locale=reader),
+        "due_date": dates.format_date(invoice.due_date, "long", locale=reader) if invoice.due_date else None,
+        "amount_due": money.format_money(owed, invoice.currency, reader) if owed else None,
+        "total": money.format_money(invoice.total, invoice.currency, reader),
+        "settled": invoice.status == PAID and not invoice.is_credit_note,
+        "po_number": invoice.po_number,
+        "bill_group": group.name if group else None,
+        "attached": attached,
+        "link": portal_link.get_portal_link_url(group.portal_token) if group and group.portal_token else None,
+    }
+
+
+def _attachment(invoice: Invoice) -> Attachment:
+    stored = pdfs.require_invoice_pdf(invoice)
+    content = storage.read_object(stored.key)
+    if content is None or storage.content_sha256(content) != stored.sha256:
+        raise LookupError(f"The PDF of {invoice.invoice_id} is not in the bucket as it was kept.")
+    return Attachment(pdfs.invoice_file_name(invoice), storage.PDF_MEDIA_TYPE, content)

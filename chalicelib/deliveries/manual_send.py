@@ -1,0 +1,174 @@
+"""Sending an invoice because somebody asked for it, also to others than its invoicing contacts (I3, R6)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib import ids
+from chalicelib.audit.rules import FieldChange
+from chalicelib.audit.service import record_audit_event
+from chalicelib.contacts import recipients
+from chalicelib.contacts.rules import ACTIVE, Contact, Recipient
+from chalicelib.deliveries import emails, rules, service
+from chalicelib.deliveries.rules import Delivery, DeliveryDecision, RequestedRecipients
+from chalicelib.deliveries.service import DeliveryContext
+from chalicelib.errors import Conflict, NotFound
+from chalicelib.invoices.pdf import pdfs
+from chalicelib.invoices.rules import Invoice
+from chalicelib.mail import outbox
+from chalicelib.request_context import RequestContext
+from chalicelib.table import keys, store
+from chalicelib.table.items import DeliveryItem, InvoiceItem, RateLimitItem
+
+
+@dataclass(frozen=True)
+class SendingPlan:
+    """By which mails an invoice would be sent, and whom none of them reaches."""
+
+    invoice: Invoice
+    around: DeliveryContext
+    decision: DeliveryDecision
+    cause: str
+    cc: tuple[str, ...]
+
+
+def send_invoice_on_request(
+    context: RequestContext,
+    invoice_id: str,
+    asked: RequestedRecipients,
+    also: Callable[[store.Transaction], None] | None = None,
+) -> Delivery:
+    """Send an invoice again, or for the first time; three to five reads and one transaction, with what ``also`` adds.
+
+    It goes whatever the payment terms are, however old it is, and waits for no other. Raises NotFound; Conflict when
+    it has no PDF yet, is void, its issuing entity's mail is not live, or an address that was named is suppressed;
+    Invalid naming those who are no contacts; LimitReached for a portal user who asks too often.
+    """
+
+    def attempt() -> Delivery:
+        made = plan_sending(context, invoice_id, asked)
+        invoice, around = made.invoice, made.around
+        transaction = store.Transaction(context)
+        email_ids = []
+        for number, mail in enumerate(made.decision.mails):
+            cause = made.cause if made.cause == rules.REQUESTED else mail.cause
+            # A Cc is for once, so it is on one of the mails only.
+            cc = made.cc if number == 0 else ()
+            written = emails.invoice_mail(around.entity, around.account, mail.to, [(invoice, mail.attached)], cause, cc)
+            email_ids.append(outbox.enqueue_mail(transaction, context, written))
+        delivery = Delivery(
+            delivery_id=ids.new_id(ids.DELIVERY_PREFIX, context.now),
+            invoice_id=invoice_id,
+            reason=rules.SENT_AGAIN,
+            outcome=rules.MAILED,
+            at=context.now,
+            recipients=rules.delivery_recipients(made.decision, email_ids),
+            requested_by=_requester(context),
+        )
+        transaction.create(store.to_item(DeliveryItem, keys.delivery(invoice_id, delivery.delivery_id), delivery))
+        _count_sending(transaction, context, around)
+        contacts = sorted(one.contact_id for one in delivery.recipients if one.state == rules.MAILED)
+        told = (FieldChange("cc", None, len(made.cc)), FieldChange("to", None, contacts))
+        record_audit_event(
+            transaction, context, "invoice.sent_again", "invoice", invoice_id, told,
+            account_id=invoice.account_id, bill_group_id=invoice.bill_group_id,
+        )  # fmt: skip
+        if also is not None:
+            also(transaction)
+        transaction.record_response(delivery.delivery_id, 202)
+        transaction.commit()
+        return delivery
+
+    return store.retry_on_conflict(attempt)
+
+
+def plan_sending(context: RequestContext, invoice_id: str, asked: RequestedRecipients) -> SendingPlan:
+    """Return how an invoice would be sent. Raises what ``send`` raises, and writes nothing."""
+    item = store.get_item(InvoiceItem, keys.invoice(invoice_id))
+    if item is None:
+        raise NotFound
+    invoice = store.from_item(Invoice, item)
+    named = [keys.contact(invoice.account_id, contact_id) for contact_id in asked.to or ()]
+    suppressions = [keys.suppression(address) for address in asked.cc]
+    known = [keys.contact_address(invoice.account_id, address) for address in asked.cc]
+    limit = keys.rate_limit("invoice_sending", invoice.account_id)
+    around = service.read_delivery_context(context, invoice, *named, *suppressions, *known, limit)
+    rules.check_sendable(invoice, around.entity)
+    size = pdfs.require_invoice_pdf(invoice).size
+    of_to, rest = around.rest[: len(named)], around.rest[len(named) : -1]
+    of_cc, addresses = rest[: len(suppressions)], rest[len(suppressions) :]
+    if context.actor.kind == "portal_user":
+        _check_known_addresses([address is not None for address in addresses])
+        rules.check_send_limit(_recent_sendings(around.rest[-1]), context.now)
+    rules.check_not_suppressed(address for address, found in zip(asked.cc, of_cc, strict=True) if found is not None)
+    if asked.to is None:
+        who = recipients.list_invoice_recipients(around.account, around.group, around.roles)
+        decision, cause = _plan_for_all(who, around, size), rules.ROLE
+    else:
+        decision, cause = _plan_for_named(_require_active_contacts(of_to), around, size), rules.REQUESTED
+    mailed = {one.email for mail in decision.mails for one in mail.to}
+    cc = tuple(address for address in dict.fromkeys(asked.cc) if address not in mailed)
+    return SendingPlan(invoice, around, decision, rules.REQUESTED if cc else cause, cc)
+
+
+def _plan_for_all(who: Sequence[Recipient], around: DeliveryContext, size: int) -> DeliveryDecision:
+    reached = [one for one in who if not one.suppressed]
+    if not reached:
+        code, message = rules.NO_CONTACTS, "The bill group has no invoicing contact. Name contacts under `to`."
+        if who:
+            code = rules.NO_REACHABLE_CONTACTS
+            message = "Mail to all invoicing contacts has bounced or was complained of. Name others under `to`."
+        raise Conflict(code, message)
+    mails = rules.plan_mails(reached, around.entity.invoice_addressing, size)
+    return DeliveryDecision(rules.MAILED, mails, unreachable=tuple(one for one in who if one.suppressed))
+
+
+def _plan_for_named(contacts: Sequence[Contact], around: DeliveryContext, size: int) -> DeliveryDecision:
+    found = store.batch_get_items([keys.suppression(contact.email) for contact in contacts])
+    rules.check_not_suppressed(contact.email for contact in contacts if keys.suppression(contact.email) in found)
+    # Whoever is named gets it because of that, so it is no copy that one might stop.
+    who = [
+        Recipient(one.contact_id, one.email, one.name, one.locale, one.delivery_style, copy=False, suppressed=False)
+        for one in contacts
+    ]
+    return DeliveryDecision(rules.MAILED, rules.plan_mails(who, around.entity.invoice_addressing, size))
+
+
+def _require_active_contacts(rows: Sequence[object]) -> list[Contact]:
+    contacts = [store.from_item(Contact, row) if row is not None else None for row in rows]  # type: ignore[arg-type]
+    absent = [place for place, one in enumerate(contacts) if one is None or one.status != ACTIVE]
+    if absent:
+        raise rules.unknown_recipients_error(
+            "to", absent, "This is no active contact of the account. Add the contact first."
+        )
+    return [one for one in contacts if one is not None]
+
+
+def _check_known_addresses(known: Sequence[bool]) -> None:
+    absent = [place for place, is_known in enumerate(known) if not is_known]
+    if absent:
+        raise rules.unknown_recipients_error(
+            "cc", absent, "Only contacts of the account can get a copy. Add the contact first."
+        )
+
+
+def _requester(context: RequestContext) -> dict[str, str]:
+    # The address of a portal user stands in the audit event, where an erasure finds it.
+    named = {} if context.actor.kind == "portal_user" else {"name": context.actor.name}
+    return {"kind": context.actor.kind, **named}
+
+
+def _recent_sendings(row: RateLimitItem | None) -> list[datetime]:
+    return [datetime.fromisoformat(instant) for instant in row.instants] if row else []
+
+
+def _count_sending(transaction: store.Transaction, context: RequestContext, around: DeliveryContext) -> None:
+    if context.actor.kind != "portal_user":
+        return
+    key = keys.rate_limit("invoice_sending", around.account.account_id)
+    row: RateLimitItem | None = around.rest[-1]
+    counting = row or RateLimitItem(key.pk, key.sk)
+    recent = [instant for instant in _recent_sendings(row) if context.now - instant < rules.SEND_LIMIT_WINDOW]
+    counting.instants = [keys.format_instant(instant) for instant in (*recent, context.now)]
+    counting.expires_at = int((context.now + rules.SEND_LIMIT_WINDOW).timestamp())
+    transaction.put(counting, new=row is None)

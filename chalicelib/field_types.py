@@ -1,0 +1,281 @@
+"""The kinds of fields that callers send: checked and brought into one form, wherever they come from.
+
+Used by the models of the API and, through the same models, by imports. Each refusal says the way out.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from functools import cache
+from typing import Annotated, Any
+from zoneinfo import available_timezones
+
+import phonenumbers
+from babel import Locale, UnknownLocaleError
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+from stdnum import bic, get_cc_module, iban
+from stdnum.exceptions import ValidationError as NumberError
+
+from chalicelib.ids import CONTACT_PREFIX, VENDOR_ID_PATTERN
+
+_DIRECTION_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_SUBDIVISION = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
+_COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
+_WEB_URL = re.compile(r"https?://[^\s\x00-\x1f\"<>\\]+")
+_MAX_EMAIL_LENGTH = 254
+_MAX_LOCAL_PART_LENGTH = 64
+_LOCALE = re.compile(r"(?!und)[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+class Body(BaseModel):
+    """What a caller sends: strict types, unknown fields refused."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    def given(self) -> dict[str, Any]:
+        """Return the fields that the caller sent, null included; what is absent stays unchanged (DESIGN §5).
+
+        Within a field, such as an address, nothing is absent: it is sent as a whole.
+        """
+        whole = self.model_dump()
+        return {name: whole[name] for name in sorted(self.model_fields_set)}
+
+
+def normalise_text(value: str) -> str:
+    """Return the text in NFC without white space around it. Refuses control and direction-changing characters.
+
+    Directions of right-to-left names come from their letters; explicit embeddings only serve to mislead.
+    """
+    tidy = unicodedata.normalize("NFC", value).strip()
+    for character in tidy:
+        if unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} or character in _DIRECTION_CONTROLS:
+            raise PydanticCustomError(
+                "bad_character", "This holds a control character, which no name or line may. Remove it."
+            )
+    return tidy
+
+
+def normalise_paragraphs(value: str) -> str:
+    """Return a text of several lines, each as ``tidy_text`` has it, and its paragraphs parted by one blank line."""
+    lines = [normalise_text(line) for line in value.replace("\r\n", "\n").split("\n")]
+    return re.sub("\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
+
+
+def normalise_email(value: str) -> str:
+    """Return the one form of an email address: ASCII local part, IDNA A-label, lower case.
+
+    What is returned is exactly what mail is sent to, so two spellings cannot be two people.
+    """
+    try:
+        found = validate_email(
+            value.strip(), check_deliverability=False, allow_smtputf8=False, allow_quoted_local=False
+        )
+    except EmailNotValidError:
+        raise PydanticCustomError(
+            "bad_email", "This is not an email address that mail can be sent to. Write it as name@example.com."
+        ) from None
+    address = f"{found.local_part}@{found.ascii_domain}".lower()
+    if len(address) > _MAX_EMAIL_LENGTH or len(found.local_part) > _MAX_LOCAL_PART_LENGTH:
+        raise PydanticCustomError(
+            "bad_email", "An email address has at most 254 characters, and at most 64 of them before the @."
+        )
+    return address
+
+
+def normalise_phone(value: str) -> str:
+    """Return a phone number in E.164 form. It must come with its country code, and with nothing that would be lost.
+
+    The parser would find a number in any text, turn letters into digits and keep an extension apart.
+    """
+    try:
+        number = phonenumbers.parse(value, None)
+    except phonenumbers.NumberParseException:
+        number = None
+    lost = any(character.isalpha() or character in ";=#*" for character in value)
+    if number is None or lost or number.extension or not phonenumbers.is_possible_number(number):
+        raise PydanticCustomError(
+            "bad_phone", "This is not a phone number with its country code. Write it as +49 30 1234567."
+        )
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+@cache
+def _country_codes() -> frozenset[str]:
+    not_countries = {"EU", "EZ", "UN", "ZZ", "QO", "XA", "XB"}
+    return frozenset(
+        code
+        for code in map(str, Locale("en").territories)
+        if re.fullmatch("[A-Z]{2}", code) and code not in not_countries
+    )
+
+
+@cache
+def _currency_codes() -> frozenset[str]:
+    return frozenset(Locale("en").currencies)
+
+
+def _parse_country(value: str) -> str:
+    if not value.isascii() or value.upper() not in _country_codes():
+        raise PydanticCustomError("bad_country", "Send the two-letter code of a country (ISO 3166-1), such as DE.")
+    return value.upper()
+
+
+def _parse_subdivision(value: str) -> str:
+    if (
+        not value.isascii()
+        or _SUBDIVISION.fullmatch(value.upper()) is None
+        or value[:2].upper() not in _country_codes()
+    ):
+        raise PydanticCustomError("bad_subdivision", "Send the code of a subdivision (ISO 3166-2), such as US-CA.")
+    return value.upper()
+
+
+def _parse_currency(value: str) -> str:
+    if not value.isascii() or value.upper() not in _currency_codes():
+        raise PydanticCustomError("bad_currency", "Send the code of a currency (ISO 4217), such as EUR.")
+    return value.upper()
+
+
+def _parse_locale(value: str) -> str:
+    try:
+        if _LOCALE.fullmatch(value) is None:
+            raise ValueError
+        return str(Locale.parse(value.replace("_", "-"), sep="-")).replace("_", "-")
+    except (UnknownLocaleError, ValueError, TypeError):
+        raise PydanticCustomError("bad_locale", "Send a language tag (BCP 47), such as en-GB or de.") from None
+
+
+@cache
+def _time_zone_names() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def _check_time_zone(value: str) -> str:
+    if value not in _time_zone_names():
+        raise PydanticCustomError("bad_time_zone", "Send a time zone of the IANA list, such as Europe/Berlin.")
+    return value
+
+
+def pattern_validator(pattern: re.Pattern[str], code: str, message: str) -> Callable[[str], str]:
+    """Return a check that a text has the form of ``pattern`` as a whole, with the refusal of one that has not."""
+
+    def check(value: str) -> str:
+        if pattern.fullmatch(value) is None:
+            raise PydanticCustomError(code, message)
+        return value
+
+    return check
+
+
+def _parse_vat_number(value: str) -> str:
+    """Check a VAT number against its own country's rules, as its first two letters name it, where they are known."""
+    tidy = normalise_text(value).upper()
+    country = {"EL": "GR", "XI": "GB"}.get(tidy[:2], tidy[:2])
+    module = get_cc_module(country.lower(), "vat") if re.match("[A-Z]{2}", tidy) else None
+    if module is not None:
+        try:
+            number = module.validate(tidy[2:] if tidy[:2] != country else tidy)
+        except NumberError:
+            raise PydanticCustomError(
+                "bad_vat_number", "This is not a valid VAT number of its country. Compare it with the register."
+            ) from None
+        return tidy[:2] + str(number).upper().removeprefix(tidy[:2])
+    return tidy
+
+
+def _number_validator(module: Any, code: str, message: str) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        try:
+            return str(module.validate(value))
+        except NumberError:
+            raise PydanticCustomError(code, message) from None
+
+    return check
+
+
+def _parse_date(value: Any) -> Any:
+    # Pydantic itself would take a text of digits for seconds since 1970.
+    if not isinstance(value, str):
+        return value
+    try:
+        if _DATE.fullmatch(value) is None:
+            raise ValueError
+        return date.fromisoformat(value)
+    except ValueError:
+        raise PydanticCustomError("bad_date", "Send a date such as 2026-01-31.") from None
+
+
+def require_not_blank(value: str) -> str:
+    """Return the text. Refuses one that has nothing to be seen."""
+    if all(unicodedata.category(character) in {"Cf", "Zs"} for character in value):
+        raise PydanticCustomError("blank", "This is blank. Send null to clear it.")
+    return value
+
+
+_AnyText = Annotated[str, StringConstraints(max_length=320)]
+ShortText = Annotated[
+    str, StringConstraints(max_length=64), AfterValidator(normalise_text), AfterValidator(require_not_blank)
+]
+SingleLineText = Annotated[
+    str, StringConstraints(max_length=200), AfterValidator(normalise_text), AfterValidator(require_not_blank)
+]
+EmailAddress = Annotated[_AnyText, AfterValidator(normalise_email), Field(json_schema_extra={"format": "email"})]
+Phone = Annotated[str, StringConstraints(max_length=64), AfterValidator(normalise_phone)]
+Country = Annotated[ShortText, AfterValidator(_parse_country)]
+Subdivision = Annotated[ShortText, AfterValidator(_parse_subdivision)]
+Currency = Annotated[ShortText, AfterValidator(_parse_currency)]
+LocaleTag = Annotated[ShortText, AfterValidator(_parse_locale)]
+TimeZone = Annotated[ShortText, AfterValidator(_check_time_zone)]
+VatNumber = Annotated[ShortText, AfterValidator(_parse_vat_number)]
+VendorId = Annotated[
+    ShortText,
+    AfterValidator(
+        pattern_validator(
+            VENDOR_ID_PATTERN,
+            "bad_id",
+            "An id has 1 to 64 letters, digits, dots, hyphens and underscores, and begins with a letter or digit.",
+        )
+    ),
+]
+ContactId = Annotated[
+    ShortText,
+    AfterValidator(
+        pattern_validator(
+            re.compile(re.escape(CONTACT_PREFIX) + "[0-9A-HJKMNP-TV-Z]{26}"),
+            "bad_id",
+            "This is not the id of a contact. Read it from the account's contacts.",
+        )
+    ),
+]
+Colour = Annotated[
+    ShortText, AfterValidator(pattern_validator(_COLOUR, "bad_colour", "Send a colour as #rrggbb, such as #0b5fff."))
+]
+WebUrl = Annotated[
+    SingleLineText,
+    AfterValidator(pattern_validator(_WEB_URL, "bad_link", "Send an address that begins with https:// or http://.")),
+]
+Iban = Annotated[
+    ShortText,
+    AfterValidator(_number_validator(iban, "bad_iban", "This is not a valid IBAN. Compare it with the bank's.")),
+]
+Bic = Annotated[
+    ShortText, AfterValidator(_number_validator(bic, "bad_bic", "This is not a valid BIC. It has 8 or 11 characters."))
+]
+CalendarDate = Annotated[date, BeforeValidator(_parse_date), Field(ge=date(1900, 1, 1), le=date(9999, 12, 31))]
+Instant = Annotated[AwareDatetime, Field(ge=datetime(1900, 1, 1, tzinfo=UTC), lt=datetime(3000, 1, 1, tzinfo=UTC))]
+"""A day either way, as time zones ask for, is still a date."""
+
+
+class AddressBody(Body):
+    """A postal address."""
+
+    line1: SingleLineText | None = None
+    line2: SingleLineText | None = None
+    city: SingleLineText | None = None
+    region: SingleLineText | None = None
+    postal_code: ShortText | None = None
+    country: Country | None = None

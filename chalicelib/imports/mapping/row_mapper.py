@@ -1,0 +1,276 @@
+"""From one row of a file to the values of fields, as the mapping says."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.errors import FieldError
+from chalicelib.imports.inputs import PLACEHOLDER, Condition, FieldMapping, Source
+from chalicelib.imports.mapping import conversions
+from chalicelib.imports.mapping.conversions import BadValue
+
+RowValues = dict[str, Any]
+
+FIRST_FILE, SECOND_FILE = "file", "lines"
+_ENTRY = re.compile(r"(\w+)\.([0-9])\.(.+)")
+"""A field of one entry of a list, such as ``taxes.0.rate``."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with one field of a row, or what is to be warned of.
+
+    ``line`` is that of the row that the field came of, 0 where it is the one that is worked upon.
+    """
+
+    field: str
+    column: str
+    code: str
+    message: str
+    line: int = 0
+    file: str = FIRST_FILE
+
+
+@dataclass(frozen=True)
+class PlannedField:
+    """One field of a kind, and how it gets its value."""
+
+    target: str
+    mapping: FieldMapping
+    type: type | None
+    """What the field holds where that is no text: int, bool or list."""
+
+    @property
+    def is_constant(self) -> bool:
+        """Tell whether every row gives the same."""
+        return "constant" in self.mapping.model_fields_set
+
+    @property
+    def columns(self) -> str:
+        """Return the columns that the value comes of, for people."""
+        return ", ".join(self.mapping.columns())
+
+    def value(self, row: RowValues) -> Any:
+        """Return the value, or an empty text. Raises BadValue."""
+        if self.is_constant:
+            return self.mapping.constant
+        how = self.mapping
+        if self.type is list and isinstance(how.column, str) and isinstance(cell_value(row, how.column), list):
+            return [conversions.plain_text(part) for part in cell_value(row, how.column)]
+        text = next((text for source in how.first_of or [how] if (text := _source_text(source, row))), "")
+        if text and how.name_part is not None:
+            text = conversions.name_part(text, how.name_part)
+        if text and how.lookup is not None:
+            text = self._looked_up(text)
+        return self._converted(text, row) if text else ""
+
+    def _looked_up(self, text: str) -> str:
+        lookup = self.mapping.lookup
+        if lookup is None:
+            return text
+        values = lookup.values
+        if lookup.ignore_case:
+            values, text = {word.casefold(): value for word, value in values.items()}, text.casefold()
+        if text in values:
+            return values[text]
+        if lookup.default is not None:
+            return lookup.default
+        if lookup.otherwise == "keep":
+            return text
+        raise BadValue("not_in_lookup", "The mapping's lookup does not know this. Add it there.")
+
+    def _converted(self, text: str, row: RowValues) -> Any:
+        how = self.mapping
+        if how.date is not None:
+            return conversions.date(text, (how.date,) if isinstance(how.date, str) else how.date)
+        if how.minor_units is not None or how.decimal is not None:
+            return self._number(text, row)
+        if how.country is not None:
+            return conversions.country(text, how.country.language)
+        if how.phone is not None:
+            return conversions.phone(text, self._region(row))
+        if how.boolean is not None:
+            return conversions.boolean(text, how.boolean.true, how.boolean.false)
+        if self.type is bool:
+            return conversions.boolean(text, ("true",), ("false",))
+        if self.type is int:
+            return conversions.integer(text)
+        if self.type is list:
+            separator = how.list.separator if how.list is not None else ","
+            return [part for part in (piece.strip() for piece in text.split(separator)) if part]
+        return text
+
+    def _number(self, text: str, row: RowValues) -> int | str:
+        amounts, decimals = self.mapping.minor_units, self.mapping.decimal
+        if amounts is not None:
+            currency = amounts.currency or conversions.plain_text(cell_value(row, amounts.currency_column)).upper()
+            units = conversions.minor_units(
+                text,
+                currency,
+                decimal_separator=amounts.decimal_separator,
+                group_separator=amounts.group_separator,
+            )
+            return -units if amounts.negate else units
+        if decimals is None:
+            return text
+        number = conversions.decimal(
+            text, decimal_separator=decimals.decimal_separator, group_separator=decimals.group_separator
+        )
+        return conversions.negate(number) if decimals.negate else number
+
+    def _region(self, row: RowValues) -> str | None:
+        phones = self.mapping.phone
+        named = conversions.plain_text(cell_value(row, phones.region_column)) if phones is not None else ""
+        if not named:
+            return phones.region if phones is not None else None
+        try:
+            return conversions.country(named)
+        except BadValue:
+            return phones.region if phones is not None else None
+
+
+class FilledFields:
+    """What one row gives for some fields: values by field, and what is to be told of them."""
+
+    def __init__(
+        self,
+        fields: tuple[PlannedField, ...],
+        row: RowValues,
+        *,
+        within: str = "",
+        line: int = 0,
+        file: str = FIRST_FILE,
+    ) -> None:
+        """Fill ``fields`` from ``row``; ``within`` is what they are fields of, such as lines."""
+        self.values: dict[str, Any] = {}
+        self.faults: list[Fault] = []
+        self.dropped: list[Fault] = []
+        self._fields = fields
+        self._within = f"{within}." if within else ""
+        self._line = line
+        self._file = file
+        for planned in fields:
+            try:
+                self._fill(planned, row)
+            except BadValue as bad:
+                fault = self._fault(planned.target, planned.columns, bad.code, bad.message)
+                (self.dropped if planned.mapping.on_bad == "drop" else self.faults).append(fault)
+        self._entries = self._kept_entries()
+
+    def _fill(self, planned: PlannedField, row: RowValues) -> None:
+        value = planned.value(row)
+        if value == "" or value == []:
+            if planned.mapping.empty == "absent":
+                return
+            if planned.mapping.empty == "refuse":
+                raise BadValue("required", "This is empty, and the mapping says that it may not be.")
+            value = None
+        self.values[planned.target] = value
+
+    def _kept_entries(self) -> dict[str, list[str]]:
+        """Return, by list, its entries in order, without those that hold nothing but constants for once."""
+        varying: dict[tuple[str, str], list[bool]] = {}
+        for planned in self._fields:
+            found = _ENTRY.fullmatch(planned.target)
+            if found is not None:
+                there = varying.setdefault((found[1], found[2]), [])
+                if not planned.is_constant:
+                    there.append(planned.target in self.values)
+        kept: dict[str, list[str]] = {}
+        for (name, entry), there in sorted(varying.items()):
+            if any(there) or not there:
+                kept.setdefault(name, []).append(entry)
+        return kept
+
+    def nested(self) -> dict[str, Any]:
+        """Return the values as the field of a field, and the entry of a list, that each is."""
+        nested: dict[str, Any] = {}
+        for target, value in self.values.items():
+            place, path = nested, target
+            found = _ENTRY.fullmatch(target)
+            if found is not None:
+                entries = self._entries.get(found[1], [])
+                if found[2] not in entries:
+                    continue
+                place = nested.setdefault(found[1], [{} for _ in entries])[entries.index(found[2])]
+                path = found[3]
+            *steps, last = path.split(".")
+            for step in steps:
+                place = place.setdefault(step, {})
+            place[last] = value
+        return nested
+
+    def explained(self, fault: FieldError) -> Fault:
+        """Return a fault of a field with the columns, and the row, that the field came of."""
+        field = self._as_mapped(fault.field)
+        came_of = [
+            planned for planned in self._fields if field == planned.target or field.startswith(planned.target + ".")
+        ] or [planned for planned in self._fields if planned.target.startswith(field + ".") and field]
+        columns = ", ".join(dict.fromkeys(name for planned in came_of for name in planned.mapping.columns()))
+        return self._fault(came_of[0].target if len(came_of) == 1 else field, columns, fault.code, fault.message)
+
+    def drop(self, faults: list[Fault]) -> bool:
+        """Leave those fields out that are at fault and that may be left out; tell whether there were any."""
+        by_target = {self._within + one.target: one for one in self._fields if one.mapping.on_bad == "drop"}
+        found = {
+            fault.field: fault
+            for fault in faults
+            if fault.field in by_target and by_target[fault.field].target in self.values
+        }
+        for field, fault in found.items():
+            del self.values[by_target[field].target]
+            self.dropped.append(fault)
+        self._entries = self._kept_entries()
+        return bool(found)
+
+    def differing(self, other: "FilledFields", line: int) -> list[Fault]:
+        """Return a fault for each field in which another row says otherwise than this one, which is at ``line``."""
+        message = f"Line {line}, which is of the same thing, says otherwise. Correct one of the two."
+        return [
+            other._fault(one.target, one.columns, "differs", message)
+            for one in self._fields
+            if self.values.get(one.target) != other.values.get(one.target)
+        ]
+
+    def droppable(self) -> set[str]:
+        """Return the fields that may be left out when they are refused."""
+        return {one.target for one in self._fields if one.mapping.on_bad == "drop"}
+
+    def _as_mapped(self, field: str) -> str:
+        """Return a field as the mapping numbers it: entries that were left out are counted there."""
+        name, _, rest = field.partition(".")
+        number, dot, rest = rest.partition(".")
+        entries = self._entries.get(name, [])
+        if number.isdigit() and int(number) < len(entries):
+            return f"{name}.{entries[int(number)]}{dot}{rest}"
+        return field
+
+    def _fault(self, target: str, columns: str, code: str, message: str) -> Fault:
+        return Fault((self._within + target).rstrip("."), columns, code, message, self._line, self._file)
+
+
+def cell_value(row: RowValues, column: str | None) -> Any:
+    """Return the value of a column; in JSON, ``address.city`` is within an object where there is no such name."""
+    if column is None or column in row:
+        return None if column is None else row[column]
+    value: Any = row
+    for step in column.split("."):
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
+
+
+def matches_condition(condition: Condition | None, row: RowValues) -> bool:
+    """Tell whether a row is one of those that are wanted. Raises BadValue."""
+    if condition is None:
+        return True
+    text = conversions.plain_text(cell_value(row, condition.column))
+    return bool(text) if condition.one_of is None else text in condition.one_of
+
+
+def _source_text(source: Source, row: RowValues) -> str:
+    found = {name: conversions.plain_text(cell_value(row, name)) for name in source.read_columns()}
+    if source.template is None:
+        return source.separator.join(text for text in found.values() if text)
+    if not all(found.values()):
+        return ""
+    return PLACEHOLDER.sub(lambda place: found[place[1]], source.template)

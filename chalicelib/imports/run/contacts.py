@@ -1,0 +1,125 @@
+"""Which contact a row means: the one with its external id, else the one that has, or was brought with, its email."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.contacts import rules
+from chalicelib.contacts.rows import ContactRead
+from chalicelib.contacts.service import create_contact, get_contact, patch_contact
+from chalicelib.errors import StaleVersion
+from chalicelib.request_context import RequestContext
+from chalicelib.table import keys, store
+from chalicelib.table.items import ContactItem
+
+_PAGE_SIZE = 1000
+"""Contacts that one Query returns at most; DynamoDB ends it earlier at 1 MB."""
+
+
+@dataclass(frozen=True)
+class ContactWriteResult:
+    """The contact after a row, and whether the row made it."""
+
+    read: ContactRead
+    created: bool
+
+
+def write_contact(
+    context: RequestContext, account_id: str, given: dict[str, Any], roles: frozenset[str] | None
+) -> ContactWriteResult:
+    """Add the contact that a row means, or change it, as the billing system does (DESIGN §5).
+
+    Raises Conflict ``contact_is_inactive`` rather than bring back a contact that was deleted here, and what adding
+    and changing raise.
+    """
+    contact_id = find_intended_contact(account_id, given.get("external_id"), given.get("email"))
+    if contact_id is not None:
+        changed = patch_contact(context, account_id, contact_id, given, roles, None, from_billing=True)
+        return ContactWriteResult(changed, created=False)
+    return ContactWriteResult(create_contact(context, account_id, given, roles or frozenset()), created=True)
+
+
+def find_contact(account_id: str, external_id: str | None, email: str | None) -> str | None:
+    """Return the id of the contact with this external id, else of the active one with this email, else None.
+
+    Raises Conflict ``email_taken`` when the contact with the email has another external id: it is somebody else.
+    """
+    by_external_id = keys.contact_external_id(account_id, external_id) if external_id is not None else None
+    by_email = keys.contact_address(account_id, email) if email is not None else None
+    found = store.batch_get_items([key for key in (by_external_id, by_email) if key is not None])
+    if by_external_id in found:
+        return str(found[by_external_id].contact_id)
+    if by_email not in found:
+        return None
+    contact_id = str(found[by_email].contact_id)
+    if external_id is not None:
+        other = get_contact(account_id, contact_id).contact.external_id
+        if other not in (None, external_id):
+            raise rules.email_taken_error(contact_id)
+    return contact_id
+
+
+def find_intended_contact(account_id: str, external_id: str | None, email: str | None) -> str | None:
+    """Return the id of the contact that the billing system means, else None; it may be inactive.
+
+    It is the one of ``find``; where nobody active has the email, the one that was brought with it, whose email was
+    changed here since (DESIGN §5), or one with it that was deleted here. A contact with another external id is
+    somebody else. Costs a Query of the account's contacts, and only where ``find`` finds none. Raises as ``find``.
+    """
+    contact_id = find_contact(account_id, external_id, email)
+    if contact_id is not None or email is None:
+        return contact_id
+    known = [item for item in _iterate_contacts(account_id) if _was_imported_with(item, external_id, email)]
+    if not known:
+        return None
+    # Earlier rows of a dry run are not in the table that was searched.
+    read = store.batch_get_items([item.key for item in known]).values()
+    meant = [item for item in read if _was_imported_with(item, external_id, email)]
+    # An active one rather than one that was deleted, and the newest of them.
+    newest = max(meant, key=lambda item: (item.status == rules.ACTIVE, item.contact_id), default=None)
+    return str(newest.contact_id) if newest is not None else None
+
+
+def is_contact_inactive(account_id: str, contact_id: str) -> bool:
+    """Tell whether a contact was deleted here."""
+    item = store.get_item(ContactItem, keys.contact(account_id, contact_id))
+    return item is None or item.status == rules.INACTIVE
+
+
+def grant_access(
+    context: RequestContext, account_id: str, contact_id: str, bill_group_id: str, permissions: Sequence[str] | None
+) -> bool:
+    """Let a contact enter one bill group more, or with other permissions; tell whether that changed anything.
+
+    What it may enter otherwise stays. Raises what changing a contact raises.
+    """
+
+    def attempt() -> bool:
+        contact = get_contact(account_id, contact_id).contact
+        wanted: dict[str, Sequence[str] | None] = {group: at["permissions"] for group, at in contact.access.items()}
+        if bill_group_id in wanted and permissions is None:
+            return False
+        wanted[bill_group_id] = permissions
+        try:
+            changed = patch_contact(context, account_id, contact_id, {}, None, contact.version, wanted_access=wanted)
+        except StaleVersion:
+            raise store.WriteConflict from None
+        return changed.changed
+
+    return store.retry_on_conflict(attempt)
+
+
+def _iterate_contacts(account_id: str) -> Iterator[ContactItem]:
+    after = None
+    while True:
+        page = store.query_items(keys.account(account_id).pk, "CONTACT#", limit=_PAGE_SIZE, after=after)
+        yield from page.items
+        after = page.after
+        if after is None:
+            return
+
+
+def _was_imported_with(item: ContactItem, external_id: str | None, email: str) -> bool:
+    if external_id is not None and item.external_id not in (None, external_id):
+        return False
+    return item.upstream.get("email") == email or (item.status == rules.INACTIVE and item.email == email)

@@ -1,0 +1,32 @@
+"""What a file says twice: no two rows may say different things of the same."""
+
+import hashlib
+from typing import Any
+
+from chalicelib.imports.run.kinds import Kind
+
+
+class SeenRows:
+    """What the rows so far have said, as digests: some 300 bytes for each thing."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._seen: dict[bytes, tuple[bytes, int]] = {}
+
+    def compare(self, kind: Kind, row: Any | None, line: int) -> tuple[int, bool] | None:
+        """Return the earlier line that names the same thing, and whether it says the same; None when there is none."""
+        if row is None:
+            return None
+        content = _digest(row.model_dump_json(exclude_unset=True))
+        names = [_digest(f"{kind.name} {name}") for name in kind.identities(row)]
+        earlier = [self._seen[name] for name in names if name in self._seen]
+        other = next((found for found in earlier if found[0] != content), None)
+        for name in names:
+            self._seen.setdefault(name, (content, line))
+        if other is not None:
+            return other[1], False
+        return (earlier[0][1], True) if earlier else None
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=12).digest()

@@ -1,0 +1,49 @@
+"""Invoices, credit notes and payments in rows: what a row must give, and its way to the use cases."""
+
+from chalicelib.errors import InvalidInput, NotFound
+from chalicelib.field_types import VendorId
+from chalicelib.imports.run.outcomes import RowOutcome, row_outcome, unknown_reference_error, values_without
+from chalicelib.invoices import queries
+from chalicelib.invoices.inputs import InvoiceBody
+from chalicelib.invoices.service import issue_invoice
+from chalicelib.payments.inputs import PaymentBody
+from chalicelib.payments.service import record_payment
+from chalicelib.request_context import RequestContext
+
+
+class InvoiceRow(InvoiceBody):
+    """An invoice or a credit note in rows."""
+
+    invoice_id: VendorId
+
+
+class PaymentRow(PaymentBody):
+    """A payment in rows."""
+
+    payment_id: VendorId
+    account_id: VendorId | None = None
+
+
+def write_invoice(context: RequestContext, row: InvoiceRow) -> RowOutcome:
+    """Issue an invoice or credit note, once (I1). It is mailed only where the call allows mails (I3)."""
+    written = issue_invoice(context, row.invoice_id, values_without(row, "invoice_id"))
+    return row_outcome(written.created, written.changed, written.overrides)
+
+
+def write_payment(context: RequestContext, row: PaymentRow) -> RowOutcome:
+    """Record a payment; whose it is follows from the first invoice that it pays, where the row does not say."""
+    account_id = row.account_id or _account_of(row)
+    try:
+        written = record_payment(context, account_id, row.payment_id, values_without(row, "account_id", "payment_id"))
+    except NotFound:
+        raise unknown_reference_error("account_id") from None
+    return row_outcome(written.created, written.changed)
+
+
+def _account_of(row: PaymentRow) -> str:
+    if not row.allocations:
+        raise InvalidInput.field("account_id", "required", "Nothing tells whose payment this is. Map the account.")
+    try:
+        return queries.get_invoice_head(row.allocations[0].invoice_id).account_id
+    except NotFound:
+        raise unknown_reference_error("allocations.0.invoice_id") from None

@@ -1,0 +1,316 @@
+"""One run of an import: claims it, works through rows until it is finished or time runs out, and hands it over.
+
+A run may die anywhere. The next one goes on at the last checkpoint; rows that were done after it are met again, and
+because each wrote an idempotency record with its effect, they are counted as what they were the first time.
+A dry run writes nothing, so one that dies begins again where it was last handed over.
+"""
+
+import io
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from datetime import datetime
+from typing import IO, Any
+
+from chalicelib import clock
+from chalicelib.entities.service import clear_entity_cache
+from chalicelib.errors import Conflict, CounterfoilError, FieldError, IdempotentReplay, Unavailable
+from chalicelib.imports import rules, storage
+from chalicelib.imports.inputs import Mapping
+from chalicelib.imports.mapping.columns import first_file_columns
+from chalicelib.imports.mapping.plan import ImportPlan, MappedRow, PlannedKind, plan_import
+from chalicelib.imports.mapping.row_groups import PartsIndex
+from chalicelib.imports.mapping.row_mapper import SECOND_FILE, Fault
+from chalicelib.imports.run.duplicates import SeenRows
+from chalicelib.imports.run.outcomes import CHANGED, CREATED
+from chalicelib.imports.run.reader import Row, UnreadableFile, read_rows
+from chalicelib.imports.run.report import ImportReport
+from chalicelib.observability import logger
+from chalicelib.request_context import Actor, Idempotency, RequestContext
+from chalicelib.table import keys, store
+from chalicelib.table.dry_run import DryRun, dry_run_writes
+from chalicelib.table.items import ImportItem
+from chalicelib.table.keys import Key
+from chalicelib.tasks.service import add_task, complete_task
+
+
+class BillingSystemContext(RequestContext):
+    """A call of an import: whoever started it, what the file brings is what the billing system holds (DESIGN §5)."""
+
+    @property
+    def is_billing_system(self) -> bool:
+        """Tell that the billing system speaks."""
+        return True
+
+
+class LeaseLost(Exception):
+    """Another run has taken the import over."""
+
+
+def run_import(import_id: str, duty: Key, time_is_left: Callable[[], bool]) -> None:
+    """Work on an import, as its duty says. Does nothing while another run is at work on it."""
+    item = store.get_item(ImportItem, keys.import_(import_id))
+    if item is None or item.status not in (rules.QUEUED, rules.RUNNING):
+        complete_task(duty)
+        return
+    run = ImportRun(item, duty, time_is_left)
+    if not run.claim():
+        return
+    try:
+        run.work()
+    except LeaseLost:
+        logger.warning("Another run has taken this import over.")
+    except (UnreadableFile, Conflict) as refusal:
+        run.fail(refusal.message, refusal)
+    except Unavailable:
+        logger.warning("Something did not answer; the import goes on later.", exc_info=True)
+        run.release()
+    except Exception:
+        run.release()
+        raise
+    finally:
+        # A rehearsal may have made entities that are not there.
+        clear_entity_cache()
+
+
+class ImportRun:
+    """The state of one run."""
+
+    def __init__(self, item: ImportItem, duty: Key, time_is_left: Callable[[], bool]) -> None:
+        """Begin with an import that was read."""
+        self._item = item
+        self._duty = duty
+        self._time_is_left = time_is_left
+        self._lease_id = secrets.token_hex(8)
+        self._report = ImportReport(item)
+        self._rehearsal: DryRun | None = None
+        self._seen = SeenRows()
+        self._checkpoint_at = clock.utc_now()
+
+    def claim(self) -> bool:
+        """Take the import for this run; False when another run has it."""
+        item, now = self._item, clock.utc_now()
+        if item.lease_until is not None and item.lease_until > now:
+            return False
+        item.status = rules.RUNNING
+        item.lease_id, item.lease_until = self._lease_id, now + rules.LEASE
+        item.started_at = item.started_at or now
+        item.attempts += 1
+        try:
+            self._save()
+        except LeaseLost:
+            return False
+        if item.attempts > rules.MAX_ATTEMPTS:
+            self.fail(f"The import stopped {rules.MAX_ATTEMPTS} times at row {item.next_row + 1} or soon after it.")
+            return False
+        return True
+
+    def work(self) -> None:
+        """Work through the rows that are left. Raises Unreadable, Unavailable, Conflict, LeaseLost."""
+        plan = plan_import(Mapping.model_validate_json(json.dumps(self._item.mapping)))
+        with ExitStack() as open_:
+            if self._item.dry_run:
+                self._rehearsal = open_.enter_context(closing(self._resume_dry_run()))
+            file = open_.enter_context(storage.download_file(self._item.source, self._item.etag))
+            parts = open_.enter_context(closing(PartsIndex(plan)))
+            self._read_parts(plan, parts, file)
+            found = open_.enter_context(closing(read_rows(file, first_file_columns(plan.mapping))))
+            if not self._work_through(plan, parts, found):
+                return
+            self._report_unmatched_rows(parts)
+        self._end(rules.FINISHED, None)
+
+    def _read_parts(self, plan: ImportPlan, parts: PartsIndex, file: IO[bytes]) -> None:
+        if self._item.lines_source is None:
+            parts.read(file, None)
+            return
+        with storage.download_file(self._item.lines_source, self._item.lines_etag) as second:
+            parts.read(file, second)
+        self._report.set_count(rules.LINES, "read", parts.of_second_file)
+
+    def _work_through(self, plan: ImportPlan, parts: PartsIndex, found: Iterator[Row]) -> bool:
+        """Work through rows and tell whether all are done; otherwise the import has been handed over."""
+        start = int(self._item.next_row)
+        most = rules.MAX_PARTS if plan.groups else rules.MAX_ROWS
+        for number, row in enumerate(found, start=1):
+            if number > most:
+                raise UnreadableFile(f"The file has more than {most} rows. Divide it.", line=row.line)
+            self._row(plan, parts, row, number, done_before=number <= start)
+            self._item.rows_read = max(number, start)
+            if self._is_time_for_checkpoint(number, start):
+                self._checkpoint(max(number, start))
+            if number > start and not self._time_is_left():
+                self._hand_over(number)
+                return False
+        return True
+
+    def _report_unmatched_rows(self, parts: PartsIndex) -> None:
+        for left in parts.left_over():
+            self._report.refuse(left.fault.line, left.kind, left.fault)
+            self._report.count(rules.LINES if left.fault.file == SECOND_FILE else rules.ROWS, "refused")
+
+    def fail(self, reason: str, because: UnreadableFile | Conflict | None = None) -> None:
+        """End the import for good, with what was found so far."""
+        if isinstance(because, UnreadableFile):
+            line, file = because.line, because.file
+            faults = (Fault(fault.field, "", fault.code, fault.message, line, file) for fault in because.faults)
+            self._report.refuse(line, "", *faults)
+        self._end(rules.FAILED, reason)
+
+    def release(self) -> None:
+        """Let the next run go on at the last checkpoint; the sweeper will call it."""
+        self._item.status, self._item.lease_id, self._item.lease_until = rules.QUEUED, None, None
+        try:
+            store.replace_item(self._item)
+        except (store.WriteConflict, Unavailable):
+            logger.warning("The import could not be released; its lease will run out.")
+
+    def _resume_dry_run(self) -> DryRun:
+        if self._item.rehearsal is None:
+            return DryRun()
+        with storage.download_file(self._item.rehearsal) as kept:
+            return DryRun.read(kept)
+
+    def _row(self, plan: ImportPlan, parts: PartsIndex, row: Row, number: int, *, done_before: bool) -> None:
+        refused = row.fault is not None
+        if row.fault is not None and not done_before:
+            fault = row.fault
+            self._report.refuse(row.line, "", Fault(fault.field, "", fault.code, fault.message))
+        for position, planned in enumerate(plan.kinds if row.fault is None else ()):
+            group = parts.of(position, row)
+            mapped = None if group is None else planned.map(row.values, group.parts, group.others, row.line)
+            if mapped is None:
+                continue
+            repeats = self._seen.compare(planned.kind, mapped.row, row.line)
+            if done_before:
+                continue
+            done = self._kind(planned, mapped, repeats, row.line, f"{number}.{position}")
+            self._report.count(planned.kind.name, done)
+            refused = refused or done == "refused"
+        if not done_before:
+            self._report.count("rows", "read")
+            if refused:
+                self._report.count("rows", "refused")
+
+    def _kind(
+        self, planned: PlannedKind, mapped: MappedRow, repeats: tuple[int, bool] | None, line: int, place: str
+    ) -> str:
+        kind = planned.kind.name
+        self._report.warn(line, kind, *map(_left_out_warning, mapped.dropped))
+        faults = mapped.faults
+        if repeats is not None and not repeats[1]:
+            message = f"Line {repeats[0]} says otherwise of the same thing. Leave one of the two."
+            faults = (*faults, Fault("", "", "repeated", message))
+        if faults or mapped.row is None:
+            self._refuse(line, kind, *faults)
+            return "refused"
+        if repeats is not None:
+            return "unchanged"
+        return self._written(planned, mapped, mapped.row, line, self._call(place))
+
+    def _refuse(self, line: int, kind: str, *faults: Fault) -> None:
+        self._report.refuse(line, kind, *faults)
+        for _ in {fault.line for fault in faults if fault.file == SECOND_FILE}:
+            self._report.count(rules.LINES, "refused")
+
+    def _written(self, planned: PlannedKind, mapped: MappedRow, row: Any, line: int, context: RequestContext) -> str:
+        kind = planned.kind.name
+        try:
+            with dry_run_writes(self._rehearsal):
+                outcome = planned.kind.write(context, row)
+        except IdempotentReplay as first:
+            return CREATED if first.status == 201 else CHANGED
+        except Unavailable:
+            raise
+        except CounterfoilError as refusal:
+            told = refusal.fields or (FieldError("", refusal.code, refusal.message),)
+            smaller = mapped.without(row, told)
+            if smaller is not None:
+                self._report.warn(line, kind, *map(_left_out_warning, smaller[1]))
+                return self._written(planned, mapped, smaller[0], line, context)
+            self._refuse(line, kind, *(mapped.explained(fault) for fault in told))
+            return "refused"
+        self._report.warn(line, kind, *(mapped.explained(note) for note in outcome.notes))
+        return outcome.done
+
+    def _call(self, place: str) -> RequestContext:
+        item = self._item
+        return BillingSystemContext(
+            actor=Actor(**item.actor),
+            now=_now(),
+            correlation_id=item.correlation_id,
+            # A rehearsal leaves no records; reading them would tell of nothing.
+            idempotency=None if item.dry_run else Idempotency(f"import:{item.import_id}", place, item.import_id),
+            mails_allowed=bool(item.mail),
+        )
+
+    def _is_time_for_checkpoint(self, number: int, start: int) -> bool:
+        if number > start and number % rules.CHECKPOINT_ROWS == 0:
+            return True
+        return clock.utc_now() - self._checkpoint_at >= rules.CHECKPOINT_AFTER
+
+    def _checkpoint(self, number: int) -> None:
+        self._checkpoint_at = clock.utc_now()
+        self._item.lease_until = self._checkpoint_at + rules.LEASE
+        if self._rehearsal is None:
+            self._keep(number)
+        self._save()
+
+    def _keep(self, number: int) -> None:
+        """Put into the item what the next run needs to go on at ``number``."""
+        self._report.save(self._item, f"{int(self._item.next_row)}-{self._lease_id}")
+        if number > self._item.next_row:
+            self._item.next_row, self._item.attempts = number, 0
+
+    def _hand_over(self, number: int) -> None:
+        item = self._item
+        if self._rehearsal is not None:
+            kept = io.BytesIO()
+            self._rehearsal.write(kept)
+            kept.seek(0)
+            key = storage.import_file_key(item.import_id, f"parts/rehearsal-{self._lease_id}")
+            storage.store_file(key, kept)
+            item.rehearsal = key
+        self._keep(number)
+        item.status, item.lease_id, item.lease_until = rules.QUEUED, None, None
+        context = RequestContext(Actor(**item.actor), _now(), item.correlation_id)
+        transaction = store.Transaction(context)
+        transaction.replace(item)
+        transaction.erase(self._duty)
+        add_task(transaction, context, "import", item.import_id)
+        try:
+            transaction.commit()
+        except store.WriteConflict:
+            # Either it is ours already and only the answer was lost, or the lease was; both leave nothing to do.
+            logger.warning("The import was handed over before.")
+
+    def _end(self, status: str, reason: str | None) -> None:
+        item = self._item
+        self._keep(int(item.rows_read))
+        self._report.publish()
+        item.status, item.reason, item.finished_at = status, reason, clock.utc_now()
+        item.lease_id, item.lease_until = None, None
+        self._save()
+        complete_task(self._duty)
+
+    def _save(self) -> None:
+        """Write the item. Raises LeaseLost when another run has written it since."""
+        wanted = self._item.lease_id
+        try:
+            store.replace_item(self._item)
+        except store.WriteConflict:
+            found = store.get_item(ImportItem, self._item.key)
+            ours = found is not None and found.version == self._item.version and found.lease_id == wanted
+            if not ours:
+                raise LeaseLost from None
+
+
+def _now() -> datetime:
+    now = clock.utc_now()
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def _left_out_warning(fault: Fault) -> Fault:
+    return replace(fault, message=f"{fault.message} The field was left out.")

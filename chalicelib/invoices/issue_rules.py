@@ -1,0 +1,211 @@
+"""From what the billing system sends to what an invoice says: pure, and the rules that it must meet (I1, I2, C8)."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from chalicelib.accounts.rules import Account, PaymentTerms
+from chalicelib.audit.rules import to_json_value
+from chalicelib.bill_groups.rules import BillGroup
+from chalicelib.contacts.rules import Contact
+from chalicelib.entities.rules import Entity
+from chalicelib.errors import FieldError, InvalidInput
+from chalicelib.invoices.figures import InvoiceTotals
+from chalicelib.invoices.rules import CREDIT_NOTE, INVOICE, Buyer, Content, Line, Seller, TaxTotal
+
+CHANGEABLE_FIELDS = frozenset({"due_date"})
+INSTRUCTION_FIELDS = frozenset({"deliver"})
+"""What is sent along, and is not said by the invoice."""
+_NOT_SENT_WHEN_NULL = frozenset(
+    {"bill_group_id", "number", "issue_date", "currency", "lines", "total", "net_total", "tax_total", "tax_totals"}
+)
+
+
+@dataclass(frozen=True)
+class InvoiceDraft:
+    """An invoice as it is sent to be issued; what is None was left out, or is not there."""
+
+    bill_group_id: str
+    number: str
+    issue_date: date
+    currency: str
+    lines: tuple[Line, ...]
+    total: int
+    kind: str = INVOICE
+    tax_totals: tuple[TaxTotal, ...] | None = None
+    net_total: int | None = None
+    tax_total: int | None = None
+    prepaid: int = 0
+    due_date: date | None = None
+    po_number: str | None = None
+    note: str | None = None
+    period_start: date | None = None
+    period_end: date | None = None
+    preceding_numbers: tuple[str, ...] = ()
+    pdf: str = "made"
+    deliver: bool | None = None
+
+
+def compute_content_hash(given: Mapping[str, Any]) -> str:
+    """Return the SHA-256, in hex, of everything that was sent and may never change."""
+    said = {
+        name: to_json_value(value)
+        for name, value in given.items()
+        if name not in CHANGEABLE_FIELDS | INSTRUCTION_FIELDS
+    }
+    return hashlib.sha256(json.dumps(said, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def check_draft(draft: InvoiceDraft) -> None:
+    """Raise Invalid that names every field in which an invoice contradicts itself."""
+    faults = []
+    if draft.total < 0:
+        message = "An invoice is never below zero. Issue a credit note, whose amounts are positive."
+        faults.append(FieldError("total", "too_small", message))
+    if draft.prepaid > max(draft.total, 0):
+        faults.append(FieldError("prepaid", "too_large", "More than the total cannot have been paid before."))
+    if draft.kind == CREDIT_NOTE and draft.prepaid:
+        faults.append(FieldError("prepaid", "not_allowed", "Nothing is paid of a credit note. Leave it out."))
+    faults += _find_due_date_faults(draft.kind, draft.issue_date, draft.due_date)
+    periods: list[tuple[str, InvoiceDraft | Line]] = [("", draft)]
+    periods += [(f"lines.{number}.", line) for number, line in enumerate(draft.lines)]
+    for prefix, one in periods:
+        if one.period_start and one.period_end and one.period_end < one.period_start:
+            faults.append(FieldError(f"{prefix}period_end", "too_early", "The period ends before it starts."))
+    if faults:
+        raise InvalidInput("invalid", "The invoice contradicts itself.", fields=tuple(faults))
+
+
+def check_due_date(kind: str, issue_date: date, due_date: date | None) -> None:
+    """Raise Invalid when an invoice or credit note of ``issue_date`` cannot fall due then."""
+    for fault in _find_due_date_faults(kind, issue_date, due_date):
+        raise InvalidInput.field(fault.field, fault.code, fault.message)
+
+
+def _find_due_date_faults(kind: str, issue_date: date, due_date: date | None) -> list[FieldError]:
+    if due_date is None:
+        return []
+    if kind == CREDIT_NOTE:
+        return [FieldError("due_date", "not_allowed", "A credit note does not fall due. Leave it out.")]
+    if due_date < issue_date:
+        return [FieldError("due_date", "too_early", "The invoice would fall due before it is issued.")]
+    return []
+
+
+def due_date_from_terms(terms: PaymentTerms, issue_date: date) -> date:
+    """Return when an invoice falls due by the account's payment terms."""
+    return issue_date + timedelta(days=terms.days or 0)
+
+
+@dataclass(frozen=True)
+class InvoiceParties:
+    """Between whom an invoice is issued, as they are at that moment. ``contact`` is the billing contact (C8)."""
+
+    entity: Entity
+    account: Account
+    bill_group: BillGroup
+    contact: Contact | None
+    portal_url: str | None
+
+
+def build_invoice_content(
+    invoice_id: str,
+    draft: InvoiceDraft,
+    figures: InvoiceTotals,
+    parties: InvoiceParties,
+    *,
+    due_date: date | None,
+    po_number: str | None,
+) -> Content:
+    """Return what the invoice says, now and for ever (I2)."""
+    account, entity = parties.account, parties.entity
+    by_terms = draft.kind == INVOICE and due_date == due_date_from_terms(account.payment_terms, draft.issue_date)
+    return Content(
+        invoice_id=invoice_id,
+        kind=draft.kind,
+        number=draft.number,
+        issue_date=draft.issue_date,
+        currency=draft.currency,
+        locale=account.locale or entity.locale,
+        time_zone=account.time_zone or entity.time_zone,
+        seller=build_seller(entity),
+        buyer=_build_buyer(parties),
+        lines=draft.lines,
+        tax_totals=figures.tax_totals,
+        net_total=figures.net_total,
+        tax_total=figures.tax_total,
+        total=figures.total,
+        prepaid=draft.prepaid,
+        due_date=due_date,
+        payment_terms=account.payment_terms if by_terms else None,
+        po_number=po_number,
+        note=draft.note,
+        period_start=draft.period_start,
+        period_end=draft.period_end,
+        preceding_numbers=draft.preceding_numbers,
+        portal_url=parties.portal_url,
+    )
+
+
+def build_seller(entity: Entity) -> Seller:
+    """Return the issuing entity as a document that is issued now shows it."""
+    return Seller(
+        entity_id=entity.entity_id,
+        name=entity.name,
+        legal_name=entity.legal_name or entity.name,
+        colour=entity.colour,
+        address=entity.address,
+        tax_numbers=entity.tax_numbers,
+        registration_number=entity.registration_number,
+        bank_details=entity.bank_details,
+        email=entity.support_email or entity.reply_to or entity.sender_email,
+        website=entity.website,
+        logo=entity.logo.key if entity.logo else None,
+    )
+
+
+def _build_buyer(parties: InvoiceParties) -> Buyer:
+    account, group, contact = parties.account, parties.bill_group, parties.contact
+    company = contact.company if contact else None
+    # The billing contact's address stands on the invoice (C8); many contacts have none of their own.
+    address = contact.address if contact and contact.address else group.billing_address
+    return Buyer(
+        account_id=account.account_id,
+        account_name=account.name,
+        bill_group_id=group.bill_group_id,
+        bill_group_name=group.name,
+        company=company if company != account.name else None,
+        attention=contact.name if contact else None,
+        address=address,
+        vat_number=group.vat_number,
+        registration_number=group.registration_number,
+    )
+
+
+def differing_fields(content: Content, pdf_expected: str, given: Mapping[str, Any]) -> list[str]:
+    """Return the names of those fields in which what is sent is other than what the issued invoice says.
+
+    ``given`` holds ``lines`` and ``tax_totals`` as tuples of Line and TaxTotal. What is absent is unchanged; nor does
+    null say anything where an invoice must have a value.
+    """
+    unset = {"kind": INVOICE, "prepaid": 0, "preceding_numbers": (), "pdf": "made"}
+    said = {**vars(content), "bill_group_id": content.buyer.bill_group_id, "pdf": pdf_expected}
+    differing = []
+    for name, value in given.items():
+        if name in CHANGEABLE_FIELDS | INSTRUCTION_FIELDS or (value is None and name in _NOT_SENT_WHEN_NULL):
+            continue
+        wanted = unset.get(name) if value is None else value
+        if name == "tax_totals":
+            same = _in_order(value) == _in_order(content.tax_totals)
+        else:
+            same = to_json_value(wanted) == to_json_value(said[name])
+        if not same:
+            differing.append(name)
+    return sorted(differing)
+
+
+def _in_order(totals: Sequence[TaxTotal]) -> list[str]:
+    return sorted(json.dumps(to_json_value(total), sort_keys=True) for total in totals)

@@ -1,0 +1,177 @@
+"""Use cases of what becomes of an issued invoice: another due date, void, uncollectible, disputed (I1).
+
+A dispute is raised by whoever may see the invoices, and resolved by the vendor alone.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from chalicelib.accounts.rules import Override
+from chalicelib.audit.rules import FieldChange, diff_fields
+from chalicelib.audit.service import record_audit_event
+from chalicelib.errors import FieldError, Forbidden, InvalidInput, NotFound, StaleVersion
+from chalicelib.invoices import ledger, transitions
+from chalicelib.invoices.rules import Dispute, Invoice, invoice_local_date
+from chalicelib.request_context import RequestContext
+from chalicelib.table import keys, store
+from chalicelib.table.items import StaffItem
+
+_NOT_AUDITED = frozenset({"version", "upstream", "content_hash", "content_parts", "recorded_at", "pdf"})
+
+
+@dataclass(frozen=True)
+class InvoiceWriteResult:
+    """The invoice after a write, and whether the write issued it."""
+
+    invoice: Invoice
+    created: bool = False
+    changed: bool = True
+    """False when everything was so already, and nothing was written."""
+    overrides: tuple[Override, ...] = ()
+    """A due date that was changed here and that the billing system has now replaced."""
+
+
+def change_due_date(
+    context: RequestContext, invoice_id: str, due_date: date | None, expected_version: int | None
+) -> InvoiceWriteResult:
+    """Let an invoice fall due on another day, or on none. What it says, and its PDF, stay as they were issued (I1).
+
+    Raises NotFound, StaleVersion, Invalid for a day before the issue, Conflict when the invoice is void.
+    """
+    return _change_invoice(
+        context,
+        invoice_id,
+        lambda before: transitions.with_due_date(before, due_date),
+        "due_date_changed",
+        expected=expected_version,
+    )
+
+
+def mark_void(
+    context: RequestContext, invoice_id: str, reason: str | None = None, expected_version: int | None = None
+) -> InvoiceWriteResult:
+    """Make an invoice or credit note void. Raises NotFound, StaleVersion, Conflict when it is settled."""
+    return _change_invoice(context, invoice_id, transitions.as_void, "voided", reason=reason, expected=expected_version)
+
+
+def mark_uncollectible(
+    context: RequestContext, invoice_id: str, reason: str | None = None, expected_version: int | None = None
+) -> InvoiceWriteResult:
+    """Note that an invoice will not be paid. Raises NotFound, StaleVersion, Conflict when nothing is open of it."""
+    return _change_invoice(
+        context,
+        invoice_id,
+        transitions.as_uncollectible,
+        "found_uncollectible",
+        reason=reason,
+        expected=expected_version,
+    )
+
+
+def reopen_uncollectible(context: RequestContext, invoice_id: str) -> InvoiceWriteResult:
+    """Open an uncollectible invoice again. Raises NotFound, Conflict when it is void."""
+    return _change_invoice(
+        context,
+        invoice_id,
+        lambda before: transitions.as_collectible(before, invoice_local_date(before, context.now)),
+        "found_collectible",
+    )
+
+
+def record_dispute(context: RequestContext, invoice_id: str, given: Mapping[str, Any]) -> InvoiceWriteResult:
+    """Note that an invoice is disputed, as ``inputs.DisputeBody`` says; a further one changes what is disputed.
+
+    Raises NotFound, Forbidden to a portal user who names the owner, Invalid, Conflict when the invoice is void.
+    """
+    owner = given.get("owner")
+    if owner is not None:
+        _check_owner(context, owner)
+    raised = Dispute(
+        reason=given["reason"],
+        since=context.now,
+        by=context.actor.name,
+        note=given.get("note"),
+        lines=tuple(sorted(set(given.get("lines") or ()))),
+        amount=given.get("amount"),
+        owner=owner,
+    )
+    return _change_invoice(context, invoice_id, lambda before: transitions.with_dispute(before, raised), "disputed")
+
+
+def clear_dispute(context: RequestContext, invoice_id: str) -> InvoiceWriteResult:
+    """Note that an invoice is not disputed any more. Raises NotFound."""
+    return _change_invoice(context, invoice_id, transitions.without_dispute, "dispute_resolved", answer=204)
+
+
+def _check_owner(context: RequestContext, owner: str) -> None:
+    if context.actor.kind == "portal_user":
+        message = "Only the vendor says who looks after a dispute. Leave it out."
+        raise Forbidden("field_is_the_vendors", message, fields=(FieldError("owner", "field_is_the_vendors", message),))
+    member = store.get_item(StaffItem, keys.staff(owner))
+    if member is None or member.status != "active":
+        raise InvalidInput.field("owner", "unknown_staff", "This is no active member of staff. Correct the address.")
+
+
+def _change_invoice(
+    context: RequestContext,
+    invoice_id: str,
+    decide: Callable[[Invoice], Invoice],
+    action: str,
+    *,
+    reason: str | None = None,
+    answer: int = 200,
+    expected: int | None = None,
+) -> InvoiceWriteResult:
+    def attempt() -> InvoiceWriteResult:
+        (item,) = store.get_items_for_write(context, keys.invoice(invoice_id))
+        if item is None:
+            raise NotFound
+        before = store.from_item(Invoice, item)
+        if expected is not None and before.version != expected:
+            raise StaleVersion(before.version)
+        after = decide(before)
+        if after == before:
+            return InvoiceWriteResult(before, changed=False)
+        return write_changed_invoice(context, before, after, action, answer, reason)
+
+    return store.retry_on_conflict(attempt)
+
+
+def write_changed_invoice(
+    context: RequestContext, before: Invoice, after: Invoice, action: str | None, answer: int, reason: str | None = None
+) -> InvoiceWriteResult:
+    """Write what has become of an invoice: its row, all that follows from it, and the audit event of ``action``."""
+    found = store.batch_get_items(ledger.invoice_balance_keys(before)) if before.balance != after.balance else {}
+    transaction = store.Transaction(context)
+    (written,) = ledger.write_invoice_changes(transaction, found, [(before, after)])
+    if action is not None:
+        record_invoice_event(transaction, context, action, before, after, reason)
+    transaction.record_response(before.invoice_id, answer)
+    transaction.commit()
+    return InvoiceWriteResult(written)
+
+
+def record_invoice_event(
+    transaction: store.Transaction,
+    context: RequestContext,
+    done: str,
+    before: Invoice | None,
+    after: Invoice,
+    reason: str | None = None,
+) -> None:
+    """Add the audit event of what was done to an invoice or credit note."""
+    told = diff_fields(before, after, without=_NOT_AUDITED)
+    if reason is not None:
+        told = (*told, FieldChange("reason", None, reason))
+    record_audit_event(
+        transaction,
+        context,
+        f"{after.kind}.{done}",
+        after.kind,
+        after.invoice_id,
+        told,
+        account_id=after.account_id,
+        bill_group_id=after.bill_group_id,
+    )

@@ -1,0 +1,143 @@
+"""The PDFs of invoices: where they can be read for a moment, and those that the billing system supplies (I2)."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from chalicelib.audit.rules import FieldChange
+from chalicelib.audit.service import record_audit_event
+from chalicelib.documents import storage
+from chalicelib.documents.storage import PresignedUpload
+from chalicelib.errors import Conflict, InvalidInput, NotFound
+from chalicelib.invoices import ledger
+from chalicelib.invoices.rules import CREDIT_NOTE, Invoice, StoredPdf
+from chalicelib.request_context import RequestContext
+from chalicelib.table import keys, store
+from chalicelib.tasks.service import add_task
+
+KIND = "invoices"
+MADE, SUPPLIED = "made", "supplied"
+"""Whence a PDF is: made here, or from the billing system."""
+
+DOWNLOAD_LIFETIME = timedelta(minutes=1)
+UPLOAD_LIFETIME = timedelta(minutes=15)
+MAX_PDF_BYTES = 10 * 1024 * 1024
+_PDF_SIGNATURE = b"%PDF-"
+
+
+@dataclass(frozen=True)
+class SuppliedPdf:
+    """How far a supplied PDF is: kept (``pdf``), or still to be uploaded to ``upload`` until ``until`` (UTC)."""
+
+    pdf: StoredPdf | None
+    upload: PresignedUpload | None = None
+    until: datetime | None = None
+
+
+def require_invoice_pdf(invoice: Invoice) -> StoredPdf:
+    """Return what is known of an invoice's PDF. Raises Conflict ``pdf_pending`` while there is none."""
+    if invoice.pdf is not None:
+        return invoice.pdf
+    message = "The PDF is being made. Ask again in a few seconds."
+    if invoice.pdf_expected == SUPPLIED:
+        address = f"/v1/invoices/{invoice.invoice_id}/pdf"
+        message = f"The billing system has not supplied the PDF yet. It does so by PUT {address}."
+    raise Conflict("pdf_pending", message, details={"expected": invoice.pdf_expected})
+
+
+def invoice_file_name(invoice: Invoice) -> str:
+    """Return the name by which a reader saves the PDF."""
+    word = "credit-note" if invoice.kind == CREDIT_NOTE else "invoice"
+    shown = "".join(one if one.isalnum() or one in "._-" else "-" for one in invoice.number)
+    return f"{word}-{shown}.pdf"
+
+
+def invoice_pdf_url(invoice: Invoice) -> str:
+    """Return an address from which the PDF can be read for a minute. Raises Conflict ``pdf_pending``."""
+    return storage.presign_object_download(
+        require_invoice_pdf(invoice).key, DOWNLOAD_LIFETIME, invoice_file_name(invoice)
+    )
+
+
+def supplied_pdf_state(invoice: Invoice) -> SuppliedPdf:
+    """Return how far a supplied PDF is, without a place to upload it to."""
+    return SuppliedPdf(invoice.pdf)
+
+
+def supply_pdf(context: RequestContext, invoice_id: str, content_hash: str, size: int) -> SuppliedPdf:
+    """Take the PDF of ``size`` bytes and of ``content_hash`` (SHA-256 in hex) for an invoice issued with its own PDF.
+
+    Before it was uploaded, says where to; once it was, keeps it as it came, and hands the invoice on to be delivered.
+    The same again changes nothing. Raises NotFound, Invalid when what was uploaded is another file or no PDF, and
+    Conflict when the PDF is made here or another one is kept already.
+    """
+    key = storage.upload_key(KIND, invoice_id, content_hash)
+
+    def attempt() -> SuppliedPdf:
+        (item,) = store.get_items_for_write(context, keys.invoice(invoice_id))
+        if item is None:
+            raise NotFound
+        invoice = store.from_item(Invoice, item)
+        stored = StoredPdf(storage.document_key(KIND, invoice_id, content_hash), content_hash, size, SUPPLIED)
+        _check_no_other_pdf(invoice, stored)
+        if invoice.pdf is not None and storage.object_size(stored.key) is not None:
+            return SuppliedPdf(invoice.pdf)
+        content = storage.read_object(key)
+        if content is None:
+            return SuppliedPdf(
+                None,
+                storage.presign_object_upload(key, size, content_hash, UPLOAD_LIFETIME),
+                context.now + UPLOAD_LIFETIME,
+            )
+        try:
+            _check_uploaded_pdf(content, content_hash, size)
+        except InvalidInput:
+            # The same request again leads to a fresh address then.
+            storage.delete_object(key)
+            raise
+        storage.store_object(stored.key, content, storage.PDF_MEDIA_TYPE)
+        _record_supplied_pdf(context, invoice, stored)
+        return SuppliedPdf(stored)
+
+    return store.retry_on_conflict(attempt)
+
+
+def _check_no_other_pdf(invoice: Invoice, stored: StoredPdf) -> None:
+    if invoice.pdf_expected != SUPPLIED:
+        raise Conflict(
+            "pdf_is_made",
+            'The PDF of this invoice is made here. To supply it, issue the invoice with "pdf": "supplied".',
+        )
+    if invoice.pdf is not None and (invoice.pdf.sha256, invoice.pdf.size) != (stored.sha256, stored.size):
+        raise Conflict(
+            "pdf_exists",
+            "Another PDF is kept for this invoice already, and it never changes.",
+            details={"sha256": invoice.pdf.sha256, "size": invoice.pdf.size},
+        )
+
+
+def _check_uploaded_pdf(content: bytes, content_hash: str, size: int) -> None:
+    if len(content) != size:
+        raise InvalidInput.field(
+            "size", "wrong_size", f"The file that was uploaded has {len(content)} bytes. Begin again."
+        )
+    if storage.content_sha256(content) != content_hash:
+        raise InvalidInput.field("sha256", "wrong_hash", "The file that was uploaded has another SHA-256. Begin again.")
+    if not content.startswith(_PDF_SIGNATURE):
+        raise InvalidInput.field(
+            "sha256", "not_a_pdf", "The file that was uploaded does not begin as a PDF does (%PDF-)."
+        )
+
+
+def _record_supplied_pdf(context: RequestContext, invoice: Invoice, stored: StoredPdf) -> None:
+    transaction = store.Transaction(context)
+    if invoice.pdf is None:
+        ledger.write_invoice_changes(transaction, {}, [(invoice, replace(invoice, pdf=stored))])
+        if invoice.delivery_wanted:
+            add_task(transaction, context, "delivery", invoice.invoice_id)
+    change = (FieldChange("pdf.sha256", invoice.pdf.sha256 if invoice.pdf else None, stored.sha256),)
+    record_audit_event(
+        transaction, context, "invoice.pdf_supplied", "invoice", invoice.invoice_id, change,
+        account_id=invoice.account_id, bill_group_id=invoice.bill_group_id,
+    )  # fmt: skip
+    transaction.record_response(invoice.invoice_id, 200)
+    transaction.commit()

@@ -1,0 +1,121 @@
+"""Mail health: what became of an entity's mails, by the UTC day on which they were sent.
+
+What a mail contributes follows from its state alone. Whatever changes the state adds the difference to the counts in
+the same transaction, so the counts are always the sum over all mails. They lie in shards, which many mails at once
+can be counted in.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+
+from chalicelib.entities.service import get_cached_entity
+from chalicelib.errors import InvalidInput, NotFound
+from chalicelib.mail.feedback import reports
+from chalicelib.mail.rules import MailState
+from chalicelib.table import keys, store
+from chalicelib.table.items import EmailItem, MailHealthItem
+
+SHARDS = 16
+MAX_DAYS = 92
+
+
+@dataclass(frozen=True)
+class MailCounts:
+    """What became of the mails of a day. All but ``mails`` count recipients, as the mail provider does.
+
+    Each recipient counts once under whatever was reported of it, so that a mail that was delivered and then complained
+    about counts as both. ``bounced`` is for good; ``bounced_for_now`` is of those of whom neither a delivery nor a
+    bounce for good was reported.
+    """
+
+    mails: int = 0
+    sent: int = 0
+    delivered: int = 0
+    bounced: int = 0
+    bounced_for_now: int = 0
+    complained: int = 0
+    rejected: int = 0
+
+
+@dataclass(frozen=True)
+class DailyMailCounts:
+    """The counts of one UTC day."""
+
+    day: date
+    counts: MailCounts
+
+
+_COUNT_NAMES = tuple(part.name for part in fields(MailCounts))
+
+
+def contribution(state: MailState) -> Mapping[tuple[date, str], int]:
+    """Return what a mail adds to the counts, by day and count. Nothing, as long as it is not known to be sent."""
+    if state.sent_at is None:
+        return {}
+    found: Counter[str] = Counter(mails=1, sent=state.recipient_count)
+    for recipient in state.recipients:
+        kinds = recipient.kinds.keys()
+        found["delivered"] += "delivery" in kinds
+        found["bounced"] += reports.PERMANENT_BOUNCE in kinds
+        found["complained"] += reports.COMPLAINT in kinds
+        found["rejected"] += "reject" in kinds
+        only_for_now = not kinds & {"delivery", reports.PERMANENT_BOUNCE}
+        found["bounced_for_now"] += "transient_bounce" in kinds and only_for_now
+    day = state.sent_at.date()
+    return {(day, name): number for name, number in found.items() if number}
+
+
+def count_changes(before: MailState, after: MailState) -> dict[date, dict[str, int]]:
+    """Return what is to be added to the counts of which day when a mail's state changes."""
+    found: dict[date, dict[str, int]] = {}
+    old, new = contribution(before), contribution(after)
+    for day, name in sorted({*old, *new}):
+        change = new.get((day, name), 0) - old.get((day, name), 0)
+        if change:
+            found.setdefault(day, {})[name] = change
+    return found
+
+
+def add_counts(transaction: store.Transaction, item: EmailItem, counted: Mapping[date, Mapping[str, int]]) -> None:
+    """Add the ``difference`` that the change of an email's state makes."""
+    shard = sum(item.email_id.encode()) % SHARDS
+    for day, amounts in counted.items():
+        transaction.add(MailHealthItem, keys.mail_health(item.entity_id, day, shard), amounts)
+
+
+def read_daily_counts(entity_id: str, first: date, last: date, now: datetime) -> list[DailyMailCounts]:
+    """Return the counts of an entity's days from ``first`` to ``last``, those without any mail left out.
+
+    Raises Invalid where there is no such entity.
+    """
+    try:
+        get_cached_entity(entity_id, now)
+    except NotFound:
+        raise InvalidInput.field(
+            "entity_id", "unknown_entity", "There is no such issuing entity. Correct the id."
+        ) from None
+    partition = keys.mail_health(entity_id, first, 0).pk
+    # Nothing sorts between a day's last shard and the day with a tilde.
+    span = (keys.mail_health(entity_id, first, 0).sk, f"{last.isoformat()}~")
+    found: dict[date, Counter[str]] = {}
+    after: str | None = None
+    while True:
+        page = store.query_items(partition, span=span, limit=1000, after=after)
+        for item in page.items:
+            counts = found.setdefault(date.fromisoformat(item.sk.partition("#")[0]), Counter())
+            counts.update({name: int(getattr(item, name)) for name in _COUNT_NAMES})
+        after = page.after
+        if after is None:
+            break
+    days = [
+        DailyMailCounts(day, MailCounts(**{name: counts[name] for name in _COUNT_NAMES}))
+        for day, counts in sorted(found.items())
+    ]
+    return [one for one in days if one.counts != MailCounts()]
+
+
+def sum_counts(days: Sequence[DailyMailCounts]) -> MailCounts:
+    """Return the sum of the counts of some days."""
+    return MailCounts(**{name: sum(getattr(one.counts, name) for one in days) for name in _COUNT_NAMES})

@@ -1,0 +1,154 @@
+"""What SES reports about mails (Send, Delivery, Bounce, …), read from SNS and noted on the email.
+
+One transaction notes it: on the email, in the counts of mail health, and, for a permanent bounce or a complaint, on the
+addresses that get no more mail (I6).
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parseaddr
+from functools import partial
+from typing import Any
+
+from chalicelib import clock, ids
+from chalicelib.mail import rules
+from chalicelib.mail.feedback import health, reports, suppressions
+from chalicelib.mail.rules import Event
+from chalicelib.observability import logger, metrics
+from chalicelib.request_context import Actor, RequestContext
+from chalicelib.table import keys, store
+from chalicelib.table.items import EmailItem
+
+FEEDBACK_ACTOR = Actor("system", "mail_feedback", "Mail feedback")
+
+_MAX_DETAIL_LENGTH = 300
+_MAX_RECIPIENTS_PER_TRANSACTION = 30
+"""Whom one transaction may suppress: each takes two rows of the hundred that it can hold."""
+
+# SES's event type: our word, the object in the notification, its list of recipients, what is worth keeping of it.
+_EVENT_TYPES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
+    "Send": ("send", "send", "", ()),
+    "Delivery": ("delivery", "delivery", "recipients", ("smtpResponse",)),
+    "DeliveryDelay": ("delivery_delay", "deliveryDelay", "delayedRecipients", ("delayType",)),
+    "Bounce": ("bounce", "bounce", "bouncedRecipients", ("bounceType", "bounceSubType")),
+    "Complaint": ("complaint", "complaint", "complainedRecipients", ("complaintSubType", "complaintFeedbackType")),
+    "Reject": ("reject", "reject", "", ("reason",)),
+}
+
+
+@dataclass(frozen=True)
+class EmailReport:
+    """An event and the email that it is about."""
+
+    email_id: str
+    event: Event
+
+
+def parse_notification(message: str) -> EmailReport | None:
+    """Read the text of one notification; None when it is not about a mail of ours or of no interest."""
+    try:
+        body = json.loads(message)
+        kind = body.get("eventType") or body.get("notificationType")
+        mail = body["mail"]
+        email_id = mail["tags"]["email_id"][0]
+        if kind not in _EVENT_TYPES or not ids.is_generated_id(ids.EMAIL_PREFIX, email_id):
+            return None
+        word, part, listed, details = _EVENT_TYPES[kind]
+        about = body.get(part) or {}
+        if word == "bounce":
+            word = reports.PERMANENT_BOUNCE if about.get("bounceType") == "Permanent" else "transient_bounce"
+        if about.get("complaintFeedbackType") == "not-spam":
+            # Somebody took the mail out of the folder for spam: the opposite of a complaint.
+            return None
+        return EmailReport(
+            email_id,
+            Event(
+                at=_parse_instant(about.get("timestamp") or mail["timestamp"]),
+                kind=word,
+                message_id=str(mail["messageId"]),
+                detail=" ".join(str(about[name]) for name in details if about.get(name))[:_MAX_DETAIL_LENGTH],
+                recipients=tuple(
+                    sorted(_parse_addresses(about.get(listed, []) if listed else mail.get("destination", [])))
+                ),
+            ),
+        )
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError):
+        return None
+
+
+def _parse_instant(text: str) -> str:
+    moment = datetime.fromisoformat(text)
+    return keys.format_instant(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def _parse_addresses(listed: Any) -> list[str]:
+    """Return addresses as we write them: without names, in lower case."""
+    named = [str(one.get("emailAddress", "")) if isinstance(one, Mapping) else str(one) for one in listed or []]
+    return [(parseaddr(one)[1] or one).strip().lower() for one in named]
+
+
+def record_notification(message: str) -> None:
+    """Note the notification ``message`` on its email. One about no email of ours is ignored with a log line."""
+    report = parse_notification(message)
+    if report is None:
+        logger.info("A notification about a mail was ignored.")
+        return
+    logger.append_keys(email_id=report.email_id)
+    for part in _split_report(report):
+        store.retry_on_conflict(partial(_record_report, part))
+
+
+def _split_report(report: EmailReport) -> Iterator[EmailReport]:
+    """Divide a report about more recipients than one transaction can suppress."""
+    recipients = report.event.recipients
+    for start in range(0, max(len(recipients), 1), _MAX_RECIPIENTS_PER_TRANSACTION):
+        some = recipients[start : start + _MAX_RECIPIENTS_PER_TRANSACTION]
+        yield EmailReport(report.email_id, replace(report.event, recipients=some))
+
+
+def _record_report(report: EmailReport) -> None:
+    item = store.get_item(EmailItem, keys.email(report.email_id))
+    if item is None:
+        logger.info("A notification about an email that is not here was ignored.")
+        return
+    before = store.from_item(rules.MailState, item)
+    known = {*item.to, *item.cc} | ({before.redirected_to} if before.redirected_to else set())
+    event = reports.restrict_to_recipients(report.event, known, before.recipient_count)
+    after = rules.apply_event(before, event)
+    if after == before:
+        return
+    apply_state(item, after)
+    counted = health.count_changes(before, after)
+    causes = suppressions.suppression_causes(item.email_id, before, after, event)
+    fresh: list[str] = []
+    if counted or causes:
+        context = RequestContext(FEEDBACK_ACTOR, clock.utc_now(), item.correlation_id)
+        transaction = store.Transaction(context)
+        transaction.replace(item)
+        health.add_counts(transaction, item, counted)
+        fresh = suppressions.suppress_addresses(transaction, context, causes)
+        transaction.commit()
+    else:
+        store.replace_item(item)
+    _log_report(item.kind, before.status, after.status, len(fresh))
+
+
+def _log_report(kind: str, before: str, after: str, suppressed: int) -> None:
+    if after != before:
+        logger.info("The status of an email has changed.", extra={"status": after, "email_kind": kind})
+        if after in {rules.BOUNCED, rules.COMPLAINED, rules.FAILED}:
+            metrics.add_metric(name=f"Mail{after.capitalize()}", unit="Count", value=1)
+    if suppressed:
+        logger.warning("Addresses get no more mail until a person clears them.", extra={"suppressed": suppressed})
+        metrics.add_metric(name="AddressesSuppressed", unit="Count", value=suppressed)
+
+
+def apply_state(item: EmailItem, state: rules.MailState) -> None:
+    """Set the attributes of ``item`` to ``state``."""
+    for part in fields(state):
+        value = getattr(state, part.name)
+        if isinstance(value, tuple):
+            value = [asdict(one) if is_dataclass(one) and not isinstance(one, type) else one for one in value]
+        setattr(item, part.name, value)

@@ -1,0 +1,139 @@
+"""Suppressed addresses: after a permanent bounce or a complaint, no mail until a person clears it (I6)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib.audit.rules import diff_fields
+from chalicelib.audit.service import record_audit_event
+from chalicelib.errors import NotFound
+from chalicelib.mail.feedback import reports
+from chalicelib.mail.feedback.reports import Event
+from chalicelib.mail.rules import MailState
+from chalicelib.request_context import RequestContext
+from chalicelib.table import keys, store
+from chalicelib.table.items import SuppressionItem
+from chalicelib.tasks.service import add_task
+
+
+@dataclass(frozen=True)
+class Suppression:
+    """Why an address gets no mail, and since when (UTC)."""
+
+    email: str
+    reason: str
+    """``permanent_bounce`` or ``complaint``."""
+    since: datetime
+    email_id: str | None = None
+    """The mail that bounced or was complained about."""
+    detail: str | None = None
+
+
+_SUPPRESSING_EVENTS = (reports.PERMANENT_BOUNCE, reports.COMPLAINT)
+
+
+@dataclass(frozen=True)
+class SuppressionCause:
+    """A report for which an address is to be suppressed.
+
+    ``new``: it is the first of its kind about the mail and the recipient. Another one only corrects what is known.
+    """
+
+    suppression: Suppression
+    new: bool
+
+
+def suppression_causes(
+    email_id: str, before: MailState, after: MailState, event: Event
+) -> tuple[SuppressionCause, ...]:
+    """Return for which addresses ``event``, which has led from one state to the other, is a cause to send no more.
+
+    A report that was noted before is none, so that a repetition does not undo what a person has cleared.
+    """
+    if event.kind not in _SUPPRESSING_EVENTS:
+        return ()
+    known = {one.email: one.kinds for one in before.recipients}
+    now = {one.email: one.kinds for one in after.recipients}
+    since = datetime.fromisoformat(event.at)
+    return tuple(
+        SuppressionCause(
+            Suppression(email, event.kind, since, email_id, event.detail or None),
+            new=event.kind not in known.get(email, {}),
+        )
+        for email in event.recipients
+        if now[email][event.kind] != known.get(email, {}).get(event.kind)
+    )
+
+
+def more_severe_suppression(first: Suppression | None, second: Suppression) -> Suppression:
+    """Return which of two suppressions of an address stands: the complaint, else the earlier one."""
+    if first is None:
+        return second
+    return min(
+        first,
+        second,
+        key=lambda one: (-_SUPPRESSING_EVENTS.index(one.reason), one.since, one.email_id or "", one.detail or ""),
+    )
+
+
+def suppress_addresses(
+    transaction: store.Transaction, context: RequestContext, found: Sequence[SuppressionCause]
+) -> list[str]:
+    """Suppress addresses in ``transaction``, and return those that were not suppressed before.
+
+    Whether their contacts' roles are still reachable (C9) is looked into afterwards: a duty asks for it.
+    """
+    rows = store.batch_get_items([keys.suppression(cause.suppression.email) for cause in found]) if found else {}
+    fresh: list[str] = []
+    for cause in found:
+        email = cause.suppression.email
+        key = keys.suppression(email)
+        item = rows.get(key)
+        if item is None and not cause.new:
+            continue
+        before = store.from_item(Suppression, item) if item else None
+        after = more_severe_suppression(before, cause.suppression)
+        if after == before:
+            continue
+        row = store.to_item(SuppressionItem, key, after, listed=keys.suppression_listed(email))
+        row.version = item.version if item else 1
+        transaction.put(row, new=item is None)
+        if item is None:
+            fresh.append(email)
+            add_task(transaction, context, "coverage", email)
+    return fresh
+
+
+def get_suppression(email: str) -> Suppression:
+    """Return why an address gets no mail. Raises NotFound when it does."""
+    item = store.get_item(SuppressionItem, keys.suppression(email))
+    if item is None:
+        raise NotFound("This address is not suppressed.")
+    return store.from_item(Suppression, item)
+
+
+def list_suppressions(after: str | None, limit: int) -> tuple[list[Suppression], str | None]:
+    """Return a page of the suppressed addresses, in order, and where the next one begins."""
+    page = store.query_items_by_index(keys.suppression_listed("").pk, limit=limit, after=after)
+    return [store.from_item(Suppression, item) for item in page.items], page.after
+
+
+def clear(context: RequestContext, email: str) -> Suppression:
+    """Let an address get mail again, and return why it got none. Raises NotFound when it gets mail already."""
+
+    def attempt() -> Suppression:
+        key = keys.suppression(email)
+        (item,) = store.get_items_for_write(context, key)
+        if item is None:
+            raise NotFound("This address is not suppressed.")
+        before = store.from_item(Suppression, item)
+        transaction = store.Transaction(context)
+        transaction.delete(item)
+        changed = diff_fields(before, None)
+        record_audit_event(transaction, context, "suppression.cleared", "suppression", email, changed)
+        add_task(transaction, context, "coverage", email)
+        transaction.record_response(email, 204)
+        transaction.commit()
+        return before
+
+    return store.retry_on_conflict(attempt)

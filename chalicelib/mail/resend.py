@@ -1,0 +1,123 @@
+"""Sending a mail of the history once more (I5): a new outbox item that says the same to whom it still may."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from chalicelib.audit.rules import FieldChange
+from chalicelib.audit.service import record_audit_event
+from chalicelib.errors import Conflict, LimitReached, NotFound
+from chalicelib.mail import outbox, rules
+from chalicelib.mail.outbox import Mail
+from chalicelib.mail.service import Email
+from chalicelib.request_context import RequestContext
+from chalicelib.table import keys, store
+from chalicelib.table.items import EmailItem
+
+MAX_RESENDS_PER_DAY = 5
+"""How often one mail may be sent again."""
+_DAY = timedelta(days=1)
+_IN_PROGRESS = frozenset({rules.QUEUED, rules.SENDING, rules.UNKNOWN})
+
+
+def resend(context: RequestContext, account_id: str, email_id: str, seen: Callable[[Email], bool]) -> str:
+    """Send an email of the account once more, and return the id of the new one; two reads and one transaction.
+
+    It goes to those of its recipients who are contacts of the account still and whose addresses are not suppressed.
+    Raises NotFound where there is no such email that the caller may see, Conflict where it cannot be sent again,
+    LimitReached where it was too often.
+    """
+
+    def attempt() -> str:
+        item = store.get_item(EmailItem, keys.email(email_id))
+        email = store.from_item(Email, item) if item is not None and item.account_id == account_id else None
+        if item is None or email is None or not seen(email):
+            raise NotFound()
+        _check_resendable(email, item)
+        first_id = item.resent_from or email_id
+        addresses = tuple(dict.fromkeys((*email.to, *email.cc)))
+        wanted = [keys.email(first_id)]
+        wanted += [keys.contact_address(account_id, one) for one in addresses]
+        wanted += [keys.suppression(one) for one in addresses]
+        rows = store.get_items_for_write(context, *wanted)
+        first, known, suppressed = rows[0], rows[1 : 1 + len(addresses)], rows[1 + len(addresses) :]
+        left = _eligible_recipients(addresses, known, suppressed)
+        counting = first or item
+        counting.resent_at = [
+            keys.format_instant(one) for one in (*_recent_resends(counting, context.now), context.now)
+        ]
+        transaction = store.Transaction(context)
+        transaction.replace(counting)
+        new_id = outbox.enqueue_mail(transaction, context, _build_resent_mail(email, item, left, first_id))
+        record_audit_event(
+            transaction,
+            context,
+            "email.sent_again",
+            "email",
+            email_id,
+            (FieldChange("email_id", None, new_id),),
+            account_id=account_id,
+            bill_group_id=email.bill_group_id,
+        )
+        transaction.record_response(str(new_id), 202)
+        transaction.commit()
+        return str(new_id)
+
+    return store.retry_on_conflict(attempt)
+
+
+def _check_resendable(email: Email, item: EmailItem) -> None:
+    if email.security:
+        raise Conflict("never_sent_again", "A mail about signing in is never sent again. Ask for a new one.")
+    if email.status in _IN_PROGRESS and email.reason != rules.EXPIRED:
+        raise Conflict("email_under_way", "This mail is still on its way. Wait until it is known what became of it.")
+    if not item.context:
+        raise Conflict("email_erased", "What this mail said was erased, so it cannot be sent again.")
+
+
+def _eligible_recipients(addresses: tuple[str, ...], known: list[object], suppressed: list[object]) -> frozenset[str]:
+    """Return those who may be sent the mail again. Raises Conflict when there is nobody."""
+    contacts = [address for address, row in zip(addresses, known, strict=True) if row is not None]
+    if not contacts:
+        raise Conflict("nobody_left", "Nobody to whom this mail went is a contact of the account any more.")
+    barred = {address for address, row in zip(addresses, suppressed, strict=True) if row is not None}
+    left = frozenset(contacts) - barred
+    if not left:
+        raise Conflict(
+            "address_suppressed",
+            f"Mail to {', '.join(contacts)} has bounced for good or was complained of. Correct the address, or clear "
+            "its suppression once it works again.",
+            details={"addresses": contacts},
+        )
+    return left
+
+
+def _recent_resends(item: EmailItem, now: datetime) -> list[datetime]:
+    """Return when the email was sent again within a day. Raises LimitReached when that was too often."""
+    lately = [one for one in map(datetime.fromisoformat, item.resent_at) if now - one < _DAY]
+    if len(lately) >= MAX_RESENDS_PER_DAY:
+        raise LimitReached(
+            "resent_too_often",
+            f"A mail can be sent again {MAX_RESENDS_PER_DAY} times a day.",
+            retry_after=max(1, int((lately[0] + _DAY - now).total_seconds())),
+        )
+    return lately
+
+
+def _build_resent_mail(email: Email, item: EmailItem, left: frozenset[str], first_id: str) -> Mail:
+    to = tuple(address for address in email.to if address in left)
+    cc = tuple(address for address in email.cc if address in left)
+    return Mail(
+        kind=email.kind,
+        entity_id=email.entity_id,
+        account_id=email.account_id,
+        to=to or cc,
+        cc=cc if to else (),
+        locale=email.locale,
+        lifetime=email.not_after - email.created_at,
+        context=item.context,
+        bill_group_id=email.bill_group_id,
+        bill_group_ids=email.bill_group_ids,
+        contact_id=email.contact_id,
+        urgent=item.urgent,
+        resent_from=first_id,
+    )

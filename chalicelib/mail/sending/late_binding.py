@@ -1,0 +1,76 @@
+"""What is known of some mails only when they are claimed: whether they may go, and the secrets in them (I4).
+
+The capability of such a mail gives ``service.deliver`` a ``Prepare`` for the mail's kind (``mail/jobs.py`` names
+them). It is asked at each claim, reads what it needs, and answers with what the mail is to say and with the writes
+that belong into the claim's own transaction, such as the hashes of new secrets. Nothing of ``Ready.context`` is kept.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chalicelib.request_context import RequestContext
+from chalicelib.table import store
+
+
+def _write_nothing(transaction: store.Transaction) -> None:
+    """Write nothing."""
+
+
+@dataclass(frozen=True)
+class ClaimedMail:
+    """The email that is claimed, as far as its preparation may know it."""
+
+    email_id: str
+    kind: str
+    to: tuple[str, ...]
+    entity_id: str
+    account_id: str | None
+    locale: str
+    context: Mapping[str, Any]
+    cc: tuple[str, ...] = ()
+    bill_group_id: str | None = None
+    contact_id: str | None = None
+    resent: bool = False
+    """Whether it was sent before and somebody asked for it again; ``to`` are those who are left."""
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file that goes with a mail. ``name`` is as its reader is to see it, with its ending."""
+
+    name: str
+    media_type: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class PreparedMail:
+    """The mail goes. ``write`` adds to the claim's transaction what the claim must leave behind.
+
+    ``context`` is added to the email's own for its templates, and kept nowhere; nor are ``attachments``, of which the
+    history tells the names and sizes. ``headers`` are added to the mail's own (``List-Unsubscribe`` and the like). What
+    is None stays as the outbox has it; ``template`` names other templates than those of the email's kind. ``secrets``
+    stand in the mail, and not in what the history keeps of it.
+    """
+
+    context: Mapping[str, Any] = field(default_factory=dict)
+    write: Callable[[store.Transaction], None] = _write_nothing
+    template: str | None = None
+    entity_id: str | None = None
+    locale: str | None = None
+    to: tuple[str, ...] | None = None
+    cc: tuple[str, ...] | None = None
+    attachments: tuple[Attachment, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True)
+class WithheldMail:
+    """The mail does not go, for ``reason``, which is noted on the email and told to nobody outside."""
+
+    reason: str
+
+
+PrepareMail = Callable[[ClaimedMail, RequestContext], PreparedMail | WithheldMail]

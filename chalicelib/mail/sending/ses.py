@@ -1,0 +1,247 @@
+"""The adapter to SES, version 2: the only module that sends mail. One call is one attempt.
+
+SES has no token against sending twice, so the client never repeats a request by itself; each failure is told as
+what it proves: that the mail was not taken (for now, or at all), or nothing (I4).
+"""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from email.header import Header
+from email.utils import quote
+from functools import cache
+from typing import Any
+
+from boto3.session import Session
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ProxyConnectionError,
+    SSLError,
+)
+
+from chalicelib.config import settings
+from chalicelib.mail.rules import SendOutcome
+from chalicelib.mail.sending.late_binding import Attachment
+from chalicelib.observability import logger
+
+CONNECT_SECONDS = 3
+READ_SECONDS = 10
+
+_UTF8 = "UTF-8"
+MAX_HEADER_LENGTH = 860
+"""Characters of a header's value."""
+MAX_REQUEST_BYTES = 40_000_000
+"""Bytes of a mail with its attachments, as they are encoded for their way: SES takes 40 MB."""
+MAX_RECIPIENTS = 50
+_MAX_SENDER_NAME_LENGTH = 64
+_MAX_FILE_NAME_LENGTH = 120
+# What one or the other system has a use of its own for.
+_NOT_IN_FILE_NAMES = frozenset('/\\:*?"<>|')
+# What a mail costs beside its texts and attachments: its headers and the boundaries between its parts.
+_HEADER_ALLOWANCE_BYTES = 100_000
+
+# The connection was never there, so the mail cannot have been taken.
+_NOT_SENT_ERRORS = (ConnectTimeoutError, EndpointConnectionError, NoCredentialsError, ProxyConnectionError, SSLError)
+_RATE_LIMITS = frozenset({"LimitExceededException", "Throttling", "ThrottlingException", "TooManyRequestsException"})
+# What is wrong with the mail itself. Everything else that SES refuses is for the vendor to mend (an identity that is
+# not verified, sending that is paused, a missing permission), and the mail waits for that.
+_REJECTION_CODES = frozenset({"BadRequestException", "InvalidParameterValue", "ValidationException"})
+_AMBIGUOUS_STATUSES = frozenset({504})
+
+
+class MailTooLarge(ValueError):
+    """The mail with its attachments is larger than what SES takes."""
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """A mail as SES is to take it."""
+
+    email_id: str
+    kind: str
+    sender_name: str
+    sender_email: str
+    to: tuple[str, ...]
+    subject: str
+    text: str
+    html: str
+    cc: tuple[str, ...] = ()
+    reply_to: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    attachments: Sequence[Attachment] = ()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What SES allows the vendor's account, and what it has sent in the last 24 hours (recipients, as SES counts)."""
+
+    a_second: float
+    a_day: int | None
+    """None: no limit."""
+    sent: int
+
+    def after(self, more: int) -> "Limits":
+        """Return the limits once so many more were sent."""
+        return replace(self, sent=self.sent + more)
+
+
+@cache
+def client() -> Any:
+    """Return the client of this process. ``client.cache_clear()`` forgets it (tests, snapshots)."""
+    limits = Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"total_max_attempts": 1, "mode": "standard"},
+    )
+    return Session().client("sesv2", config=limits)
+
+
+def send(envelope: Envelope) -> SendOutcome:
+    """Try once to hand the mail to SES, and tell what came of it. Raises ValueError for a line break in a header."""
+    request = build_request(envelope)
+    try:
+        answer = client().send_email(**request)
+    except ClientError as error:
+        return _refused_outcome(error)
+    except ParamValidationError:
+        return SendOutcome("refused", "not_a_valid_request")
+    except _NOT_SENT_ERRORS as error:
+        return SendOutcome("refused_for_now", type(error).__name__)
+    except BotoCoreError as error:
+        return SendOutcome("unknown", type(error).__name__)
+    return SendOutcome("accepted", message_id=str(answer["MessageId"]))
+
+
+def fetch_limits() -> Limits | None:
+    """Ask SES for the limits of the account; None when it does not tell."""
+    try:
+        quota = client().get_account()["SendQuota"]
+        rate, a_day, sent = (float(quota[name]) for name in ("MaxSendRate", "Max24HourSend", "SentLast24Hours"))
+    except (BotoCoreError, ClientError, KeyError) as error:
+        logger.warning("SES does not tell its limits.", extra={"cause": type(error).__name__})
+        return None
+    # -1 stands for a quota without end.
+    return Limits(rate, None if a_day < 0 else int(a_day), int(sent)) if rate > 0 else None
+
+
+def build_request(envelope: Envelope) -> dict[str, Any]:
+    """Return the arguments of SES's SendEmail.
+
+    Raises ValueError for a line break in a header or an address and for a header that is too long, TooLarge for a
+    mail that SES would not take.
+    """
+    if _request_size(envelope) > MAX_REQUEST_BYTES:
+        raise MailTooLarge("A mail with its attachments may have 40 MB.")
+    destination: dict[str, Any] = {"ToAddresses": [_line(address) for address in envelope.to]}
+    if envelope.cc:
+        destination["CcAddresses"] = [_line(address) for address in envelope.cc]
+    headers = {
+        "Auto-Submitted": "auto-generated",
+        # A fresh value keeps mail programs from folding unlike mails into one conversation.
+        "X-Entity-Ref-ID": envelope.email_id,
+        **envelope.headers,
+    }
+    request: dict[str, Any] = {
+        "FromEmailAddress": format_mailbox(envelope.sender_name, envelope.sender_email),
+        "Destination": destination,
+        "Content": {
+            "Simple": {
+                "Subject": {"Data": _line(envelope.subject), "Charset": _UTF8},
+                "Body": {
+                    "Text": {"Data": envelope.text, "Charset": _UTF8},
+                    "Html": {"Data": envelope.html, "Charset": _UTF8},
+                },
+                "Headers": [{"Name": _line(name), "Value": _value(value)} for name, value in headers.items()],
+                **_attachment_arguments(envelope.attachments),
+            }
+        },
+        "EmailTags": [
+            {"Name": "email_id", "Value": envelope.email_id},
+            {"Name": "kind", "Value": envelope.kind},
+        ],
+    }
+    if envelope.reply_to:
+        request["ReplyToAddresses"] = [_line(envelope.reply_to)]
+    if settings().ses_configuration_set:
+        request["ConfigurationSetName"] = settings().ses_configuration_set
+    return request
+
+
+def format_mailbox(name: str, address: str) -> str:
+    """Return ``name <address>`` in ASCII, as header fields need it. Raises ValueError for a line break."""
+    name, address = _line(name).strip()[:_MAX_SENDER_NAME_LENGTH], _line(address)
+    if not name:
+        return address
+    shown = f'"{quote(name)}"' if name.isascii() else Header(name, "utf-8").encode(linesep="")
+    return f"{shown} <{address}>"
+
+
+def attachment_file_name(name: str) -> str:
+    """Return the name of an attachment as every mail program can show and save it; its ending stays."""
+    shown = "".join(
+        "-" if character in _NOT_IN_FILE_NAMES else character
+        for character in " ".join(name.split())
+        if unicodedata.category(character)[0] != "C"
+    ).strip(". ")
+    stem, dot, ending = shown.rpartition(".")
+    if len(shown) <= _MAX_FILE_NAME_LENGTH or not dot or len(ending) > 10:
+        return shown[:_MAX_FILE_NAME_LENGTH] or "attachment"
+    return f"{stem[: _MAX_FILE_NAME_LENGTH - len(ending) - 1].rstrip()}.{ending}"
+
+
+def _attachment_arguments(attachments: Sequence[Attachment]) -> dict[str, Any]:
+    if not attachments:
+        return {}
+    return {
+        "Attachments": [
+            {
+                "FileName": attachment_file_name(one.name),
+                "ContentType": _line(one.media_type),
+                "ContentDisposition": "ATTACHMENT",
+                "ContentTransferEncoding": "BASE64",
+                "RawContent": one.content,
+            }
+            for one in attachments
+        ]
+    }
+
+
+def _request_size(envelope: Envelope) -> int:
+    # Base64 makes four bytes of three, and a line break of every 76 characters; texts may be encoded so too.
+    sizes = [len(one.content) for one in envelope.attachments]
+    sizes += [len(envelope.text.encode()), len(envelope.html.encode())]
+    return _HEADER_ALLOWANCE_BYTES + sum(4 * ((size + 2) // 3) * 78 // 76 for size in sizes)
+
+
+def _value(text: str) -> str:
+    # Half an address is worse than none.
+    if len(text) > MAX_HEADER_LENGTH:
+        raise ValueError("A header is too long.")
+    return _line(text)
+
+
+def _line(text: str) -> str:
+    # Python's email package lets some line breaks through, and SES unfolds others: so none gets that far.
+    if any(character in text for character in "\r\n\x00\x0b\x0c\x85\u2028\u2029"):
+        raise ValueError("A header may not hold a line break.")
+    return text
+
+
+def _refused_outcome(error: ClientError) -> SendOutcome:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if status in _AMBIGUOUS_STATUSES:
+        return SendOutcome("unknown", code)
+    if code in _RATE_LIMITS or status == 429 or status >= 500:
+        return SendOutcome("refused_for_now", code, soon=True)
+    if code == "MessageRejected":
+        # SES says so of a sender that is not verified, and of contents that it will not take.
+        mendable = "not verified" in str(error.response.get("Error", {}).get("Message", ""))
+        return SendOutcome("refused_for_now" if mendable else "refused", code)
+    return SendOutcome("refused" if code in _REJECTION_CODES else "refused_for_now", code)

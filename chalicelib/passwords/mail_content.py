@@ -1,0 +1,106 @@
+"""The claims of the mails that carry a temporary password or a link to reset one: made here, kept as hashes (I4)."""
+
+import secrets
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from babel import dates
+
+from chalicelib import languages
+from chalicelib.accounts.rules import Account
+from chalicelib.contacts.rules import ACTIVE, Contact
+from chalicelib.entities.service import get_cached_entity
+from chalicelib.mail.sending.late_binding import ClaimedMail, PreparedMail, WithheldMail
+from chalicelib.passwords import emails, rules
+from chalicelib.passwords.hashing import hash_password
+from chalicelib.request_context import RequestContext
+from chalicelib.table import keys, store
+from chalicelib.table.items import PasswordResetItem, RateLimitItem, UserNameItem
+from chalicelib.tokens import sha256_hex
+
+
+def prepare_temporary_password(outgoing: ClaimedMail, context: RequestContext) -> PreparedMail | WithheldMail:
+    """Make the temporary password that the mail carries, unless something else was decided since."""
+    item = store.get_item(UserNameItem, keys.user_name(rules.fold_user_name(str(outgoing.context["user_name"]))))
+    if item is None or item.ticket is None or item.ticket != outgoing.context["ticket"]:
+        return WithheldMail("superseded")
+    if keys.suppression(item.email) in store.batch_get_items([keys.suppression(item.email)]):
+        return WithheldMail("suppressed")
+    password = "-".join(
+        "".join(secrets.choice(rules.TEMPORARY_ALPHABET) for _ in range(rules.TEMPORARY_GROUP_LENGTH))
+        for _ in range(rules.TEMPORARY_GROUP_COUNT)
+    )
+    until = context.now + rules.TEMPORARY_LIFETIME
+
+    def write(transaction: store.Transaction) -> None:
+        item.temporary_hash = hash_password(password)
+        item.temporary_until = until
+        transaction.replace(item)
+
+    zone = _get_account_time_zone(outgoing.account_id)
+    return PreparedMail({"password": password, "until": _format_moment(until, outgoing.locale, zone)}, write)
+
+
+def prepare_password_reset(outgoing: ClaimedMail, context: RequestContext) -> PreparedMail | WithheldMail:
+    """Decide whether a link to reset a password goes, and make it; whoever asked learns nothing of it."""
+    user_name = str(outgoing.context["asked_for"])
+    own, sent = keys.user_name(user_name), keys.rate_limit("password_mail", sha256_hex(user_name))
+    found = store.batch_get_items([own, sent])
+    item, limit = found.get(own), found.get(sent)
+    if item is None:
+        return WithheldMail("not_admitted")
+    wanted = (
+        keys.account(item.account_id), keys.contact(item.account_id, item.contact_id), keys.suppression(item.email),
+    )  # fmt: skip
+    around = store.batch_get_items(wanted)
+    account_item, contact_item = around.get(wanted[0]), around.get(wanted[1])
+    if account_item is None or contact_item is None or contact_item.status != ACTIVE:
+        return WithheldMail("not_admitted")
+    if wanted[2] in around:
+        return WithheldMail("suppressed")
+    earlier = rules.recent_instants(limit.instants if limit else [], context.now)
+    if not rules.may_send_reset_mail(earlier, context.now):
+        return WithheldMail("limit")
+    account, contact = store.from_item(Account, account_item), store.from_item(Contact, contact_item)
+    entity = get_cached_entity(account.entity_id, context.now)
+    locale = contact.locale or account.locale or entity.locale
+    token = rules.RESET_PREFIX + secrets.token_urlsafe(rules.RESET_BYTES)
+    until = context.now + rules.RESET_LIFETIME
+
+    def write(transaction: store.Transaction) -> None:
+        counting = limit or RateLimitItem(sent.pk, sent.sk)
+        counting.instants = [keys.format_instant(instant) for instant in (*earlier, context.now)]
+        counting.expires_at = int((context.now + rules.FAILURE_WINDOW).timestamp())
+        transaction.put(counting, new=limit is None)
+        key = keys.password_reset(sha256_hex(token))
+        transaction.create(
+            PasswordResetItem(
+                key.pk,
+                key.sk,
+                user_name=user_name,
+                created_at=context.now,
+                ends_at=until,
+                expires_at=int(until.timestamp()),
+            )
+        )
+
+    variables = {
+        "account_name": account.name,
+        "contact_name": contact.name,
+        "user_name": item.user_name,
+        "link": emails.build_password_page_url(token),
+        "until": _format_moment(until, locale, account.time_zone or entity.time_zone),
+    }
+    return PreparedMail(variables, write, entity_id=entity.entity_id, locale=locale, to=(item.email,))
+
+
+def _get_account_time_zone(account_id: str | None) -> str:
+    key = keys.account(str(account_id))
+    account = store.batch_get_items([key]).get(key)
+    return str(account.time_zone or "UTC") if account else "UTC"
+
+
+def _format_moment(moment: datetime, locale: str, time_zone: str) -> str:
+    zone, reader = ZoneInfo(time_zone), languages.formatting_locale(locale)
+    local = moment.astimezone(zone)
+    return str(dates.format_datetime(local, "long", tzinfo=zone, locale=reader))

@@ -1,0 +1,227 @@
+"""Use cases of whoever holds a password: to sign in with it, to set one's own, to have it reset by mail (A6)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from chalicelib.access.service import access_decision_keys, decide_access
+from chalicelib.accounts.rules import Account
+from chalicelib.audit.service import record_audit_event
+from chalicelib.contacts.rules import Contact
+from chalicelib.entities.rules import Entity
+from chalicelib.entities.service import get_cached_entity, get_cached_sole_entity
+from chalicelib.errors import Conflict, Forbidden, InvalidInput, LimitReached
+from chalicelib.mail import outbox
+from chalicelib.passwords import emails, rules
+from chalicelib.passwords.hashing import check_new_password, hash_password, verify_password
+from chalicelib.permissions import Grant
+from chalicelib.request_context import Actor, RequestContext
+from chalicelib.sessions.rules import PASSWORD_ORIGIN, compute_session_end
+from chalicelib.sessions.service import compute_session_cutoff, end_all_sessions, open_session
+from chalicelib.table import keys, store
+from chalicelib.table.items import PasswordResetItem, RateLimitItem, UserNameItem
+from chalicelib.table.keys import Key
+from chalicelib.tokens import sha256_hex
+
+_MAX_BILL_GROUPS = 100
+
+BillGroupRef = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class PasswordSession:
+    """A session that was opened, with its token, which is told this once."""
+
+    session_id: str
+    token: str
+    kind: str
+    email: str
+    ends_at: datetime
+    bill_groups: tuple[BillGroupRef, ...]
+
+
+def open_password_session(
+    context: RequestContext, user_name: str, password: str, client: str | None
+) -> PasswordSession:
+    """Open a session for the bill groups of the user name's account that admit the person now.
+
+    Raises Forbidden for a wrong user name or password, in the same time and with the same calls; for a temporary
+    password, which opens nothing; and when nothing admits the person. Raises LimitReached while it is to wait.
+    """
+
+    def attempt() -> PasswordSession:
+        item = _verify_credentials(context, user_name, password)
+        if item.password_hash is None:
+            raise rules.password_must_be_set_error()
+        pairs = _list_admitted_bill_groups(item, context.now)
+        if not pairs:
+            raise Forbidden("no_access", "Nothing admits you at present. Ask the account's owner or the vendor.")
+        transaction = store.Transaction(context)
+        # Whoever changes the password at this moment sees this sign-in, and ends its session.
+        item.used_at = context.now
+        transaction.replace(item)
+        transaction.erase(_tries_key(user_name))
+        session_id, token = open_session(
+            transaction,
+            context,
+            kind="portal_user",
+            email=item.email,
+            bill_groups=pairs,
+            origin=PASSWORD_ORIGIN,
+            client=client,
+        )
+        transaction.commit()
+        return PasswordSession(
+            session_id, token, "portal_user", item.email, compute_session_end("portal_user", context.now), pairs
+        )
+
+    return store.retry_on_conflict(attempt)
+
+
+def _tries_key(user_name: str) -> Key:
+    # By its hash: whatever was typed is the name of a row then, however long or odd.
+    return keys.rate_limit("password", sha256_hex(rules.fold_user_name(user_name)))
+
+
+def _verify_credentials(context: RequestContext, user_name: str, password: str) -> UserNameItem:
+    """Return the row of a user name whose password, lasting or temporary, is the given one.
+
+    The try is counted before it is heard, so that many at once are no way around the pauses.
+    """
+    item = store.retry_on_conflict(lambda: _count_try(context, user_name))
+    tidy = rules.normalise_password(password)[: rules.MAX_PASSWORD_LENGTH + 1]
+    lasting = verify_password(tidy, item.password_hash if item else None)
+    temporary = verify_password(tidy, _temporary_hash(item, context.now))
+    if item is None or not (lasting or temporary):
+        raise rules.wrong_password_error()
+    return item
+
+
+def _temporary_hash(item: UserNameItem | None, now: datetime) -> str | None:
+    if item is None or item.temporary_until is None or item.temporary_until <= now:
+        return None
+    return item.temporary_hash
+
+
+def _count_try(context: RequestContext, user_name: str) -> UserNameItem | None:
+    own, tries = keys.user_name(rules.fold_user_name(user_name)[: rules.MAX_USER_NAME_LENGTH]), _tries_key(user_name)
+    found = store.batch_get_items([own, tries])
+    limit = found.get(tries)
+    failures = rules.recent_instants(limit.instants if limit else [], context.now)
+    free_at = rules.next_try_at(failures)
+    if free_at is not None and context.now < free_at:
+        seconds = int((free_at - context.now) / timedelta(seconds=1)) + 1
+        raise LimitReached(
+            "too_many_tries",
+            "There were too many tries with this user name. Wait, or sign in by a link to your email address.",
+            retry_after=seconds,
+        )
+    counted = [*failures, context.now][-rules.MAX_STORED_FAILURES :]
+    item = limit or RateLimitItem(tries.pk, tries.sk)
+    item.instants = [keys.format_instant(instant) for instant in counted]
+    item.expires_at = int((context.now + rules.FAILURE_WINDOW).timestamp())
+    if limit is None:
+        store.create_item(item)
+    else:
+        store.replace_item(item)
+    return found.get(own)
+
+
+def _list_admitted_bill_groups(item: UserNameItem, now: datetime) -> tuple[BillGroupRef, ...]:
+    """Return the bill groups of the account that admit the person: found by an index, decided strongly."""
+    page = store.query_items_by_index(keys.bill_group_listed(item.account_id, "").pk, limit=_MAX_BILL_GROUPS)
+    pairs = [(group.bill_group_id, item.account_id) for group in page.items]
+    if not pairs:
+        return ()
+    found = store.batch_get_items(access_decision_keys(item.email, pairs))
+    return tuple(pair for pair in pairs if isinstance(decide_access(item.email, pair, found, now), Grant))
+
+
+def find_sole_brand_entity(now: datetime) -> Entity | None:
+    """Return the issuing entity whose brand the pages wear: the only one, if there is but one."""
+    return get_cached_sole_entity(now)
+
+
+def change_password(context: RequestContext, user_name: str, current: str, new: str) -> None:
+    """Set one's own password, by the one that holds now or by a temporary one, which is spent by it.
+
+    All sessions of the person end. Raises Forbidden and LimitReached as ``sign_in`` does, Invalid for a password that
+    is too short or easy to guess, or that is the one that held before.
+    """
+    tidy = check_new_password(new, "password", user_name)
+    if tidy == rules.normalise_password(current):
+        raise InvalidInput.field("password", "same_password", "Choose another password than the one that you have.")
+
+    def attempt() -> None:
+        item = _verify_credentials(context, user_name, current)
+        _set_password(context, item, tidy, erase=(_tries_key(user_name),))
+
+    store.retry_on_conflict(attempt)
+
+
+def request_password_reset(context: RequestContext, user_name: str) -> None:
+    """Have a link mailed by which the password can be set anew; whether one goes is not told, nor can be seen."""
+
+    def attempt() -> None:
+        transaction = store.Transaction(context)
+        outbox.enqueue_mail(transaction, context, emails.password_reset(rules.fold_user_name(user_name)))
+        transaction.commit()
+
+    store.retry_on_conflict(attempt)
+
+
+def reset_password(context: RequestContext, token: str, new: str) -> None:
+    """Set one's own password by the link of a mail, once. All sessions of the person end.
+
+    Raises Conflict for a link that is too old, was used, or was followed by another change; Invalid as
+    ``change_password`` does.
+    """
+    own = keys.password_reset(sha256_hex(token))
+
+    def attempt() -> None:
+        link = store.get_item(PasswordResetItem, own)
+        item = None
+        if link is not None and context.now < link.ends_at:
+            item = store.get_item(UserNameItem, keys.user_name(link.user_name))
+        if link is None or item is None or (item.changed_at is not None and item.changed_at > link.created_at):
+            raise Conflict("reset_expired", "This link has been used or is too old. Ask for a new one.")
+        tidy = check_new_password(new, "password", item.user_name, item.email)
+        _set_password(context, item, tidy, spent=link, erase=(_tries_key(item.user_name),))
+
+    store.retry_on_conflict(attempt)
+
+
+def _set_password(
+    context: RequestContext,
+    item: UserNameItem,
+    password: str,
+    *,
+    spent: PasswordResetItem | None = None,
+    erase: Sequence[Key] = (),
+) -> None:
+    """Write the new password, end all sessions, tell the person, and record it."""
+    wanted = (
+        keys.identity(item.email), keys.account(item.account_id), keys.contact(item.account_id, item.contact_id),
+    )  # fmt: skip
+    found = store.batch_get_items(wanted)
+    account_item, contact_item = found.get(wanted[1]), found.get(wanted[2])
+    if account_item is None or contact_item is None:
+        raise rules.wrong_password_error()
+    account, contact = store.from_item(Account, account_item), store.from_item(Contact, contact_item)
+    entity = get_cached_entity(account.entity_id, context.now)
+    acting = replace(context, actor=Actor("portal_user", item.email, item.email))
+    transaction = store.Transaction(acting)
+    item.password_hash = hash_password(password)
+    item.temporary_hash = None
+    item.temporary_until = None
+    item.ticket = None
+    item.changed_at = context.now
+    transaction.replace(item)
+    if spent is not None:
+        transaction.delete(spent)
+    for key in erase:
+        transaction.erase(key)
+    end_all_sessions(transaction, item.email, found.get(wanted[0]), compute_session_cutoff(context.now, item.used_at))
+    record_audit_event(transaction, acting, "password.set", "contact", item.contact_id, (), account_id=item.account_id)
+    outbox.enqueue_mail(transaction, acting, emails.password_changed(entity, account, contact, item.user_name))
+    transaction.commit()

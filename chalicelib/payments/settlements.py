@@ -1,0 +1,65 @@
+"""What every write of payments and credit notes shares: the invoices that it spreads over, and their settlements."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from chalicelib.audit.rules import to_json_value
+from chalicelib.invoices import ledger
+from chalicelib.invoices.rules import Invoice
+from chalicelib.payments.rules import Allocation, Payment, Settlement, SettlementSource
+from chalicelib.table import keys, store
+from chalicelib.table.items import PaymentItem, SettlementItem, UnallocatedPaymentItem
+from chalicelib.table.keys import Key
+
+InvoiceChange = tuple[Invoice, Invoice]
+
+
+def parse_allocations(given: Iterable[Mapping[str, Any]]) -> list[Allocation]:
+    """Return the allocations that a caller has sent."""
+    return [Allocation(str(one["invoice_id"]), int(one["amount"])) for one in given]
+
+
+def invoices_by_id(items: Iterable[Any]) -> dict[str, Invoice]:
+    """Return the invoices of rows that were read, by id; None is left out."""
+    loaded = [store.from_item(Invoice, item) for item in items if item is not None]
+    return {invoice.invoice_id: invoice for invoice in loaded}
+
+
+def read_balances(source: SettlementSource, changes: Sequence[InvoiceChange], *others: Key) -> dict[Key, Any]:
+    """Read the balances in which changed invoices and their source count, and ``others``; one read."""
+    groups = [after.bill_group_id for _, after in changes]
+    return store.batch_get_items(
+        [*ledger.balance_keys(source.account_id, source.entity_id, source.currency, groups), *others]
+    )
+
+
+def write_settlements(
+    transaction: store.Transaction, source: SettlementSource, spread: Mapping[str, int], ids: Iterable[str]
+) -> None:
+    """Write what a source has settled of the invoices ``ids``; ``spread`` is all that it settles from now on.
+
+    The heads of those invoices are written in the same transaction, and their conditions protect these rows.
+    """
+    for invoice_id in ids:
+        key = keys.settlement(invoice_id, source.kind, source.id)
+        amount = spread.get(invoice_id, 0)
+        if not amount:
+            transaction.erase(key)
+            continue
+        settlement = Settlement(invoice_id, source.kind, source.id, amount, source.day)
+        transaction.overwrite(store.to_item(SettlementItem, key, settlement))
+
+
+def write_payment(transaction: store.Transaction, before: Payment | None, after: Payment) -> int:
+    """Write a payment and, while something of it is not allocated, the row that says so; return its new version."""
+    listed = keys.payment_listed(after.account_id, after.received_on, after.payment_id)
+    row = store.to_item(PaymentItem, keys.payment(after.account_id, after.payment_id), after, listed=listed)
+    row.reversal = to_json_value(after.reversal)
+    transaction.put(row, new=before is None)
+    pointer = keys.unallocated_payment(after.account_id, after.entity_id, after.currency, after.payment_id)
+    was_free = before is not None and before.unallocated > 0
+    if after.unallocated and not was_free:
+        transaction.overwrite(UnallocatedPaymentItem(pointer.pk, pointer.sk, payment_id=after.payment_id))
+    if was_free and not after.unallocated:
+        transaction.erase(pointer)
+    return int(row.version)

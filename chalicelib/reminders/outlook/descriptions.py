@@ -1,0 +1,153 @@
+"""What console functions say of reminders, as people read it (R7)."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib import money
+from chalicelib.errors import InvalidInput
+from chalicelib.reminders.outlook import plan
+from chalicelib.reminders.outlook.history import CompletedStep, ReminderHistory
+from chalicelib.reminders.outlook.plan import AccountPlan, PlannedDigest
+from chalicelib.reminders.policy.inputs import ConsolePlanBody
+from chalicelib.reminders.policy.rules import PlannedStep
+from chalicelib.table import keys
+
+_OUTCOME_TEXTS = {
+    "sent": "sent",
+    "shadow": "planned in shadow mode, not sent",
+    "superseded": "not sent: a newer step took its place",
+    "skipped": "skipped by staff",
+}
+_OUT_OF_DATE_TEXT = "not sent: it was out of date before a reminder could be sent"
+"""What a step is superseded by that no digest carries."""
+_ACCOUNTS_PER_PAGE = 50
+MAX_DIGESTS = 5000
+"""In one answer, which has to fit 6 MB."""
+
+
+def reminder_history_output(found: ReminderHistory) -> dict[str, Any]:
+    """Return all that is known of an invoice's reminders."""
+    invoice, decision = found.invoice, found.decision
+    return {
+        "invoice_id": invoice.invoice_id,
+        "number": invoice.number,
+        "account_id": invoice.account_id,
+        "entity_id": invoice.entity_id,
+        "status": invoice.status,
+        "due_date": invoice.due_date.isoformat() if invoice.due_date else None,
+        "open": f"{money.to_major_units(invoice.balance, invoice.currency)} {invoice.currency}",
+        "today": found.today.isoformat(),
+        "reminder_mail": found.mode,
+        "now": _describe_due_step(decision.step, found.run_that_waits) if decision.step else _describe_reason(found),
+        "looked_at_on": found.looked_at_on.isoformat() if found.looked_at_on else None,
+        "paused": vars(found.pause) | {"until": str(found.pause.until or "for good")} if found.pause else None,
+        "promised_on": invoice.promise.on.isoformat() if invoice.promise else None,
+        "auto_pay_failure": found.auto_pay_failure,
+        "done": [_step_output(one) for one in found.taken],
+        "not_reminded": [
+            f"{one.since.isoformat()} to {one.last_on.isoformat()}: {one.text} ({one.code})" for one in found.reasons
+        ],
+        "steps_left": [f"{step.name}, {_describe_tone(step)}, from {step.on.isoformat()}" for step in found.left],
+        "expected": [f"{one.on.isoformat()}: {one.step.name}, {_describe_tone(one.step)}" for one in found.expected],
+    }
+
+
+def _describe_tone(step: PlannedStep) -> str:
+    return step.tone if step.template is None else f"{step.tone}, by the template {step.template}"
+
+
+def _describe_due_step(step: PlannedStep, run_that_waits: str | None) -> str:
+    told = f"{step.name} is due: {_describe_tone(step)}"
+    if run_that_waits is not None:
+        told += f"; it waits with the run of {run_that_waits}, which is larger than its limit, for a yes."
+    return told
+
+
+def _describe_reason(found: ReminderHistory) -> str | None:
+    return f"{found.decision.reason.text} ({found.decision.reason.code})" if found.decision.reason else None
+
+
+def _step_output(one: CompletedStep) -> dict[str, Any]:
+    return {
+        "step": one.step,
+        "of_due_date": one.due_date.isoformat(),
+        "on": one.on.isoformat(),
+        "outcome": _OUT_OF_DATE_TEXT
+        if one.outcome == "superseded" and one.digest_id is None
+        else _OUTCOME_TEXTS[one.outcome],
+        "digest_id": one.digest_id,
+        "copies": [
+            f"{told.contact_id}: {told.status or 'no mail'} {told.email_id or ''}".strip() for told in one.copies
+        ],
+    }
+
+
+def reminder_plan_output(asked: ConsolePlanBody, now: datetime, time_is_left: Callable[[], bool]) -> dict[str, Any]:
+    """Return the plan that the console asks for, by day; of all accounts, as long as there is time and room."""
+    after: Any = None
+    if asked.account_id is not None:
+        if asked.go_on_with is not None:
+            raise InvalidInput.field(
+                "go_on_with", "not_together", "The plan of one account is told at once. Leave this out."
+            )
+        found = plan.plan_account(asked.account_id, now, asked.days, asked.entity_id)
+    else:
+        found, after = _plan_all(asked, now, time_is_left)
+    every = sorted(
+        ((digest, account) for account in found for digest in account.digests),
+        key=lambda one: (one[0].on, one[1].account_id, one[1].entity_id, one[0].currency),
+    )
+    by_day: dict[str, list[dict[str, Any]]] = {}
+    for digest, account in every:
+        by_day.setdefault(digest.on.isoformat(), []).append(_digest_output(digest, account))
+    return {
+        "as_of": now.isoformat(),
+        "days": asked.days,
+        "digests": len(every),
+        "invoices": sum(len(digest.invoices) for digest, _ in every),
+        "by_day": by_day,
+        "go_on_with": after,
+    }
+
+
+def _plan_all(
+    asked: ConsolePlanBody, now: datetime, time_is_left: Callable[[], bool]
+) -> tuple[list[AccountPlan], list[Any] | None]:
+    found: list[AccountPlan] = []
+    after = _check_position(asked.go_on_with, keys.format_instant(now + timedelta(days=asked.days)))
+    while True:
+        page, after = plan.plan_all_accounts(now, asked.days, after, _ACCOUNTS_PER_PAGE, asked.entity_id)
+        found += page
+        told = sum(len(account.digests) for account in found)
+        if after is None or told >= MAX_DIGESTS or not time_is_left():
+            return found, after
+
+
+def _check_position(given: list[Any] | None, until: str) -> list[Any] | None:
+    """Return where to go on. Raises Invalid for what no answer before can have told, which the table would refuse."""
+    if given is None:
+        return None
+    shards = range(len(keys.reminder_due_partitions()))
+    match given:
+        case [int(shard), None] if shard in shards:
+            return given
+        case [int(shard), str(position)] if shard in shards and "" < position < until and position.isascii():
+            return given
+    raise InvalidInput.field("go_on_with", "bad_position", "Send it as the answer before has told it.")
+
+
+def _digest_output(one: PlannedDigest, account: AccountPlan) -> dict[str, Any]:
+    return {
+        "account": f"{account.account_id} ({account.account_name})",
+        "entity_id": account.entity_id,
+        "tone": one.tone,
+        "outcome": "planned in shadow mode, not sent" if one.shadow else "mailed",
+        "total": f"{money.to_major_units(one.total, one.currency)} {one.currency}",
+        "contacts": [f"{contact.name} <{contact.email}>" for contact in one.contacts],
+        "invoices": [
+            f"{each.number} ({each.invoice_id}): {each.step}, {each.tone}, due {each.due_date.isoformat()}"
+            for each in one.invoices
+        ],
+        **({} if account.complete else {"note": f"Only the first {plan.MAX_PLAN_INVOICES} invoices were looked at."}),
+    }

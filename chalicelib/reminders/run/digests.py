@@ -1,0 +1,326 @@
+"""Digests: one for each account, issuing entity, currency and run, whatever is retried or run by two at once (R3, R5).
+
+A digest is put once, together with its name among the account's unfinished ones, and so freezes which step of which
+invoice it is to take. Then it takes them, some invoices a transaction; a step that somebody else has taken drops out.
+Its mails are written last. Any worker can go on with a digest from wherever it stands, on its day; one that was left
+unfinished is put anew on the day on which the account is reminded again, with what it had taken and what is due then.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from chalicelib import ids
+from chalicelib.contacts.rules import Recipient
+from chalicelib.mail import outbox
+from chalicelib.reminders.policy.rules import TONES
+from chalicelib.reminders.run import account_context, emails, planning
+from chalicelib.reminders.run.account_context import AccountContext, InvoiceFacts, InvoiceRows
+from chalicelib.reminders.run.rules import LIVE, OFF, SHADOW, ReminderDecision
+from chalicelib.request_context import RequestContext
+from chalicelib.table import keys, store
+from chalicelib.table.items import AccountRemindersItem, DigestItem
+from chalicelib.table.keys import Key
+
+CLAIMING, MAILED, SHADOWED, EMPTY, STOPPED = "claiming", "mailed", "shadow", "empty", "stopped"
+SENT = "sent"
+
+_MAILS_PER_TRANSACTION = 40
+
+
+@dataclass(frozen=True)
+class DueReminder:
+    """An invoice and the step that is to go out for it."""
+
+    facts: InvoiceFacts
+    decision: ReminderDecision
+
+
+@dataclass(frozen=True)
+class UnfinishedDigest:
+    """A digest of another day that was not finished, and those of its invoices whose step it has taken, as frozen."""
+
+    digest: DigestItem
+    taken: tuple[dict[str, Any], ...]
+
+
+def create_digests(
+    context: RequestContext,
+    about: AccountContext,
+    chosen: Mapping[str, Sequence[DueReminder]],
+    left_over: Sequence[UnfinishedDigest] = (),
+) -> tuple[AccountContext, list[DigestItem]]:
+    """Put today's digests, one for each currency; return them, and what holds for the account after that.
+
+    One transaction. What is left over of other days goes into them. Raises Contended when somebody else is at work on
+    the account.
+    """
+    of_account = _account_reminders(about)
+    unfinished = [sk for sk in of_account.unfinished if sk not in {one.digest.sk for one in left_over}]
+    transaction = store.Transaction(context)
+    earlier = {one.digest.currency: one for one in left_over}
+    made = []
+    for currency in sorted({*chosen, *earlier}):
+        before = earlier.get(currency)
+        if before is not None:
+            transaction.delete(before.digest)
+        invoices = _freeze_invoices(before, chosen.get(currency, ()))
+        if invoices:
+            digest = _new_digest(context, about, currency, invoices, before)
+            transaction.create(digest)
+            unfinished.append(digest.sk)
+            made.append(digest)
+    of_account.unfinished = unfinished
+    transaction.put(of_account, new=about.reminders is None)
+    transaction.commit()
+    return replace(about, reminders=of_account), made
+
+
+def _freeze_invoices(before: UnfinishedDigest | None, chosen: Sequence[DueReminder]) -> list[dict[str, Any]]:
+    """Return what a digest freezes: what was taken before, unless a newer step of the same invoice has come (R5)."""
+    taken = {one["invoice_id"]: one for one in (before.taken if before else ())}
+    fresh = []
+    for one in map(_freeze_invoice, chosen):
+        older = taken.pop(one["invoice_id"], None)
+        if older is not None:
+            one["superseded"].append(older["step"])
+        fresh.append(one)
+    return [*taken.values(), *fresh]
+
+
+def _new_digest(
+    context: RequestContext,
+    about: AccountContext,
+    currency: str,
+    invoices: list[dict[str, Any]],
+    before: UnfinishedDigest | None,
+) -> DigestItem:
+    strongest = max(invoices, key=lambda one: (TONES.index(one["tone"]), _days_overdue(one, about)))
+    key = keys.digest(about.account.account_id, about.today, about.entity.entity_id, currency)
+    return DigestItem(
+        key.pk,
+        key.sk,
+        digest_id=before.digest.digest_id if before else ids.new_id(ids.DIGEST_PREFIX, context.now),
+        account_id=about.account.account_id,
+        entity_id=about.entity.entity_id,
+        currency=currency,
+        on=about.today,
+        at=context.now,
+        status=CLAIMING,
+        shadow=about.mode == SHADOW or bool(before and before.digest.shadow),
+        tone=strongest["tone"],
+        template=strongest["template"],
+        invoices=invoices,
+    )
+
+
+def _days_overdue(frozen: Mapping[str, Any], about: AccountContext) -> int:
+    return (about.today - date.fromisoformat(frozen["due_date"])).days
+
+
+def _freeze_invoice(chosen: DueReminder) -> dict[str, Any]:
+    step, invoice = chosen.decision.step, chosen.facts.invoice
+    if step is None or invoice.due_date is None:
+        raise ValueError("Only an invoice with a step goes into a digest.")
+    return {
+        "invoice_id": invoice.invoice_id,
+        "due_date": invoice.due_date.isoformat(),
+        "step": step.name,
+        "tone": step.tone,
+        "template": step.template,
+        "superseded": [one.name for one in chosen.decision.superseded],
+        "next_on": chosen.decision.next_on.isoformat() if chosen.decision.next_on else None,
+    }
+
+
+def _account_reminders(about: AccountContext) -> AccountRemindersItem:
+    if about.reminders is not None:
+        return about.reminders
+    key = keys.account_reminders(about.account.account_id)
+    return AccountRemindersItem(key.pk, key.sk, account_id=about.account.account_id)
+
+
+def load_unfinished_digest(key: Key) -> UnfinishedDigest | None:
+    """Read the digest of another day at ``key`` and what it has taken, one Query an invoice; None if there is none."""
+    digest = store.get_item(DigestItem, key)
+    if digest is None or digest.status != CLAIMING:
+        return None
+    taken = []
+    for frozen in digest.invoices:
+        rows = account_context.load_invoice_rows(frozen["invoice_id"])
+        if rows is not None and _claimed_by(rows, frozen) == digest.digest_id:
+            taken.append(frozen)
+    return UnfinishedDigest(digest, tuple(taken))
+
+
+def resume_digest(context: RequestContext, about: AccountContext, key: Key) -> None:
+    """Finish the digest of today at ``key`` from wherever it stands. Raises Contended."""
+    digest = store.get_item(DigestItem, key)
+    if digest is None or digest.status != CLAIMING:
+        discard_unfinished_digest(about, key)
+    else:
+        finish_digest(context, about, digest, {})
+
+
+def finish_digest(
+    context: RequestContext, about: AccountContext, digest: DigestItem, known: Mapping[str, InvoiceFacts]
+) -> AccountContext:
+    """Take the steps of a digest that are not taken yet, write its mails, and return what holds for the account then.
+
+    ``known`` is what was found of its invoices when it was put; the others are read, one Query each. One transaction
+    for each dozen or so, one for the mails. Raises Contended.
+    """
+    outcome = SHADOWED if digest.shadow or about.mode == SHADOW else SENT
+    claimed: list[InvoiceRows] = []
+    for part in planning.split_into_transactions(digest.invoices, lambda one: len(one["superseded"])):
+        transaction = store.Transaction(context)
+        writes = False
+        for frozen in part:
+            rows = known[frozen["invoice_id"]].rows if frozen["invoice_id"] in known else None
+            rows = rows or account_context.load_invoice_rows(frozen["invoice_id"])
+            if rows is None:
+                continue
+            taken = _claimed_by(rows, frozen)
+            # Where reminders were switched off meanwhile, no further step is taken.
+            if taken is None and about.mode != OFF and _is_still_owed(rows, frozen):
+                _claim(transaction, context, about, rows, frozen, outcome, digest.digest_id)
+                writes = True
+            elif taken != digest.digest_id:
+                continue
+            claimed.append(rows)
+        if writes:
+            transaction.commit()
+    return _write_mails(context, about, digest, claimed, known)
+
+
+def _claimed_by(rows: InvoiceRows, frozen: Mapping[str, Any]) -> str | None:
+    due = date.fromisoformat(frozen["due_date"])
+    for step in rows.steps:
+        if step.due_date == due and step.step == frozen["step"]:
+            return step.digest_id or step.outcome
+    return None
+
+
+def _is_still_owed(rows: InvoiceRows, frozen: Mapping[str, Any]) -> bool:
+    """Tell whether an invoice may still be reminded of; what else has changed is found when the mail is sent."""
+    due = date.fromisoformat(frozen["due_date"])
+    return rows.invoice.due_date == due and rows.invoice.balance > 0 and rows.invoice.dispute is None
+
+
+def _claim(
+    transaction: store.Transaction,
+    context: RequestContext,
+    about: AccountContext,
+    rows: InvoiceRows,
+    frozen: Mapping[str, Any],
+    outcome: str,
+    digest_id: str,
+) -> None:
+    planning.record_reminder_step(transaction, context, rows, about, frozen["step"], outcome, digest_id)
+    taken = {step.step: step for step in rows.steps if step.due_date == rows.invoice.due_date}
+    for name in frozen["superseded"]:
+        if name not in taken:
+            planning.record_reminder_step(transaction, context, rows, about, name, planning.SUPERSEDED, digest_id)
+        elif taken[name].digest_id == digest_id and taken[name].outcome != planning.SUPERSEDED:
+            # This digest had taken it on another day, and was not finished.
+            taken[name].outcome = planning.SUPERSEDED
+            transaction.replace(taken[name])
+    next_on = date.fromisoformat(frozen["next_on"]) if frozen["next_on"] else None
+    planning.write_invoice_plan(transaction, about, rows, next_on, None)
+
+
+def _write_mails(
+    context: RequestContext,
+    about: AccountContext,
+    digest: DigestItem,
+    claimed: Sequence[InvoiceRows],
+    known: Mapping[str, InvoiceFacts],
+) -> AccountContext:
+    """Write the mails of a digest, an own copy for each contact, and that it is finished (R3).
+
+    One transaction; more where there are more contacts than fit one.
+    """
+    found = [known[rows.invoice.invoice_id] for rows in claimed if rows.invoice.invoice_id in known]
+    if len(found) != len(claimed):
+        found = account_context.gather_invoice_facts(about, claimed)
+    copies = copies_by_contact(found) if about.mode != OFF else {}
+    status = _final_status(about, digest, copies)
+    told = {one["contact_id"] for one in digest.recipients}
+    waiting = [one for one in copies.values() if one.contact.contact_id not in told]
+    of_account = _account_reminders(about)
+    while True:
+        now, waiting = waiting[:_MAILS_PER_TRANSACTION], waiting[_MAILS_PER_TRANSACTION:]
+        transaction = store.Transaction(context)
+        recipients = [_enqueue_copy(transaction, context, about, digest, one, copies, status) for one in now]
+        digest.recipients = [*digest.recipients, *recipients]
+        if not waiting:
+            digest.claimed = [rows.invoice.invoice_id for rows in claimed]
+            digest.status = status
+            of_account.unfinished = [sk for sk in of_account.unfinished if sk != digest.sk]
+            if status in (MAILED, SHADOWED):
+                of_account.last_reminded_on = max(of_account.last_reminded_on or about.today, about.today)
+            transaction.put(of_account, new=about.reminders is None)
+        transaction.replace(digest)
+        transaction.commit()
+        if not waiting:
+            return replace(about, reminders=of_account)
+
+
+def _final_status(about: AccountContext, digest: DigestItem, copies: Mapping[str, "DigestCopy"]) -> str:
+    if about.mode == OFF:
+        return STOPPED
+    if not copies:
+        return EMPTY
+    return MAILED if about.mode == LIVE and not digest.shadow else SHADOWED
+
+
+@dataclass(frozen=True)
+class DigestCopy:
+    """One contact's own copy of a digest, and the invoices that it tells of (C8)."""
+
+    contact: Recipient
+    found: tuple[InvoiceFacts, ...]
+
+
+def copies_by_contact(found: Sequence[InvoiceFacts]) -> dict[str, DigestCopy]:
+    """Return, for each contact that can be reached, its copy of a digest of the invoices in ``found``."""
+    copies: dict[str, DigestCopy] = {}
+    for one in found:
+        for contact in one.recipients:
+            if not contact.suppressed:
+                before = copies.get(contact.contact_id, DigestCopy(contact, ()))
+                copies[contact.contact_id] = DigestCopy(before.contact, (*before.found, one))
+    return copies
+
+
+def _enqueue_copy(
+    transaction: store.Transaction,
+    context: RequestContext,
+    about: AccountContext,
+    digest: DigestItem,
+    copy: DigestCopy,
+    copies: Mapping[str, DigestCopy],
+    status: str,
+) -> dict[str, Any]:
+    email_id = None
+    if status == MAILED:
+        others = tuple(
+            other.contact.name
+            for contact_id, other in copies.items()
+            if contact_id != copy.contact.contact_id and not other.contact.copy
+        )
+        email_id = outbox.enqueue_mail(
+            transaction, context, emails.reminder(about, digest, copy.contact, copy.found, others)
+        )
+    invoice_ids = [one.invoice.invoice_id for one in copy.found]
+    return {"contact_id": copy.contact.contact_id, "email_id": email_id, "invoice_ids": invoice_ids}
+
+
+def discard_unfinished_digest(about: AccountContext, key: Key) -> None:
+    """Strike a digest off the unfinished ones, if it is still among them. Raises Contended."""
+    of_account = about.reminders
+    if of_account is None or key.sk not in of_account.unfinished:
+        return
+    of_account.unfinished = [sk for sk in of_account.unfinished if sk != key.sk]
+    store.replace_item(of_account)

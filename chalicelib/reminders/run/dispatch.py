@@ -1,0 +1,184 @@
+"""The hourly run: finds the accounts of which something is due, and hands each to the queue (R4, R8, R9).
+
+The rows by which it finds them stay until the run of the account is done with them, so that whatever is lost on the way
+is found again an hour later.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from chalicelib.observability import logger, metrics
+from chalicelib.reminders.run import going_live, process_account, staged_release
+from chalicelib.request_context import RequestContext
+from chalicelib.table import keys, store
+from chalicelib.table.keys import Key
+from chalicelib.tasks import queue
+from chalicelib.tasks.queue import TaskMessage
+
+T = TypeVar("T")
+
+SecondsLeft = Callable[[], float]
+
+_ROWS_PER_PAGE = 1000
+_THREADS = 8
+_BACKLOG = 10_000
+"""While the queue holds more messages, only what has come due since the last run is added to it."""
+_MAX_ACCOUNTS = 2_000_000
+"""Found in one run, which is about what the memory of the function holds. The next run finds the others."""
+_HOUR = timedelta(hours=1)
+_SECONDS_IN_RESERVE = 20
+
+
+@dataclass(frozen=True, order=True)
+class DueAccount:
+    """An account some of whose invoices of an entity are to be looked at from an instant on."""
+
+    due: str
+    account_id: str
+    entity_id: str
+    key: Key = field(compare=False)
+
+
+@dataclass(frozen=True)
+class DueAccounts:
+    """The accounts that are due, the longest due first; ``complete`` tells whether all were found."""
+
+    accounts: list[DueAccount]
+    complete: bool
+
+    @property
+    def account_counts(self) -> dict[str, int]:
+        """Return how many accounts of each entity there are."""
+        counted: dict[str, set[str]] = {}
+        for one in self.accounts:
+            counted.setdefault(one.entity_id, set()).add(one.account_id)
+        return {entity_id: len(accounts) for entity_id, accounts in sorted(counted.items())}
+
+
+@dataclass(frozen=True)
+class HourlyRunResult:
+    """What an hourly run has done: numbers of accounts, handed out, lost on the way, on their way already, and left."""
+
+    handed_out: int
+    lost: int
+    on_their_way: int
+    left: int
+    held: dict[str, int]
+    """Entities whose run waits for a yes, with the number of their accounts (R9)."""
+
+
+def find_due_accounts(
+    at: datetime, time_is_left: Callable[[], bool], wanted: Callable[[DueAccount], bool] | None = None
+) -> DueAccounts:
+    """Find the accounts that are due at ``at``: one Query for each thousand of them, and one for each shard.
+
+    Where there are too many to hold, or there is no time left, those that are due the longest in each shard are found.
+    """
+    until = keys.format_instant(at + timedelta(milliseconds=1))
+    turns: deque[tuple[str, str | None]] = deque((partition, None) for partition in keys.reminder_due_partitions())
+    found: list[DueAccount] = []
+    while turns and len(found) < _MAX_ACCOUNTS and time_is_left():
+        partition, after = turns.popleft()
+        sort_keys, after = store.query_sort_keys(partition, limit=_ROWS_PER_PAGE, after=after, until=until)
+        for sort_key in sort_keys:
+            due, account_id, entity_id = sort_key.split("#")
+            one = DueAccount(due, account_id, entity_id, Key(partition, sort_key))
+            if wanted is None or wanted(one):
+                found.append(one)
+        if after is not None:
+            turns.append((partition, after))
+    return DueAccounts(sorted(found), complete=not turns)
+
+
+def enqueue_due_accounts(
+    context: RequestContext, seconds_left: SecondsLeft, wanted: Callable[[DueAccount], bool] | None = None
+) -> HourlyRunResult:
+    """Hand every account that is due to the queue of reminders, but for entities whose run waits for staff (R9).
+
+    ``wanted`` narrows it to some.
+
+    Half of the time is for finding them. What there is no time for is left to the next run.
+    """
+    staged_release.start_daily_releases(context)
+    half = seconds_left() / 2
+    found = find_due_accounts(context.now, lambda: seconds_left() >= half, wanted)
+    if not found.complete:
+        logger.warning(
+            "There was no time or room to find all accounts that are due.", extra={"found": len(found.accounts)}
+        )
+    counts = found.account_counts
+    waiting = going_live.entities_awaiting_approval(context, counts, narrowed=wanted is not None)
+    going = [one for one in found.accounts if one.entity_id not in waiting]
+    fresh = going
+    if going and queue.count_pending_messages("reminder") > _BACKLOG:
+        # What was due an hour ago was handed out then, and is still in the queue.
+        fresh = [one for one in going if one.due > keys.format_instant(context.now - _HOUR)]
+    handed_out, lost = _enqueue_messages(context, fresh, lambda: seconds_left() > _SECONDS_IN_RESERVE)
+    sent = HourlyRunResult(
+        handed_out=handed_out,
+        lost=lost,
+        on_their_way=len(going) - len(fresh),
+        left=len(fresh) - handed_out - lost,
+        held={entity_id: counts[entity_id] for entity_id in sorted(waiting)},
+    )
+    logger.info("Accounts that are due were handed out.", extra={"handed_out": handed_out, "left": sent.left})
+    for name, number in (("AccountsToRemind", handed_out), ("AccountsToRemindLeft", sent.left + lost)):
+        metrics.add_metric(name=name, unit="Count", value=number)
+    return sent
+
+
+def remind_in_process(context: RequestContext, wanted: Callable[[DueAccount], bool] | None = None) -> HourlyRunResult:
+    """Remind every account that is due at the instant of ``context`` in this process, whatever the clock says.
+
+    For the service of ``make run`` only: elsewhere one process would take too long.
+    """
+    staged_release.start_daily_releases(context)
+    found = find_due_accounts(context.now, lambda: True, wanted)
+    counts = found.account_counts
+    waiting = going_live.entities_awaiting_approval(context, counts, narrowed=wanted is not None)
+    going = [one for one in found.accounts if one.entity_id not in waiting]
+    for one in going:
+        process_account.process_account(context, one.account_id, one.entity_id, one.key)
+    return HourlyRunResult(len(going), 0, 0, 0, {entity_id: counts[entity_id] for entity_id in sorted(waiting)})
+
+
+def _enqueue_messages(
+    context: RequestContext, accounts: Iterable[DueAccount], time_is_left: Callable[[], bool]
+) -> tuple[int, int]:
+    """Send the messages, some calls to the queue at once; return how many were taken, and how many were lost."""
+    taken = lost = 0
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for wave in _batches(accounts, _THREADS * queue.MAX_MESSAGES_PER_SEND):
+            if not time_is_left():
+                break
+            messages = [_message(context, one) for one in wave]
+            results = list(
+                pool.map(
+                    lambda part: queue.send_task_messages("reminder", part),
+                    _batches(messages, queue.MAX_MESSAGES_PER_SEND),
+                )
+            )
+            lost += sum(results)
+            taken += len(messages) - sum(results)
+    return taken, lost
+
+
+def _message(context: RequestContext, one: DueAccount) -> TaskMessage:
+    return TaskMessage(
+        "reminder", process_account.account_run_subject(one.account_id, one.entity_id), one.key, context.correlation_id
+    )
+
+
+def _batches(things: Iterable[T], size: int) -> Iterator[list[T]]:
+    part: list[T] = []
+    for one in things:
+        part.append(one)
+        if len(part) == size:
+            yield part
+            part = []
+    if part:
+        yield part

@@ -1,0 +1,189 @@
+"""Going live safely: a run that is larger than an entity's limit waits for staff (R9)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib.audit.rules import FieldChange
+from chalicelib.audit.service import record_audit_event
+from chalicelib.contacts.reachability import list_agent_and_admin_emails
+from chalicelib.entities.rules import LIVE, PILOT, Entity
+from chalicelib.errors import Conflict, NotFound
+from chalicelib.mail import outbox
+from chalicelib.observability import logger, metrics
+from chalicelib.reminders.policy import policies
+from chalicelib.reminders.run import emails
+from chalicelib.request_context import RequestContext
+from chalicelib.table import keys, store
+from chalicelib.table.items import ReminderRunItem
+
+WAITING, APPROVED, LAPSED = "waiting", "approved", "lapsed"
+APPROVAL_LIFETIME = timedelta(hours=24)
+"""How long a yes holds: the run of a day goes out within it, and the next day's needs its own."""
+_STAFF_PER_MAIL = 45
+
+
+@dataclass(frozen=True)
+class ReminderRun:
+    """A run that was, or is, larger than its limit: numbers of accounts, and who said yes when (UTC)."""
+
+    entity_id: str
+    run_hour: str
+    started: datetime
+    accounts: int
+    limit: int
+    status: str
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+
+
+def entities_awaiting_approval(
+    context: RequestContext, counts: Mapping[str, int], *, rehearsed: bool = False, narrowed: bool = False
+) -> frozenset[str]:
+    """Return which entities' runs wait for a yes; ``counts`` tells for each how many accounts are due now.
+
+    Called by every hourly run, and ``rehearsed`` by a dry run, which leaves nothing behind. What was ``narrowed`` to
+    some accounts says nothing of a run that waits. Staff are told once. A run that they approved goes for a day, as
+    long as it does not outgrow what they saw by more than the limit. One read, and one for each entity.
+    """
+    wanted = [key for one in counts for key in (keys.entity(one), policies.reminder_policy_key(policies.ENTITY, one))]
+    rows = store.batch_get_items(wanted)
+    waiting = set()
+    for entity_id, accounts in counts.items():
+        row = rows.get(keys.entity(entity_id))
+        if row is None:
+            continue
+        entity = store.from_item(Entity, row)
+        limit = policies.effective_policy(rows.get(policies.reminder_policy_key(policies.ENTITY, entity_id))).run_limit
+        newest = _newest_run(entity_id)
+        mailed = _mailed_account_count(entity, accounts)
+        if mailed <= limit:
+            if newest is not None and newest.status == WAITING and not rehearsed and not narrowed:
+                _lapse(newest)
+        elif not _is_approved(newest, mailed, limit, context.now):
+            waiting.add(entity_id)
+            if not rehearsed:
+                _hold_run(context, entity, mailed, limit, newest)
+    return frozenset(waiting)
+
+
+def _mailed_account_count(entity: Entity, accounts: int) -> int:
+    """Return how many accounts at most would get mail: what is in shadow mode need not wait."""
+    if entity.reminder_mail.mode == PILOT:
+        return min(accounts, len(entity.reminder_mail.pilot_account_ids))
+    return accounts if entity.reminder_mail.mode == LIVE else 0
+
+
+def _newest_run(entity_id: str) -> ReminderRunItem | None:
+    page = store.query_items(keys.reminder_run(entity_id, "").pk, limit=1, newest_first=True)
+    return page.items[0] if page.items else None
+
+
+def _is_approved(run: ReminderRunItem | None, accounts: int, limit: int, now: datetime) -> bool:
+    if run is None or run.status != APPROVED or run.decided_at is None:
+        return False
+    return now - run.decided_at < APPROVAL_LIFETIME and accounts <= run.accounts + limit
+
+
+def _lapse(run: ReminderRunItem) -> None:
+    run.status = LAPSED
+    try:
+        store.replace_item(run)
+    except store.WriteConflict:
+        logger.info("Another run came to it first.")
+
+
+def _hold_run(
+    context: RequestContext, entity: Entity, accounts: int, limit: int, newest: ReminderRunItem | None
+) -> None:
+    extra = {"entity_id": entity.entity_id, "accounts": accounts, "limit": limit}
+    logger.warning("A run of reminders is larger than its limit, and waits for staff.", extra=extra)
+    metrics.add_metric(name="ReminderRunsWaiting", unit="Count", value=1)
+    try:
+        if newest is not None and newest.status == WAITING:
+            if (newest.accounts, newest.limit) != (accounts, limit):
+                newest.accounts, newest.limit = accounts, limit
+                store.replace_item(newest)
+        else:
+            _record_new_hold(context, entity, accounts, limit, newest)
+    except store.WriteConflict:
+        # Another run has held it in this moment, and told staff.
+        logger.info("Another run came to it first.")
+
+
+def _record_new_hold(
+    context: RequestContext, entity: Entity, accounts: int, limit: int, newest: ReminderRunItem | None
+) -> None:
+    run_hour = keys.format_hour(context.now)
+    key, listed = keys.reminder_run(entity.entity_id, run_hour), keys.reminder_run_listed(entity.entity_id, run_hour)
+    again = newest if newest is not None and newest.sk == key.sk else None
+    row = again or ReminderRunItem(key.pk, key.sk, gsi1_pk=listed.pk, gsi1_sk=listed.sk)
+    row.entity_id, row.run_hour, row.started = entity.entity_id, run_hour, context.now
+    row.accounts, row.limit, row.status = accounts, limit, WAITING
+    row.decided_by = row.decided_at = None
+    transaction = store.Transaction(context)
+    transaction.put(row, new=again is None)
+    told: dict[str, Any] = {"accounts": accounts, "limit": limit}
+    changes = tuple(FieldChange(name, None, value) for name, value in told.items())
+    record_audit_event(
+        transaction, context, "reminder_run.waits", "reminder_run", run_hour, changes, entity_id=entity.entity_id
+    )
+    staff = list_agent_and_admin_emails() or [entity.support_email or entity.reply_to or entity.sender_email]
+    for start in range(0, len(staff), _STAFF_PER_MAIL):
+        to = tuple(staff[start : start + _STAFF_PER_MAIL])
+        outbox.enqueue_mail(transaction, context, emails.run_awaiting_approval(entity, to, run_hour, accounts, limit))
+    transaction.commit()
+
+
+def approve_reminder_run(context: RequestContext, entity_id: str, run_hour: str) -> ReminderRun:
+    """Let a run go that waits; the next hourly run sends it. Again, it changes nothing.
+
+    Raises NotFound, Conflict when the run does not wait any more.
+    """
+
+    def attempt() -> ReminderRun:
+        (row,) = store.get_items_for_write(context, keys.reminder_run(entity_id, run_hour))
+        if row is None:
+            raise NotFound
+        if row.status == APPROVED:
+            return store.from_item(ReminderRun, row)
+        if row.status != WAITING:
+            raise Conflict("run_not_waiting", "This run does not wait any more: it came within its limit.")
+        row.status, row.decided_by, row.decided_at = APPROVED, context.actor.name, context.now
+        transaction = store.Transaction(context)
+        transaction.replace(row)
+        changes = (FieldChange("status", WAITING, APPROVED), FieldChange("accounts", None, int(row.accounts)))
+        record_audit_event(
+            transaction, context, "reminder_run.approved", "reminder_run", run_hour, changes, entity_id=entity_id
+        )
+        transaction.record_response(run_hour, 200)
+        transaction.commit()
+        return store.from_item(ReminderRun, row)
+
+    return store.retry_on_conflict(attempt)
+
+
+def get_reminder_run(entity_id: str, run_hour: str) -> ReminderRun:
+    """Read a run that waits, or has waited. Raises NotFound."""
+    row = store.get_item(ReminderRunItem, keys.reminder_run(entity_id, run_hour))
+    if row is None:
+        raise NotFound
+    return store.from_item(ReminderRun, row)
+
+
+def waiting_run_hour(entity_id: str) -> str | None:
+    """Return the hour of the entity's run that waits for staff, None when none does. One Query."""
+    newest = _newest_run(entity_id)
+    return str(newest.run_hour) if newest is not None and newest.status == WAITING else None
+
+
+def list_reminder_runs(entity_id: str | None, after: str | None, limit: int) -> tuple[list[ReminderRun], str | None]:
+    """Return a page of the runs that wait or have waited, of one entity or all, newest first."""
+    if entity_id is not None:
+        page = store.query_items(keys.reminder_run(entity_id, "").pk, limit=limit, after=after, newest_first=True)
+    else:
+        page = store.query_items_by_index(
+            keys.reminder_run_listed("", "").pk, limit=limit, after=after, newest_first=True
+        )
+    return [store.from_item(ReminderRun, row) for row in page.items], page.after

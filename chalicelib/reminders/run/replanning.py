@@ -1,0 +1,83 @@
+"""Planning anew the invoices of an entity, account or bill group, after a change that moves what comes of them (R8).
+
+A message writes, in one transaction, the duties to plan some hundred invoices and the duty to go on behind them, whose
+subject says where. So nothing is lost wherever it is interrupted, and the planning itself is done by many at once.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from chalicelib import clock
+from chalicelib.invoices.rules import INVOICE, OPEN, PART_PAID
+from chalicelib.reminders.policy.policies import ACCOUNT, BILL_GROUP, ENTITY
+from chalicelib.reminders.run.planning import PLANNER
+from chalicelib.request_context import RequestContext
+from chalicelib.table import keys, merged_query, store
+from chalicelib.table.items import BillGroupItem, InvoicePointerItem, TaskItem
+from chalicelib.table.merged_query import KeyRange
+from chalicelib.tasks.queue import TaskMessage
+from chalicelib.tasks.service import add_task, add_tasks
+
+INVOICES_PER_MESSAGE = 500
+_INVOICES_PER_TASK = 20
+
+
+@dataclass(frozen=True)
+class _InvoicePage:
+    """Some of the invoices that are to be planned anew, and where the next ones begin."""
+
+    invoice_ids: Sequence[str]
+    after: str | None
+
+
+def handle_replanning_task(message: TaskMessage) -> None:
+    """Have a part of the invoices that ``message`` stands for planned anew. Three reads at most, one transaction.
+
+    Its subject is the kind and id of an ``entity``, ``account`` or ``bill_group``, and how far it has come.
+    """
+    context = RequestContext(PLANNER, clock.utc_now(), message.correlation_id)
+    duty = store.get_item(TaskItem, message.key)
+    if duty is None:
+        return
+    kind, owner_id, after = (*message.subject.split(" ", 2), "")[:3]
+    part = _PAGE_LOADERS[kind](owner_id, after or None)
+    transaction = store.Transaction(context)
+    starts = range(0, len(part.invoice_ids), _INVOICES_PER_TASK)
+    chosen = [part.invoice_ids[start : start + _INVOICES_PER_TASK] for start in starts]
+    add_tasks(transaction, context, "planning", [" ".join(some) for some in chosen])
+    if part.after is not None:
+        add_task(transaction, context, "replanning", f"{kind} {owner_id} {part.after}")
+    # Only one of those who have the message at once goes on from here.
+    transaction.delete(duty)
+    try:
+        transaction.commit()
+    except store.WriteConflict:
+        return
+
+
+def _load_entity_invoices(entity_id: str, after: str | None) -> _InvoicePage:
+    """Return open invoices of an entity, those that are due first before others; from an index, which lags."""
+    stretches = [KeyRange(keys.invoices_by_status(entity_id, INVOICE, status)) for status in (OPEN, PART_PAID)]
+    found, last = merged_query.query_merged_keys(stretches, limit=INVOICES_PER_MESSAGE, after=after)
+    return _InvoicePage([keys.invoice_id_of(key) for key in found], last)
+
+
+def _load_account_invoices(account_id: str, after: str | None, bill_group_id: str | None = None) -> _InvoicePage:
+    pointers = keys.open_invoices(account_id)
+    page = store.query_items(pointers.pk, pointers.sk, limit=INVOICES_PER_MESSAGE, after=after)
+    rows = [row for row in page.items if isinstance(row, InvoicePointerItem)]
+    return _InvoicePage([row.invoice_id for row in rows if bill_group_id in (None, row.bill_group_id)], page.after)
+
+
+def _load_bill_group_invoices(bill_group_id: str, after: str | None) -> _InvoicePage:
+    group = store.get_item(BillGroupItem, keys.bill_group(bill_group_id))
+    return (
+        _load_account_invoices(group.account_id, after, bill_group_id) if group is not None else _InvoicePage((), None)
+    )
+
+
+_PAGE_LOADERS: dict[str, Callable[[str, str | None], _InvoicePage]] = {
+    ENTITY: _load_entity_invoices,
+    ACCOUNT: _load_account_invoices,
+    BILL_GROUP: _load_bill_group_invoices,
+}

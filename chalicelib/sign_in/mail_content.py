@@ -1,0 +1,111 @@
+"""The claim of a sign-in mail: may it go, whom does it look like, and the secrets that it carries (A4, A5, I4)."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime
+
+from chalicelib.config import settings
+from chalicelib.entities.rules import Entity
+from chalicelib.entities.service import get_entity, list_entities
+from chalicelib.mail.sending.late_binding import ClaimedMail, PreparedMail, WithheldMail
+from chalicelib.request_context import RequestContext
+from chalicelib.sign_in import emails, rules
+from chalicelib.sign_in.admission import Admission, find_admission
+from chalicelib.sign_in.rules import Proof
+from chalicelib.table import keys, store
+from chalicelib.table.items import FlowItem, RateLimitItem
+from chalicelib.tokens import sha256_hex
+
+
+def prepare_sign_in(outgoing: ClaimedMail, context: RequestContext) -> PreparedMail | WithheldMail:
+    """Decide whether the mail of a flow goes, and make its link and code; only their hashes are written.
+
+    Whoever asked for the mail learns nothing of what is decided here.
+    """
+    email, flow_hash = outgoing.to[0], str(outgoing.context["flow"])
+    wanted = (
+        keys.flow(flow_hash), keys.rate_limit("sign_in_mail", email), keys.suppression(email), keys.staff(email),
+    )  # fmt: skip
+    found = store.batch_get_items(wanted)
+    flow, limit, suppression, staff = (found.get(key) for key in wanted)
+    if flow is None or flow.used_at is not None or flow.ends_at <= context.now:
+        return WithheldMail("flow_ended")
+    if suppression is not None:
+        return WithheldMail("suppressed")
+    if flow.kind == rules.STAFF:
+        admission = Admission((), None, None, None, None)
+        if staff is None or staff.status != "active":
+            return WithheldMail("not_admitted")
+    else:
+        admission = find_admission(email, flow.bill_group_id, context.now)
+        if not admission.pairs and admission.starts_at is None:
+            return WithheldMail("not_admitted")
+    sent = _sent_by_email_id(limit, outgoing.email_id)
+    if rules.next_allowed_at(list(sent.values()), rules.ADDRESS_MAIL_LIMITS, context.now) is not None:
+        return WithheldMail("limit")
+    entity = _find_brand_entity(admission)
+    if entity is None:
+        return WithheldMail("no_issuing_entity")
+
+    def count(transaction: store.Transaction) -> None:
+        key = keys.rate_limit("sign_in_mail", email)
+        item = limit or RateLimitItem(key.pk, key.sk)
+        counted = set(rules.instants_in_window(list(sent.values()), rules.ADDRESS_MAIL_LIMITS, context.now))
+        kept = {email_id: instant for email_id, instant in sent.items() if instant in counted}
+        kept[outgoing.email_id] = context.now
+        item.instants = [f"{keys.format_instant(instant)} {email_id}" for email_id, instant in kept.items()]
+        item.expires_at = int((context.now + rules.ADDRESS_MAIL_LIMITS[-1][1]).timestamp())
+        transaction.put(item, new=limit is None)
+
+    return _compose_mail(context, flow, flow_hash, count, admission, entity)
+
+
+def _sent_by_email_id(limit: RateLimitItem | None, email_id: str) -> dict[str, datetime]:
+    """Return which mails went to the address when, without this very mail, which an earlier claim may have counted."""
+    entries = [entry.split(" ") for entry in (limit.instants if limit else [])]
+    return {other: datetime.fromisoformat(instant) for instant, other in entries if other != email_id}
+
+
+def _find_brand_entity(admission: Admission) -> Entity | None:
+    if admission.group is not None:
+        return get_entity(admission.group.entity_id)
+    # Staff belong to no entity of the vendor's. Unless one is named, the first speaks to them, also when it is new.
+    if settings().staff_entity_id:
+        return get_entity(settings().staff_entity_id)
+    listed, _ = list_entities(None, 1)
+    return listed[0] if listed else None
+
+
+def _compose_mail(
+    context: RequestContext,
+    flow: FlowItem,
+    flow_hash: str,
+    count: Callable[[store.Transaction], None],
+    admission: Admission,
+    entity: Entity,
+) -> PreparedMail:
+    contact, account = admission.contact, admission.account
+    locale = (contact.locale if contact else None) or (account.locale if account else None) or entity.locale
+    time_zone = (account.time_zone if account else None) or entity.time_zone
+    is_open = bool(admission.pairs) or flow.kind == rules.STAFF
+    link = rules.LINK_PREFIX + secrets.token_urlsafe(rules.SECRET_BYTES)
+    code = "".join(secrets.choice(rules.CODE_ALPHABET) for _ in range(rules.CODE_LENGTH))
+    until = context.now + rules.LINK_LIFETIME
+
+    def write(transaction: store.Transaction) -> None:
+        count(transaction)
+        if is_open:
+            hashes = Proof(sha256_hex(link), rules.hash_code(code, flow_hash, settings().signing_key), until)
+            proof = {**asdict(hashes), "until": keys.format_instant(until)}
+            flow.proofs = [*flow.proofs, proof][-rules.MAX_PROOFS :]
+            flow.bill_groups = [list(pair) for pair in admission.pairs]
+            transaction.replace(flow)
+
+    if not is_open and admission.starts_at is not None:
+        variables = emails.not_yet_context(admission.starts_at, locale, time_zone)
+        return PreparedMail(variables, write, emails.NOT_YET, entity.entity_id, locale)
+    area = rules.AREAS[flow.kind]
+    address = f"{settings().public_url}/{area}/sign-in/{link}"
+    variables = emails.sign_in_context(address, code, until, locale, time_zone)
+    return PreparedMail(variables, write, emails.SIGN_IN, entity.entity_id, locale)

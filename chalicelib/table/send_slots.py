@@ -1,0 +1,59 @@
+"""Turns: moments that are given out one after another, to however many askers, by one conditional update (I7)."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from pynamodb.exceptions import UpdateError
+
+from chalicelib.table import store
+from chalicelib.table.items import SendingPaceItem
+from chalicelib.table.keys import Key
+
+_MAX_PLAUSIBLE_LEAD = timedelta(minutes=5)
+"""A turn that far ahead was given by a clock that was wrong; it is forgotten."""
+
+
+@dataclass(frozen=True)
+class SendSlots:
+    """When the first of some turns begins (UTC), and how many turns were ever given, these included."""
+
+    begin: datetime
+    given: int
+
+
+def reserve_slots(key: Key, now: datetime, length: timedelta, count: int, patience: timedelta) -> SendSlots | datetime:
+    """Take ``count`` turns of the given length, the first of which begins within ``patience`` from ``now``.
+
+    Returns them, or, if none begins so early, when the next one does; then nothing is taken. One write where nobody
+    stands in line, two where somebody does. No turn is given twice; a response that is lost may waste some.
+    """
+    moment, whole = _to_milliseconds(now), max(1, -(-length * count // timedelta(milliseconds=1)))
+    item = SendingPaceItem(key.pk, key.sk)
+    next_at = SendingPaceItem.next_at
+    latest = moment + patience // timedelta(milliseconds=1)
+    named = [SendingPaceItem.cls.set(SendingPaceItem), SendingPaceItem.given.add(count)]
+    standing_in_line = next_at.between(moment, latest)
+    nobody_there = next_at.does_not_exist() | (next_at < moment)
+    nobody_there |= next_at > moment + _MAX_PLAUSIBLE_LEAD // timedelta(milliseconds=1)
+    for set_next, condition in (
+        (next_at.set(moment + whole), nobody_there),
+        (next_at.set(next_at + whole), standing_in_line),
+    ):
+        with store.translate_table_errors():
+            try:
+                item.update([*named, set_next], condition)
+            except UpdateError as error:
+                if store.dynamodb_error_code(error) != "ConditionalCheckFailedException":
+                    raise
+                continue
+        return SendSlots(_from_milliseconds(int(item.next_at) - whole), int(item.given))
+    stored = store.get_item(SendingPaceItem, key)
+    return _from_milliseconds(int(stored.next_at)) if stored and stored.next_at else now + patience
+
+
+def _to_milliseconds(moment: datetime) -> int:
+    return int((moment - datetime.fromtimestamp(0, UTC)) / timedelta(milliseconds=1))
+
+
+def _from_milliseconds(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=milliseconds)

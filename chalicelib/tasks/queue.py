@@ -1,0 +1,102 @@
+"""The adapter to SQS: the only module that sends messages to queues."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from boto3.session import Session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.config import settings
+from chalicelib.observability import logger
+from chalicelib.table.keys import Key
+
+MAX_MESSAGES_PER_SEND = 10
+
+
+@dataclass(frozen=True)
+class TaskMessage:
+    """What a queue carries about a duty."""
+
+    duty: str
+    subject: str
+    key: Key
+    correlation_id: str
+
+    def body(self) -> str:
+        """Return the body of the queue message."""
+        return json.dumps(
+            {
+                "duty": self.duty,
+                "subject": self.subject,
+                "key": [self.key.pk, self.key.sk],
+                "correlation_id": self.correlation_id,
+            }
+        )
+
+    @classmethod
+    def parse(cls, body: str) -> "TaskMessage":
+        """Read the body of a queue message. Raises ValueError when it is not one of ours."""
+        try:
+            values = json.loads(body)
+            pk, sk = values["key"]
+            parts = (values["duty"], values["subject"], pk, sk, values["correlation_id"])
+        except (TypeError, KeyError, ValueError) as error:
+            raise ValueError("This is not the message of a duty.") from error
+        if not all(isinstance(part, str) for part in parts):
+            raise ValueError("This is not the message of a duty.")
+        return cls(parts[0], parts[1], Key(pk, sk), parts[4])
+
+
+@cache
+def sqs_client() -> Any:
+    """Return the client of this process. ``client.cache_clear()`` forgets it (tests, snapshots)."""
+    # A caller of the API waits for the sending, and the sweeper makes up for what is lost: so be brief.
+    limits = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
+    return Session().client("sqs", config=limits)
+
+
+def queue_url(kind: str) -> str:
+    """Return the address of the queue for a kind of duty."""
+    of = settings()
+    return {
+        "urgent_mail": of.urgent_mail_queue_url,
+        "bulk_mail": of.bulk_mail_queue_url,
+        "import": of.imports_queue_url,
+        "erase": of.erasures_queue_url,
+        "document": of.documents_queue_url,
+        "delivery": of.deliveries_queue_url,
+        "coverage": of.coverage_queue_url,
+        "planning": of.planning_queue_url,
+        "replanning": of.planning_queue_url,
+        "reminder": of.reminders_queue_url,
+    }[kind]
+
+
+def send_task_messages(kind: str, messages: Sequence[TaskMessage]) -> int:
+    """Send messages to the queue of ``kind``, ten in one call, and return how many were not taken. Never raises."""
+    lost = 0
+    for start in range(0, len(messages), MAX_MESSAGES_PER_SEND):
+        chunk = messages[start : start + MAX_MESSAGES_PER_SEND]
+        entries = [{"Id": str(number), "MessageBody": message.body()} for number, message in enumerate(chunk)]
+        try:
+            answer = sqs_client().send_message_batch(QueueUrl=queue_url(kind), Entries=entries)
+            lost += len(answer.get("Failed", []))
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("The queue did not answer.", extra={"cause": str(error)})
+            lost += len(chunk)
+    return lost
+
+
+def count_pending_messages(kind: str) -> int:
+    """Return about how many messages of ``kind`` nobody has worked off yet; 0 when the queue does not answer."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    try:
+        answer = sqs_client().get_queue_attributes(QueueUrl=queue_url(kind), AttributeNames=names)
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("The queue did not answer.", extra={"cause": str(error)})
+        return 0
+    return sum(int(answer["Attributes"][name]) for name in names)
