@@ -105,7 +105,7 @@ def test_a_domain_replaces_200_addresses_with_all_their_pointers(service: Servic
     for number in range(200):
         people.admit(f"p{number:03}@example.com", "b1", "a1", ["profile"], f"rul_{number}")
     row = store.batch_get_items([key])[key]
-    book = access_rules.books.book_of("example.com", row)
+    book = access_rules.domain_access_from_item("example.com", row)
     for pointer in access_rules._pointer_keys("b1", book):
         store.create_item(access_rules.AccessPointerItem(pointer.pk, pointer.sk, bill_group_id="b1", account_id="a1"))
     assert code(service.ask("POST", RULES, {"value": "one@example.com"})) == (409, "too_many_addresses")

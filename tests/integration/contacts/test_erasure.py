@@ -77,7 +77,7 @@ def send_mails(service: Service) -> None:
         if row["cls"]["S"] == "duty":
             item = store.Item.from_raw_data(row)
             assert isinstance(item, TaskItem)
-            mailer.deliver_email(duties.Message(item.kind, item.subject, item.key, item.correlation_id))
+            mailer.deliver_email(duties.TaskMessage(item.kind, item.subject, item.key, item.correlation_id))
 
 
 def traces() -> dict[str, list[str]]:

@@ -284,7 +284,7 @@ def test_a_report_that_comes_before_our_own_note_is_kept(provider: Provider, mon
     email_id = enqueue()
     original = ses.send
 
-    def send_and_report(envelope: ses.Envelope) -> ses.Outcome:
+    def send_and_report(envelope: ses.Envelope) -> ses.SendOutcome:
         outcome = original(envelope)
         report(email_id, "Bounce", bounce={"bounceType": "Permanent", "bouncedRecipients": []})
         return outcome

@@ -5,7 +5,7 @@ from typing import Any
 import boto3
 import pytest
 
-from chalicelib.access import rules as access
+from chalicelib.permissions import DEFAULT_PERMISSIONS
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccessPointerItem, DomainAccessItem, StaffItem, SuppressionItem
 from tests.integration.service import Service
@@ -19,7 +19,7 @@ def admit(service: Service, email: str, bill_group_id: str = "b1", account_id: s
     domain = email.rpartition("@")[2]
     entered = {
         "rule_id": f"rul_{bill_group_id}",
-        "permissions": sorted(access.DEFAULT_PERMISSIONS),
+        "permissions": sorted(DEFAULT_PERMISSIONS),
         "starts_at": keys.format_instant(service.clock.now),
         **rule,
     }

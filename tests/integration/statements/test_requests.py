@@ -125,7 +125,7 @@ def test_mailed_to_each_in_their_own_language(world: World) -> None:
 def test_a_pdf_beyond_the_contacts_limit_stays_here(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.issue("i1")
     ann = world.contact("Ann")
-    monkeypatch.setattr("chalicelib.statements.mail_content.limit", lambda style: 10)
+    monkeypatch.setattr("chalicelib.statements.mail_content.attachment_limit", lambda style: 10)
     asked(world, send_to=[ann])
     world.work()
     (mail,) = mails(world)
@@ -263,7 +263,7 @@ def test_the_same_figures_are_the_same_file(world: World) -> None:
     assert world.hand("documents", [message]) == []
     item = store.get_item(StatementItem, keys.statement(statement_id))
     assert item is not None
-    assert render.render_statement_pdf(requests.contents.unpack(item.content)) == pdf_of(world, statement_id)
+    assert render.render_statement_pdf(requests.unpack_statement_content(item.content)) == pdf_of(world, statement_id)
     assert len([key for key in stored() if statement_id in key]) == 1
 
 

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from chalicelib import errors
-from chalicelib.access import service as access
 from chalicelib.api import Body, Listing, Query, Reply, Request, Routes, View
 from chalicelib.api.handler import ApiHandler
 from chalicelib.permissions import Principal
@@ -99,7 +98,7 @@ def _nobody_was_here(environment: None, monkeypatch: pytest.MonkeyPatch) -> None
             raise errors.Unauthenticated
         return known[token]
 
-    monkeypatch.setattr(access, "authenticate_token", authenticate)
+    monkeypatch.setattr("chalicelib.api.handler.authenticate_token", authenticate)
 
 
 def ask(
@@ -149,11 +148,11 @@ def test_a_view_gets_what_was_checked() -> None:
     assert answer.headers["X-Correlation-Id"] == "billing-12345"
     (request,) = seen
     assert (request.path, request.body.name, request.principal) == ({"account_id": "ac-me"}, "x", WRITER)
-    assert request.call.actor.id == "key_2"
-    assert request.call.correlation_id == "billing-12345"
-    assert request.call.now.utcoffset() is not None
-    assert request.call.idempotency
-    assert (request.call.idempotency.principal, request.call.idempotency.key) == ("api_key:writer", "k 1")
+    assert request.context.actor.id == "key_2"
+    assert request.context.correlation_id == "billing-12345"
+    assert request.context.now.utcoffset() is not None
+    assert request.context.idempotency
+    assert (request.context.idempotency.principal, request.context.idempotency.key) == ("api_key:writer", "k 1")
 
 
 @pytest.mark.parametrize(
@@ -336,7 +335,7 @@ def test_a_repeated_create_is_answered_by_the_read_with_the_first_status() -> No
     assert (answer.status, answer.json["id"], answer.headers["ETag"]) == (201, CONTACT, '"7"')
     assert seen[-1].path == {"account_id": "acme"}
     assert seen[-1].path["contact_id"] == CONTACT
-    assert seen[-1].call.idempotency is None
+    assert seen[-1].context.idempotency is None
 
 
 def test_a_repeated_write_without_a_reply_has_none_again() -> None:
@@ -349,7 +348,7 @@ def test_a_repeated_write_without_a_reply_has_none_again() -> None:
 def test_a_bad_correlation_id_is_replaced(given: str) -> None:
     answer = ask("GET", TEMPLATE, path=PART, headers={"X-Correlation-Id": given})
     assert answer.headers["X-Correlation-Id"] not in given
-    assert seen[0].call.correlation_id == answer.headers["X-Correlation-Id"]
+    assert seen[0].context.correlation_id == answer.headers["X-Correlation-Id"]
 
 
 def test_an_event_without_anything_is_answered() -> None:

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from chalicelib.api import validation
 from chalicelib.api.models import Body, Query
 from chalicelib.errors import FieldError, InvalidInput
+from chalicelib.validation import parse_body
 
 
 class Address(Body):
@@ -43,7 +44,7 @@ class Filter(Query):
 
 def faults_of_body(raw: bytes) -> list[FieldError]:
     with pytest.raises(InvalidInput) as refusal:
-        validation.body_from(Example, raw)
+        parse_body(Example, raw)
     return list(refusal.value.fields)
 
 
@@ -88,12 +89,12 @@ def test_messages_do_not_repeat_what_was_sent() -> None:
 
 def test_faults_of_our_own_bring_their_code_and_sentence() -> None:
     with pytest.raises(InvalidInput) as refusal:
-        validation.body_from(Odd, b'{"name": "odd"}')
+        parse_body(Odd, b'{"name": "odd"}')
     assert refusal.value.fields == (FieldError("name", "too_short", "This is odd. Send another."),)
 
 
 def test_absent_differs_from_null() -> None:
-    assert validation.body_from(Example, b'{"name": "a", "days": null}').given() == {"name": "a", "days": None}
+    assert parse_body(Example, b'{"name": "a", "days": null}').given() == {"name": "a", "days": None}
 
 
 def test_query_parameters_are_read() -> None:

@@ -13,7 +13,7 @@ from chalicelib import languages
 from chalicelib.languages import CATALOGUES
 
 ROOT = Path(__file__).parents[3] / "chalicelib"
-SOURCES = ("documents/letter.py", "invoices/document.py", "invoices/document_lines.py", "statements/document.py")
+SOURCES = ("documents/letter.py", "invoices/pdf/layout.py", "invoices/pdf/lines.py", "statements/layout.py")
 PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]")
 TRANSLATIONS = [language for language in languages.supported_languages() if language != languages.SOURCE_LANGUAGE]
 

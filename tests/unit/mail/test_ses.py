@@ -182,7 +182,7 @@ def test_an_accepted_mail_has_its_message_id(monkeypatch: pytest.MonkeyPatch) ->
             return {"MessageId": "m-1"}
 
     monkeypatch.setattr(ses, "client", Accepting)
-    assert ses.send(ENVELOPE) == ses.Outcome("accepted", message_id="m-1")
+    assert ses.send(ENVELOPE) == ses.SendOutcome("accepted", message_id="m-1")
 
 
 def test_the_client_tries_once(monkeypatch: pytest.MonkeyPatch) -> None:
