@@ -5,6 +5,7 @@ A test asks for it with ``from tests.aws import aws`` in its ``conftest.py`` and
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -41,6 +42,13 @@ _TABLE_PROPERTIES = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexe
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The resources of a fresh deployment, and its environment in this process."""
+    with deployment(monkeypatch):
+        yield
+
+
+@contextmanager
+def deployment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Do what the fixture ``aws`` does, for whoever is no test."""
     for name in os.environ:
         if name.startswith("AWS_"):
             # An endpoint in the environment would let the test reach real local data.
