@@ -16,6 +16,9 @@ SHARED = {
     "api", "clock", "config", "errors", "field_types", "ids", "languages", "observability", "permissions",
     "request_context", "validation", "web",
 }  # fmt: skip
+# What serves every capability and owns no part of the domain.
+INFRASTRUCTURE = {"api", "console", "functions", "http", "portal", "table", "tasks", "web"}
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
 KEY_TEXT = re.compile(r"\"[A-Z]{4,}#")
 CLOCKS = re.compile(r"datetime\.(now|utcnow|today)\(|date\.today\(|time\.time\(")
 
@@ -56,3 +59,22 @@ def test_only_keys_spells_keys_and_only_clock_reads_the_clock(source: Path) -> N
         assert spelt == []
     if source != ROOT / "chalicelib/clock.py":
         assert CLOCKS.search(text) is None
+
+
+def test_each_file_of_a_capability_has_a_standard_name_or_is_listed() -> None:
+    """docs/architecture.md, "The house": the first table gives the standard names, the second all others."""
+    house = ARCHITECTURE.read_text().partition("\n## The house\n")[2].partition("\n## ")[0]
+    standard = set(re.findall(r"^\| `(\w+)\.py`", house, re.MULTILINE))
+    assert {"rules", "service", "api"} <= standard
+    listed = house.partition("<!-- modules: begin -->")[2].partition("<!-- modules: end -->")[0]
+    documented = sorted(re.findall(r"^\| `([\w/]+)`", listed, re.MULTILINE))
+    modules = [source.relative_to(ROOT / "chalicelib").with_suffix("") for source in SOURCES]
+    others = sorted(
+        str(module)
+        for module in modules
+        if len(module.parts) > 1
+        and module.parts[0] not in INFRASTRUCTURE
+        and module.name != "__init__"
+        and not any(module.name == name or module.name.endswith(f"_{name}") for name in standard)
+    )
+    assert documented == others
