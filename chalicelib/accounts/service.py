@@ -21,6 +21,7 @@ from chalicelib.request_context import RequestContext
 from chalicelib.serialization import build_dataclass, dataclass_defaults, to_plain_fields
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountItem, AccountWordItem, ContactItem, ContactRolesItem
+from chalicelib.tasks.kinds import ReplanInvoices
 from chalicelib.tasks.service import add_task
 
 _FIELDS_AFFECTING_REMINDERS = ("time_zone", "country", "subdivision")
@@ -107,7 +108,7 @@ def put_account(
         if before is not None and any(
             getattr(before, name) != getattr(after, name) for name in _FIELDS_AFFECTING_REMINDERS
         ):
-            add_task(transaction, context, "replanning", f"account {account_id}")
+            add_task(transaction, context, ReplanInvoices("account", account_id))
         transaction.record_response(account_id, 200 if before else 201)
         transaction.commit()
         return AccountWriteResult(replace(after, version=int(row.version)), before is None, merged.overrides)

@@ -21,6 +21,7 @@ from chalicelib.request_context import RequestContext
 from chalicelib.serialization import build_dataclass, dataclass_defaults, to_plain_fields
 from chalicelib.table import keys, store
 from chalicelib.table.items import BillGroupItem, ContactItem
+from chalicelib.tasks.kinds import ReplanInvoices
 from chalicelib.tasks.service import add_task
 
 _FIELDS_AFFECTING_REMINDERS = ("auto_pay", "accounts_payable_contact_ids")
@@ -117,7 +118,7 @@ def _write(
         if before is not None and any(
             getattr(before, name) != getattr(after, name) for name in _FIELDS_AFFECTING_REMINDERS
         ):
-            add_task(transaction, context, "replanning", f"bill_group {bill_group_id}")
+            add_task(transaction, context, ReplanInvoices("bill_group", bill_group_id))
         transaction.record_response(bill_group_id, 200 if before else 201)
         transaction.commit()
         return BillGroupWriteResult(replace(after, version=int(row.version)), before is None, merged.overrides)

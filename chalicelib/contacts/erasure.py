@@ -29,6 +29,7 @@ from chalicelib.observability import logger, metrics
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import AuditEventItem, ContactItem, ErasureItem
+from chalicelib.tasks.kinds import RunErasure
 from chalicelib.tasks.service import add_task
 
 _PAGE_SIZE = 100
@@ -71,7 +72,7 @@ def _start_erasure(context: RequestContext, entry: erasure_ledger.Entry) -> Eras
         )
     )
     transaction.check_exists(account)
-    add_task(transaction, context, "erase", entry.erasure_id)
+    add_task(transaction, context, RunErasure(entry.erasure_id))
     record_audit_event(
         transaction, context, "contact.erasure_requested", "contact", entry.contact_id, (), account_id=entry.account_id
     )

@@ -10,6 +10,7 @@ from chalicelib.errors import CounterfoilError
 from chalicelib.observability import instrument_job, new_correlation_id
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.tasks import consumer
+from chalicelib.tasks.kinds import CheckRoleCoverage, RunErasure
 from chalicelib.tasks.queue import TaskMessage
 from chalicelib.tasks.service import complete_task
 
@@ -25,9 +26,9 @@ def run_erasures(event: SQSEvent) -> dict[str, Any]:
     return consumer.consume_task_messages(event, _run_erasure)
 
 
-def _run_erasure(message: TaskMessage) -> None:
+def _run_erasure(message: TaskMessage[RunErasure]) -> None:
     context = RequestContext(Actor("system", "erasures", "Erasures"), clock.utc_now(), message.correlation_id)
-    erasure.run_erasure(context, message.subject)
+    erasure.run_erasure(context, message.task.erasure_id)
     complete_task(message.key)
 
 
@@ -40,9 +41,9 @@ def check_coverage(event: SQSEvent) -> dict[str, Any]:
     return consumer.consume_task_messages(event, _check_coverage)
 
 
-def _check_coverage(message: TaskMessage) -> None:
+def _check_coverage(message: TaskMessage[CheckRoleCoverage]) -> None:
     context = RequestContext(Actor("system", "coverage", "Role coverage"), clock.utc_now(), message.correlation_id)
-    reachability.check_role_coverage(context, message.subject)
+    reachability.check_role_coverage(context, message.task.email)
     complete_task(message.key)
 
 

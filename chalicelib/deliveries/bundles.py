@@ -17,11 +17,9 @@ from chalicelib.observability import logger, metrics
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import BundleItem, ContactRolesItem, DeliveryItem
-from chalicelib.tasks.queue import TaskMessage
+from chalicelib.table.keys import Key
+from chalicelib.tasks.kinds import DeliverInvoice, SendBundle
 from chalicelib.tasks.service import add_task, complete_task
-
-_DIVIDER = "/"
-"""Stands in no id of the vendor's, so a bundle's reference is never taken for an invoice."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +29,6 @@ class _BundledInvoice:
     invoice: Invoice
     delivery: DeliveryItem
     recipient: Recipient | None
-
-
-def bundle_task_subject(account_id: str, entity_id: str, contact_id: str) -> str:
-    """Return what the duty to send a bundle names it by."""
-    return _DIVIDER.join((account_id, entity_id, contact_id))
-
-
-def is_bundle_task_subject(subject: str) -> bool:
-    """Tell whether the subject of a duty is a bundle, and not an invoice."""
-    return _DIVIDER in subject
 
 
 def add_to_bundles(
@@ -75,21 +63,21 @@ def add_to_bundles(
             row.due = context.now
         transaction.put(row, new=item is None)
         if item is None or row.due <= context.now:
-            subject = bundle_task_subject(invoice.account_id, invoice.entity_id, contact_id)
-            add_task(transaction, context, "delivery", subject, row.due)
+            task = SendBundle(invoice.account_id, invoice.entity_id, contact_id)
+            add_task(transaction, context, task, row.due)
 
 
-def send_bundle(context: RequestContext, message: TaskMessage) -> None:
-    """Send the bundle that ``message`` names, in as many mails as it needs; nothing if that was done.
+def send_bundle(context: RequestContext, task: SendBundle, task_key: Key) -> None:
+    """Send the bundle that ``task`` names, in as many mails as it needs; nothing if that was done.
 
     Everything is decided afresh. An invoice of which the contact is no recipient any more, and that went to nobody
     else either, is delivered anew, to whoever its recipients are now.
     """
-    account_id, entity_id, contact_id = message.subject.split(_DIVIDER)
+    account_id, entity_id, contact_id = task.account_id, task.entity_id, task.contact_id
     row = store.get_item(BundleItem, keys.bundle(account_id, entity_id, contact_id))
     if row is None or row.due > context.now:
         # Another bundle than that of this duty, which was sent before its time, has a duty of its own.
-        complete_task(message.key)
+        complete_task(task_key)
         return
     # What came in while a full bundle waited for its turn goes by the next.
     taken, left = row.invoices[: rules.MAX_BUNDLE_SIZE], row.invoices[rules.MAX_BUNDLE_SIZE :]
@@ -113,10 +101,10 @@ def send_bundle(context: RequestContext, message: TaskMessage) -> None:
         full = len(left) >= rules.MAX_BUNDLE_SIZE
         row.invoices, row.due = left, context.now if full else context.now + rules.MAX_BUNDLE_WAIT
         transaction.replace(row)
-        add_task(transaction, context, "delivery", message.subject, row.due)
+        add_task(transaction, context, task, row.due)
     else:
         transaction.delete(row)
-    transaction.erase(message.key)
+    transaction.erase(task_key)
     transaction.commit()
     logger.info("A bundle of invoices was sent.", extra={"invoices": len(going), "held": len(held)})
     metrics.add_metric(name="BundlesSent", unit="Count", value=1)
@@ -170,7 +158,7 @@ def _record_bundle_result(
     if email_id is None and rules.reaches_nobody(after):
         # Nothing was sent by it yet, so another one takes its place.
         transaction.delete(row)
-        add_task(transaction, context, "delivery", held.invoice.invoice_id)
+        add_task(transaction, context, DeliverInvoice(held.invoice.invoice_id))
         return
     written = store.to_item(DeliveryItem, row.key, after)
     written.version = row.version

@@ -16,6 +16,8 @@ from chalicelib.observability import logger, metrics
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import ContactRolesItem, DeliveryItem, InvoiceItem
+from chalicelib.table.keys import Key
+from chalicelib.tasks.kinds import DeliverInvoice, SendBundle
 from chalicelib.tasks.queue import TaskMessage
 from chalicelib.tasks.service import complete_task
 
@@ -38,28 +40,29 @@ def issue_delivery_id(invoice: Invoice) -> str:
     return ids.lowest_id_at(ids.DELIVERY_PREFIX, invoice.recorded_at)
 
 
-def process_delivery_task(message: TaskMessage) -> None:
+def process_delivery_task(message: TaskMessage[DeliverInvoice] | TaskMessage[SendBundle]) -> None:
     """Do what the duty that ``message`` names asks for: deliver an invoice, or send the bundle of a contact."""
     context = RequestContext(DELIVERER, clock.utc_now(), message.correlation_id)
-    if bundles.is_bundle_task_subject(message.subject):
-        store.retry_on_conflict(lambda: bundles.send_bundle(context, message))
+    task = message.task
+    if isinstance(task, SendBundle):
+        store.retry_on_conflict(lambda: bundles.send_bundle(context, task, message.key))
     else:
-        store.retry_on_conflict(lambda: _deliver(context, message))
+        store.retry_on_conflict(lambda: _deliver(context, task.invoice_id, message.key))
 
 
-def _deliver(context: RequestContext, message: TaskMessage) -> None:
-    item = store.get_item(InvoiceItem, keys.invoice(message.subject))
+def _deliver(context: RequestContext, invoice_id: str, task_key: Key) -> None:
+    item = store.get_item(InvoiceItem, keys.invoice(invoice_id))
     invoice = store.from_item(Invoice, item) if item else None
     if invoice is None or invoice.pdf is None:
         # Whoever makes the PDF adds the duty again.
         logger.warning("There is a duty to deliver an invoice that is not here, or has no PDF.")
-        complete_task(message.key)
+        complete_task(task_key)
         return
     delivery_id = issue_delivery_id(invoice)
     key = keys.delivery(invoice.invoice_id, delivery_id)
     around = read_delivery_context(context, invoice, key)
     if around.rest[0] is not None:
-        complete_task(message.key)
+        complete_task(task_key)
         return
     decision = _decide(invoice, around)
     transaction = store.Transaction(context)
@@ -79,13 +82,13 @@ def _deliver(context: RequestContext, message: TaskMessage) -> None:
     transaction.create(store.to_item(DeliveryItem, key, delivery))
     if decision.held:
         bundles.add_to_bundles(transaction, context, invoice, delivery_id, decision.held)
-    transaction.erase(message.key)
+    transaction.erase(task_key)
     transaction.commit()
     logger.info("An invoice was delivered.", extra={"outcome": decision.outcome, "mails": len(decision.mails)})
     metrics.add_metric(name="InvoicesDelivered" if decision.mails else "InvoicesNotMailed", unit="Count", value=1)
 
 
-def read_delivery_context(context: RequestContext, invoice: Invoice, *further: keys.Key) -> DeliveryContext:
+def read_delivery_context(context: RequestContext, invoice: Invoice, *further: Key) -> DeliveryContext:
     """Read what a delivery of ``invoice`` is decided upon, and ``further`` rows; one read.
 
     An idempotency key of the call counts, as in ``store.gather``.

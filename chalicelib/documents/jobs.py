@@ -7,6 +7,7 @@ from chalice.app import Blueprint, SQSEvent
 
 from chalicelib.observability import instrument_job
 from chalicelib.tasks import consumer
+from chalicelib.tasks.kinds import CreateInvoicePdf, CreateStatementPdf, Task
 from chalicelib.tasks.queue import TaskMessage
 
 documents_jobs = Blueprint(__name__)
@@ -18,12 +19,12 @@ documents_jobs = Blueprint(__name__)
 @instrument_job("make_documents")
 def make_documents(event: SQSEvent) -> dict[str, Any]:
     """Make the documents that were asked for."""
-    return consumer.consume_task_messages(event, lambda message: _renderer_for(message)(message))
-
-
-def _renderer_for(message: TaskMessage) -> Callable[[TaskMessage], None]:
     # The other functions import this module too, and have no typesetter to import.
     from chalicelib.invoices.pdf.render import create_invoice_pdf
-    from chalicelib.statements.render import create_statement_pdf, is_statement_task
+    from chalicelib.statements.render import create_statement_pdf
 
-    return create_statement_pdf if is_statement_task(message) else create_invoice_pdf
+    render: dict[type[Task], Callable[[TaskMessage[Any]], None]] = {
+        CreateInvoicePdf: create_invoice_pdf,
+        CreateStatementPdf: create_statement_pdf,
+    }
+    return consumer.consume_task_messages(event, lambda message: render[type(message.task)](message))

@@ -14,6 +14,7 @@ from chalicelib.request_context import RequestContext
 from chalicelib.serialization import build_dataclass, to_plain_fields
 from chalicelib.table import keys, store
 from chalicelib.table.items import EntityItem
+from chalicelib.tasks.kinds import ReplanInvoices
 from chalicelib.tasks.service import add_task
 
 _FIELDS_AFFECTING_REMINDERS = ("reminder_mail", "live_from", "time_zone")
@@ -70,7 +71,7 @@ def put_entity(
         if before is not None and any(
             getattr(before, name) != getattr(after, name) for name in _FIELDS_AFFECTING_REMINDERS
         ):
-            add_task(transaction, context, "replanning", f"entity {entity_id}")
+            add_task(transaction, context, ReplanInvoices("entity", entity_id))
         transaction.record_response(entity_id, 200 if before else 201)
         transaction.commit()
         _entity_cache.pop(entity_id, None)

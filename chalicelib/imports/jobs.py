@@ -14,6 +14,7 @@ from chalicelib.imports.run.process import run_import
 from chalicelib.observability import instrument_job, new_correlation_id
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.tasks import consumer
+from chalicelib.tasks.kinds import RunImport
 from chalicelib.tasks.queue import TaskMessage
 from chalicelib.validation import parse_body
 
@@ -32,8 +33,8 @@ def run_imports(event: SQSEvent) -> dict[str, Any]:
     def time_is_left() -> bool:
         return not callable(remaining) or remaining() / 1000 > _SECONDS_IN_RESERVE
 
-    def work(message: TaskMessage) -> None:
-        run_import(message.subject, message.key, time_is_left)
+    def work(message: TaskMessage[RunImport]) -> None:
+        run_import(message.task.import_id, message.key, time_is_left)
 
     return consumer.consume_task_messages(event, work)
 

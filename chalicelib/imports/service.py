@@ -15,6 +15,7 @@ from chalicelib.imports.rules import Import, ImportSource
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import ImportItem
+from chalicelib.tasks.kinds import RunImport
 from chalicelib.tasks.service import add_task
 
 REFUSALS = "refusals.jsonl"
@@ -106,7 +107,7 @@ def start_import(context: RequestContext, import_id: str, dry_run: bool | None =
         item.started_at = item.finished_at = item.lease_id = item.lease_until = item.rehearsal = item.reason = None
         transaction = store.Transaction(context)
         transaction.replace(item)
-        add_task(transaction, context, "import", import_id)
+        add_task(transaction, context, RunImport(import_id))
         _record_import_event(transaction, context, "import.started", item)
         transaction.record_response(import_id, 202)
         transaction.commit()

@@ -24,6 +24,7 @@ from chalicelib.invoices.rules import UNSETTLED, Invoice, normalize_number
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountBalanceItem, BillGroupBalanceItem, InvoiceItem, InvoicePointerItem
 from chalicelib.table.keys import Key
+from chalicelib.tasks.kinds import PlanInvoices
 from chalicelib.tasks.service import add_task
 
 
@@ -93,7 +94,7 @@ def write_invoice_changes(
     _write_bill_group_balances(transaction, found, groups)
     anew = [after.invoice_id for before, after in changes if _needs_replanning(before, after)]
     if anew:
-        add_task(transaction, transaction.context, "planning", " ".join(anew))
+        add_task(transaction, transaction.context, PlanInvoices(tuple(anew)))
     return tuple(written)
 
 

@@ -33,6 +33,7 @@ from chalicelib.request_context import RequestContext
 from chalicelib.serialization import build_dataclass
 from chalicelib.table import keys, store
 from chalicelib.table.keys import Key
+from chalicelib.tasks.kinds import CreateInvoicePdf
 from chalicelib.tasks.service import add_task
 
 
@@ -112,7 +113,7 @@ def _issue_new_invoice(
         transaction.overwrite(row)
     lifecycle.record_invoice_event(transaction, context, "issued", None, head)
     if head.pdf_expected == "made":
-        add_task(transaction, context, "document", invoice_id)
+        add_task(transaction, context, CreateInvoicePdf(invoice_id))
     transaction.record_response(invoice_id, 201)
     transaction.commit()
     return InvoiceWriteResult(head, created=True)

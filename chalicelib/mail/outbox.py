@@ -8,6 +8,7 @@ from chalicelib import ids
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem
+from chalicelib.tasks.kinds import SendBulkEmail, SendUrgentEmail
 from chalicelib.tasks.service import add_task
 
 _RETENTION_WITHOUT_ACCOUNT = timedelta(days=7)
@@ -78,5 +79,5 @@ def enqueue_mail(transaction: store.Transaction, context: RequestContext, mail: 
             expires_at=None if mail.account_id else int((context.now + _RETENTION_WITHOUT_ACCOUNT).timestamp()),
         )
     )
-    add_task(transaction, context, "urgent_mail" if mail.urgent else "bulk_mail", email_id)
+    add_task(transaction, context, SendUrgentEmail(email_id) if mail.urgent else SendBulkEmail(email_id))
     return email_id

@@ -16,23 +16,19 @@ from chalicelib.statements.layout import render_statement
 from chalicelib.statements.requests import StoredStatement
 from chalicelib.table import keys, store
 from chalicelib.table.items import StatementItem
+from chalicelib.tasks.kinds import CreateStatementPdf
 from chalicelib.tasks.queue import TaskMessage
 from chalicelib.tasks.service import complete_task
 
 DOCUMENTS_ACTOR = Actor("system", "make_documents", "Documents")
 
 
-def is_statement_task(message: TaskMessage) -> bool:
-    """Tell whether a duty to make a document is about a statement."""
-    return requests.parse_statement_task_subject(message.subject) is not None
-
-
-def create_statement_pdf(message: TaskMessage) -> None:
+def create_statement_pdf(message: TaskMessage[CreateStatementPdf]) -> None:
     """Make the PDF of the statement that ``message`` names, keep it, and mail it to whom that was asked for.
 
     Whatever fails, it can be done again: the same figures give the same file under the same key.
     """
-    statement_id = requests.parse_statement_task_subject(message.subject) or ""
+    statement_id = message.task.statement_id
     item = store.get_item(StatementItem, keys.statement(statement_id))
     if item is None or item.pdf is not None:
         if item is None:
@@ -86,7 +82,9 @@ def _read_item(statement_id: str) -> StatementItem:
     return item
 
 
-def _record_pdf(message: TaskMessage, item: StatementItem, content: StatementContent, stored: StoredStatement) -> None:
+def _record_pdf(
+    message: TaskMessage[CreateStatementPdf], item: StatementItem, content: StatementContent, stored: StoredStatement
+) -> None:
     if item.pdf is not None:
         complete_task(message.key)
         return

@@ -26,6 +26,7 @@ from chalicelib.statements.content import StatementContent, pack_statement_conte
 from chalicelib.statements.rules import Ageing, StatementSection
 from chalicelib.table import keys, store
 from chalicelib.table.items import RateLimitItem, StatementItem
+from chalicelib.tasks.kinds import CreateStatementPdf
 from chalicelib.tasks.service import add_task
 
 KIND = "statements"
@@ -72,17 +73,6 @@ class StatementCriteria:
     currency: str | None = None
     send_to: tuple[str, ...] = ()
     bill_group_ids: frozenset[str] | None = None
-
-
-def statement_task_subject(statement_id: str) -> str:
-    """Return what the duty to make a statement names it by: no id of the vendor's has a slash."""
-    return f"statement/{statement_id}"
-
-
-def parse_statement_task_subject(subject: str) -> str | None:
-    """Return the id of the statement that a duty is about, None when it is about something else."""
-    kind, _, statement_id = subject.partition("/")
-    return statement_id if kind == "statement" and statement_id else None
 
 
 def request_statement(context: RequestContext, account_id: str, asked: StatementCriteria) -> StatementRequest:
@@ -142,7 +132,7 @@ def request_statement(context: RequestContext, account_id: str, asked: Statement
         row.content = pack_statement_content(content)
         row.requested_by = {"kind": context.actor.kind}
         transaction.create(row)
-        add_task(transaction, context, "document", statement_task_subject(statement_id))
+        add_task(transaction, context, CreateStatementPdf(statement_id))
         _count_request(transaction, context, limit_key, limit)
         told = (FieldChange("as_of", None, as_of.isoformat()), FieldChange("send_to", None, list(asked.send_to)))
         record_audit_event(

@@ -89,18 +89,8 @@ from datetime import UTC, date, datetime
 WORD_PARTITION_LETTERS = 2
 NO_DUE_DATE = "9999-12-31"
 """Stands for a due date that there is none of, so that it sorts last."""
-TASK_SHARDS = {
-    "urgent_mail": 2,
-    "bulk_mail": 4,
-    "import": 1,
-    "erase": 1,
-    "document": 2,
-    "delivery": 2,
-    "coverage": 1,
-    "planning": 4,
-    "replanning": 1,
-    "reminder": 8,
-}
+REMINDER_SHARDS = 8
+"""In how many partitions the hourly run finds accounts. The other tasks have theirs in ``tasks.kinds``."""
 
 
 @dataclass(frozen=True, order=True)
@@ -376,13 +366,13 @@ def reminder_plans_after_entity(account_id: str, entity_id: str | None) -> tuple
 
 def reminder_due(account_id: str, entity_id: str, due: datetime) -> Key:
     """Return the key by which the hourly run finds an account some of whose invoices are to be looked at."""
-    shard = sum(account_id.encode()) % TASK_SHARDS["reminder"]
+    shard = _shard(account_id, REMINDER_SHARDS)
     return Key(task_partition("reminder", shard), f"{format_instant(due)}#{account_id}#{entity_id}")
 
 
 def reminder_due_partitions() -> tuple[str, ...]:
     """Return the partitions in which the hourly run finds accounts, the earliest first in each."""
-    return tuple(task_partition("reminder", shard) for shard in range(TASK_SHARDS["reminder"]))
+    return tuple(task_partition("reminder", shard) for shard in range(REMINDER_SHARDS))
 
 
 def digest(account_id: str, day: date, entity_id: str, currency: str) -> Key:
@@ -475,15 +465,18 @@ def email_listed(account_id: str, email_id: str) -> Key:
     return Key(f"ACCOUNT#{account_id}#EMAILS", email_id)
 
 
-def task(kind: str, subject: str, due: datetime, duty_id: str) -> Key:
-    """Return the key of a duty that falls due at ``due`` (UTC)."""
-    shard = sum(subject.encode()) % TASK_SHARDS[kind]
-    return Key(task_partition(kind, shard), f"{format_instant(due)}#{duty_id}")
+def task(kind: str, shards: int, subject: str, due: datetime, task_id: str) -> Key:
+    """Return the key of a task that falls due at ``due`` (UTC), of a kind that has so many shards."""
+    return Key(task_partition(kind, _shard(subject, shards)), f"{format_instant(due)}#{task_id}")
 
 
 def task_partition(kind: str, shard: int) -> str:
-    """Return the partition key of one shard of a kind of duty."""
+    """Return the partition key of one shard of a kind of task."""
     return f"WORK#{kind}#{shard}"
+
+
+def _shard(text: str, shards: int) -> int:
+    return sum(text.encode()) % shards
 
 
 def format_instant(moment: datetime) -> str:

@@ -1,4 +1,4 @@
-"""How queue functions work through a batch of messages: each for itself, failures reported one by one."""
+"""How queue functions process a batch of messages: one by one, with partial batch failures."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,13 +9,13 @@ from chalicelib.observability import bind_log_context, correlation_id_from, logg
 from chalicelib.tasks.queue import TaskMessage
 
 _MIN_SECONDS_PER_MESSAGE = 25
-"""What one message may take at worst; none is begun with less time left."""
+"""What one message may take at worst; none is started with less time left."""
 
 
-def consume_task_messages(event: SQSEvent, work: Callable[[TaskMessage], None]) -> dict[str, Any]:
-    """Call ``work`` with each message of ``event``, and return which have failed, as SQS wants to be told.
+def consume_task_messages(event: SQSEvent, work: Callable[[TaskMessage[Any]], None]) -> dict[str, Any]:
+    """Call ``work`` with each message of ``event``, and return the batch item failures.
 
-    A message that fails comes again and ends in the dead-letter queue; its duty stays in the table.
+    SQS delivers a failed message again and moves it to the dead-letter queue in the end; its task stays in the table.
     """
     failed: list[str] = []
     for record in event.to_dict()["Records"]:
@@ -24,8 +24,8 @@ def consume_task_messages(event: SQSEvent, work: Callable[[TaskMessage], None]) 
             if remaining_seconds(event.context) < _MIN_SECONDS_PER_MESSAGE:
                 failed.append(identifier)
                 continue
-            message = TaskMessage.parse(record["body"])
-            bind_log_context(correlation_id_from(message.correlation_id), duty=message.duty, subject_id=message.subject)
+            message: TaskMessage[Any] = TaskMessage.parse(record["body"])
+            bind_log_context(correlation_id_from(message.correlation_id), duty=message.kind, subject_id=message.subject)
             work(message)
         except Exception as error:
             failed.append(identifier)

@@ -1,4 +1,4 @@
-"""The sweeper: hands overdue duties out again, every minute."""
+"""The sweeper: sends overdue tasks to their queues again, every minute."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ _SECONDS_IN_RESERVE = 15
 @tasks_jobs.lambda_function(name="sweep_duties")
 @instrument_job("sweep_duties")
 def sweep_duties(event: dict[str, Any], context: Any) -> dict[str, int]:
-    """Move overdue duties back to their queues."""
+    """Send overdue tasks to their queues again."""
     remaining = getattr(context, "get_remaining_time_in_millis", None)
 
     def time_is_left() -> bool:

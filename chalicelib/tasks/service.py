@@ -1,7 +1,7 @@
-"""Duties: work that follows a write or falls due later (DESIGN §4).
+"""Tasks: work that follows a write or falls due later (DESIGN §4).
 
-The item in the table is the truth, the message in the queue only its quick herald: a message that is lost
-is sent again by the sweeper, a message that comes twice finds the work done.
+The queue message is a hint; the row of the table is the source of truth. The sweeper sends a lost message again, and a
+message that is delivered twice finds the work done.
 """
 
 from collections import deque
@@ -16,6 +16,7 @@ from chalicelib.table import keys, store
 from chalicelib.table.items import TaskItem
 from chalicelib.table.keys import Key
 from chalicelib.tasks import queue, rules
+from chalicelib.tasks.kinds import TASK_KINDS, Task, kind_of_task
 from chalicelib.tasks.queue import TaskMessage
 
 SWEEPER = Actor("system", "sweeper", "Sweeper")
@@ -25,56 +26,57 @@ _SWEEP_PAGE_SIZE = 20
 
 @dataclass(frozen=True)
 class SweepResult:
-    """How many duties the sweeper has handed out, and how many of their messages the queues did not take."""
+    """How many tasks the sweeper has sent to their queues again, and how many messages the queues did not take."""
 
     handed_out: int
     lost: int
 
 
-def add_task(
-    transaction: store.Transaction, context: RequestContext, kind: str, subject: str, due: datetime | None = None
-) -> Key:
-    """Add a duty to ``transaction`` and return its key.
+def add_task(transaction: store.Transaction, context: RequestContext, task: Task, due: datetime | None = None) -> Key:
+    """Add ``task`` to ``transaction`` and return the key of its row.
 
-    ``kind`` is one of ``rules.KINDS``, ``subject`` the id of what is to be worked on. What is due now (the
-    default) is announced to the kind's queue once the transaction is committed; what is due later waits in
-    the table for the sweeper.
+    What is due now (the default) is announced to its queue once the transaction is committed; what is due later waits
+    in the table for the sweeper.
     """
     due = due or context.now
-    message = _create_task(transaction, context, kind, subject, due)
+    message = _create_task(transaction, context, task, due)
     if due <= context.now:
-        transaction.after_commit(lambda: announce_tasks(kind, [message]))
+        transaction.after_commit(lambda: announce_tasks([message]))
     return message.key
 
 
-def add_tasks(transaction: store.Transaction, context: RequestContext, kind: str, subjects: Sequence[str]) -> None:
-    """Add duties that are due now, one for each of ``subjects``; ten are announced in one call to the queue."""
-    messages = [_create_task(transaction, context, kind, subject, context.now) for subject in subjects]
-    transaction.after_commit(lambda: announce_tasks(kind, messages))
+def add_tasks(transaction: store.Transaction, context: RequestContext, tasks: Sequence[Task]) -> None:
+    """Add tasks of one kind that are due now; ten are announced in one call to the queue."""
+    messages = [_create_task(transaction, context, task, context.now) for task in tasks]
+    transaction.after_commit(lambda: announce_tasks(messages))
 
 
 def _create_task(
-    transaction: store.Transaction, context: RequestContext, kind: str, subject: str, due: datetime
-) -> TaskMessage:
-    duty_id = ids.new_id(ids.TASK_PREFIX, context.now)
-    taken_from = rules.first_sweep_at(due, context.now)
-    key = keys.task(kind, subject, taken_from, duty_id)
+    transaction: store.Transaction, context: RequestContext, task: Task, due: datetime
+) -> TaskMessage[Task]:
+    task_id = ids.new_id(ids.TASK_PREFIX, context.now)
+    sweep_at = rules.first_sweep_at(due, context.now)
+    kind, subject = kind_of_task(task), task.encode()
+    key = keys.task(kind.name, kind.shards, subject, sweep_at, task_id)
     transaction.create(
         TaskItem(
             key.pk,
             key.sk,
-            duty_id=duty_id,
-            kind=kind,
+            duty_id=task_id,
+            kind=kind.name,
             subject=subject,
-            due=taken_from,
+            due=sweep_at,
             correlation_id=context.correlation_id,
         )
     )
-    return TaskMessage(kind, subject, key, context.correlation_id)
+    return TaskMessage(kind.name, subject, key, context.correlation_id)
 
 
-def announce_tasks(kind: str, messages: list[TaskMessage]) -> None:
-    """Send messages to the kind's queue. Those that get lost are logged and counted; the sweeper sends them again."""
+def announce_tasks(messages: Sequence[TaskMessage[Task]]) -> None:
+    """Send messages, all of one kind, to its queue. What is lost is logged and counted; the sweeper sends it again."""
+    if not messages:
+        return
+    kind = messages[0].kind
     lost = queue.send_task_messages(kind, messages)
     if lost:
         logger.warning("The queue did not take all messages; the sweeper will.", extra={"lost": lost, "duty": kind})
@@ -82,22 +84,22 @@ def announce_tasks(kind: str, messages: list[TaskMessage]) -> None:
 
 
 def complete_task(key: Key) -> None:
-    """Delete the duty at ``key``, whether it still stands there or not."""
+    """Delete the task at ``key``, whether it still exists or not."""
     store.delete_item(key)
 
 
 def defer_task(key: Key, due: datetime) -> Key | None:
-    """Let the duty at ``key`` fall due at ``due``, and return its new key.
+    """Let the task at ``key`` fall due at ``due``, and return its new key.
 
-    None when it does not stand there any more: it was done, or somebody else has moved it.
+    None when it does not exist any more: it was completed, or moved by somebody else.
     """
     item = store.get_item(TaskItem, key)
     return reschedule_task(item, due) if item else None
 
 
 def reschedule_task(item: TaskItem, due: datetime, tries: int | None = None) -> Key | None:
-    """Move a duty that was read to ``due``, in one transaction; None when somebody else was quicker."""
-    new = keys.task(item.kind, item.subject, due, item.duty_id)
+    """Move a task that was read to ``due``, in one transaction; None when it was changed since."""
+    new = keys.task(item.kind, TASK_KINDS[item.kind].shards, item.subject, due, item.duty_id)
     if new == item.key:
         return new
     transaction = store.Transaction(RequestContext(SWEEPER, clock.utc_now(), item.correlation_id))
@@ -122,23 +124,24 @@ def reschedule_task(item: TaskItem, due: datetime, tries: int | None = None) -> 
 
 
 def sweep_overdue_tasks(time_is_left: Callable[[], bool], limit: int = rules.SWEEP_LIMIT) -> SweepResult:
-    """Hand out overdue duties again, at most ``limit``, until no time is left.
+    """Send overdue tasks to their queues again, at most ``limit``, until no time is left.
 
     Each is deferred before its message is sent, so a sweep that dies half-way loses nothing, and two sweeps at
-    once do not send twice. The kinds and shards take turns, so that a crowd of one does not hold up the others.
+    once do not send twice. The kinds and shards take turns, so that many of one do not delay the others.
     """
     now = clock.utc_now()
     turns: deque[tuple[str, str, str | None]] = deque(
-        (kind, keys.task_partition(kind, shard), None)
-        for kind in rules.TASK_KINDS
-        for shard in range(keys.TASK_SHARDS[kind])
+        (kind.name, keys.task_partition(kind.name, shard), None)
+        for kind in TASK_KINDS.values()
+        if kind.swept
+        for shard in range(kind.shards)
     )
     handed_out = lost = 0
     while turns and handed_out < limit and time_is_left():
         kind, partition, after = turns.popleft()
         size = min(_SWEEP_PAGE_SIZE, limit - handed_out)
         page = store.query_items(partition, limit=size, after=after, until=keys.format_instant(now))
-        messages: list[TaskMessage] = []
+        messages: list[TaskMessage[Task]] = []
         try:
             for item in page.items:
                 key = reschedule_task(item, rules.next_sweep_at(int(item.tries), now), int(item.tries) + 1)

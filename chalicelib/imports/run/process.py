@@ -33,6 +33,7 @@ from chalicelib.table import keys, store
 from chalicelib.table.dry_run import DryRun, dry_run_writes
 from chalicelib.table.items import ImportItem
 from chalicelib.table.keys import Key
+from chalicelib.tasks.kinds import RunImport
 from chalicelib.tasks.service import add_task, complete_task
 
 
@@ -279,7 +280,7 @@ class ImportRun:
         transaction = store.Transaction(context)
         transaction.replace(item)
         transaction.erase(self._duty)
-        add_task(transaction, context, "import", item.import_id)
+        add_task(transaction, context, RunImport(item.import_id))
         try:
             transaction.commit()
         except store.WriteConflict:

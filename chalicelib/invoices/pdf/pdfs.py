@@ -12,6 +12,7 @@ from chalicelib.invoices import ledger
 from chalicelib.invoices.rules import CREDIT_NOTE, Invoice, StoredPdf
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
+from chalicelib.tasks.kinds import DeliverInvoice
 from chalicelib.tasks.service import add_task
 
 KIND = "invoices"
@@ -133,7 +134,7 @@ def _record_supplied_pdf(context: RequestContext, invoice: Invoice, stored: Stor
     if invoice.pdf is None:
         ledger.write_invoice_changes(transaction, {}, [(invoice, replace(invoice, pdf=stored))])
         if invoice.delivery_wanted:
-            add_task(transaction, context, "delivery", invoice.invoice_id)
+            add_task(transaction, context, DeliverInvoice(invoice.invoice_id))
     change = (FieldChange("pdf.sha256", invoice.pdf.sha256 if invoice.pdf else None, stored.sha256),)
     record_audit_event(
         transaction, context, "invoice.pdf_supplied", "invoice", invoice.invoice_id, change,

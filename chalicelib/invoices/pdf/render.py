@@ -19,6 +19,7 @@ from chalicelib.invoices.rules import Content, Invoice, StoredPdf
 from chalicelib.observability import logger, metrics
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import store
+from chalicelib.tasks.kinds import CreateInvoicePdf, DeliverInvoice
 from chalicelib.tasks.queue import TaskMessage
 from chalicelib.tasks.service import add_task, complete_task
 
@@ -52,13 +53,14 @@ class PdfRestoration:
         return self.made is not None and (kept is None or kept.sha256 == self.made.stored.sha256)
 
 
-def create_invoice_pdf(message: TaskMessage) -> None:
+def create_invoice_pdf(message: TaskMessage[CreateInvoicePdf]) -> None:
     """Make the PDF of the invoice that ``message`` names, keep it, and hand the invoice on to be delivered.
 
     Whatever fails, it can be done again: the same content gives the same file under the same key.
     """
+    invoice_id = message.task.invoice_id
     try:
-        read = queries.get_invoice_with_content(message.subject)
+        read = queries.get_invoice_with_content(invoice_id)
     except NotFound:
         logger.warning("There is a duty to make the PDF of an invoice that is not here.")
         complete_task(message.key)
@@ -71,7 +73,7 @@ def create_invoice_pdf(message: TaskMessage) -> None:
     # The head as it was read is most often still the newest; if not, it is read again.
     known = [read.invoice]
     store.retry_on_conflict(
-        lambda: _record_pdf(message, known.pop() if known else queries.get_invoice_head(message.subject), made.stored)
+        lambda: _record_pdf(message, known.pop() if known else queries.get_invoice_head(invoice_id), made.stored)
     )
     metrics.add_metric(name="InvoicePdfsMade", unit="Count", value=1)
 
@@ -96,7 +98,7 @@ def _needs_pdf(invoice: Invoice) -> bool:
     return invoice.pdf is None and invoice.pdf_expected == pdfs.MADE
 
 
-def _record_pdf(message: TaskMessage, invoice: Invoice, stored: StoredPdf) -> None:
+def _record_pdf(message: TaskMessage[CreateInvoicePdf], invoice: Invoice, stored: StoredPdf) -> None:
     if not _needs_pdf(invoice):
         complete_task(message.key)
         return
@@ -105,7 +107,7 @@ def _record_pdf(message: TaskMessage, invoice: Invoice, stored: StoredPdf) -> No
     ledger.write_invoice_changes(transaction, {}, [(invoice, replace(invoice, pdf=stored))])
     transaction.erase(message.key)
     if invoice.delivery_wanted:
-        add_task(transaction, context, "delivery", invoice.invoice_id)
+        add_task(transaction, context, DeliverInvoice(invoice.invoice_id))
     transaction.commit()
 
 
@@ -167,5 +169,5 @@ def _record_restored_pdf(context: RequestContext, restoring: PdfRestoration, sto
         account_id=invoice.account_id, bill_group_id=invoice.bill_group_id,
     )  # fmt: skip
     if invoice.pdf is None and invoice.delivery_wanted:
-        add_task(transaction, context, "delivery", invoice.invoice_id)
+        add_task(transaction, context, DeliverInvoice(invoice.invoice_id))
     transaction.commit()

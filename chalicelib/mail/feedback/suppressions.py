@@ -13,6 +13,7 @@ from chalicelib.mail.rules import MailState
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import SuppressionItem
+from chalicelib.tasks.kinds import CheckRoleCoverage
 from chalicelib.tasks.service import add_task
 
 
@@ -100,7 +101,7 @@ def suppress_addresses(
         transaction.put(row, new=item is None)
         if item is None:
             fresh.append(email)
-            add_task(transaction, context, "coverage", email)
+            add_task(transaction, context, CheckRoleCoverage(email))
     return fresh
 
 
@@ -131,7 +132,7 @@ def clear(context: RequestContext, email: str) -> Suppression:
         transaction.delete(item)
         changed = diff_fields(before, None)
         record_audit_event(transaction, context, "suppression.cleared", "suppression", email, changed)
-        add_task(transaction, context, "coverage", email)
+        add_task(transaction, context, CheckRoleCoverage(email))
         transaction.record_response(email, 204)
         transaction.commit()
         return before

@@ -24,6 +24,7 @@ from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailContentItem, EmailItem
 from chalicelib.table.keys import Key
+from chalicelib.tasks.kinds import SendEmail
 from chalicelib.tasks.queue import TaskMessage
 from chalicelib.tasks.service import complete_task, defer_task
 
@@ -42,7 +43,7 @@ class Pacer(Protocol):
 
 
 def deliver_email(
-    message: TaskMessage, prepare: Mapping[str, PrepareMail] = _NO_PREPARERS, pace: Pacer | None = None
+    message: TaskMessage[SendEmail], prepare: Mapping[str, PrepareMail] = _NO_PREPARERS, pace: Pacer | None = None
 ) -> None:
     """Do what the email that ``message`` names needs now; usually, send it.
 
@@ -76,7 +77,7 @@ class _ClaimAttempt:
     """The claim of one email for one attempt. What is contended is decided afresh, with fresh secrets."""
 
     def __init__(
-        self, message: TaskMessage, claim_id: str, prepare: Mapping[str, PrepareMail], pace: Pacer | None
+        self, message: TaskMessage[SendEmail], claim_id: str, prepare: Mapping[str, PrepareMail], pace: Pacer | None
     ) -> None:
         self.message = message
         self.claim_id = claim_id
@@ -89,7 +90,7 @@ class _ClaimAttempt:
         """Claim the email; None if nothing is to be sent now."""
         message = self.message
         now = clock.utc_now()
-        item = store.get_item(EmailItem, keys.email(message.subject))
+        item = store.get_item(EmailItem, keys.email(message.task.email_id))
         if item is None:
             logger.warning("There is a duty to send an email that is not here.")
             complete_task(message.key)
@@ -261,15 +262,15 @@ def _send_with_retries(envelope: ses.Envelope) -> rules.SendOutcome:
     return outcome
 
 
-def _read_email(message: TaskMessage) -> EmailItem:
-    item = store.get_item(EmailItem, keys.email(message.subject))
+def _read_email(message: TaskMessage[SendEmail]) -> EmailItem:
+    item = store.get_item(EmailItem, keys.email(message.task.email_id))
     if item is None:
         raise LookupError("An email has gone while it was being sent.")
     return item
 
 
 def _record_outcome(
-    message: TaskMessage, item: EmailItem, claim_id: str, outcome: rules.SendOutcome
+    message: TaskMessage[SendEmail], item: EmailItem, claim_id: str, outcome: rules.SendOutcome
 ) -> rules.MailState:
     """Note what came of the attempt, beside whatever SES has reported meanwhile, and take care of the duty."""
     now = clock.utc_now()
@@ -290,7 +291,7 @@ def _record_outcome(
 def _finish(
     item: EmailItem,
     state: rules.MailState,
-    message: TaskMessage,
+    message: TaskMessage[SendEmail],
     rendered: RenderedMail | None = None,
     before: rules.MailState | None = None,
 ) -> None:
@@ -302,7 +303,7 @@ def _finish(
 
 def _commit(
     item: EmailItem,
-    message: TaskMessage,
+    message: TaskMessage[SendEmail],
     *,
     rendered: RenderedMail | None = None,
     duty: Key | None = None,

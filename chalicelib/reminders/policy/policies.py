@@ -14,6 +14,7 @@ from chalicelib.serialization import build_dataclass, to_plain_fields
 from chalicelib.table import keys, store
 from chalicelib.table.items import ReminderPolicyItem
 from chalicelib.table.keys import Key
+from chalicelib.tasks.kinds import ReplanInvoices
 from chalicelib.tasks.service import add_task
 
 ENTITY, ACCOUNT, BILL_GROUP = "entity", "account", "bill_group"
@@ -91,7 +92,7 @@ def put_reminder_policy(
         record_audit_event(
             transaction, context, "reminder_policy.changed", "reminder_policy", owner_id, changes, **rows.belongs_to
         )
-        add_task(transaction, context, "replanning", f"{kind} {owner_id}")
+        add_task(transaction, context, ReplanInvoices(kind, owner_id))
         transaction.record_response(owner_id, answer)
         transaction.commit()
         return PolicyDetails(own, after, version)

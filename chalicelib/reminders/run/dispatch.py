@@ -17,6 +17,7 @@ from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.keys import Key
 from chalicelib.tasks import queue
+from chalicelib.tasks.kinds import RemindAccount
 from chalicelib.tasks.queue import TaskMessage
 
 T = TypeVar("T")
@@ -167,10 +168,8 @@ def _enqueue_messages(
     return taken, lost
 
 
-def _message(context: RequestContext, one: DueAccount) -> TaskMessage:
-    return TaskMessage(
-        "reminder", process_account.account_run_subject(one.account_id, one.entity_id), one.key, context.correlation_id
-    )
+def _message(context: RequestContext, one: DueAccount) -> TaskMessage[RemindAccount]:
+    return TaskMessage.of(RemindAccount(one.account_id, one.entity_id), one.key, context.correlation_id)
 
 
 def _batches(things: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -1,6 +1,7 @@
 """The queues of reminders and of their plans, and the hourly run, which is a console function as well."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC
 from typing import Any
 
@@ -16,6 +17,7 @@ from chalicelib.reminders.run import dispatch, planning, process_account, replan
 from chalicelib.reminders.run.dispatch import DueAccount
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.tasks import consumer
+from chalicelib.tasks.kinds import PlanInvoices, ReleaseOldInvoices, RemindAccount, ReplanInvoices, Task
 from chalicelib.tasks.queue import TaskMessage
 from chalicelib.validation import parse_body
 
@@ -35,14 +37,14 @@ def update_reminder_plans(event: SQSEvent) -> dict[str, Any]:
     return consumer.consume_task_messages(event, handle_plan_message)
 
 
-def handle_plan_message(message: TaskMessage) -> None:
-    """Plan invoices anew, have those of an owner planned anew, or go on with a release, as a message says."""
-    if message.duty == "planning":
-        planning.handle_planning_task(message)
-    elif message.subject.startswith(f"{staged_release.RELEASE} "):
-        staged_release.handle_release_task(message)
-    else:
-        replanning.handle_replanning_task(message)
+def handle_plan_message(message: TaskMessage[Any]) -> None:
+    """Plan some invoices, have all invoices of an owner planned, or continue a release."""
+    handle: dict[type[Task], Callable[[TaskMessage[Any]], None]] = {
+        PlanInvoices: planning.handle_planning_task,
+        ReplanInvoices: replanning.handle_replanning_task,
+        ReleaseOldInvoices: staged_release.handle_release_task,
+    }
+    handle[type(message.task)](message)
 
 
 @reminders_jobs.on_sqs_message(queue_arn=_QUEUE + "reminders", batch_size=5, name="remind_accounts")
@@ -53,7 +55,7 @@ def remind_accounts(event: SQSEvent) -> dict[str, Any]:
     def time_is_left() -> bool:
         return consumer.remaining_seconds(event.context) > _SECONDS_FOR_ROUND
 
-    def work(message: TaskMessage) -> None:
+    def work(message: TaskMessage[RemindAccount]) -> None:
         process_account.handle_account_run(message, time_is_left)
 
     return consumer.consume_task_messages(event, work)

@@ -16,6 +16,7 @@ from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountRemindersItem, BillGroupRemindersItem, InvoiceRemindersItem
 from chalicelib.table.keys import Key
+from chalicelib.tasks.kinds import PlanInvoices, ReplanInvoices
 from chalicelib.tasks.service import add_task
 
 INVOICE, BILL_GROUP, ACCOUNT = "invoice", "bill_group", "account"
@@ -145,7 +146,7 @@ def _pause_batch(
             [FieldChange("pause", before, row.pause)],
         )
     if anew:
-        add_task(transaction, context, "planning", " ".join(anew))
+        add_task(transaction, context, PlanInvoices(tuple(anew)))
     if also is not None:
         also(transaction)
     if anew or also is not None:
@@ -310,9 +311,9 @@ def _commit(
     transaction.check_exists(owner)
     _record_audit(transaction, context, level, owner_id, owner, action, changes)
     if level == INVOICE:
-        add_task(transaction, context, "planning", owner_id)
+        add_task(transaction, context, PlanInvoices((owner_id,)))
     else:
-        add_task(transaction, context, "replanning", f"{level} {owner_id}")
+        add_task(transaction, context, ReplanInvoices(level, owner_id))
     transaction.record_response(owner_id, answer)
     transaction.commit()
 

@@ -20,6 +20,7 @@ from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import InvoiceRemindersItem, ReminderDueItem, ReminderPlanItem, ReminderStepItem
 from chalicelib.table.keys import Key
+from chalicelib.tasks.kinds import PlanInvoices
 from chalicelib.tasks.queue import TaskMessage
 from chalicelib.tasks.service import complete_task
 
@@ -34,12 +35,12 @@ _ROWS_PER_INVOICE = 5
 """Its reminders, the step, the old and the new reminder to come, and when its account is due, which many share."""
 
 
-def handle_planning_task(message: TaskMessage) -> None:
+def handle_planning_task(message: TaskMessage[PlanInvoices]) -> None:
     """Plan the invoices that ``message`` names anew."""
     context = RequestContext(PLANNER, clock.utc_now(), message.correlation_id)
     duty_id = message.key.sk.partition("#")[2]
     since = ids.time_of_id(ids.TASK_PREFIX, duty_id)
-    *before, last = message.subject.split()
+    *before, last = message.task.invoice_ids
     for invoice_id in before:
         store.retry_on_conflict(lambda one=invoice_id: plan_invoice(context, one, since=since))  # type: ignore[misc]
     store.retry_on_conflict(lambda: plan_invoice(context, last, message.key, since))

@@ -16,6 +16,7 @@ from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import ReminderDueItem, ReminderPlanItem
 from chalicelib.table.keys import Key
+from chalicelib.tasks.kinds import RemindAccount
 from chalicelib.tasks.queue import TaskMessage
 
 MAX_INVOICES_PER_ROUND = 500
@@ -65,21 +66,10 @@ class RoundDecisions:
         return any(decision.next_on == self.today for _, decision in self.later)
 
 
-def account_run_subject(account_id: str, entity_id: str) -> str:
-    """Return what a queue message calls the run of an account and issuing entity."""
-    return f"{account_id} {entity_id}"
-
-
-def handle_account_run(message: TaskMessage, time_is_left: Callable[[], bool] = lambda: True) -> None:
+def handle_account_run(message: TaskMessage[RemindAccount], time_is_left: Callable[[], bool] = lambda: True) -> None:
     """Remind the account that ``message`` names of what is due."""
-    account_id, _, entity_id = message.subject.partition(" ")
-    process_account(
-        RequestContext(PLANNER, clock.utc_now(), message.correlation_id),
-        account_id,
-        entity_id,
-        message.key,
-        time_is_left,
-    )
+    task, context = message.task, RequestContext(PLANNER, clock.utc_now(), message.correlation_id)
+    process_account(context, task.account_id, task.entity_id, message.key, time_is_left)
 
 
 def process_account(

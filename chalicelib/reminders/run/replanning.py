@@ -5,7 +5,7 @@ subject says where. So nothing is lost wherever it is interrupted, and the plann
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chalicelib import clock
 from chalicelib.invoices.rules import INVOICE, OPEN, PART_PAID
@@ -15,6 +15,7 @@ from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, merged_query, store
 from chalicelib.table.items import BillGroupItem, InvoicePointerItem, TaskItem
 from chalicelib.table.merged_query import KeyRange
+from chalicelib.tasks.kinds import PlanInvoices, ReplanInvoices
 from chalicelib.tasks.queue import TaskMessage
 from chalicelib.tasks.service import add_task, add_tasks
 
@@ -30,23 +31,20 @@ class _InvoicePage:
     after: str | None
 
 
-def handle_replanning_task(message: TaskMessage) -> None:
-    """Have a part of the invoices that ``message`` stands for planned anew. Three reads at most, one transaction.
-
-    Its subject is the kind and id of an ``entity``, ``account`` or ``bill_group``, and how far it has come.
-    """
+def handle_replanning_task(message: TaskMessage[ReplanInvoices]) -> None:
+    """Have a part of the invoices that ``message`` stands for planned anew. Three reads at most, one transaction."""
     context = RequestContext(PLANNER, clock.utc_now(), message.correlation_id)
     duty = store.get_item(TaskItem, message.key)
     if duty is None:
         return
-    kind, owner_id, after = (*message.subject.split(" ", 2), "")[:3]
-    part = _PAGE_LOADERS[kind](owner_id, after or None)
+    task = message.task
+    part = _PAGE_LOADERS[task.level](task.owner_id, task.after)
     transaction = store.Transaction(context)
     starts = range(0, len(part.invoice_ids), _INVOICES_PER_TASK)
     chosen = [part.invoice_ids[start : start + _INVOICES_PER_TASK] for start in starts]
-    add_tasks(transaction, context, "planning", [" ".join(some) for some in chosen])
+    add_tasks(transaction, context, [PlanInvoices(tuple(some)) for some in chosen])
     if part.after is not None:
-        add_task(transaction, context, "replanning", f"{kind} {owner_id} {part.after}")
+        add_task(transaction, context, replace(task, after=part.after))
     # Only one of those who have the message at once goes on from here.
     transaction.delete(duty)
     try:

@@ -18,16 +18,17 @@ from chalicelib.entities.service import get_entity
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.invoices.rules import INVOICE, OPEN, PART_PAID
 from chalicelib.reminders.policy.calendars import local_day
+from chalicelib.reminders.policy.policies import ACCOUNT
 from chalicelib.reminders.run.planning import PLANNER
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, merged_query, store
 from chalicelib.table.items import AccountItem, AccountRemindersItem, InvoiceItem, ReleaseItem, TaskItem
 from chalicelib.table.keys import Key
 from chalicelib.table.merged_query import KeyRange
+from chalicelib.tasks.kinds import ReleaseOldInvoices, ReplanInvoices
 from chalicelib.tasks.queue import TaskMessage
 from chalicelib.tasks.service import add_task
 
-RELEASE = "release"
 _INVOICES_PER_MESSAGE = 200
 _ACCOUNTS_PER_MESSAGE = 25
 _ENTITIES_PER_PAGE = 100
@@ -88,7 +89,7 @@ def set_release_rate(context: RequestContext, entity_id: str, accounts_a_day: in
         changes = (FieldChange("accounts_a_day", before, accounts_a_day),)
         record_audit_event(transaction, context, "reminders.release", "entity", entity_id, changes, entity_id=entity_id)
         if accounts_a_day:
-            add_task(transaction, context, "replanning", f"{RELEASE} {entity_id}")
+            add_task(transaction, context, ReleaseOldInvoices(entity_id))
         transaction.record_response(entity_id, 200)
         transaction.commit()
         return store.from_item(Release, after)
@@ -111,7 +112,7 @@ def start_daily_releases(context: RequestContext) -> None:
                 continue
             if _is_active(row) and row.on != local_day(context.now, entity.time_zone):
                 transaction = store.Transaction(context)
-                add_task(transaction, context, "replanning", f"{RELEASE} {row.entity_id}")
+                add_task(transaction, context, ReleaseOldInvoices(row.entity_id))
                 transaction.commit()
         after = page.after
         if after is None:
@@ -132,24 +133,23 @@ def _update_index(row: ReleaseItem) -> None:
     row.gsi1_pk, row.gsi1_sk = (keys.releases(), row.entity_id) if _is_active(row) else (None, None)
 
 
-def handle_release_task(message: TaskMessage) -> None:
+def handle_release_task(message: TaskMessage[ReleaseOldInvoices]) -> None:
     """Release some accounts of the entity that ``message`` names, if any are left for today. One transaction."""
     context = RequestContext(PLANNER, clock.utc_now(), message.correlation_id)
-    store.retry_on_conflict(lambda: _release_batch(context, message.subject, message.key))
+    store.retry_on_conflict(lambda: _release_batch(context, message.task, message.key))
 
 
-def _release_batch(context: RequestContext, subject: str, duty_key: Key) -> None:
-    entity_id = subject.partition(" ")[2]
-    wanted = (duty_key, keys.release(entity_id), keys.entity(entity_id))
-    duty, row, entity_row = map(store.batch_get_items(wanted).get, wanted)
-    if not isinstance(duty, TaskItem):
+def _release_batch(context: RequestContext, task: ReleaseOldInvoices, task_key: Key) -> None:
+    wanted = (task_key, keys.release(task.entity_id), keys.entity(task.entity_id))
+    task_row, row, entity_row = map(store.batch_get_items(wanted).get, wanted)
+    if not isinstance(task_row, TaskItem):
         return
     transaction = store.Transaction(context)
-    transaction.delete(duty)
+    transaction.delete(task_row)
     if isinstance(row, ReleaseItem) and entity_row is not None:
         goes_on = _advance_release(transaction, context, row, store.from_item(Entity, entity_row))
         if goes_on:
-            add_task(transaction, context, "replanning", subject)
+            add_task(transaction, context, task)
     transaction.commit()
 
 
@@ -220,4 +220,4 @@ def _release_account(
         changes,
         account_id=account.account_id,
     )
-    add_task(transaction, context, "replanning", f"account {account.account_id}")
+    add_task(transaction, context, ReplanInvoices(ACCOUNT, account.account_id))

@@ -13,6 +13,7 @@ from chalicelib.staff import service as members
 from chalicelib.table import keys, store
 from chalicelib.table.items import SuppressionItem
 from chalicelib.tasks import service as duties
+from chalicelib.tasks.kinds import CheckRoleCoverage
 from chalicelib.tasks.queue import TaskMessage
 from tests.aws_calls import Crash, failing
 from tests.integration.people import portal
@@ -208,9 +209,9 @@ def test_the_job_does_it_once_and_ends_the_duty(service: Service, account: str) 
         SuppressionItem(key.pk, key.sk, email="ann@example.com", reason="complaint", since=service.clock.now)
     )
     transaction = store.Transaction(service.call)
-    duty = duties.add_task(transaction, service.call, "coverage", "ann@example.com")
+    duty = duties.add_task(transaction, service.call, CheckRoleCoverage("ann@example.com"))
     transaction.commit()
-    body = TaskMessage("coverage", "ann@example.com", duty, "test-correlation").body()
+    body = TaskMessage[CheckRoleCoverage]("coverage", "ann@example.com", duty, "test-correlation").body()
     event = {"Records": [{"messageId": "1", "body": body}, {"messageId": "2", "body": body}]}
     for _ in range(2):
         assert jobs.check_coverage(event, None) == {"batchItemFailures": []}

@@ -19,6 +19,7 @@ from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountItem, EmailItem, EntityItem
 from chalicelib.tasks import jobs as duties_jobs
+from chalicelib.tasks.kinds import TASK_KINDS
 from tests.aws import aws
 
 __all__ = ["aws"]
@@ -120,7 +121,7 @@ def email(email_id: str) -> EmailItem:
 
 def duties(kind: str = "bulk_mail") -> list[Any]:
     found: list[Any] = []
-    for shard in range(keys.TASK_SHARDS[kind]):
+    for shard in range(TASK_KINDS[kind].shards):
         found += store.query_items(keys.task_partition(kind, shard), limit=1000).items
     return found
 

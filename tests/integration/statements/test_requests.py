@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from chalicelib.request_context import Actor, RequestContext
-from chalicelib.statements import render, requests, rules
+from chalicelib.statements import render, rules
+from chalicelib.statements.content import unpack_statement_content
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem, StatementItem
 from chalicelib.tasks import service as duties_service
+from chalicelib.tasks.kinds import CreateStatementPdf
 from tests.integration.deliveries.world import World, attached, duties, rows, stored, subject
 from tests.integration.people import portal
 from tests.integration.service import Service, code, faults
@@ -263,14 +265,14 @@ def test_the_same_figures_are_the_same_file(world: World) -> None:
     assert world.hand("documents", [message]) == []
     item = store.get_item(StatementItem, keys.statement(statement_id))
     assert item is not None
-    assert render.render_statement_pdf(requests.unpack_statement_content(item.content)) == pdf_of(world, statement_id)
+    assert render.render_statement_pdf(unpack_statement_content(item.content)) == pdf_of(world, statement_id)
     assert len([key for key in stored() if statement_id in key]) == 1
 
 
 def test_a_duty_about_a_statement_that_is_not_there_ends(world: World) -> None:
     call = RequestContext(Actor("system", "test", "test"), world.service.clock.now, "test-correlation")
     transaction = store.Transaction(call)
-    duties_service.add_task(transaction, call, "document", requests.statement_task_subject("sta_" + "0" * 26))
+    duties_service.add_task(transaction, call, CreateStatementPdf("sta_" + "0" * 26))
     transaction.commit()
     assert world.work() == []
     assert duties("document") == []

@@ -6,7 +6,6 @@ from typing import Any
 
 import boto3
 import pytest
-from tests.integration.duties.conftest import Time
 
 from chalicelib import clock
 from chalicelib.config import settings
@@ -15,19 +14,23 @@ from chalicelib.table import keys, store
 from chalicelib.table.items import Item, TaskItem
 from chalicelib.table.keys import Key
 from chalicelib.tasks import jobs, queue, rules, service
+from chalicelib.tasks.kinds import TASK_KINDS, RunImport, decode_task
+from tests.integration.tasks.conftest import Time
+
+SWEPT = [kind.name for kind in TASK_KINDS.values() if kind.swept]
 
 
 def add(kind: str, *subjects: str, due: Any = None) -> list[Key]:
     call = RequestContext(Actor("system", "test", "test"), clock.utc_now(), "correlation-1")
     transaction = store.Transaction(call)
-    added = [service.add_task(transaction, call, kind, subject, due) for subject in subjects]
+    added = [service.add_task(transaction, call, decode_task(kind, subject), due) for subject in subjects]
     transaction.commit()
     return added
 
 
 def standing(kind: str) -> list[TaskItem]:
     found: list[TaskItem] = []
-    for shard in range(keys.TASK_SHARDS[kind]):
+    for shard in range(TASK_KINDS[kind].shards):
         found += store.query_items(keys.task_partition(kind, shard), limit=5000).items
     return found
 
@@ -43,11 +46,12 @@ def messages(kind: str) -> list[dict[str, Any]]:
             found.append(json.loads(one["Body"]))
 
 
-@pytest.mark.parametrize("kind", rules.TASK_KINDS)
+@pytest.mark.parametrize("kind", SWEPT)
 def test_what_is_due_is_announced_to_its_queue_after_the_commit(time: Time, kind: str) -> None:
-    (key,) = add(kind, "subject-1")
+    subject = "account a1" if kind == "replanning" else "subject-1"
+    (key,) = add(kind, subject)
     assert messages(kind) == [
-        {"duty": kind, "subject": "subject-1", "key": [key.pk, key.sk], "correlation_id": "correlation-1"}
+        {"duty": kind, "subject": subject, "key": [key.pk, key.sk], "correlation_id": "correlation-1"}
     ]
     (item,) = standing(kind)
     assert item.due == time.now + rules.SWEEP_GRACE_PERIOD
@@ -59,7 +63,7 @@ def test_what_is_due_is_announced_to_its_queue_after_the_commit(time: Time, kind
 def test_what_is_not_committed_is_not_announced(time: Time) -> None:
     call = RequestContext(Actor("system", "test", "test"), clock.utc_now(), "correlation-1")
     transaction = store.Transaction(call)
-    service.add_task(transaction, call, "import", "subject-1")
+    service.add_task(transaction, call, RunImport("subject-1"))
     transaction.check(Item("no", "row"))
     with pytest.raises(store.WriteConflict):
         transaction.commit()
@@ -118,7 +122,7 @@ def test_one_run_hands_out_five_hundred_at_most_and_each_kind_gets_its_turn(time
     add("erase", "erase-1")
     add("import", "import-1")
     add("urgent_mail", "urgent-1")
-    for kind in rules.TASK_KINDS:
+    for kind in SWEPT:
         messages(kind)
     time.passes(minutes=3)
     swept = service.sweep_overdue_tasks(lambda: True, limit=83)
@@ -196,7 +200,7 @@ def test_a_sweeper_that_dies_half_way_loses_nothing(time: Time, number: int, fau
 
 def test_the_queues_are_those_of_the_settings(aws: None) -> None:
     of = settings()
-    assert [queue.queue_url(kind) for kind in rules.TASK_KINDS] == [
+    assert [queue.queue_url(kind) for kind in SWEPT] == [
         of.urgent_mail_queue_url,
         of.bulk_mail_queue_url,
         of.imports_queue_url,
@@ -211,5 +215,5 @@ def test_the_queues_are_those_of_the_settings(aws: None) -> None:
 
 @pytest.mark.parametrize("body", ["", "null", "[]", "{}", '{"duty": "import", "subject": 7, "key": ["a", "b"]}', '"x"'])
 def test_a_body_that_is_no_message_is_refused(body: str) -> None:
-    with pytest.raises(ValueError, match="not the message of a duty"):
+    with pytest.raises(ValueError, match="not the message of a task"):
         queue.TaskMessage.parse(body)

@@ -15,6 +15,7 @@ from chalicelib.entities.rules import Entity
 from chalicelib.table import items, keys, store
 from chalicelib.table.items import AccountItem, BillGroupItem, ContactItem, EntityItem, Item, SubscriptionItem
 from chalicelib.table.keys import Key
+from chalicelib.tasks.kinds import TASK_KINDS
 
 MILLISECONDS = st.datetimes(datetime(1990, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)).map(
     lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
@@ -70,11 +71,12 @@ def test_instants_of_other_zones_become_utc() -> None:
     assert keys.format_instant(moment) == "2026-01-30T23:00:00.000Z"
 
 
-@given(MILLISECONDS, MILLISECONDS, st.sampled_from(sorted(keys.TASK_SHARDS)))
+@given(MILLISECONDS, MILLISECONDS, st.sampled_from(sorted(TASK_KINDS)))
 def test_duties_of_a_subject_sort_by_the_time_they_are_due(first: datetime, second: datetime, kind: str) -> None:
-    one, other = keys.task(kind, "eml_1", first, "dut_1"), keys.task(kind, "eml_1", second, "dut_1")
+    shards = TASK_KINDS[kind].shards
+    one, other = (keys.task(kind, shards, "eml_1", due, "dut_1") for due in (first, second))
     assert one.pk == other.pk
-    assert one.pk in {keys.task_partition(kind, shard) for shard in range(keys.TASK_SHARDS[kind])}
+    assert one.pk in {keys.task_partition(kind, shard) for shard in range(shards)}
     assert (first < second) == (one.sk < other.sk)
 
 
