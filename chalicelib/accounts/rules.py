@@ -7,6 +7,7 @@ from typing import Any
 
 from chalicelib.audit.rules import to_json_value
 from chalicelib.errors import InvalidInput
+from chalicelib.field_marks import MovesReminders, NotAudited, NotPersonal
 
 MAX_ROLE_HOLDERS = 5
 """Of each contact role of an account (C2)."""
@@ -40,22 +41,22 @@ class PaymentTerms:
 class Account:
     """A customer company."""
 
-    account_id: str
-    entity_id: str
-    name: str
-    currency: str
-    payment_terms: PaymentTerms = PaymentTerms()
-    country: str | None = None
-    subdivision: str | None = None
+    account_id: NotPersonal[str]
+    entity_id: NotPersonal[str]
+    name: NotPersonal[str]
+    currency: NotPersonal[str]
+    payment_terms: NotPersonal[PaymentTerms] = PaymentTerms()
+    country: MovesReminders[NotPersonal[str | None]] = None
+    subdivision: MovesReminders[NotPersonal[str | None]] = None
     cost_center_billing: bool = False
-    locale: str | None = None
+    locale: NotPersonal[str | None] = None
     """None: the issuing entity's."""
-    time_zone: str | None = None
+    time_zone: MovesReminders[NotPersonal[str | None]] = None
     """None: the issuing entity's."""
-    owner_contact_id: str | None = None
+    owner_contact_id: NotPersonal[str | None] = None
     """The contact who has all permissions at all bill groups of the account (A9)."""
-    upstream: dict[str, Any] = field(default_factory=dict)
-    version: int = 1
+    upstream: NotAudited[NotPersonal[dict[str, Any]]] = field(default_factory=dict)
+    version: NotAudited[int] = 1
 
 
 @dataclass(frozen=True)

@@ -17,16 +17,13 @@ from chalicelib.accounts.rules import (
 from chalicelib.audit.rules import diff_fields
 from chalicelib.audit.service import record_audit_event
 from chalicelib.errors import InvalidInput, NotFound, StaleVersion
+from chalicelib.field_marks import FieldUse, is_any_changed
 from chalicelib.request_context import RequestContext
 from chalicelib.serialization import build_dataclass, dataclass_defaults, to_plain_fields
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountItem, AccountWordItem, ContactItem, ContactRolesItem
 from chalicelib.tasks.kinds import ReplanInvoices
 from chalicelib.tasks.service import add_task
-
-_FIELDS_AFFECTING_REMINDERS = ("time_zone", "country", "subdivision")
-"""After a change of any of these it is decided anew when open invoices are looked at."""
-_NOT_AUDITED = frozenset({"version", "upstream"})
 
 
 @dataclass(frozen=True)
@@ -103,11 +100,9 @@ def put_account(
             transaction.check_exists(entity)
         _write_search_words(transaction, account_id, before.name if before else "", after.name)
         action = "account.changed" if before else "account.created"
-        changed = diff_fields(before, after, without=_NOT_AUDITED)
+        changed = diff_fields(before, after)
         record_audit_event(transaction, context, action, "account", account_id, changed, account_id=account_id)
-        if before is not None and any(
-            getattr(before, name) != getattr(after, name) for name in _FIELDS_AFFECTING_REMINDERS
-        ):
+        if before is not None and is_any_changed(before, after, FieldUse.MOVES_REMINDERS):
             add_task(transaction, context, ReplanInvoices("account", account_id))
         transaction.record_response(account_id, 200 if before else 201)
         transaction.commit()

@@ -4,6 +4,8 @@ from dataclasses import dataclass, is_dataclass
 from datetime import date
 from typing import Any
 
+from chalicelib.field_marks import FieldUse, fields_marked
+
 
 @dataclass(frozen=True)
 class FieldChange:
@@ -14,15 +16,16 @@ class FieldChange:
     after: Any
 
 
-def diff_fields(before: Any, after: Any, *, without: frozenset[str] = frozenset()) -> tuple[FieldChange, ...]:
+def diff_fields(before: Any, after: Any) -> tuple[FieldChange, ...]:
     """Return the fields in which two dataclass instances differ, in order of their names.
 
-    Either may be None, when the thing did not exist. Fields named in ``without`` are left out.
+    Either may be None, when the thing did not exist. Fields that are marked ``NotAudited`` are left out.
     """
     old = {} if before is None else vars(before)
     new = {} if after is None else vars(after)
     found = []
-    for name in sorted((old.keys() | new.keys()) - without):
+    kind = type(before if after is None else after)
+    for name in sorted((old.keys() | new.keys()) - fields_marked(kind, FieldUse.NOT_AUDITED)):
         was, is_now = to_json_value(old.get(name)), to_json_value(new.get(name))
         if was != is_now and not (_is_empty(was) and _is_empty(is_now)):
             found.append(FieldChange(name, was, is_now))

@@ -7,6 +7,7 @@ from typing import Any
 
 from chalicelib.accounts.rules import PostalAddress
 from chalicelib.errors import Conflict, FieldError, Forbidden, InvalidInput
+from chalicelib.field_marks import FieldUse, MovesReminders, NotAudited, NotPersonal, PortalEditable, fields_marked
 
 SUBSCRIPTION_STATUSES = ("trial", "active", "paused", "past_due", "canceled", "ended")
 BILLING_FREQUENCIES = ("weekly", "monthly", "quarterly", "half_yearly", "yearly", "one_time")
@@ -16,69 +17,55 @@ SHIPPING = "shipping"
 CONTACT_FIELD_BY_KIND = {BILLING: "billing_contact_id", SHIPPING: "shipping_contact_id"}
 
 
-PORTAL_EDITABLE_FIELDS = frozenset(
-    {
-        "po_number",
-        "vat_number",
-        "registration_number",
-        "billing_address",
-        "shipping_address",
-        "billing_contact_id",
-        "shipping_contact_id",
-    }
-)
-"""What a portal user may change of a bill group; the rest is what was agreed upon with the vendor."""
-
-
 @dataclass(frozen=True)
 class BillGroup:
     """The unit that is billed and that has a portal. It never changes its account or entity."""
 
-    bill_group_id: str
-    account_id: str
-    entity_id: str
-    name: str
-    po_number: str | None = None
-    vat_number: str | None = None
-    registration_number: str | None = None
-    billing_address: PostalAddress | None = None
-    shipping_address: PostalAddress | None = None
-    billing_frequency: str | None = None
+    bill_group_id: NotPersonal[str]
+    account_id: NotPersonal[str]
+    entity_id: NotPersonal[str]
+    name: NotPersonal[str]
+    po_number: PortalEditable[NotPersonal[str | None]] = None
+    vat_number: PortalEditable[NotPersonal[str | None]] = None
+    registration_number: PortalEditable[NotPersonal[str | None]] = None
+    billing_address: PortalEditable[NotPersonal[PostalAddress | None]] = None
+    shipping_address: PortalEditable[NotPersonal[PostalAddress | None]] = None
+    billing_frequency: NotPersonal[str | None] = None
     next_billing_date: date | None = None
-    auto_pay: bool = False
+    auto_pay: MovesReminders[bool] = False
     contract_start: date | None = None
     contract_end: date | None = None
-    billing_contact_id: str | None = None
-    shipping_contact_id: str | None = None
-    invoicing_contact_ids: tuple[str, ...] = ()
+    billing_contact_id: PortalEditable[NotPersonal[str | None]] = None
+    shipping_contact_id: PortalEditable[NotPersonal[str | None]] = None
+    invoicing_contact_ids: NotPersonal[tuple[str, ...]] = ()
     """Narrows the invoices to some of the role's holders (C8); empty: all of them."""
-    accounts_payable_contact_ids: tuple[str, ...] = ()
+    accounts_payable_contact_ids: MovesReminders[NotPersonal[tuple[str, ...]]] = ()
     """Narrows the reminders likewise."""
-    portal_token: str | None = None
+    portal_token: NotAudited[NotPersonal[str | None]] = None
     """What the portal link names the bill group by; no credential (A3)."""
-    upstream: dict[str, Any] = field(default_factory=dict)
-    version: int = 1
+    upstream: NotAudited[NotPersonal[dict[str, Any]]] = field(default_factory=dict)
+    version: NotAudited[int] = 1
 
 
 @dataclass(frozen=True)
 class Subscription:
     """What a bill group subscribes to. ``unit_amount`` is in minor units, ``quantity`` a decimal as text."""
 
-    subscription_id: str
-    bill_group_id: str
-    account_id: str
-    name: str
-    status: str
-    product_code: str | None = None
-    description: str | None = None
-    quantity: str | None = None
+    subscription_id: NotPersonal[str]
+    bill_group_id: NotPersonal[str]
+    account_id: NotPersonal[str]
+    name: NotPersonal[str]
+    status: NotPersonal[str]
+    product_code: NotPersonal[str | None] = None
+    description: NotPersonal[str | None] = None
+    quantity: NotPersonal[str | None] = None
     unit_amount: int | None = None
-    currency: str | None = None
-    billing_frequency: str | None = None
+    currency: NotPersonal[str | None] = None
+    billing_frequency: NotPersonal[str | None] = None
     start_date: date | None = None
     end_date: date | None = None
     renews_on: date | None = None
-    version: int = 1
+    version: NotAudited[int] = 1
 
 
 def check_bill_group(group: BillGroup) -> None:
@@ -103,7 +90,7 @@ def check_subscription(subscription: Subscription) -> None:
 
 def check_portal_editable(actor_kind: str, names: Iterable[str]) -> None:
     """Raise Forbidden when a portal user would change what only the vendor may."""
-    closed = sorted(set(names) - PORTAL_EDITABLE_FIELDS)
+    closed = sorted(set(names) - fields_marked(BillGroup, FieldUse.PORTAL_EDITABLE))
     if actor_kind == "portal_user" and closed:
         raise Forbidden(
             "field_is_the_vendors",

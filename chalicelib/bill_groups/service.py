@@ -17,16 +17,13 @@ from chalicelib.bill_groups.rules import (
     check_recipient_filter,
 )
 from chalicelib.errors import InvalidInput, NotFound, StaleVersion
+from chalicelib.field_marks import FieldUse, is_any_changed
 from chalicelib.request_context import RequestContext
 from chalicelib.serialization import build_dataclass, dataclass_defaults, to_plain_fields
 from chalicelib.table import keys, store
 from chalicelib.table.items import BillGroupItem, ContactItem
 from chalicelib.tasks.kinds import ReplanInvoices
 from chalicelib.tasks.service import add_task
-
-_FIELDS_AFFECTING_REMINDERS = ("auto_pay", "accounts_payable_contact_ids")
-"""After a change of any of these it is decided anew when open invoices are looked at."""
-_NOT_AUDITED = frozenset({"version", "upstream", "portal_token"})
 
 
 @dataclass(frozen=True)
@@ -115,9 +112,7 @@ def _write(
         )
         transaction.put(row, new=before is None)
         _record(transaction, context, before, after)
-        if before is not None and any(
-            getattr(before, name) != getattr(after, name) for name in _FIELDS_AFFECTING_REMINDERS
-        ):
+        if before is not None and is_any_changed(before, after, FieldUse.MOVES_REMINDERS):
             add_task(transaction, context, ReplanInvoices("bill_group", bill_group_id))
         transaction.record_response(bill_group_id, 200 if before else 201)
         transaction.commit()
@@ -187,7 +182,7 @@ def _record(
         "bill_group.changed" if before else "bill_group.created",
         "bill_group",
         after.bill_group_id,
-        diff_fields(before, after, without=_NOT_AUDITED),
+        diff_fields(before, after),
         account_id=after.account_id,
         bill_group_id=after.bill_group_id,
     )

@@ -12,8 +12,6 @@ from chalicelib.serialization import build_dataclass, to_plain_fields
 from chalicelib.table import keys, store
 from chalicelib.table.items import SubscriptionItem
 
-_NOT_AUDITED = frozenset({"version"})
-
 
 @dataclass(frozen=True)
 class SubscriptionWriteResult:
@@ -92,7 +90,7 @@ def _record(
         f"subscription.{done}",
         "subscription",
         named.subscription_id,
-        diff_fields(before, after, without=_NOT_AUDITED),
+        diff_fields(before, after),
         account_id=named.account_id,
         bill_group_id=named.bill_group_id,
     )

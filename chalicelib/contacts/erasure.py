@@ -24,6 +24,7 @@ from chalicelib.contacts.rows import (
 )
 from chalicelib.contacts.rules import ACTIVE, Contact
 from chalicelib.errors import NotFound
+from chalicelib.field_marks import DataSubject, fields_marked
 from chalicelib.mail.erasure import erase_emails
 from chalicelib.observability import logger, metrics
 from chalicelib.request_context import RequestContext
@@ -182,15 +183,19 @@ def _redact_audit(account_id: str, contact_id: str) -> None:
 
 
 def _redact_event(item: AuditEventItem) -> None:
-    kept = [
-        {"field": change["field"], "before": None, "after": None}
-        if change["field"] in rules.PERSONAL_FIELDS | {"external_id"}
-        else change
-        for change in item.changes
-    ]
-    if kept != item.changes:
-        item.changes = kept
+    redacted = redact_changes(item.changes)
+    if redacted != item.changes:
+        item.changes = redacted
         store.replace_item(item)
+
+
+def redact_changes(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the changes of a contact's audit event without the values of the fields that hold personal data."""
+    personal = fields_marked(Contact, DataSubject.CONTACT)
+    return [
+        {"field": change["field"], "before": None, "after": None} if change["field"] in personal else change
+        for change in changes
+    ]
 
 
 def _delete_if_unchanged(context: RequestContext, contact: Contact) -> bool:

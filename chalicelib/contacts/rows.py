@@ -23,8 +23,6 @@ from chalicelib.table.items import (
 )
 from chalicelib.table.keys import Key
 
-_NOT_AUDITED = frozenset({"version", "upstream", "created_at", "updated_at", "deleted_at", "former_roles"})
-
 
 @dataclass(frozen=True)
 class ContactRead:
@@ -172,7 +170,7 @@ def record_contact_event(
     roles_after: frozenset[str],
 ) -> None:
     """Add the audit event of a change of a contact and its roles."""
-    changed = diff_fields(before, after, without=_NOT_AUDITED)
+    changed = diff_fields(before, after)
     if roles_before != roles_after:
         changed += (FieldChange("roles", sorted(roles_before), sorted(roles_after)),)
     record_audit_event(

@@ -6,6 +6,7 @@ from typing import Any
 
 from chalicelib.accounts.rules import MAX_ROLE_HOLDERS, MIN_ROLE_HOLDERS, PostalAddress
 from chalicelib.errors import Conflict, FieldError, Forbidden, InvalidInput
+from chalicelib.field_marks import NotAudited, NotPersonal, OfContact, Shared
 
 INVOICING = "invoicing"
 ACCOUNTS_PAYABLE = "accounts_payable"
@@ -24,12 +25,6 @@ MAIL_CATEGORY_BY_ROLE = {INVOICING: INVOICES, ACCOUNTS_PAYABLE: REMINDERS}
 
 TOGETHER, ONE_PER_MAIL = "together", "one_per_mail"
 
-PERSONAL_FIELDS = frozenset(
-    {"first_name", "last_name", "display_name", "email", "cell", "company", "address", "job_title", "locale"}
-)
-SHARED_FIELDS = frozenset({"first_name", "last_name", "display_name", "email", "cell", "locale"})
-"""What is one across the accounts that have a contact with the same email (C6)."""
-
 
 @dataclass(frozen=True)
 class DeliveryStyle:
@@ -46,36 +41,36 @@ class DeliveryStyle:
 class Contact:
     """A person, or a shared mailbox, at an account. Instants are UTC; ``cell`` is E.164."""
 
-    contact_id: str
-    account_id: str
-    kind: str
-    status: str
-    email: str
-    created_at: datetime
-    updated_at: datetime
-    first_name: str | None = None
-    last_name: str | None = None
-    display_name: str | None = None
-    cell: str | None = None
-    company: str | None = None
-    address: PostalAddress | None = None
-    job_title: str | None = None
-    locale: str | None = None
-    external_id: str | None = None
-    billing_for: tuple[str, ...] = ()
+    contact_id: NotPersonal[str]
+    account_id: NotPersonal[str]
+    kind: NotPersonal[str]
+    status: NotPersonal[str]
+    email: Shared[OfContact[str]]
+    created_at: NotAudited[datetime]
+    updated_at: NotAudited[datetime]
+    first_name: Shared[OfContact[str | None]] = None
+    last_name: Shared[OfContact[str | None]] = None
+    display_name: Shared[OfContact[str | None]] = None
+    cell: Shared[OfContact[str | None]] = None
+    company: OfContact[str | None] = None
+    address: OfContact[PostalAddress | None] = None
+    job_title: OfContact[str | None] = None
+    locale: Shared[OfContact[str | None]] = None
+    external_id: OfContact[str | None] = None
+    billing_for: NotPersonal[tuple[str, ...]] = ()
     """Bill groups whose billing contact this is (C8)."""
-    shipping_for: tuple[str, ...] = ()
+    shipping_for: NotPersonal[tuple[str, ...]] = ()
     """Bill groups whose shipping contact this is."""
-    former_roles: tuple[str, ...] = ()
+    former_roles: NotAudited[NotPersonal[tuple[str, ...]]] = ()
     """What an inactive contact held when it was deleted."""
-    access: dict[str, Any] = field(default_factory=dict)
+    access: NotPersonal[dict[str, Any]] = field(default_factory=dict)
     """Bill group id: {"permissions": […], "starts_at": ISO 8601 instant, UTC}: its own access (A9)."""
-    preferences: dict[str, bool] = field(default_factory=dict)
+    preferences: NotPersonal[dict[str, bool]] = field(default_factory=dict)
     """Category: on or off, for those that were chosen; what a role brings is not kept here (``wants``)."""
-    delivery_style: DeliveryStyle = DeliveryStyle()
-    deleted_at: datetime | None = None
-    upstream: dict[str, Any] = field(default_factory=dict)
-    version: int = 1
+    delivery_style: NotPersonal[DeliveryStyle] = DeliveryStyle()
+    deleted_at: NotAudited[datetime | None] = None
+    upstream: NotAudited[OfContact[dict[str, Any]]] = field(default_factory=dict)
+    version: NotAudited[int] = 1
 
     @property
     def name(self) -> str:

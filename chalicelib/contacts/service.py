@@ -23,6 +23,7 @@ from chalicelib.contacts.rows import (
 )
 from chalicelib.contacts.rules import ACTIVE, Contact
 from chalicelib.errors import NotFound
+from chalicelib.field_marks import FieldUse, is_any_changed
 from chalicelib.mail import outbox
 from chalicelib.request_context import RequestContext
 from chalicelib.serialization import build_dataclass, dataclass_defaults, to_plain_fields
@@ -166,8 +167,8 @@ def patch_contact(
             outbox.enqueue_mail(transaction, context, mail)
         transaction.record_response(contact_id, 200)
         # Read beforehand: once the change is made, nothing may fail it any more.
-        touched = any(getattr(before, name) != getattr(after, name) for name in rules.SHARED_FIELDS)
-        others = _find_shared_records(before, before.email) if touched else ()
+        shared = is_any_changed(before, after, FieldUse.SHARED)
+        others = _find_shared_records(before, before.email) if shared else ()
         transaction.commit()
         read = to_contact_read(replace(after, version=int(row.version)), wanted)
         return replace(read, others=others, overrides=merged.overrides)

@@ -5,6 +5,7 @@ from datetime import date
 
 from chalicelib.accounts.rules import PostalAddress
 from chalicelib.errors import FieldError, InvalidInput
+from chalicelib.field_marks import MovesReminders, NotAudited, NotPersonal
 
 CONTACT_MAIL_KINDS = ("contact_added", "role_changed", "contact_removed")
 
@@ -68,34 +69,34 @@ class Rollout:
 class Entity:
     """An issuing entity: a legal entity or brand of the vendor. ``colour`` is #rrggbb."""
 
-    entity_id: str
-    name: str
-    colour: str
-    sender_email: str
-    locale: str
-    time_zone: str
-    legal_name: str | None = None
-    address: PostalAddress | None = None
-    tax_numbers: tuple[TaxNumber, ...] = ()
-    registration_number: str | None = None
-    bank_details: BankDetails | None = None
-    logo: Logo | None = None
-    sender_name: str | None = None
-    reply_to: str | None = None
-    website: str | None = None
-    support_email: str | None = None
+    entity_id: NotPersonal[str]
+    name: NotPersonal[str]
+    colour: NotPersonal[str]
+    sender_email: NotPersonal[str]
+    locale: NotPersonal[str]
+    time_zone: MovesReminders[NotPersonal[str]]
+    legal_name: NotPersonal[str | None] = None
+    address: NotPersonal[PostalAddress | None] = None
+    tax_numbers: NotPersonal[tuple[TaxNumber, ...]] = ()
+    registration_number: NotPersonal[str | None] = None
+    bank_details: NotPersonal[BankDetails | None] = None
+    logo: NotPersonal[Logo | None] = None
+    sender_name: NotPersonal[str | None] = None
+    reply_to: NotPersonal[str | None] = None
+    website: NotPersonal[str | None] = None
+    support_email: NotPersonal[str | None] = None
     contact_cell_required: bool = False
     access_delay_hours: int = 0
     """How long after it was given access begins to count (A7)."""
-    contact_mails: dict[str, bool] = field(default_factory=dict)
+    contact_mails: NotPersonal[dict[str, bool]] = field(default_factory=dict)
     """Which of CONTACT_MAILS are sent; one that is not named is."""
-    invoice_mail: Rollout = Rollout()
-    reminder_mail: Rollout = Rollout()
-    live_from: date | None = None
+    invoice_mail: NotPersonal[Rollout] = Rollout()
+    reminder_mail: MovesReminders[NotPersonal[Rollout]] = Rollout()
+    live_from: MovesReminders[date | None] = None
     """Invoices dated before this day are never delivered, and reminded only when staff release them (R9)."""
-    invoice_addressing: str = TOGETHER
+    invoice_addressing: NotPersonal[str] = TOGETHER
     """Whether an invoice goes to its contacts TOGETHER, in one mail, or to EACH in one of their own (I3)."""
-    version: int = 1
+    version: NotAudited[int] = 1
 
 
 def check_entity(entity: Entity) -> None:

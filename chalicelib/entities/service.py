@@ -10,6 +10,7 @@ from chalicelib.audit.rules import diff_fields
 from chalicelib.audit.service import record_audit_event
 from chalicelib.entities.rules import Entity, check_entity
 from chalicelib.errors import FieldError, InvalidInput, NotFound, StaleVersion
+from chalicelib.field_marks import FieldUse, is_any_changed
 from chalicelib.request_context import RequestContext
 from chalicelib.serialization import build_dataclass, to_plain_fields
 from chalicelib.table import keys, store
@@ -17,8 +18,6 @@ from chalicelib.table.items import EntityItem
 from chalicelib.tasks.kinds import ReplanInvoices
 from chalicelib.tasks.service import add_task
 
-_FIELDS_AFFECTING_REMINDERS = ("reminder_mail", "live_from", "time_zone")
-"""After a change of any of these it is decided anew when open invoices are looked at."""
 _CACHE_LIFETIME = timedelta(seconds=30)
 _entity_cache: dict[str, tuple[datetime, Entity]] = {}
 _sole_entity_cache: dict[str, tuple[datetime, Entity | None]] = {}
@@ -66,11 +65,9 @@ def put_entity(
         row = store.to_item(EntityItem, keys.entity(entity_id), after, listed=keys.entity_listed(entity_id))
         transaction.put(row, new=before is None)
         action = "entity.changed" if before else "entity.created"
-        changed = diff_fields(before, after, without=frozenset({"version"}))
+        changed = diff_fields(before, after)
         record_audit_event(transaction, context, action, "entity", entity_id, changed, entity_id=entity_id)
-        if before is not None and any(
-            getattr(before, name) != getattr(after, name) for name in _FIELDS_AFFECTING_REMINDERS
-        ):
+        if before is not None and is_any_changed(before, after, FieldUse.MOVES_REMINDERS):
             add_task(transaction, context, ReplanInvoices("entity", entity_id))
         transaction.record_response(entity_id, 200 if before else 201)
         transaction.commit()

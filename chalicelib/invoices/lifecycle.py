@@ -18,8 +18,6 @@ from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import StaffItem
 
-_NOT_AUDITED = frozenset({"version", "upstream", "content_hash", "content_parts", "recorded_at", "pdf"})
-
 
 @dataclass(frozen=True)
 class InvoiceWriteResult:
@@ -162,7 +160,7 @@ def record_invoice_event(
     reason: str | None = None,
 ) -> None:
     """Add the audit event of what was done to an invoice or credit note."""
-    told = diff_fields(before, after, without=_NOT_AUDITED)
+    told = diff_fields(before, after)
     if reason is not None:
         told = (*told, FieldChange("reason", None, reason))
     record_audit_event(

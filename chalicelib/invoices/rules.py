@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from chalicelib.accounts.rules import PaymentTerms, PostalAddress
 from chalicelib.entities.rules import BankDetails, TaxNumber
+from chalicelib.field_marks import FreeText, NotAudited, NotPersonal, OfPortalUser
 
 INVOICE, CREDIT_NOTE = "invoice", "credit_note"
 
@@ -186,43 +187,43 @@ class Promise:
 class Invoice:
     """The head of an invoice or credit note, and what has become of it. Amounts are never below zero."""
 
-    invoice_id: str
-    kind: str
-    number: str
-    entity_id: str
-    account_id: str
-    bill_group_id: str
-    currency: str
+    invoice_id: NotPersonal[str]
+    kind: NotPersonal[str]
+    number: NotPersonal[str]
+    entity_id: NotPersonal[str]
+    account_id: NotPersonal[str]
+    bill_group_id: NotPersonal[str]
+    currency: NotPersonal[str]
     issue_date: date
     net_total: int
     tax_total: int
     total: int
-    content_hash: str
-    content_parts: int
-    recorded_at: datetime
-    time_zone: str = "UTC"
+    content_hash: NotAudited[NotPersonal[str]]
+    content_parts: NotAudited[int]
+    recorded_at: NotAudited[datetime]
+    time_zone: NotPersonal[str] = "UTC"
     """The account's at issue, whose date tells whether the invoice is overdue."""
     due_date: date | None = None
-    po_number: str | None = None
+    po_number: NotPersonal[str | None] = None
     prepaid: int = 0
     """What was paid before the invoice was issued; it is part of ``paid``."""
     paid: int = 0
     """By payments, and what was prepaid; of a credit note, always 0."""
     credited: int = 0
     """By credit notes; of a credit note: what of it was applied."""
-    status: str = OPEN
-    dispute: Dispute | None = None
-    promise: Promise | None = None
-    pdf_expected: str = "made"
-    pdf: StoredPdf | None = None
+    status: NotPersonal[str] = OPEN
+    dispute: FreeText[Dispute | None] = None
+    promise: OfPortalUser[Promise | None] = None
+    pdf_expected: NotPersonal[str] = "made"
+    pdf: NotAudited[NotPersonal[StoredPdf | None]] = None
     delivery_wanted: bool = False
     settled_on: date | None = None
     line_count: int = 0
-    upstream: dict[str, str | None] = field(default_factory=dict)
+    upstream: NotAudited[NotPersonal[dict[str, str | None]]] = field(default_factory=dict)
     """The due date that the billing system last brought; while it repeats that, one that was changed here stands."""
-    applications: dict[str, int] = field(default_factory=dict)
+    applications: NotPersonal[dict[str, int]] = field(default_factory=dict)
     """Of a credit note: the amounts that were applied, by the id of the invoice."""
-    version: int = 1
+    version: NotAudited[int] = 1
 
     @property
     def balance(self) -> int:

@@ -1,9 +1,11 @@
-"""Taking a person's data out of the history of emails (C4)."""
+"""Erase a contact's personal data from the history of emails (C4)."""
 
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import Any
 
+from chalicelib.field_marks import DataSubject
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem
 
@@ -12,10 +14,9 @@ _UNFINISHED = frozenset({"queued", "sending", "unknown"})
 
 
 def erase_emails(account_id: str, contact_id: str, email: str, now: datetime) -> None:
-    """Erase what the account's emails to one contact, or to its address, say of the person.
+    """Erase the person from the account's emails to one contact or to its address.
 
-    That a mail of some kind was sent, when, and what became of it, stays. A mail that still waits is not sent.
-    Running it again changes nothing.
+    The kind of the mail, its time and its outcome stay. A mail that is still queued is not sent. Idempotent.
     """
     after: str | None = None
     while True:
@@ -35,27 +36,55 @@ def _erase(email_id: str, contact_id: str, email: str, now: datetime) -> None:
     store.delete_item(keys.email_content(email_id))
     # A mail to this contact alone may have gone to an address that it had before.
     erased = {email, *item.to} if item.contact_id == contact_id else {email}
-    known = item.serialize()
-    item.to = [address for address in item.to if address not in erased]
-    item.cc = [address for address in item.cc if address not in erased]
-    item.context, item.subject = {}, None
-    item.events = [_redact_event(event, erased) for event in item.events]
-    # What was reported still counts; of whom, is forgotten.
-    item.recipients = [{**one, "email": ""} if one["email"] in erased else one for one in item.recipients]
-    for one in item.recipients:
-        if not one["email"]:
-            one["kinds"] = {kind: [at, ""] for kind, (at, _) in one["kinds"].items()}
-    item.withheld = {address: why for address, why in item.withheld.items() if address not in erased}
+    before = item.serialize()
+    for name in EmailItem.attributes_about(DataSubject.CONTACT):
+        redact = _REDACTIONS.get(name)
+        if redact is None:
+            item.empty(name)
+        else:
+            setattr(item, name, redact(getattr(item, name), erased))
     if item.status in _UNFINISHED and item.not_after > now:
-        # Whatever becomes of an attempt under way, there is no other: nothing is left that could be rendered.
+        # An attempt under way is the last one: nothing is left to render.
         item.not_after = now
     if item.status == "queued":
         item.status, item.reason = "failed", "erased"
-    if item.serialize() != known:
+    if item.serialize() != before:
         store.replace_item(item)
 
 
-def _redact_event(event: dict[str, Any], erased: set[str]) -> dict[str, Any]:
-    """Return a report of SES that tells nothing of those who were erased."""
-    left = [address for address in event["recipients"] if address not in erased]
-    return event if left == list(event["recipients"]) else {**event, "recipients": left, "detail": ""}
+def _redact_addresses(addresses: list[str], erased: set[str]) -> list[str]:
+    return [address for address in addresses if address not in erased]
+
+
+def _redact_withheld(withheld: dict[str, str], erased: set[str]) -> dict[str, str]:
+    return {address: reason for address, reason in withheld.items() if address not in erased}
+
+
+def _redact_events(events: list[dict[str, Any]], erased: set[str]) -> list[dict[str, Any]]:
+    """Drop the erased recipients from each report of SES, and with them its detail, which may quote an address."""
+    redacted = []
+    for event in events:
+        remaining = _redact_addresses(event["recipients"], erased)
+        same = remaining == list(event["recipients"])
+        redacted.append(event if same else {**event, "recipients": remaining, "detail": ""})
+    return redacted
+
+
+def _redact_recipients(recipients: list[dict[str, Any]], erased: set[str]) -> list[dict[str, Any]]:
+    """Keep what was reported, which mail health counts, and drop of whom it was."""
+    return [
+        {**one, "email": "", "kinds": {kind: [at, ""] for kind, (at, _) in one["kinds"].items()}}
+        if one["email"] in erased or not one["email"]
+        else one
+        for one in recipients
+    ]
+
+
+_REDACTIONS: dict[str, Callable[[Any, set[str]], Any]] = {
+    "to": _redact_addresses,
+    "cc": _redact_addresses,
+    "events": _redact_events,
+    "recipients": _redact_recipients,
+    "withheld": _redact_withheld,
+}
+"""Attributes that may also hold data of others. Every other attribute about a contact is emptied."""

@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from chalicelib.errors import Conflict, FieldError, InvalidInput
+from chalicelib.field_marks import FreeText, NotAudited, NotPersonal
 from chalicelib.invoices.rules import CREDIT_NOTE, PAID, UNCOLLECTIBLE, VOID, Invoice, derive_invoice_status
 
 RECEIVED, REVERSED = "received", "reversed"
@@ -49,21 +50,21 @@ class Reversal:
 class Payment:
     """A payment of an account to an issuing entity; ``allocations`` are amounts by invoice id."""
 
-    payment_id: str
-    account_id: str
-    entity_id: str
-    currency: str
+    payment_id: NotPersonal[str]
+    account_id: NotPersonal[str]
+    entity_id: NotPersonal[str]
+    currency: NotPersonal[str]
     amount: int
     received_on: date
-    content_hash: str
-    recorded_at: datetime
-    method: str | None = None
-    reference: str | None = None
-    note: str | None = None
-    status: str = RECEIVED
-    allocations: dict[str, int] = field(default_factory=dict)
-    reversal: Reversal | None = None
-    version: int = 1
+    content_hash: NotAudited[NotPersonal[str]]
+    recorded_at: NotAudited[datetime]
+    method: NotPersonal[str | None] = None
+    reference: FreeText[str | None] = None
+    note: FreeText[str | None] = None
+    status: NotPersonal[str] = RECEIVED
+    allocations: NotPersonal[dict[str, int]] = field(default_factory=dict)
+    reversal: FreeText[Reversal | None] = None
+    version: NotAudited[int] = 1
 
     @property
     def unallocated(self) -> int:

@@ -18,8 +18,6 @@ from chalicelib.table import keys, store
 from chalicelib.table.items import PaymentItem
 from chalicelib.table.keys import Key
 
-_NOT_AUDITED = frozenset({"version", "content_hash", "recorded_at"})
-
 
 @dataclass(frozen=True)
 class PaymentWriteResult:
@@ -244,7 +242,7 @@ def _write_payment_change(
         action,
         "payment",
         after.payment_id,
-        diff_fields(before, after, without=_NOT_AUDITED),
+        diff_fields(before, after),
         account_id=after.account_id,
         bill_group_id=groups.pop() if len(groups) == 1 else None,
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.errors import Conflict
+from chalicelib.field_marks import NotAudited, NotPersonal, OfStaff
 
 ADMIN = "admin"
 ROLES = ("admin", "agent", "viewer")
@@ -14,12 +15,12 @@ ACTIVE = "active"
 class StaffMember:
     """One of the vendor's people, known by the email address that sign-in links go to. Instants are UTC."""
 
-    email: str
-    name: str
-    role: str
-    created_at: datetime
-    status: str = ACTIVE
-    version: int = 1
+    email: OfStaff[str]
+    name: OfStaff[str]
+    role: NotPersonal[str]
+    created_at: NotAudited[datetime]
+    status: NotAudited[NotPersonal[str]] = ACTIVE
+    version: NotAudited[int] = 1
 
 
 def admins_after(admins: frozenset[str], email: str, role: str | None) -> frozenset[str]:

@@ -13,8 +13,6 @@ from chalicelib.staff.rules import StaffMember
 from chalicelib.table import keys, store
 from chalicelib.table.items import StaffAdminsItem, StaffItem
 
-_NOT_AUDITED = frozenset({"version", "created_at", "status"})
-
 
 def find_staff_member(email: str) -> StaffMember | None:
     """Return the active staff member of a normalised email address, None when there is none."""
@@ -152,6 +150,6 @@ def _record(
     before: StaffMember | None,
     after: StaffMember | None,
 ) -> None:
-    changed = diff_fields(before, after, without=_NOT_AUDITED)
+    changed = diff_fields(before, after)
     known = after or before
     record_audit_event(transaction, context, action, "staff", known.email if known else "", changed)

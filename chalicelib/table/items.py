@@ -1,5 +1,6 @@
 """Every item of the table. PynamoDB omits items whose class was never imported, so all of them live here."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from threading import Lock
 from typing import Any
@@ -20,9 +21,49 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
 from chalicelib.config import settings
+from chalicelib.field_marks import DataSubject
 from chalicelib.table.keys import Key, format_instant
 
+NOBODY, CONTACT, PORTAL_USER, STAFF, ANYBODY = DataSubject
 _CONNECTION_LOCK = Lock()
+
+
+class TextAttribute(UnicodeAttribute):
+    """Text, with the declaration of whose personal data it is."""
+
+    def __init__(self, data_subject: DataSubject, *, null: bool = False, default: str | None = None) -> None:
+        """Declare the attribute."""
+        super().__init__(null=null, default=default)
+        self.data_subject = data_subject
+
+
+class TextSetAttribute(UnicodeSetAttribute):
+    """A set of texts, with the declaration of whose personal data it is."""
+
+    def __init__(self, data_subject: DataSubject) -> None:
+        """Declare the attribute, which is absent while the set is empty."""
+        super().__init__(null=True)
+        self.data_subject = data_subject
+
+
+class JsonAttribute(JSONAttribute):
+    """Any JSON value as text, with the declaration of whose personal data it is."""
+
+    def __init__(
+        self, data_subject: DataSubject, *, null: bool = False, default: Callable[[], Any] | None = None
+    ) -> None:
+        """Declare the attribute."""
+        super().__init__(null=null, default=default)
+        self.data_subject = data_subject
+
+
+class BytesAttribute(BinaryAttribute):
+    """Bytes, with the declaration of whose personal data they are."""
+
+    def __init__(self, data_subject: DataSubject) -> None:
+        """Declare the attribute."""
+        super().__init__(legacy_encoding=False)
+        self.data_subject = data_subject
 
 
 class InstantAttribute(Attribute[datetime]):
@@ -116,6 +157,20 @@ class Item(Model):
                 Item._connection = super()._get_connection.__func__(Item)  # type: ignore[attr-defined]
             return Item._connection
 
+    @classmethod
+    def attributes_about(cls, data_subject: DataSubject) -> frozenset[str]:
+        """Return the names of the attributes that hold personal data of ``data_subject``."""
+        return frozenset(
+            name
+            for name, attribute in cls.get_attributes().items()
+            if getattr(attribute, "data_subject", None) is data_subject
+        )
+
+    def empty(self, name: str) -> None:
+        """Give an attribute its default again, or none."""
+        default = self.get_attributes()[name].default
+        setattr(self, name, default() if callable(default) else default)
+
     @property
     def key(self) -> Key:
         """Return the primary key."""
@@ -131,137 +186,137 @@ def forget_connection() -> None:
 class EntityItem(Item, discriminator="entity"):
     """An issuing entity."""
 
-    entity_id = UnicodeAttribute()
-    name = UnicodeAttribute()
-    legal_name = UnicodeAttribute(null=True)
-    colour = UnicodeAttribute()
-    address: Any = JSONAttribute(null=True)
-    tax_numbers: Any = JSONAttribute(default=list)
-    registration_number = UnicodeAttribute(null=True)
-    bank_details: Any = JSONAttribute(null=True)
-    sender_name = UnicodeAttribute(null=True)
-    sender_email = UnicodeAttribute()
-    reply_to = UnicodeAttribute(null=True)
-    website = UnicodeAttribute(null=True)
-    support_email = UnicodeAttribute(null=True)
-    locale = UnicodeAttribute()
-    time_zone = UnicodeAttribute()
+    entity_id = TextAttribute(NOBODY)
+    name = TextAttribute(NOBODY)
+    legal_name = TextAttribute(NOBODY, null=True)
+    colour = TextAttribute(NOBODY)
+    address: Any = JsonAttribute(NOBODY, null=True)
+    tax_numbers: Any = JsonAttribute(NOBODY, default=list)
+    registration_number = TextAttribute(NOBODY, null=True)
+    bank_details: Any = JsonAttribute(NOBODY, null=True)
+    sender_name = TextAttribute(NOBODY, null=True)
+    sender_email = TextAttribute(NOBODY)
+    reply_to = TextAttribute(NOBODY, null=True)
+    website = TextAttribute(NOBODY, null=True)
+    support_email = TextAttribute(NOBODY, null=True)
+    locale = TextAttribute(NOBODY)
+    time_zone = TextAttribute(NOBODY)
     contact_cell_required = BooleanAttribute(default=False)
     access_delay_hours = NumberAttribute(default=0)
-    contact_mails: Any = JSONAttribute(default=dict)
-    logo: Any = JSONAttribute(null=True)
+    contact_mails: Any = JsonAttribute(NOBODY, default=dict)
+    logo: Any = JsonAttribute(NOBODY, null=True)
     """Of the picture in the bucket: {"key", "sha256", "media_type", "width", "height"}."""
-    invoice_mail: Any = JSONAttribute(null=True)
+    invoice_mail: Any = JsonAttribute(NOBODY, null=True)
     """How far the entity's invoice mail has gone live (R9)."""
-    reminder_mail: Any = JSONAttribute(null=True)
+    reminder_mail: Any = JsonAttribute(NOBODY, null=True)
     live_from = DateAttribute(null=True)
-    invoice_addressing = UnicodeAttribute(default="together")
+    invoice_addressing = TextAttribute(NOBODY, default="together")
 
 
 class AccountItem(Item, discriminator="account"):
     """An account."""
 
-    account_id = UnicodeAttribute()
-    entity_id = UnicodeAttribute()
-    name = UnicodeAttribute()
-    country = UnicodeAttribute(null=True)
-    subdivision = UnicodeAttribute(null=True)
-    payment_terms: Any = JSONAttribute()
+    account_id = TextAttribute(NOBODY)
+    entity_id = TextAttribute(NOBODY)
+    name = TextAttribute(NOBODY)
+    country = TextAttribute(NOBODY, null=True)
+    subdivision = TextAttribute(NOBODY, null=True)
+    payment_terms: Any = JsonAttribute(NOBODY)
     cost_center_billing = BooleanAttribute(default=False)
-    currency = UnicodeAttribute()
-    locale = UnicodeAttribute(null=True)
-    time_zone = UnicodeAttribute(null=True)
-    owner_contact_id = UnicodeAttribute(null=True)
-    upstream: Any = JSONAttribute(default=dict)
+    currency = TextAttribute(NOBODY)
+    locale = TextAttribute(NOBODY, null=True)
+    time_zone = TextAttribute(NOBODY, null=True)
+    owner_contact_id = TextAttribute(NOBODY, null=True)
+    upstream: Any = JsonAttribute(NOBODY, default=dict)
 
 
 class AccountWordItem(Item, discriminator="account_word"):
     """One word of an account's name."""
 
-    account_id = UnicodeAttribute()
+    account_id = TextAttribute(NOBODY)
 
 
 class BillGroupItem(Item, discriminator="bill_group"):
     """A bill group."""
 
-    bill_group_id = UnicodeAttribute()
-    account_id = UnicodeAttribute()
-    entity_id = UnicodeAttribute()
-    name = UnicodeAttribute()
-    po_number = UnicodeAttribute(null=True)
-    vat_number = UnicodeAttribute(null=True)
-    registration_number = UnicodeAttribute(null=True)
-    billing_address: Any = JSONAttribute(null=True)
-    shipping_address: Any = JSONAttribute(null=True)
-    billing_frequency = UnicodeAttribute(null=True)
+    bill_group_id = TextAttribute(NOBODY)
+    account_id = TextAttribute(NOBODY)
+    entity_id = TextAttribute(NOBODY)
+    name = TextAttribute(NOBODY)
+    po_number = TextAttribute(NOBODY, null=True)
+    vat_number = TextAttribute(NOBODY, null=True)
+    registration_number = TextAttribute(NOBODY, null=True)
+    billing_address: Any = JsonAttribute(NOBODY, null=True)
+    shipping_address: Any = JsonAttribute(NOBODY, null=True)
+    billing_frequency = TextAttribute(NOBODY, null=True)
     next_billing_date = DateAttribute(null=True)
     auto_pay = BooleanAttribute(default=False)
     contract_start = DateAttribute(null=True)
     contract_end = DateAttribute(null=True)
-    billing_contact_id = UnicodeAttribute(null=True)
-    shipping_contact_id = UnicodeAttribute(null=True)
-    invoicing_contact_ids: Any = JSONAttribute(default=list)
-    accounts_payable_contact_ids: Any = JSONAttribute(default=list)
-    portal_token = UnicodeAttribute(null=True)
-    upstream: Any = JSONAttribute(default=dict)
+    billing_contact_id = TextAttribute(NOBODY, null=True)
+    shipping_contact_id = TextAttribute(NOBODY, null=True)
+    invoicing_contact_ids: Any = JsonAttribute(NOBODY, default=list)
+    accounts_payable_contact_ids: Any = JsonAttribute(NOBODY, default=list)
+    portal_token = TextAttribute(NOBODY, null=True)
+    upstream: Any = JsonAttribute(NOBODY, default=dict)
 
 
 class InvoiceItem(Item, discriminator="invoice"):
     """The head of an invoice or credit note. Amounts are minor units of its currency."""
 
-    invoice_id = UnicodeAttribute()
-    kind = UnicodeAttribute()
-    number = UnicodeAttribute()
-    entity_id = UnicodeAttribute()
-    account_id = UnicodeAttribute()
-    bill_group_id = UnicodeAttribute()
-    currency = UnicodeAttribute()
+    invoice_id = TextAttribute(NOBODY)
+    kind = TextAttribute(NOBODY)
+    number = TextAttribute(NOBODY)
+    entity_id = TextAttribute(NOBODY)
+    account_id = TextAttribute(NOBODY)
+    bill_group_id = TextAttribute(NOBODY)
+    currency = TextAttribute(NOBODY)
     issue_date = DateAttribute()
     due_date = DateAttribute(null=True)
-    po_number = UnicodeAttribute(null=True)
+    po_number = TextAttribute(NOBODY, null=True)
     net_total = NumberAttribute()
     tax_total = NumberAttribute()
     total = NumberAttribute()
-    time_zone = UnicodeAttribute(default="UTC")
+    time_zone = TextAttribute(NOBODY, default="UTC")
     prepaid = NumberAttribute(default=0)
     paid = NumberAttribute(default=0)
     credited = NumberAttribute(default=0)
-    status = UnicodeAttribute()
-    dispute: Any = JSONAttribute(null=True)
-    promise: Any = JSONAttribute(null=True)
-    content_hash = UnicodeAttribute()
+    status = TextAttribute(NOBODY)
+    dispute: Any = JsonAttribute(ANYBODY, null=True)
+    promise: Any = JsonAttribute(PORTAL_USER, null=True)
+    content_hash = TextAttribute(NOBODY)
     content_parts = NumberAttribute()
-    pdf_expected = UnicodeAttribute(default="made")
+    pdf_expected = TextAttribute(NOBODY, default="made")
     """``made`` here, or ``supplied`` by the billing system."""
-    pdf: Any = JSONAttribute(null=True)
+    pdf: Any = JsonAttribute(NOBODY, null=True)
     delivery_wanted = BooleanAttribute(default=False)
     recorded_at = InstantAttribute()
     settled_on = DateAttribute(null=True)
     line_count = NumberAttribute(default=0)
-    upstream: Any = JSONAttribute(default=dict)
-    applications: Any = JSONAttribute(default=dict)
+    upstream: Any = JsonAttribute(NOBODY, default=dict)
+    applications: Any = JsonAttribute(NOBODY, default=dict)
     """Of a credit note: amounts by invoice id."""
 
 
 class InvoiceContentItem(Item, discriminator="invoice_content"):
     """A part of what an invoice says, compressed; it never changes."""
 
-    content = BinaryAttribute(legacy_encoding=False)
+    content = BytesAttribute(CONTACT)
 
 
 class InvoicePointerItem(Item, discriminator="invoice_pointer"):
     """Leads to an invoice: from its number, its PO number, as one that is open, disputed or promised."""
 
-    invoice_id = UnicodeAttribute()
-    bill_group_id = UnicodeAttribute(null=True)
+    invoice_id = TextAttribute(NOBODY)
+    bill_group_id = TextAttribute(NOBODY, null=True)
 
 
 class SettlementItem(Item, discriminator="settlement"):
     """What a payment or a credit note has settled of an invoice, in minor units."""
 
-    invoice_id = UnicodeAttribute()
-    source_kind = UnicodeAttribute()
-    source_id = UnicodeAttribute()
+    invoice_id = TextAttribute(NOBODY)
+    source_kind = TextAttribute(NOBODY)
+    source_id = TextAttribute(NOBODY)
     amount = NumberAttribute()
     settled_on = DateAttribute()
 
@@ -269,9 +324,9 @@ class SettlementItem(Item, discriminator="settlement"):
 class AccountBalanceItem(Item, discriminator="account_balance"):
     """What an account owes an issuing entity in a currency, and what it has paid and not yet allocated."""
 
-    account_id = UnicodeAttribute()
-    entity_id = UnicodeAttribute()
-    currency = UnicodeAttribute()
+    account_id = TextAttribute(NOBODY)
+    entity_id = TextAttribute(NOBODY)
+    currency = TextAttribute(NOBODY)
     open_invoices = NumberAttribute(default=0)
     open_balance = NumberAttribute(default=0)
     unallocated = NumberAttribute(default=0)
@@ -281,60 +336,60 @@ class AccountBalanceItem(Item, discriminator="account_balance"):
 class BillGroupBalanceItem(Item, discriminator="bill_group_balance"):
     """What is owed for a bill group, by currency."""
 
-    bill_group_id = UnicodeAttribute()
+    bill_group_id = TextAttribute(NOBODY)
     open_invoices = NumberAttribute(default=0)
-    open_balances: Any = JSONAttribute(default=dict)
+    open_balances: Any = JsonAttribute(NOBODY, default=dict)
 
 
 class PaymentItem(Item, discriminator="payment"):
     """A payment, and how it is spread over invoices. Amounts are minor units."""
 
-    payment_id = UnicodeAttribute()
-    account_id = UnicodeAttribute()
-    entity_id = UnicodeAttribute()
-    currency = UnicodeAttribute()
+    payment_id = TextAttribute(NOBODY)
+    account_id = TextAttribute(NOBODY)
+    entity_id = TextAttribute(NOBODY)
+    currency = TextAttribute(NOBODY)
     amount = NumberAttribute()
     received_on = DateAttribute()
-    method = UnicodeAttribute(null=True)
-    reference = UnicodeAttribute(null=True)
-    note = UnicodeAttribute(null=True)
-    status = UnicodeAttribute()
-    allocations: Any = JSONAttribute(default=dict)
+    method = TextAttribute(NOBODY, null=True)
+    reference = TextAttribute(ANYBODY, null=True)
+    note = TextAttribute(ANYBODY, null=True)
+    status = TextAttribute(NOBODY)
+    allocations: Any = JsonAttribute(NOBODY, default=dict)
     """Invoice id: amount."""
-    content_hash = UnicodeAttribute()
-    reversal: Any = JSONAttribute(null=True)
+    content_hash = TextAttribute(NOBODY)
+    reversal: Any = JsonAttribute(ANYBODY, null=True)
     recorded_at = InstantAttribute()
 
 
 class UnallocatedPaymentItem(Item, discriminator="unallocated_payment"):
     """Leads to a payment of which something is not allocated."""
 
-    payment_id = UnicodeAttribute()
+    payment_id = TextAttribute(NOBODY)
 
 
 class DeliveryItem(Item, discriminator="delivery"):
     """One invoice mailed to the invoicing contacts, or planned to be. Where its mails stand is read from them."""
 
-    delivery_id = UnicodeAttribute()
-    invoice_id = UnicodeAttribute()
-    reason = UnicodeAttribute()
+    delivery_id = TextAttribute(NOBODY)
+    invoice_id = TextAttribute(NOBODY)
+    reason = TextAttribute(NOBODY)
     """``issued``, or ``sent_again``."""
-    outcome = UnicodeAttribute()
+    outcome = TextAttribute(NOBODY)
     """``mailed``, ``waiting`` in a bundle, ``shadow``, or why nobody was mailed."""
     at = InstantAttribute()
-    requested_by: Any = JSONAttribute(null=True)
+    requested_by: Any = JsonAttribute(STAFF, null=True)
     """Of whoever asked for it: {"kind", "name"}; the name of a portal user stands in the audit event alone."""
-    recipients: Any = JSONAttribute(default=list)
+    recipients: Any = JsonAttribute(NOBODY, default=list)
     """Of each: {"contact_id", "state", "email_id", "copy"}. Addresses stand in the emails, which an erasure finds."""
 
 
 class BundleItem(Item, discriminator="bundle"):
     """Invoices that wait to go to a contact in one mail."""
 
-    account_id = UnicodeAttribute()
-    entity_id = UnicodeAttribute()
-    contact_id = UnicodeAttribute()
-    invoices: Any = JSONAttribute(default=list)
+    account_id = TextAttribute(NOBODY)
+    entity_id = TextAttribute(NOBODY)
+    contact_id = TextAttribute(NOBODY)
+    invoices: Any = JsonAttribute(NOBODY, default=list)
     """Of each: {"invoice_id", "delivery_id", "bill_group_id"}."""
     due = InstantAttribute()
 
@@ -342,59 +397,59 @@ class BundleItem(Item, discriminator="bundle"):
 class StatementItem(Item, discriminator="statement"):
     """A statement of account that was asked for: its figures, its PDF, and whom it was mailed to."""
 
-    statement_id = UnicodeAttribute()
-    account_id = UnicodeAttribute()
-    entity_id = UnicodeAttribute()
-    currency = UnicodeAttribute()
+    statement_id = TextAttribute(NOBODY)
+    account_id = TextAttribute(NOBODY)
+    entity_id = TextAttribute(NOBODY)
+    currency = TextAttribute(NOBODY)
     as_of = DateAttribute()
-    content = BinaryAttribute(legacy_encoding=False)
-    pdf: Any = JSONAttribute(null=True)
-    send_to: Any = JSONAttribute(default=list)
-    email_ids: Any = JSONAttribute(default=list)
-    bill_group_ids: Any = JSONAttribute(null=True)
+    content = BytesAttribute(NOBODY)
+    pdf: Any = JsonAttribute(NOBODY, null=True)
+    send_to: Any = JsonAttribute(NOBODY, default=list)
+    email_ids: Any = JsonAttribute(NOBODY, default=list)
+    bill_group_ids: Any = JsonAttribute(NOBODY, null=True)
     """Those that a portal user may see; null for all of the account."""
-    requested_by: Any = JSONAttribute()
+    requested_by: Any = JsonAttribute(NOBODY)
     created_at = InstantAttribute()
 
 
 class ReminderPolicyItem(Item, discriminator="reminder_policy"):
     """The reminder policy of an entity, or what an account or bill group has otherwise (R1)."""
 
-    policy: Any = JSONAttribute(default=dict)
+    policy: Any = JsonAttribute(NOBODY, default=dict)
 
 
 class ReminderTemplateItem(Item, discriminator="reminder_template"):
     """An entity's own words for steps of its reminders (R1)."""
 
-    entity_id = UnicodeAttribute()
-    template_id = UnicodeAttribute()
-    texts: Any = JSONAttribute(default=dict)
+    entity_id = TextAttribute(NOBODY)
+    template_id = TextAttribute(NOBODY)
+    texts: Any = JsonAttribute(NOBODY, default=dict)
     """By language: {"subject", "opening"}."""
 
 
 class InvoiceRemindersItem(Item, discriminator="reminders"):
     """Where the reminders of an invoice stand."""
 
-    invoice_id = UnicodeAttribute()
+    invoice_id = TextAttribute(NOBODY)
     due_date = DateAttribute(null=True)
     """The due date that was last planned for."""
     due_since = DateAttribute(null=True)
     """When that due date was recorded here."""
     next_on = DateAttribute(null=True)
-    pause: Any = JSONAttribute(null=True)
-    auto_pay_failure: Any = JSONAttribute(null=True)
-    reasons: Any = JSONAttribute(default=list)
+    pause: Any = JsonAttribute(ANYBODY, null=True)
+    auto_pay_failure: Any = JsonAttribute(NOBODY, null=True)
+    reasons: Any = JsonAttribute(NOBODY, default=list)
     """Why it was not reminded of: {"code", "since", "last_on"}, the newest last."""
 
 
 class ReminderStepItem(Item, discriminator="reminder_step"):
     """One step of an invoice's reminders: sent, shadow, superseded or skipped (R5)."""
 
-    invoice_id = UnicodeAttribute()
+    invoice_id = TextAttribute(NOBODY)
     due_date = DateAttribute()
-    step = UnicodeAttribute()
-    outcome = UnicodeAttribute()
-    digest_id = UnicodeAttribute(null=True)
+    step = TextAttribute(NOBODY)
+    outcome = TextAttribute(NOBODY)
+    digest_id = TextAttribute(NOBODY, null=True)
     on = DateAttribute()
     at = InstantAttribute()
 
@@ -402,97 +457,97 @@ class ReminderStepItem(Item, discriminator="reminder_step"):
 class ReminderPlanItem(Item, discriminator="reminder_plan"):
     """Says on which local day an invoice is to be looked at next. It is a hint: the decision is made afresh."""
 
-    invoice_id = UnicodeAttribute()
-    account_id = UnicodeAttribute()
-    entity_id = UnicodeAttribute()
+    invoice_id = TextAttribute(NOBODY)
+    account_id = TextAttribute(NOBODY)
+    entity_id = TextAttribute(NOBODY)
     on = DateAttribute()
 
 
 class ReminderDueItem(Item, discriminator="reminder_due"):
     """An account some of whose invoices are to be looked at from an instant on."""
 
-    account_id = UnicodeAttribute()
-    entity_id = UnicodeAttribute()
+    account_id = TextAttribute(NOBODY)
+    entity_id = TextAttribute(NOBODY)
     due = InstantAttribute()
 
 
 class DigestItem(Item, discriminator="digest"):
     """The reminders of one account, entity, currency and run, frozen when it was put (R3, R5)."""
 
-    digest_id = UnicodeAttribute()
-    account_id = UnicodeAttribute()
-    entity_id = UnicodeAttribute()
-    currency = UnicodeAttribute()
+    digest_id = TextAttribute(NOBODY)
+    account_id = TextAttribute(NOBODY)
+    entity_id = TextAttribute(NOBODY)
+    currency = TextAttribute(NOBODY)
     on = DateAttribute()
     at = InstantAttribute()
-    status = UnicodeAttribute()
+    status = TextAttribute(NOBODY)
     """``claiming``, then ``mailed`` or ``shadow``; ``empty`` if nothing was left to send, ``stopped`` if reminders were
     switched off meanwhile."""
     shadow = BooleanAttribute(default=False)
     """Whether it was put while reminders were not sent yet; then it never is."""
-    tone = UnicodeAttribute()
-    template = UnicodeAttribute(null=True)
-    invoices: Any = JSONAttribute(default=list)
+    tone = TextAttribute(NOBODY)
+    template = TextAttribute(NOBODY, null=True)
+    invoices: Any = JsonAttribute(NOBODY, default=list)
     """Of each: {"invoice_id", "due_date", "step", "tone", "template", "superseded", "next_on"}, frozen."""
-    claimed: Any = JSONAttribute(default=list)
+    claimed: Any = JsonAttribute(NOBODY, default=list)
     """The ids of those invoices whose step this digest has taken."""
-    recipients: Any = JSONAttribute(default=list)
+    recipients: Any = JsonAttribute(NOBODY, default=list)
     """Of each: {"contact_id", "email_id", "invoice_ids"}."""
 
 
 class AccountRemindersItem(Item, discriminator="account_reminders"):
     """What holds for all reminders of an account."""
 
-    account_id = UnicodeAttribute()
-    pause: Any = JSONAttribute(null=True)
+    account_id = TextAttribute(NOBODY)
+    pause: Any = JsonAttribute(ANYBODY, null=True)
     last_reminded_on = DateAttribute(null=True)
-    unfinished: Any = JSONAttribute(default=list)
+    unfinished: Any = JsonAttribute(NOBODY, default=list)
     """The sort keys of digests whose mails are not written yet."""
-    released: Any = JSONAttribute(default=dict)
+    released: Any = JsonAttribute(NOBODY, default=dict)
     """Issuing entity: the day on which staff released the invoices from before it went live (R9)."""
 
 
 class BillGroupRemindersItem(Item, discriminator="bill_group_reminders"):
     """What holds for all reminders of a bill group."""
 
-    bill_group_id = UnicodeAttribute()
-    pause: Any = JSONAttribute(null=True)
+    bill_group_id = TextAttribute(NOBODY)
+    pause: Any = JsonAttribute(ANYBODY, null=True)
 
 
 class ReplyLinkItem(Item, discriminator="reply_link"):
     """A link in one contact's copy of a reminder, by which they reply without signing in (R6)."""
 
-    email_id = UnicodeAttribute()
-    account_id = UnicodeAttribute()
-    entity_id = UnicodeAttribute()
-    contact_id = UnicodeAttribute()
-    digest: Any = JSONAttribute()
+    email_id = TextAttribute(NOBODY)
+    account_id = TextAttribute(NOBODY)
+    entity_id = TextAttribute(NOBODY)
+    contact_id = TextAttribute(NOBODY)
+    digest: Any = JsonAttribute(NOBODY)
     """The key of the digest."""
-    invoice_ids: Any = JSONAttribute(default=list)
+    invoice_ids: Any = JsonAttribute(NOBODY, default=list)
     """Those that the mail told of."""
     until = InstantAttribute()
-    used: Any = JSONAttribute(default=list)
+    used: Any = JsonAttribute(ANYBODY, default=list)
 
 
 class ReminderRunItem(Item, discriminator="reminder_run"):
     """A run of an entity that is larger than its limit, and waits for a yes (R9)."""
 
-    entity_id = UnicodeAttribute()
-    run_hour = UnicodeAttribute()
+    entity_id = TextAttribute(NOBODY)
+    run_hour = TextAttribute(NOBODY)
     """The UTC hour in which it was held for the first time, as ``2026-01-31T09``."""
     started = InstantAttribute()
     accounts = NumberAttribute()
     limit = NumberAttribute()
-    status = UnicodeAttribute()
+    status = TextAttribute(NOBODY)
     """``waiting``, then ``approved``, or ``lapsed`` when it came within the limit."""
-    decided_by = UnicodeAttribute(null=True)
+    decided_by = TextAttribute(STAFF, null=True)
     decided_at = InstantAttribute(null=True)
 
 
 class ReleaseItem(Item, discriminator="release"):
     """How an entity's invoices from before it went live are released, some accounts a day (R9)."""
 
-    entity_id = UnicodeAttribute()
+    entity_id = TextAttribute(NOBODY)
     accounts_a_day = NumberAttribute()
     on = DateAttribute(null=True)
     """The day of the entity to which ``released_today`` belongs."""
@@ -500,31 +555,31 @@ class ReleaseItem(Item, discriminator="release"):
     released = NumberAttribute(default=0)
     released_in_pass = NumberAttribute(default=0)
     """Since the cursor was at the beginning; a pass in which nobody is found is the last."""
-    cursor = UnicodeAttribute(null=True)
+    cursor = TextAttribute(NOBODY, null=True)
     finished = BooleanAttribute(default=False)
 
 
 class PaymentsAsOfItem(Item, discriminator="payments_as_of"):
     """Up to when the billing system has reported an entity's payments (R2)."""
 
-    entity_id = UnicodeAttribute()
+    entity_id = TextAttribute(NOBODY)
     as_of = InstantAttribute()
 
 
 class SubscriptionItem(Item, discriminator="subscription"):
     """A subscription of a bill group."""
 
-    subscription_id = UnicodeAttribute()
-    bill_group_id = UnicodeAttribute()
-    account_id = UnicodeAttribute()
-    name = UnicodeAttribute()
-    product_code = UnicodeAttribute(null=True)
-    description = UnicodeAttribute(null=True)
-    status = UnicodeAttribute()
-    quantity = UnicodeAttribute(null=True)
+    subscription_id = TextAttribute(NOBODY)
+    bill_group_id = TextAttribute(NOBODY)
+    account_id = TextAttribute(NOBODY)
+    name = TextAttribute(NOBODY)
+    product_code = TextAttribute(NOBODY, null=True)
+    description = TextAttribute(NOBODY, null=True)
+    status = TextAttribute(NOBODY)
+    quantity = TextAttribute(NOBODY, null=True)
     unit_amount = NumberAttribute(null=True)
-    currency = UnicodeAttribute(null=True)
-    billing_frequency = UnicodeAttribute(null=True)
+    currency = TextAttribute(NOBODY, null=True)
+    billing_frequency = TextAttribute(NOBODY, null=True)
     start_date = DateAttribute(null=True)
     end_date = DateAttribute(null=True)
     renews_on = DateAttribute(null=True)
@@ -533,44 +588,44 @@ class SubscriptionItem(Item, discriminator="subscription"):
 class ContactItem(Item, discriminator="contact"):
     """A contact. Its roles stand in the account's roles item and nowhere else."""
 
-    contact_id = UnicodeAttribute()
-    account_id = UnicodeAttribute()
-    kind = UnicodeAttribute()
-    status = UnicodeAttribute()
-    first_name = UnicodeAttribute(null=True)
-    last_name = UnicodeAttribute(null=True)
-    display_name = UnicodeAttribute(null=True)
-    email = UnicodeAttribute()
-    cell = UnicodeAttribute(null=True)
-    company = UnicodeAttribute(null=True)
-    address: Any = JSONAttribute(null=True)
-    job_title = UnicodeAttribute(null=True)
-    locale = UnicodeAttribute(null=True)
-    external_id = UnicodeAttribute(null=True)
-    billing_for: Any = JSONAttribute(default=list)
-    shipping_for: Any = JSONAttribute(default=list)
-    former_roles: Any = JSONAttribute(default=list)
-    access: Any = JSONAttribute(default=dict)
+    contact_id = TextAttribute(NOBODY)
+    account_id = TextAttribute(NOBODY)
+    kind = TextAttribute(NOBODY)
+    status = TextAttribute(NOBODY)
+    first_name = TextAttribute(CONTACT, null=True)
+    last_name = TextAttribute(CONTACT, null=True)
+    display_name = TextAttribute(CONTACT, null=True)
+    email = TextAttribute(CONTACT)
+    cell = TextAttribute(CONTACT, null=True)
+    company = TextAttribute(CONTACT, null=True)
+    address: Any = JsonAttribute(CONTACT, null=True)
+    job_title = TextAttribute(CONTACT, null=True)
+    locale = TextAttribute(CONTACT, null=True)
+    external_id = TextAttribute(CONTACT, null=True)
+    billing_for: Any = JsonAttribute(NOBODY, default=list)
+    shipping_for: Any = JsonAttribute(NOBODY, default=list)
+    former_roles: Any = JsonAttribute(NOBODY, default=list)
+    access: Any = JsonAttribute(NOBODY, default=dict)
     """What the row of its address holds too, by which a sign-in finds it."""
-    preferences: Any = JSONAttribute(default=dict)
+    preferences: Any = JsonAttribute(NOBODY, default=dict)
     """Category: on or off, for those that were chosen (C7)."""
-    delivery_style: Any = JSONAttribute(default=dict)
+    delivery_style: Any = JsonAttribute(NOBODY, default=dict)
     created_at = InstantAttribute()
     updated_at = InstantAttribute()
     deleted_at = InstantAttribute(null=True)
-    upstream: Any = JSONAttribute(default=dict)
+    upstream: Any = JsonAttribute(CONTACT, default=dict)
 
 
 class ContactRolesItem(Item, discriminator="contact_roles"):
     """Who holds the contact roles of an account: two sets of ids and the latch of C2."""
 
-    account_id = UnicodeAttribute()
-    invoicing = UnicodeSetAttribute(null=True)
-    accounts_payable = UnicodeSetAttribute(null=True)
+    account_id = TextAttribute(NOBODY)
+    invoicing = TextSetAttribute(NOBODY)
+    accounts_payable = TextSetAttribute(NOBODY)
     both_held = BooleanAttribute(default=False)
-    copies: Any = JSONAttribute(default=dict)
+    copies: Any = JsonAttribute(NOBODY, default=dict)
     """Category: ids of the contacts that may have chosen it (C7); each contact's own row tells whether it has."""
-    unreachable: Any = JSONAttribute(default=dict)
+    unreachable: Any = JsonAttribute(NOBODY, default=dict)
     """Role: who held it when it was told that it reaches nobody any more (C9)."""
 
 
@@ -580,25 +635,25 @@ class ContactAddressItem(Item, discriminator="contact_address"):
     Access goes with the address: whoever deletes the contact or changes its email ends it in the same write.
     """
 
-    contact_id = UnicodeAttribute()
-    access: Any = JSONAttribute(default=dict)
+    contact_id = TextAttribute(NOBODY)
+    access: Any = JsonAttribute(NOBODY, default=dict)
     """Bill group id: {"permissions": […], "starts_at": instant}."""
-    user_name = UnicodeAttribute(null=True)
+    user_name = TextAttribute(CONTACT, null=True)
 
 
 class ContactExternalIdItem(Item, discriminator="contact_external_id"):
     """Says which contact of the account has this external id (C1)."""
 
-    contact_id = UnicodeAttribute()
+    contact_id = TextAttribute(NOBODY)
 
 
 class ErasureItem(Item, discriminator="erasure"):
     """The state of an erasure (C4). It names ids only."""
 
-    erasure_id = UnicodeAttribute()
-    account_id = UnicodeAttribute()
-    contact_id = UnicodeAttribute()
-    status = UnicodeAttribute()
+    erasure_id = TextAttribute(NOBODY)
+    account_id = TextAttribute(NOBODY)
+    contact_id = TextAttribute(NOBODY)
+    status = TextAttribute(NOBODY)
     requested_at = InstantAttribute()
     finished_at = InstantAttribute(null=True)
 
@@ -606,25 +661,25 @@ class ErasureItem(Item, discriminator="erasure"):
 class AuditEventItem(Item, discriminator="audit_event"):
     """Who changed what, when, from what to what."""
 
-    audit_event_id = UnicodeAttribute()
+    audit_event_id = TextAttribute(NOBODY)
     at = InstantAttribute()
-    actor_kind = UnicodeAttribute()
-    actor_id = UnicodeAttribute()
-    actor_name = UnicodeAttribute()
-    action = UnicodeAttribute()
-    resource_kind = UnicodeAttribute()
-    resource_id = UnicodeAttribute()
-    account_id = UnicodeAttribute(null=True)
-    bill_group_id = UnicodeAttribute(null=True)
-    changes: Any = JSONAttribute(default=list)
-    correlation_id = UnicodeAttribute()
+    actor_kind = TextAttribute(NOBODY)
+    actor_id = TextAttribute(PORTAL_USER)
+    actor_name = TextAttribute(PORTAL_USER)
+    action = TextAttribute(NOBODY)
+    resource_kind = TextAttribute(NOBODY)
+    resource_id = TextAttribute(NOBODY)
+    account_id = TextAttribute(NOBODY, null=True)
+    bill_group_id = TextAttribute(NOBODY, null=True)
+    changes: Any = JsonAttribute(CONTACT, default=list)
+    correlation_id = TextAttribute(NOBODY)
 
 
 class IdempotencyItem(Item, discriminator="idempotency"):
     """What an idempotency key was used for. It lapses after 24 hours."""
 
-    body_hash = UnicodeAttribute()
-    resource_id = UnicodeAttribute()
+    body_hash = TextAttribute(NOBODY)
+    resource_id = TextAttribute(NOBODY)
     status = NumberAttribute()
     lapses_at = InstantAttribute()
 
@@ -632,23 +687,23 @@ class IdempotencyItem(Item, discriminator="idempotency"):
 class EmailItem(Item, discriminator="email"):
     """An email: first the outbox, later the history (I4)."""
 
-    email_id = UnicodeAttribute()
-    kind = UnicodeAttribute()
+    email_id = TextAttribute(NOBODY)
+    kind = TextAttribute(NOBODY)
     urgent = BooleanAttribute(default=False)
     security = BooleanAttribute(default=False)
-    status = UnicodeAttribute()
-    reason = UnicodeAttribute(null=True)
-    entity_id = UnicodeAttribute()
-    account_id = UnicodeAttribute(null=True)
-    bill_group_id = UnicodeAttribute(null=True)
-    bill_group_ids: Any = JSONAttribute(default=list)
+    status = TextAttribute(NOBODY)
+    reason = TextAttribute(NOBODY, null=True)
+    entity_id = TextAttribute(NOBODY)
+    account_id = TextAttribute(NOBODY, null=True)
+    bill_group_id = TextAttribute(NOBODY, null=True)
+    bill_group_ids: Any = JsonAttribute(NOBODY, default=list)
     """Those that it is about, where there are several: who may not see each of them may not see the mail."""
-    contact_id = UnicodeAttribute(null=True)
-    to: Any = JSONAttribute(default=list)
-    cc: Any = JSONAttribute(default=list)
-    locale = UnicodeAttribute()
-    context: Any = JSONAttribute(default=dict)
-    subject = UnicodeAttribute(null=True)
+    contact_id = TextAttribute(NOBODY, null=True)
+    to: Any = JsonAttribute(CONTACT, default=list)
+    cc: Any = JsonAttribute(CONTACT, default=list)
+    locale = TextAttribute(NOBODY)
+    context: Any = JsonAttribute(CONTACT, default=dict)
+    subject = TextAttribute(CONTACT, null=True)
     created_at = InstantAttribute()
     not_after = InstantAttribute()
     attempts = NumberAttribute(default=0)
@@ -656,83 +711,83 @@ class EmailItem(Item, discriminator="email"):
     not_before = InstantAttribute(null=True)
     lease_until = InstantAttribute(null=True)
     claimed_at = InstantAttribute(null=True)
-    claim_id = UnicodeAttribute(null=True)
+    claim_id = TextAttribute(NOBODY, null=True)
     sent_at = InstantAttribute(null=True)
-    message_id = UnicodeAttribute(null=True)
-    events: Any = JSONAttribute(default=list)
-    recipients: Any = JSONAttribute(default=list)
+    message_id = TextAttribute(NOBODY, null=True)
+    events: Any = JsonAttribute(CONTACT, default=list)
+    recipients: Any = JsonAttribute(CONTACT, default=list)
     """What was reported of each recipient: {"email", "kinds": {kind: [instant, detail]}}."""
-    withheld: Any = JSONAttribute(default=dict)
+    withheld: Any = JsonAttribute(CONTACT, default=dict)
     """Address: why it does not get the mail, although it was meant to."""
-    redirected_to = UnicodeAttribute(null=True)
+    redirected_to = TextAttribute(STAFF, null=True)
     recipient_count = NumberAttribute(default=0)
-    attachments: Any = JSONAttribute(default=list)
+    attachments: Any = JsonAttribute(NOBODY, default=list)
     """Of each: {"name", "media_type", "size"}."""
-    resent_from = UnicodeAttribute(null=True)
+    resent_from = TextAttribute(NOBODY, null=True)
     """The email that this one repeats."""
-    resent_at: Any = JSONAttribute(default=list)
+    resent_at: Any = JsonAttribute(NOBODY, default=list)
     """The instants at which it was asked to be sent again."""
-    correlation_id = UnicodeAttribute()
+    correlation_id = TextAttribute(NOBODY)
 
 
 class EmailContentItem(Item, discriminator="email_content"):
     """What an email said, compressed. Security mails have none."""
 
-    content = BinaryAttribute(legacy_encoding=False)
+    content = BytesAttribute(CONTACT)
 
 
 class TaskItem(Item, discriminator="duty"):
     """Work that follows a write or falls due later. It is a hint: whoever takes it decides afresh."""
 
-    duty_id = UnicodeAttribute()
-    kind = UnicodeAttribute()
-    subject = UnicodeAttribute()
+    duty_id = TextAttribute(NOBODY)
+    kind = TextAttribute(NOBODY)
+    subject = TextAttribute(NOBODY)
     due = InstantAttribute()
     tries = NumberAttribute(default=0)
-    correlation_id = UnicodeAttribute()
+    correlation_id = TextAttribute(NOBODY)
 
 
 class DomainAccessItem(Item, discriminator="access"):
     """What one domain may do at a bill group: its rule, or the rules of its addresses; and who is denied (A1)."""
 
-    bill_group_id = UnicodeAttribute()
-    account_id = UnicodeAttribute()
-    domain = UnicodeAttribute()
-    domain_rule: Any = JSONAttribute(null=True)
-    addresses: Any = JSONAttribute(default=dict)
-    denied: Any = JSONAttribute(default=dict)
+    bill_group_id = TextAttribute(NOBODY)
+    account_id = TextAttribute(NOBODY)
+    domain = TextAttribute(NOBODY)
+    domain_rule: Any = JsonAttribute(STAFF, null=True)
+    addresses: Any = JsonAttribute(PORTAL_USER, default=dict)
+    denied: Any = JsonAttribute(PORTAL_USER, default=dict)
 
 
 class AccessPointerItem(Item, discriminator="access_pointer"):
     """Leads a sign-in from an address or a domain to a bill group that may admit it."""
 
-    bill_group_id = UnicodeAttribute()
-    account_id = UnicodeAttribute()
+    bill_group_id = TextAttribute(NOBODY)
+    account_id = TextAttribute(NOBODY)
 
 
 class PortalLinkItem(Item, discriminator="portal_link"):
     """Leads from a portal link to its bill group (A3). It is not a credential."""
 
-    bill_group_id = UnicodeAttribute()
-    account_id = UnicodeAttribute()
+    bill_group_id = TextAttribute(NOBODY)
+    account_id = TextAttribute(NOBODY)
 
 
 class FlowItem(Item, discriminator="flow"):
     """An attempt to sign in by email (A4): secrets are hashed, made when the mail is claimed."""
 
-    flow_id = UnicodeAttribute()
-    kind = UnicodeAttribute()
-    email = UnicodeAttribute()
-    bill_group_id = UnicodeAttribute(null=True)
+    flow_id = TextAttribute(NOBODY)
+    kind = TextAttribute(NOBODY)
+    email = TextAttribute(PORTAL_USER)
+    bill_group_id = TextAttribute(NOBODY, null=True)
     """The bill group of the portal link that the attempt came by."""
-    target = UnicodeAttribute(null=True)
+    target = TextAttribute(NOBODY, null=True)
     """The page to go to once signed in; a path of our own."""
     created_at = InstantAttribute()
     ends_at = InstantAttribute()
-    proofs: Any = JSONAttribute(default=list)
+    proofs: Any = JsonAttribute(NOBODY, default=list)
     """Of each mail that was made: {"link": hash, "code": hash, "until": instant}."""
     tries = NumberAttribute(default=0)
-    bill_groups: Any = JSONAttribute(default=list)
+    bill_groups: Any = JsonAttribute(NOBODY, default=list)
     """Pairs of bill group id and account id that admitted the address when the mail was made."""
     used_at = InstantAttribute(null=True)
 
@@ -740,17 +795,17 @@ class FlowItem(Item, discriminator="flow"):
 class SessionItem(Item, discriminator="session"):
     """A signed-in browser or API client (A8); only the hash of its token is kept."""
 
-    session_id = UnicodeAttribute()
-    kind = UnicodeAttribute()
-    email = UnicodeAttribute()
-    bill_groups: Any = JSONAttribute(default=list)
+    session_id = TextAttribute(NOBODY)
+    kind = TextAttribute(NOBODY)
+    email = TextAttribute(PORTAL_USER)
+    bill_groups: Any = JsonAttribute(NOBODY, default=list)
     """Pairs of bill group id and account id that admitted the person at sign-in; grants are read afresh."""
-    origin = UnicodeAttribute()
-    client = UnicodeAttribute(null=True)
+    origin = TextAttribute(NOBODY)
+    client = TextAttribute(PORTAL_USER, null=True)
     created_at = InstantAttribute()
     last_seen_at = InstantAttribute()
     ends_at = InstantAttribute()
-    preview: Any = JSONAttribute(null=True)
+    preview: Any = JsonAttribute(STAFF, null=True)
 
 
 class IdentityItem(Item, discriminator="identity"):
@@ -762,14 +817,14 @@ class IdentityItem(Item, discriminator="identity"):
 class UserNameItem(Item, discriminator="user_name"):
     """A user name and its password (A6)."""
 
-    user_name = UnicodeAttribute()
-    account_id = UnicodeAttribute()
-    contact_id = UnicodeAttribute()
-    email = UnicodeAttribute()
-    password_hash = UnicodeAttribute(null=True)
-    temporary_hash = UnicodeAttribute(null=True)
+    user_name = TextAttribute(CONTACT)
+    account_id = TextAttribute(NOBODY)
+    contact_id = TextAttribute(NOBODY)
+    email = TextAttribute(CONTACT)
+    password_hash = TextAttribute(NOBODY, null=True)
+    temporary_hash = TextAttribute(NOBODY, null=True)
     temporary_until = InstantAttribute(null=True)
-    ticket = UnicodeAttribute(null=True)
+    ticket = TextAttribute(NOBODY, null=True)
     """Names the mail that may make the temporary password; gone once something else was decided."""
     used_at = InstantAttribute(null=True)
     changed_at = InstantAttribute(null=True)
@@ -778,7 +833,7 @@ class UserNameItem(Item, discriminator="user_name"):
 class PasswordResetItem(Item, discriminator="password_reset"):
     """A mailed link by which a password can be set anew, once."""
 
-    user_name = UnicodeAttribute()
+    user_name = TextAttribute(CONTACT)
     created_at = InstantAttribute()
     ends_at = InstantAttribute()
 
@@ -786,34 +841,34 @@ class PasswordResetItem(Item, discriminator="password_reset"):
 class StaffItem(Item, discriminator="staff"):
     """One of the vendor's people."""
 
-    email = UnicodeAttribute()
-    name = UnicodeAttribute()
-    role = UnicodeAttribute()
-    status = UnicodeAttribute()
+    email = TextAttribute(STAFF)
+    name = TextAttribute(STAFF)
+    role = TextAttribute(NOBODY)
+    status = TextAttribute(NOBODY)
     created_at = InstantAttribute()
 
 
 class StaffAdminsItem(Item, discriminator="staff_admins"):
     """Who of the staff is admin: never nobody."""
 
-    emails: Any = JSONAttribute(default=list)
+    emails: Any = JsonAttribute(STAFF, default=list)
 
 
 class RateLimitItem(Item, discriminator="limit"):
     """When something happened that is limited, newest last; behind a space, if it matters, what it was about."""
 
-    instants: Any = JSONAttribute(default=list)
+    instants: Any = JsonAttribute(NOBODY, default=list)
 
 
 class SuppressionItem(Item, discriminator="suppression"):
     """An address that gets no mail until a person clears it (I6)."""
 
-    email = UnicodeAttribute()
-    reason = UnicodeAttribute()
+    email = TextAttribute(CONTACT)
+    reason = TextAttribute(NOBODY)
     since = InstantAttribute()
-    email_id = UnicodeAttribute(null=True)
+    email_id = TextAttribute(NOBODY, null=True)
     """The mail whose bounce or complaint it was."""
-    detail = UnicodeAttribute(null=True)
+    detail = TextAttribute(CONTACT, null=True)
 
 
 class MailHealthItem(Item, discriminator="mail_health"):
@@ -839,12 +894,12 @@ class SendingPaceItem(Item, discriminator="sending_pace"):
 class ApiKeyItem(Item, discriminator="api_key"):
     """An API key (A11); only the hash of its secret is kept."""
 
-    key_id = UnicodeAttribute()
-    name = UnicodeAttribute()
-    scopes: Any = JSONAttribute(default=list)
-    secret_hash = UnicodeAttribute()
+    key_id = TextAttribute(NOBODY)
+    name = TextAttribute(NOBODY)
+    scopes: Any = JsonAttribute(NOBODY, default=list)
+    secret_hash = TextAttribute(NOBODY)
     created_at = InstantAttribute()
-    created_by = UnicodeAttribute()
+    created_by = TextAttribute(STAFF)
     last_used_at = InstantAttribute(null=True)
     revoked_at = InstantAttribute(null=True)
 
@@ -852,32 +907,32 @@ class ApiKeyItem(Item, discriminator="api_key"):
 class ApiKeyNameItem(Item, discriminator="api_key_name"):
     """Which API keys of one name are valid: at most two, while one replaces the other (A11)."""
 
-    name = UnicodeAttribute()
-    key_ids: Any = JSONAttribute(default=list)
+    name = TextAttribute(NOBODY)
+    key_ids: Any = JsonAttribute(NOBODY, default=list)
 
 
 class ImportItem(Item, discriminator="import"):
     """An import: what it is to read, how far it is, and what it found."""
 
-    import_id = UnicodeAttribute()
-    status = UnicodeAttribute()
-    mapping: Any = JSONAttribute(default=dict)
+    import_id = TextAttribute(NOBODY)
+    status = TextAttribute(NOBODY)
+    mapping: Any = JsonAttribute(NOBODY, default=dict)
     dry_run = BooleanAttribute(default=True)
     mail = BooleanAttribute(default=False)
-    actor: Any = JSONAttribute(default=dict)
-    correlation_id = UnicodeAttribute()
-    source = UnicodeAttribute()
+    actor: Any = JsonAttribute(STAFF, default=dict)
+    correlation_id = TextAttribute(NOBODY)
+    source = TextAttribute(NOBODY)
     """Where in the bucket the file is."""
     size = NumberAttribute(null=True)
-    etag = UnicodeAttribute(null=True)
-    lines_source = UnicodeAttribute(null=True)
+    etag = TextAttribute(NOBODY, null=True)
+    lines_source = TextAttribute(NOBODY, null=True)
     """Where in the bucket the second file is that the mapping joins."""
     lines_size = NumberAttribute(null=True)
-    lines_etag = UnicodeAttribute(null=True)
+    lines_etag = TextAttribute(NOBODY, null=True)
     created_at = InstantAttribute()
     started_at = InstantAttribute(null=True)
     finished_at = InstantAttribute(null=True)
-    lease_id = UnicodeAttribute(null=True)
+    lease_id = TextAttribute(NOBODY, null=True)
     lease_until = InstantAttribute(null=True)
     attempts = NumberAttribute(default=0)
     """Runs since the last progress."""
@@ -885,11 +940,11 @@ class ImportItem(Item, discriminator="import"):
     """Where a run goes on."""
     rows_read = NumberAttribute(default=0)
     """How far the present run is; of a dry run that dies, this is lost."""
-    counts: Any = JSONAttribute(default=dict)
-    refusals: Any = JSONAttribute(default=list)
-    warnings: Any = JSONAttribute(default=list)
-    parts: Any = JSONAttribute(default=list)
+    counts: Any = JsonAttribute(NOBODY, default=dict)
+    refusals: Any = JsonAttribute(ANYBODY, default=list)
+    warnings: Any = JsonAttribute(ANYBODY, default=list)
+    parts: Any = JsonAttribute(NOBODY, default=list)
     """Where in the bucket all refusals and warnings so far are."""
-    rehearsal = UnicodeAttribute(null=True)
+    rehearsal = TextAttribute(NOBODY, null=True)
     """Where in the bucket the rows are that a dry run would have written."""
-    reason = UnicodeAttribute(null=True)
+    reason = TextAttribute(NOBODY, null=True)

@@ -11,23 +11,22 @@ from typing import Any
 from chalicelib.audit.rules import diff_fields
 from chalicelib.audit.service import record_audit_event
 from chalicelib.errors import FieldError, InvalidInput, NotFound, StaleVersion
+from chalicelib.field_marks import NotAudited, NotPersonal
 from chalicelib.reminders.policy.wording import TemplateText
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import ReminderTemplateItem
 from chalicelib.table.keys import Key
 
-_NOT_AUDITED = frozenset({"entity_id", "template_id", "version"})
-
 
 @dataclass(frozen=True)
 class ReminderTemplate:
     """The words of an entity for steps of its reminders, by language (BCP 47)."""
 
-    entity_id: str
-    template_id: str
-    texts: Mapping[str, TemplateText]
-    version: int = 1
+    entity_id: NotAudited[NotPersonal[str]]
+    template_id: NotAudited[NotPersonal[str]]
+    texts: NotPersonal[Mapping[str, TemplateText]]
+    version: NotAudited[int] = 1
 
 
 @dataclass(frozen=True)
@@ -144,6 +143,6 @@ def _record_change(
         f"reminder_template.{done}",
         "reminder_template",
         named.template_id,
-        diff_fields(before, after, without=_NOT_AUDITED),
+        diff_fields(before, after),
         entity_id=named.entity_id,
     )

@@ -1,6 +1,7 @@
 """Erasing a person for good (C4, GDPR article 17)."""
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from chalice.test import Client
 from app import app
 from chalicelib.config import settings
 from chalicelib.contacts import deletion, erasure, jobs
+from chalicelib.contacts.rules import Contact
+from chalicelib.field_marks import DataSubject, OfContact, fields_marked
 from chalicelib.mail.feedback import ses_events
 from chalicelib.mail.sending import deliver as mailer
 from chalicelib.table import store
@@ -142,6 +145,42 @@ def test_nothing_that_names_the_person_is_left(service: Service, account: str, p
     assert service.get(address(account, person))["status"] == "active"
     run()
     check_erased(service, account, person, erasure_id)
+
+
+SAMPLES: dict[str, Any] = {
+    "email": "sample-email@example.com",
+    "cell": "+49309999999",
+    "address": {"line1": "sample-address"},
+}
+
+
+@pytest.mark.parametrize("kind", ["person", "mailbox"])
+def test_every_field_about_a_contact_is_erased_wherever_it_is_stored(service: Service, account: str, kind: str) -> None:
+    """A field that is added to the contact and marked is tried here at once."""
+    names = {"person": {"first_name", "last_name"}, "mailbox": {"display_name"}}
+    others = set().union(*(fields for one, fields in names.items() if one != kind))
+    # What the billing system last brought is a copy of the other fields; an email keeps the language it was written in.
+    marked = fields_marked(Contact, DataSubject.CONTACT) - others - {"upstream", "locale"}
+    sent = {name: SAMPLES.get(name, f"sample-{name}") for name in marked}
+    contact = service.ask("POST", f"{account}/contacts", {"kind": kind, **sent, "roles": ["invoicing"]}).json
+    send_mails(service)
+    values = [value["line1"] if isinstance(value, dict) else value for value in sent.values()]
+    before = json.dumps(rows(), default=str)
+    assert [value for value in values if value not in before] == []
+    request(service, account, contact)
+    run()
+    after = json.dumps(rows(), default=str)
+    assert [value for value in values if value in after] == []
+
+
+def test_a_field_that_is_new_is_redacted_in_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass(frozen=True)
+    class ContactWithDepartment(Contact):
+        department: OfContact[str | None] = None
+
+    monkeypatch.setattr(erasure, "Contact", ContactWithDepartment)
+    changes = [{"field": "department", "before": None, "after": "Sales"}, {"field": "kind", "before": 1, "after": 2}]
+    assert erasure.redact_changes(changes) == [{"field": "department", "before": None, "after": None}, changes[1]]
 
 
 def test_it_must_be_confirmed_and_is_of_somebody_here(service: Service, account: str, person: Any) -> None:

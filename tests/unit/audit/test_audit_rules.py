@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.audit.rules import FieldChange, diff_fields, to_json_value
+from chalicelib.field_marks import NotAudited
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,14 @@ def test_empty_and_absent_are_the_same() -> None:
     assert FieldChange("tags", None, []) not in diff_fields(None, Thing())
 
 
-def test_fields_can_be_left_out() -> None:
-    assert diff_fields(Thing("a"), Thing("b", on=True), without=frozenset({"name"})) == (
-        FieldChange("on", False, True),
-    )
+def test_bookkeeping_is_left_out() -> None:
+    @dataclass(frozen=True)
+    class Versioned(Thing):
+        version: NotAudited[int] = 1
+
+    assert diff_fields(Versioned("a"), Versioned("a", on=True, version=2)) == (FieldChange("on", False, True),)
+    assert diff_fields(None, Versioned("a")) == (FieldChange("name", None, "a"), FieldChange("on", None, False))
+    assert diff_fields(Versioned("a"), None) == (FieldChange("name", "a", None), FieldChange("on", False, None))
 
 
 @given(THINGS, THINGS)
