@@ -17,6 +17,10 @@ PORTAL_KINDS = frozenset({"portal_user", "preview"})
 ANY_SIGNED_IN = "any"
 
 
+BillGroupRef = tuple[str, str]
+"""The id of a bill group and the id of its account."""
+
+
 @dataclass(frozen=True)
 class OperationRequirement:
     """What an operation asks of each kind of principal; None: that kind never may."""
@@ -124,9 +128,9 @@ class Principal:
     role: str | None = None
     session_id: str | None = None
     session_hash: str | None = None
-    bill_groups: tuple[tuple[str, str], ...] = ()
+    bill_groups: tuple[BillGroupRef, ...] = ()
     grants: Mapping[str, Grant] = field(default_factory=dict)
-    named: tuple[tuple[str, str], ...] = ()
+    named: tuple[BillGroupRef, ...] = ()
     """Bill group and account of the invoice that the request's path names, as they were read along with the session."""
     opened_at: datetime | None = None
     previewed: Mapping[str, Any] | None = None

@@ -1,12 +1,10 @@
 """What ends when an address is no longer a contact's: its rules in the account, and a domain's rule for it (C4)."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 from chalicelib.access import access_rules, grants
 from chalicelib.access.domain_access import (
-    DomainAccess,
     Rule,
     anonymise_address,
     domain_access_from_item,
@@ -20,8 +18,6 @@ from chalicelib.table.keys import Key
 MAX_BILL_GROUPS_PER_TRANSACTION = 5
 """How many bill groups' rules may change in the transaction that deletes a contact."""
 _PAGE_SIZE = 100
-
-DomainAccessChange = Callable[[DomainAccess], DomainAccess]
 
 
 def find_access_rows(account_id: str, email: str) -> list[DomainAccessItem]:

@@ -21,7 +21,7 @@ from chalicelib.access.grants import AccessRefusal, ContractPeriod
 from chalicelib.config import settings
 from chalicelib.errors import NotFound, Unauthenticated
 from chalicelib.observability import logger
-from chalicelib.permissions import Grant, Principal
+from chalicelib.permissions import BillGroupRef, Grant, Principal
 from chalicelib.table import keys, store
 from chalicelib.table.items import SessionItem
 from chalicelib.table.keys import Key
@@ -36,8 +36,6 @@ _RESOURCE_KEY_BY_PARAMETER: dict[str, Callable[[str], Key]] = {"invoice_id": key
 """Path parameters that stand for something of one bill group, and the row that says of which."""
 _SCOPE_PARAMETERS = frozenset({"account_id", "bill_group_id", *_RESOURCE_KEY_BY_PARAMETER})
 """Path parameters that say where the caller wants to be."""
-
-BillGroupRefs = Iterable[tuple[str, str]]
 
 
 def authenticate_token(token: str, now: datetime, path: Mapping[str, str] = NO_PATH_PARAMETERS) -> Principal:
@@ -110,7 +108,7 @@ def authorise(principal: Principal, path: Mapping[str, str], now: datetime) -> P
     return replace(principal, grants=granted)
 
 
-def _select_pairs_in_scope(principal: Principal, path: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+def _select_pairs_in_scope(principal: Principal, path: Mapping[str, str]) -> tuple[BillGroupRef, ...]:
     account_id, bill_group_id = path.get("account_id"), path.get("bill_group_id")
     pairs = tuple(
         pair for pair in principal.bill_groups if account_id in (None, pair[1]) and bill_group_id in (None, pair[0])
@@ -139,7 +137,7 @@ def _reject_ended_session(principal: Principal, identity: Any) -> None:
 
 
 def _resolve_grants(
-    principal: Principal, pairs: tuple[tuple[str, str], ...], now: datetime, *, enters: bool
+    principal: Principal, pairs: tuple[BillGroupRef, ...], now: datetime, *, enters: bool
 ) -> dict[str, Grant]:
     if principal.previewed is not None:
         return _resolve_preview_grants(principal, pairs)
@@ -158,14 +156,14 @@ def _record_entries(email: str, granted: Mapping[str, Grant], found: Mapping[Key
     last_used.record_rule_entries(email, [found[key] for key in wanted if key in found], now)
 
 
-def _resolve_preview_grants(principal: Principal, pairs: tuple[tuple[str, str], ...]) -> dict[str, Grant]:
+def _resolve_preview_grants(principal: Principal, pairs: tuple[BillGroupRef, ...]) -> dict[str, Grant]:
     """Return the grant that staff chose to look through, while they are staff themselves (A10)."""
     _authorise_staff(principal)
     permissions = frozenset((principal.previewed or {}).get("permissions", ()))
     return {pair[0]: Grant(permissions, ("preview",)) for pair in pairs}
 
 
-def access_decision_keys(email: str, pairs: BillGroupRefs) -> list[Key]:
+def access_decision_keys(email: str, pairs: Iterable[BillGroupRef]) -> list[Key]:
     """Return the keys of the rows upon which ``decide`` decides about ``pairs`` of bill group and account."""
     domain = grants.get_email_domain(email)
     wanted: list[Key] = []
@@ -182,7 +180,7 @@ def access_decision_keys(email: str, pairs: BillGroupRefs) -> list[Key]:
 
 def decide_access(
     email: str,
-    pair: tuple[str, str],
+    pair: BillGroupRef,
     found: Mapping[Key, Any],
     now: datetime,
     signed_in_at: datetime | None = None,

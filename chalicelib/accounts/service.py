@@ -4,20 +4,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from chalicelib.accounts import reachability
-from chalicelib.accounts.rules import (
-    Account,
-    Override,
-    check_account,
-    find_upstream_differences,
-    first_matching_word,
-    matches_search_words,
-    merge_fields,
-    search_words,
-)
+from chalicelib.accounts.rules import Account, check_account, first_matching_word, matches_search_words, search_words
 from chalicelib.audit.rules import diff_fields
 from chalicelib.audit.service import record_audit_event
 from chalicelib.errors import InvalidInput, NotFound, StaleVersion
 from chalicelib.field_marks import FieldUse, is_any_changed
+from chalicelib.field_ownership import Override, find_upstream_differences, merge_fields
 from chalicelib.request_context import RequestContext
 from chalicelib.serialization import build_dataclass, dataclass_defaults, to_plain_fields
 from chalicelib.table import keys, store

@@ -58,9 +58,3 @@ def replace(context: RequestContext, bill_group_id: str) -> str:
         return get_portal_link_url(item.portal_token)
 
     return store.retry_on_conflict(attempt)
-
-
-def resolve_portal_link(token: str) -> tuple[str, str] | None:
-    """Return the ids of the bill group and the account that a portal link leads to, None when nowhere."""
-    item = store.get_item(PortalLinkItem, keys.portal_link(token))
-    return (item.bill_group_id, item.account_id) if item else None

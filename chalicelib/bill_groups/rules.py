@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from chalicelib.accounts.rules import PostalAddress
 from chalicelib.errors import Conflict, FieldError, Forbidden, InvalidInput
 from chalicelib.field_marks import FieldUse, MovesReminders, NotAudited, NotPersonal, PortalEditable, fields_marked
+from chalicelib.postal_address import PostalAddress
 
 SUBSCRIPTION_STATUSES = ("trial", "active", "paused", "past_due", "canceled", "ended")
 BILLING_FREQUENCIES = ("weekly", "monthly", "quarterly", "half_yearly", "yearly", "one_time")

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chalicelib.accounts.rules import Override, find_upstream_differences, merge_fields
 from chalicelib.audit.rules import diff_fields
 from chalicelib.audit.service import record_audit_event
 from chalicelib.bill_groups import portal_link
@@ -18,6 +17,7 @@ from chalicelib.bill_groups.rules import (
 )
 from chalicelib.errors import InvalidInput, NotFound, StaleVersion
 from chalicelib.field_marks import FieldUse, is_any_changed
+from chalicelib.field_ownership import Override, find_upstream_differences, merge_fields
 from chalicelib.request_context import RequestContext
 from chalicelib.serialization import build_dataclass, dataclass_defaults, to_plain_fields
 from chalicelib.table import keys, store

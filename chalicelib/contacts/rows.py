@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.access import revocation
-from chalicelib.accounts.rules import Account, Override, find_upstream_differences
+from chalicelib.accounts.rules import Account
 from chalicelib.audit.rules import FieldChange, diff_fields
 from chalicelib.audit.service import record_audit_event
 from chalicelib.contacts import preference_rules, rules
@@ -12,6 +12,7 @@ from chalicelib.contacts.rules import Contact, RoleAssignments
 from chalicelib.entities.rules import Entity
 from chalicelib.entities.service import get_cached_entity
 from chalicelib.errors import NotFound, StaleVersion
+from chalicelib.field_ownership import Override, find_upstream_differences
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import (

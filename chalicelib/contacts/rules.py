@@ -4,9 +4,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from chalicelib.accounts.rules import MAX_ROLE_HOLDERS, MIN_ROLE_HOLDERS, PostalAddress
+from chalicelib.accounts.rules import MAX_ROLE_HOLDERS, MIN_ROLE_HOLDERS
 from chalicelib.errors import Conflict, FieldError, Forbidden, InvalidInput
 from chalicelib.field_marks import NotAudited, NotPersonal, OfContact, Shared
+from chalicelib.postal_address import PostalAddress
 
 INVOICING = "invoicing"
 ACCOUNTS_PAYABLE = "accounts_payable"

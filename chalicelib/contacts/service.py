@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 from chalicelib import ids
-from chalicelib.accounts.rules import merge_fields
 from chalicelib.contacts import access, emails, rules
 from chalicelib.contacts.access import RequestedAccess
 from chalicelib.contacts.rows import (
@@ -24,6 +23,7 @@ from chalicelib.contacts.rows import (
 from chalicelib.contacts.rules import ACTIVE, Contact
 from chalicelib.errors import NotFound
 from chalicelib.field_marks import FieldUse, is_any_changed
+from chalicelib.field_ownership import merge_fields
 from chalicelib.mail import outbox
 from chalicelib.request_context import RequestContext
 from chalicelib.serialization import build_dataclass, dataclass_defaults, to_plain_fields

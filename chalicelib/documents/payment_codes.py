@@ -13,8 +13,8 @@ from stdnum import bic as bics
 from stdnum import iban as ibans
 
 from chalicelib import money
-from chalicelib.accounts.rules import PostalAddress
 from chalicelib.documents import printable_text
+from chalicelib.postal_address import PostalAddress
 
 _MAX_AMOUNT = 99_999_999_999
 """The largest amount in minor units that both standards take."""

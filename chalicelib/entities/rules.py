@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import date
 
-from chalicelib.accounts.rules import PostalAddress
 from chalicelib.errors import FieldError, InvalidInput
 from chalicelib.field_marks import MovesReminders, NotAudited, NotPersonal
+from chalicelib.postal_address import PostalAddress
 
 CONTACT_MAIL_KINDS = ("contact_added", "role_changed", "contact_removed")
 

@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from chalicelib.accounts.rules import merge_fields
 from chalicelib.accounts.service import get_accounts
 from chalicelib.audit.rules import diff_fields
 from chalicelib.audit.service import record_audit_event
 from chalicelib.entities.rules import Entity, check_entity
 from chalicelib.errors import FieldError, InvalidInput, NotFound, StaleVersion
 from chalicelib.field_marks import FieldUse, is_any_changed
+from chalicelib.field_ownership import merge_fields
 from chalicelib.request_context import RequestContext
 from chalicelib.serialization import build_dataclass, to_plain_fields
 from chalicelib.table import keys, store

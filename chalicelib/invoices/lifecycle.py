@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from chalicelib.accounts.rules import Override
 from chalicelib.audit.rules import FieldChange, diff_fields
 from chalicelib.audit.service import record_audit_event
 from chalicelib.errors import FieldError, Forbidden, InvalidInput, NotFound, StaleVersion
+from chalicelib.field_ownership import Override
 from chalicelib.invoices import ledger, transitions
 from chalicelib.invoices.rules import Dispute, Invoice, invoice_local_date
 from chalicelib.request_context import RequestContext

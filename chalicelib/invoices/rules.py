@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from chalicelib.accounts.rules import PaymentTerms, PostalAddress
+from chalicelib.accounts.rules import PaymentTerms
 from chalicelib.entities.rules import BankDetails, TaxNumber
 from chalicelib.field_marks import FreeText, NotAudited, NotPersonal, OfPortalUser
+from chalicelib.postal_address import PostalAddress
 
 INVOICE, CREDIT_NOTE = "invoice", "credit_note"
 

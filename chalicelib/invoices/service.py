@@ -8,13 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from chalicelib import money
-from chalicelib.accounts.rules import Account, merge_fields
+from chalicelib.accounts.rules import Account
 from chalicelib.audit.rules import to_json_value
 from chalicelib.bill_groups import portal_link
 from chalicelib.bill_groups.rules import BillGroup
 from chalicelib.contacts.rules import Contact
 from chalicelib.entities.rules import Entity
 from chalicelib.errors import Conflict, FieldError, InvalidInput, StaleVersion
+from chalicelib.field_ownership import merge_fields
 from chalicelib.invoices import figures, issue_rules, ledger, lifecycle, queries, transitions
 from chalicelib.invoices.content import pack_invoice_content, to_content_items
 from chalicelib.invoices.issue_rules import InvoiceDraft, InvoiceParties

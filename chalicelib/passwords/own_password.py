@@ -14,7 +14,7 @@ from chalicelib.errors import Conflict, Forbidden, InvalidInput, LimitReached
 from chalicelib.mail import outbox
 from chalicelib.passwords import emails, rules
 from chalicelib.passwords.hashing import check_new_password, hash_password, verify_password
-from chalicelib.permissions import Grant
+from chalicelib.permissions import BillGroupRef, Grant
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.sessions.rules import PASSWORD_ORIGIN, compute_session_end
 from chalicelib.sessions.service import compute_session_cutoff, end_all_sessions, open_session
@@ -24,8 +24,6 @@ from chalicelib.table.keys import Key
 from chalicelib.tokens import sha256_hex
 
 _MAX_BILL_GROUPS = 100
-
-BillGroupRef = tuple[str, str]
 
 
 @dataclass(frozen=True)

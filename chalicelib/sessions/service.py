@@ -11,7 +11,7 @@ from chalicelib.audit.rules import FieldChange
 from chalicelib.audit.service import record_audit_event
 from chalicelib.config import settings
 from chalicelib.errors import NotFound, Unauthenticated
-from chalicelib.permissions import Principal
+from chalicelib.permissions import BillGroupRef, Principal
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.sessions import rules
 from chalicelib.table import keys, store
@@ -38,7 +38,7 @@ def open_session(
     *,
     kind: str,
     email: str,
-    bill_groups: Iterable[tuple[str, str]],
+    bill_groups: Iterable[BillGroupRef],
     origin: str,
     client: str | None = None,
     preview: dict[str, Any] | None = None,

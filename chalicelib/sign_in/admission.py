@@ -8,15 +8,13 @@ from typing import Any
 from chalicelib.access import grants
 from chalicelib.access.grants import AccessRefusal
 from chalicelib.access.service import access_decision_keys, decide_access
-from chalicelib.permissions import Grant
+from chalicelib.permissions import BillGroupRef, Grant
 from chalicelib.sign_in import rules
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountItem, BillGroupItem, ContactItem
 from chalicelib.table.keys import Key
 
 _PAGE_SIZE = 100
-
-BillGroupRef = tuple[str, str]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from chalicelib.entities.service import get_cached_entity, get_cached_sole_entit
 from chalicelib.errors import Conflict, InvalidInput, LimitReached
 from chalicelib.mail import outbox
 from chalicelib.passwords import own_password
-from chalicelib.permissions import Principal
+from chalicelib.permissions import BillGroupRef, Principal
 from chalicelib.request_context import RequestContext
 from chalicelib.sessions.rules import compute_session_end
 from chalicelib.sessions.service import end_principal_session, open_session
@@ -42,7 +42,7 @@ class OpenedSession:
     kind: str
     email: str
     ends_at: datetime
-    bill_groups: tuple[tuple[str, str], ...]
+    bill_groups: tuple[BillGroupRef, ...]
     target: str | None = None
 
 

@@ -4,8 +4,8 @@ import zlib
 from dataclasses import dataclass
 from datetime import date
 
-from chalicelib.accounts.rules import PostalAddress
 from chalicelib.invoices.rules import Seller
+from chalicelib.postal_address import PostalAddress
 from chalicelib.serialization import get_type_adapter
 from chalicelib.statements.rules import StatementSection
 

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from chalicelib import ids
-from chalicelib.accounts.rules import Account, PostalAddress
+from chalicelib.accounts.rules import Account
 from chalicelib.audit.rules import FieldChange
 from chalicelib.audit.service import record_audit_event
 from chalicelib.bill_groups import portal_link
@@ -20,6 +20,7 @@ from chalicelib.entities.rules import Entity
 from chalicelib.entities.service import get_cached_entity
 from chalicelib.errors import Conflict, InvalidInput, NotFound
 from chalicelib.invoices.issue_rules import build_seller
+from chalicelib.postal_address import PostalAddress
 from chalicelib.request_context import RequestContext
 from chalicelib.statements import rules, service
 from chalicelib.statements.content import StatementContent, pack_statement_content

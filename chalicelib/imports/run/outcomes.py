@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.accounts.rules import Override
 from chalicelib.errors import FieldError, InvalidInput
+from chalicelib.field_ownership import Override
 from chalicelib.field_types import Body
 
 CREATED, CHANGED, UNCHANGED = "created", "changed", "unchanged"

@@ -9,8 +9,8 @@ from datetime import date
 from decimal import Decimal
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from chalicelib.accounts.rules import PostalAddress
 from chalicelib.invoices.rules import Buyer, Content, Line, Seller
+from chalicelib.postal_address import PostalAddress
 
 _GUIDELINE = "urn:cen.eu:en16931:2017"
 _NAMESPACES = {

@@ -10,11 +10,11 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 from chalicelib import money
-from chalicelib.accounts.rules import PostalAddress
 from chalicelib.invoices.e_invoice import cii
 from chalicelib.invoices.e_invoice.cii import EInvoice, EInvoiceLine, VatBreakdown
 from chalicelib.invoices.e_invoice.codes import COUNTRIES, CURRENCIES, UNITS, load_codes
 from chalicelib.invoices.rules import CREDIT_NOTE, Content, Line, Seller, Tax
+from chalicelib.postal_address import PostalAddress
 
 _STANDARD, _ZERO, _EXEMPT, _REVERSE, _WITHIN_EU, _EXPORT, _OUTSIDE = "S", "Z", "E", "AE", "K", "G", "O"
 _CANARIES, _CEUTA = "L", "M"

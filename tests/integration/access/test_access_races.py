@@ -8,6 +8,7 @@ from chalicelib.access import access_rules, domains
 from chalicelib.bill_groups import portal_link
 from chalicelib.bill_groups import service as bill_groups
 from chalicelib.contacts import deletion, service
+from chalicelib.sign_in.service import find_portal_bill_group
 from chalicelib.table import keys, store
 from chalicelib.table.items import ContactAddressItem, DomainAccessItem
 from tests.engine import engine, engine_environment
@@ -115,5 +116,5 @@ def test_of_many_new_portal_links_one_is_left() -> None:
     urls: list[str] = []
     at_once(lambda _: urls.append(portal_link.replace(call(), bill_group_id)), threads=8)
     newest = portal_link.get_url(bill_group_id)
-    alive = [url for url in urls if portal_link.resolve_portal_link(url.rpartition("/")[2]) is not None]
+    alive = [url for url in urls if find_portal_bill_group(url.rpartition("/")[2]) is not None]
     assert alive == [newest]

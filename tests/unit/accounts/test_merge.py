@@ -6,8 +6,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.accounts.rules import Account, Override, PaymentTerms, find_upstream_differences, merge_fields
+from chalicelib.accounts.rules import Account, PaymentTerms
 from chalicelib.bill_groups.rules import BillGroup
+from chalicelib.field_ownership import Override, find_upstream_differences, merge_fields
 from chalicelib.serialization import build_dataclass, dataclass_defaults, to_plain_fields
 
 NAMES = ("a", "b", "c", "flag")

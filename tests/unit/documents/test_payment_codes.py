@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from chalicelib.accounts.rules import PostalAddress
 from chalicelib.documents import payment_codes, payment_slip
 from chalicelib.documents.payment_codes import Party, Transfer
+from chalicelib.postal_address import PostalAddress
 
 GERMAN = Transfer(
     Party("Acme GmbH", PostalAddress("Hauptstraße 1", None, "Berlin", None, "10115", "DE")),

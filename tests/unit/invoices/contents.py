@@ -7,9 +7,9 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from chalicelib import money
-from chalicelib.accounts.rules import PostalAddress
 from chalicelib.entities.rules import BankDetails, TaxNumber
 from chalicelib.invoices.rules import Buyer, Content, Line, Seller, Tax, TaxTotal
+from chalicelib.postal_address import PostalAddress
 
 SELLER = Seller(
     entity_id="acme",

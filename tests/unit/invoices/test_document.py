@@ -3,10 +3,11 @@
 from dataclasses import replace
 from datetime import date
 
-from chalicelib.accounts.rules import PaymentTerms, PostalAddress
+from chalicelib.accounts.rules import PaymentTerms
 from chalicelib.entities.rules import BankDetails
 from chalicelib.invoices.pdf.layout import lay_out_invoice
 from chalicelib.invoices.rules import CREDIT_NOTE, Content, Tax
+from chalicelib.postal_address import PostalAddress
 from tests.unit.invoices.contents import CONTENT, SELLER, content, line
 
 TWO = content(line("2", "10.50"), line("1", "100", description="Setup\nonce", details="as agreed"), locale="en-GB")

@@ -6,12 +6,13 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 
-from chalicelib.accounts.rules import PaymentTerms, PostalAddress
+from chalicelib.accounts.rules import PaymentTerms
 from chalicelib.entities.rules import BankDetails, TaxNumber
 from chalicelib.invoices.e_invoice import en16931
 from chalicelib.invoices.e_invoice.codes import load_codes
 from chalicelib.invoices.e_invoice.en16931 import Inexpressible
 from chalicelib.invoices.rules import Content, Line, Tax
+from chalicelib.postal_address import PostalAddress
 from tests import e_invoices
 from tests.unit.invoices.contents import BUYER, SELLER, content, line, vat
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.accounts.rules import PostalAddress
 from chalicelib.entities.rules import BankDetails, TaxNumber
 from chalicelib.invoices.pdf.layout import render_invoice
 from chalicelib.invoices.rules import Content
+from chalicelib.postal_address import PostalAddress
 from tests import pdfs
 from tests.unit.invoices.contents import BUYER, SELLER, content, line
 

@@ -7,10 +7,11 @@ from datetime import date
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.accounts.rules import PaymentTerms, PostalAddress
+from chalicelib.accounts.rules import PaymentTerms
 from chalicelib.entities.rules import TaxNumber
 from chalicelib.invoices import content as contents
 from chalicelib.invoices.rules import Buyer, Content, Line, Seller, Tax, TaxTotal
+from chalicelib.postal_address import PostalAddress
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=50)
 

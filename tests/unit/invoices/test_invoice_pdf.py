@@ -8,10 +8,10 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from chalicelib.accounts.rules import PostalAddress
 from chalicelib.entities.rules import BankDetails
 from chalicelib.invoices.pdf.layout import render_invoice
 from chalicelib.invoices.rules import CREDIT_NOTE, Content, Tax
+from chalicelib.postal_address import PostalAddress
 from tests import pdfs
 from tests.unit.invoices.contents import BUYER, SELLER, content, line
 

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib.accounts.rules import PostalAddress
 from chalicelib.entities.rules import Entity, TaxNumber
+from chalicelib.postal_address import PostalAddress
 
 AT = datetime(2026, 3, 2, 22, 30, tzinfo=UTC)
 

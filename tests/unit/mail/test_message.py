@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
 from chalicelib import colours, languages
-from chalicelib.accounts.rules import PostalAddress
 from chalicelib.mail import message
+from chalicelib.postal_address import PostalAddress
 from tests.unit.mail.samples import AT, CONTEXTS, ENTITY
 
 GOLDENS = Path(__file__).parents[2] / "goldens" / "mails"

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from chalicelib.accounts.rules import PostalAddress
 from chalicelib.documents.letter import Addressee, Sender
 from chalicelib.entities.rules import BankDetails
+from chalicelib.postal_address import PostalAddress
 from chalicelib.statements.layout import render_statement
 from chalicelib.statements.rules import Ageing, OpenItem, OpenPayment, StatementSection, build_sections
 from tests import pdfs
