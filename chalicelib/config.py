@@ -5,6 +5,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
+QUEUES = (
+    "urgent_mail",
+    "bulk_mail",
+    "imports",
+    "erasures",
+    "documents",
+    "deliveries",
+    "coverage",
+    "planning",
+    "reminders",
+)
+"""The queues of the deployment. ``tasks.kinds`` says which tasks each brings."""
 MAIL_MODES = ("capture", "redirect", "allowlist", "live")
 _MIN_SIGNING_KEY_LENGTH = 32
 LOCAL_DEPLOYMENT = "local"
@@ -22,15 +34,8 @@ class Settings:
     deployment: str
     table_name: str
     bucket_name: str
-    urgent_mail_queue_url: str
-    bulk_mail_queue_url: str
-    imports_queue_url: str
-    erasures_queue_url: str
-    documents_queue_url: str
-    deliveries_queue_url: str
-    coverage_queue_url: str
-    planning_queue_url: str
-    reminders_queue_url: str
+    queue_urls: Mapping[str, str]
+    """By the names of ``QUEUES``."""
     mail_mode: str
     mail_redirect_to: str
     mail_allowlist: tuple[str, ...]
@@ -77,15 +82,7 @@ class Settings:
             deployment=required("DEPLOYMENT"),
             table_name=required("TABLE_NAME"),
             bucket_name=required("BUCKET_NAME"),
-            urgent_mail_queue_url=required("URGENT_MAIL_QUEUE_URL"),
-            bulk_mail_queue_url=required("BULK_MAIL_QUEUE_URL"),
-            imports_queue_url=required("IMPORTS_QUEUE_URL"),
-            erasures_queue_url=required("ERASURES_QUEUE_URL"),
-            documents_queue_url=required("DOCUMENTS_QUEUE_URL"),
-            deliveries_queue_url=required("DELIVERIES_QUEUE_URL"),
-            coverage_queue_url=required("COVERAGE_QUEUE_URL"),
-            planning_queue_url=required("PLANNING_QUEUE_URL"),
-            reminders_queue_url=required("REMINDERS_QUEUE_URL"),
+            queue_urls={name: required(f"{name.upper()}_QUEUE_URL") for name in QUEUES},
             mail_mode=source.get("MAIL_MODE", "").strip() or "capture",
             mail_redirect_to=source.get("MAIL_REDIRECT_TO", "").strip(),
             mail_allowlist=tuple(part.lower() for part in listed("MAIL_ALLOWLIST")),

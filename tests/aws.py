@@ -14,7 +14,7 @@ import pytest
 from moto import mock_aws
 
 from chalicelib import clock
-from chalicelib.config import settings
+from chalicelib.config import QUEUES, settings
 from chalicelib.documents import storage
 from chalicelib.mail.sending import pacing, ses
 from chalicelib.table.items import forget_connection
@@ -25,17 +25,6 @@ from tests import moto_shortcuts
 REGION = "eu-central-1"
 TABLE = "counterfoil-test"
 BUCKET = "counterfoil-test"
-QUEUES = (
-    "URGENT_MAIL",
-    "BULK_MAIL",
-    "IMPORTS",
-    "ERASURES",
-    "DOCUMENTS",
-    "DELIVERIES",
-    "COVERAGE",
-    "PLANNING",
-    "REMINDERS",
-)
 _TABLE_PROPERTIES = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
 
 
@@ -72,8 +61,8 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         client("dynamodb").create_table(TableName=TABLE, **_table())
         client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         for name in QUEUES:
-            created = client("sqs").create_queue(QueueName=name.lower())
-            monkeypatch.setenv(f"{name}_QUEUE_URL", created["QueueUrl"])
+            created = client("sqs").create_queue(QueueName=name)
+            monkeypatch.setenv(f"{name.upper()}_QUEUE_URL", created["QueueUrl"])
         # The engine in process does not know SES's limits; these let tests wait for nothing.
         monkeypatch.setattr(ses, "fetch_limits", lambda: ses.Limits(a_second=1_000_000.0, a_day=None, sent=0))
         # The connection to the table may stay: it belongs to this table's name, and making one is slow.

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib.config import settings
 from chalicelib.observability import logger
 from chalicelib.table.keys import Key
-from chalicelib.tasks.kinds import Task, decode_task, kind_of_task
+from chalicelib.tasks.kinds import TASK_KINDS, Task, decode_task, kind_of_task
 
 TaskT = TypeVar("TaskT", bound=Task, covariant=True)
 
@@ -79,19 +79,7 @@ def sqs_client() -> Any:
 
 def queue_url(kind: str) -> str:
     """Return the address of the queue for a kind of task."""
-    of = settings()
-    return {
-        "urgent_mail": of.urgent_mail_queue_url,
-        "bulk_mail": of.bulk_mail_queue_url,
-        "import": of.imports_queue_url,
-        "erase": of.erasures_queue_url,
-        "document": of.documents_queue_url,
-        "delivery": of.deliveries_queue_url,
-        "coverage": of.coverage_queue_url,
-        "planning": of.planning_queue_url,
-        "replanning": of.planning_queue_url,
-        "reminder": of.reminders_queue_url,
-    }[kind]
+    return settings().queue_urls[TASK_KINDS[kind].queue]
 
 
 def send_task_messages(kind: str, messages: Sequence[TaskMessage[Task]]) -> int:

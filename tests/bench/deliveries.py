@@ -54,12 +54,12 @@ def _measure() -> None:
     account = customer(service)
     service.contact(account, "Ada", "invoicing")
     of = settings()
-    _received(of.bulk_mail_queue_url)
+    _received(of.queue_urls["bulk_mail"])
     _timed("issued", lambda: [service.put(f"/invoices/i{one}", **body(f"I{one}")) for one in range(INVOICES)])
     for word, url, consumer in (
-        ("made", of.documents_queue_url, documents_jobs.make_documents),
-        ("delivered", of.deliveries_queue_url, deliveries_jobs.run_deliveries),
-        ("mailed", of.bulk_mail_queue_url, mail_jobs.deliver_bulk_mail),
+        ("made", of.queue_urls["documents"], documents_jobs.make_documents),
+        ("delivered", of.queue_urls["deliveries"], deliveries_jobs.run_deliveries),
+        ("mailed", of.queue_urls["bulk_mail"], mail_jobs.deliver_bulk_mail),
     ):
         records = _received(url)
         assert len(records) == INVOICES

@@ -76,7 +76,7 @@ def _measure(due: int, not_due: int) -> None:
         Pattern.made(service, word, day) for word, day in (("soon", date(2026, 3, 10)), ("late", date(2026, 11, 10)))
     )
     # What tells the contacts that they are contacts is none of the reminders.
-    _received(settings().bulk_mail_queue_url)
+    _received(settings().queue_urls["bulk_mail"])
     write(soon.accounts(f"x{number:06d}" for number in range(due)))
     before = _run(due)
     begun = time.perf_counter()
@@ -98,8 +98,8 @@ def _run(due: int) -> dict[str, Took]:
     of = settings()
     took = {"found, queued": _timed("found, queued", due, lambda: jobs.send_due_reminders({"confirm": True}, None))}
     for word, url, consumer, at_once in (
-        ("reminded", of.reminders_queue_url, jobs.remind_accounts, 5),
-        ("mailed", of.bulk_mail_queue_url, mail_jobs.deliver_bulk_mail, 10),
+        ("reminded", of.queue_urls["reminders"], jobs.remind_accounts, 5),
+        ("mailed", of.queue_urls["bulk_mail"], mail_jobs.deliver_bulk_mail, 10),
     ):
         records = _received(url)
         assert len(records) == due, f"{len(records)} messages for {due} accounts"

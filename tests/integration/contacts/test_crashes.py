@@ -67,7 +67,7 @@ def rows(kind: type[Item]) -> list[Any]:
 
 def deliver_everything() -> None:
     """Do what the queues and the sweeper do, for half an hour, by the handlers that Lambda calls."""
-    sqs, queue = boto3.client("sqs"), settings().bulk_mail_queue_url
+    sqs, queue = boto3.client("sqs"), settings().queue_urls["bulk_mail"]
     for minutes in range(0, 30, 3):
         clock.set_clock_source(lambda minutes=minutes: NOW + timedelta(minutes=minutes))  # type: ignore[misc]
         duties_jobs.sweep_duties({}, None)

@@ -35,7 +35,7 @@ def count_preferences_and_statements(
         "ask for a statement, to be mailed to a contact", "POST", "/v1/accounts/a3/statements", {"send_to": [eve]}
     )
     subject = f"statement/{asked['statement_id']}"
-    made = worked_off(settings().documents_queue_url, subject, documents_jobs.make_documents)
+    made = worked_off(settings().queue_urls["documents"], subject, documents_jobs.make_documents)
     found["make its PDF, and its mail"] = made
     key = keys.suppression("di@example.com")
     store.create_item(SuppressionItem(key.pk, key.sk, email="di@example.com", reason="complaint", since=call.now))

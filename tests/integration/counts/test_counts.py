@@ -196,7 +196,7 @@ def _count_mails(found: dict[str, Calls], count: Callable[..., Any]) -> None:
     boto3.client("sesv2").create_email_identity(EmailIdentity=ENTITY["sender_email"])
     # SES's limits are asked once a minute by each process.
     pacing.BulkPacer(1).wait_for_slot(1)
-    queue = settings().bulk_mail_queue_url
+    queue = settings().queue_urls["bulk_mail"]
     (message, *_) = boto3.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=1)["Messages"]
     email_id = json.loads(message["Body"])["subject"]
     item = store.get_item(EmailItem, keys.email(email_id))

@@ -60,9 +60,9 @@ def at_once(*actions: Callable[[], object]) -> None:
 
 def test_eight_consumers_of_one_invoice_make_one_pdf_and_one_mail(service: Service) -> None:
     service.put("/invoices/i1", **body("I1"))
-    (document,) = messages(settings().documents_queue_url)
+    (document,) = messages(settings().queue_urls["documents"])
     at_once(*[partial(render.create_invoice_pdf, TaskMessage.parse(document["body"]))] * THREADS)
-    found = messages(settings().deliveries_queue_url)
+    found = messages(settings().queue_urls["deliveries"])
     assert len(found) == 1
     at_once(*[partial(deliveries.process_delivery_task, TaskMessage.parse(found[0]["body"]))] * THREADS)
     assert len(delivery_rows()) == len(mails()) == 1
@@ -76,8 +76,8 @@ def test_eight_invoices_at_once_are_all_in_the_bundle(service: Service) -> None:
     assert service.ask("PUT", f"/accounts/a1/contacts/{contact}/preferences", TOGETHER).status == 200
     for number in range(THREADS):
         service.put(f"/invoices/i{number}", **body(f"I{number}"))
-    documents_jobs.make_documents({"Records": messages(settings().documents_queue_url)}, None)
-    found = messages(settings().deliveries_queue_url)
+    documents_jobs.make_documents({"Records": messages(settings().queue_urls["documents"])}, None)
+    found = messages(settings().queue_urls["deliveries"])
     at_once(*[partial(deliveries.process_delivery_task, TaskMessage.parse(one["body"])) for one in found])
     (bundle,) = rows(BundleItem)
     assert sorted(one["invoice_id"] for one in bundle.invoices) == [f"i{number}" for number in range(THREADS)]

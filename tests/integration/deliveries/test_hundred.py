@@ -70,9 +70,9 @@ def work_off(url: str, consumer: Callable[..., Any]) -> None:
 
 def work_all_off() -> None:
     of = settings()
-    work_off(of.documents_queue_url, documents_jobs.make_documents)
-    work_off(of.deliveries_queue_url, deliveries_jobs.run_deliveries)
-    work_off(of.bulk_mail_queue_url, mail_jobs.deliver_bulk_mail)
+    work_off(of.queue_urls["documents"], documents_jobs.make_documents)
+    work_off(of.queue_urls["deliveries"], deliveries_jobs.run_deliveries)
+    work_off(of.queue_urls["bulk_mail"], mail_jobs.deliver_bulk_mail)
 
 
 def dead_letters(url: str) -> list[str]:
@@ -94,7 +94,7 @@ def test_ninety_nine_are_sent_and_the_poisoned_one_lies_in_the_dead_letter_queue
     for number in range(HOW_MANY):
         service.put(f"/invoices/i{number}", **body(f"I{number}"))
     of = settings()
-    work_off(of.documents_queue_url, documents_jobs.make_documents)
+    work_off(of.queue_urls["documents"], documents_jobs.make_documents)
     s3 = boto3.client("s3")
     (poisoned,) = s3.list_objects_v2(Bucket=of.bucket_name, Prefix=f"documents/invoices/{POISONED}/")["Contents"]
     s3.delete_object(Bucket=of.bucket_name, Key=poisoned["Key"])
@@ -102,8 +102,8 @@ def test_ninety_nine_are_sent_and_the_poisoned_one_lies_in_the_dead_letter_queue
 
     names = [one.attachments[0].name for one in handed]
     assert sorted(names) == sorted(f"invoice-I{number}.pdf" for number in range(HOW_MANY) if f"i{number}" != POISONED)
-    assert dead_letters(of.documents_queue_url) == dead_letters(of.deliveries_queue_url) == []
-    (dead,) = dead_letters(of.bulk_mail_queue_url)
+    assert dead_letters(of.queue_urls["documents"]) == dead_letters(of.queue_urls["deliveries"]) == []
+    (dead,) = dead_letters(of.queue_urls["bulk_mail"])
     (waiting,) = [one for one in mails() if one.status == "queued"]
     assert waiting.email_id in dead
     assert waiting.context["invoices"][0]["invoice_id"] == POISONED

@@ -73,7 +73,7 @@ class World:
 
     def erase(self) -> None:
         """Let the erasures that were asked for happen."""
-        assert contacts_jobs.run_erasures({"Records": received(settings().erasures_queue_url)}, None) == DONE
+        assert contacts_jobs.run_erasures({"Records": received(settings().queue_urls["erasures"])}, None) == DONE
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
         """Take all messages out of a queue."""
@@ -92,9 +92,9 @@ class World:
     def _queues() -> dict[str, tuple[str, Callable[..., Any]]]:
         of = settings()
         return {
-            "documents": (of.documents_queue_url, documents_jobs.make_documents),
-            "deliveries": (of.deliveries_queue_url, deliveries_jobs.run_deliveries),
-            "bulk-mail": (of.bulk_mail_queue_url, mail_jobs.deliver_bulk_mail),
+            "documents": (of.queue_urls["documents"], documents_jobs.make_documents),
+            "deliveries": (of.queue_urls["deliveries"], deliveries_jobs.run_deliveries),
+            "bulk-mail": (of.queue_urls["bulk_mail"], mail_jobs.deliver_bulk_mail),
         }
 
     def work(self, *, most: int = 50) -> list[str]:

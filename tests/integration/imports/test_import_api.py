@@ -36,10 +36,10 @@ def upload(import_id: str, content: bytes = CONTENT) -> None:
 
 def queue() -> list[dict[str, Any]]:
     """Take the messages of the imports queue."""
-    found = client("sqs").receive_message(QueueUrl=settings().imports_queue_url, MaxNumberOfMessages=10)
+    found = client("sqs").receive_message(QueueUrl=settings().queue_urls["imports"], MaxNumberOfMessages=10)
     messages: list[dict[str, Any]] = found.get("Messages", [])
     for message in messages:
-        client("sqs").delete_message(QueueUrl=settings().imports_queue_url, ReceiptHandle=message["ReceiptHandle"])
+        client("sqs").delete_message(QueueUrl=settings().queue_urls["imports"], ReceiptHandle=message["ReceiptHandle"])
     return messages
 
 

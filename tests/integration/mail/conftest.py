@@ -142,7 +142,7 @@ def received(queue_url: str) -> list[dict[str, Any]]:
 def work(consumer: Callable[..., Any] = jobs.deliver_bulk_mail, queue_url: str | None = None) -> list[str]:
     """Let the consumer work off its queue once, in batches of ten; return the messages that have failed."""
     failed: list[str] = []
-    records = received(queue_url or settings().bulk_mail_queue_url)
+    records = received(queue_url or settings().queue_urls["bulk_mail"])
     for start in range(0, len(records), 10):
         answer = consumer({"Records": records[start : start + 10]}, None)
         failed += [one["itemIdentifier"] for one in answer["batchItemFailures"]]

@@ -84,7 +84,7 @@ def test_a_mail_is_sent_once_and_its_duty_is_done(provider: Provider) -> None:
 
 def test_a_message_that_comes_twice_sends_once(provider: Provider) -> None:
     email_id = enqueue()
-    records = received(settings().bulk_mail_queue_url)
+    records = received(settings().queue_urls["bulk_mail"])
     for _ in range(2):
         assert jobs.deliver_bulk_mail({"Records": records}, None) == {"batchItemFailures": []}
     assert provider.sent(email_id) == 1
@@ -92,9 +92,9 @@ def test_a_message_that_comes_twice_sends_once(provider: Provider) -> None:
 
 def test_urgent_mails_have_their_own_queue(provider: Provider) -> None:
     email_id = enqueue(urgent=True)
-    assert received(settings().bulk_mail_queue_url) == []
+    assert received(settings().queue_urls["bulk_mail"]) == []
     assert len(duties("urgent_mail")) == 1
-    work(jobs.deliver_urgent_mail, settings().urgent_mail_queue_url)
+    work(jobs.deliver_urgent_mail, settings().queue_urls["urgent_mail"])
     assert provider.sent(email_id) == 1
     assert duties("urgent_mail") == []
 
@@ -109,7 +109,7 @@ def test_what_a_security_mail_said_is_not_kept(provider: Provider) -> None:
 
 def test_a_lost_message_is_sent_again_by_the_sweeper(provider: Provider, time: Time) -> None:
     email_id = enqueue()
-    received(settings().bulk_mail_queue_url)
+    received(settings().queue_urls["bulk_mail"])
     time.passes(minutes=1)
     assert sweep() == {"handed_out": 0, "lost": 0}
     time.passes(minutes=2)
@@ -126,7 +126,7 @@ def test_a_queue_that_does_not_answer_costs_no_mail(provider: Provider, time: Ti
     queue.sqs_client().meta.events.register("before-call.sqs.SendMessageBatch", broken)
     email_id = enqueue()
     queue.sqs_client().meta.events.unregister("before-call.sqs.SendMessageBatch", broken)
-    assert received(settings().bulk_mail_queue_url) == []
+    assert received(settings().queue_urls["bulk_mail"]) == []
     time.passes(minutes=3)
     sweep()
     work()
@@ -219,7 +219,7 @@ def test_in_mode_allowlist_others_get_nothing(provider: Provider, monkeypatch: p
 
 def test_a_hundred_mails_with_one_poisoned_reports_that_one(provider: Provider) -> None:
     emails = [enqueue(context={} if number == 57 else service_context(number)) for number in range(100)]
-    records = received(settings().bulk_mail_queue_url)
+    records = received(settings().queue_urls["bulk_mail"])
     bodies = {one["messageId"]: one["body"] for one in records}
     failed: list[str] = []
     for start in range(0, 100, 10):
@@ -251,7 +251,7 @@ def test_whatever_the_sender_is_called_the_mail_leaves(provider: Provider) -> No
 
 def test_a_message_that_is_not_ours_fails_alone(provider: Provider) -> None:
     email_id = enqueue()
-    records = [{"messageId": "strange", "body": "{}"}, *received(settings().bulk_mail_queue_url)]
+    records = [{"messageId": "strange", "body": "{}"}, *received(settings().queue_urls["bulk_mail"])]
     assert jobs.deliver_bulk_mail({"Records": records}, None) == {"batchItemFailures": [{"itemIdentifier": "strange"}]}
     assert provider.sent(email_id) == 1
 
@@ -262,7 +262,7 @@ def test_no_message_is_begun_that_could_not_be_finished(provider: Provider) -> N
             return 5_000
 
     enqueue()
-    records = received(settings().bulk_mail_queue_url)
+    records = received(settings().queue_urls["bulk_mail"])
     answer = jobs.deliver_bulk_mail({"Records": records}, Context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": records[0]["messageId"]}]}
     assert provider.taken == []
@@ -324,4 +324,4 @@ def test_an_import_that_may_mail_nobody_enqueues_nothing(deployment: None) -> No
     assert outbox.enqueue_mail(transaction, quiet, mail) is None
     assert outbox.enqueue_mail(transaction, call(), None) is None
     assert duties() == []
-    assert boto3.client("sqs").receive_message(QueueUrl=settings().bulk_mail_queue_url).get("Messages") is None
+    assert boto3.client("sqs").receive_message(QueueUrl=settings().queue_urls["bulk_mail"]).get("Messages") is None

@@ -94,7 +94,7 @@ def accepted() -> int:
 
 def test_the_calls_of_a_delivery(faults: Faults) -> None:
     enqueue()
-    records = received(settings().bulk_mail_queue_url)
+    records = received(settings().queue_urls["bulk_mail"])
     faults.calls.clear()
     jobs.deliver_bulk_mail({"Records": records}, None)
     assert tuple(faults.calls) == CALLS
@@ -107,7 +107,7 @@ def test_after_a_crash_the_mail_is_sent_and_once_where_ses_is_heard(
     faults: Faults, time: Time, number: int, fault: str, heard: bool
 ) -> None:
     email_id = enqueue()
-    records = received(settings().bulk_mail_queue_url)
+    records = received(settings().queue_urls["bulk_mail"])
     faults.calls.clear()
     faults.strike_at, faults.fault = number, fault
     try:
@@ -137,7 +137,7 @@ def test_after_a_crash_the_mail_is_sent_and_once_where_ses_is_heard(
 
 def test_a_mail_of_unknown_fate_waits_for_its_event_and_is_then_not_sent_again(faults: Faults, time: Time) -> None:
     email_id = enqueue()
-    records = received(settings().bulk_mail_queue_url)
+    records = received(settings().queue_urls["bulk_mail"])
     faults.calls.clear()
     faults.strike_at, faults.fault = CALLS.index("sesv2.SendEmail"), "lost"
     jobs.deliver_bulk_mail({"Records": records}, None)
@@ -159,7 +159,7 @@ def test_a_mail_of_unknown_fate_waits_for_its_event_and_is_then_not_sent_again(f
 
 def test_a_mail_of_unknown_fate_is_sent_again_after_fifteen_minutes_of_silence(faults: Faults, time: Time) -> None:
     email_id = enqueue()
-    records = received(settings().bulk_mail_queue_url)
+    records = received(settings().queue_urls["bulk_mail"])
     faults.calls.clear()
     faults.strike_at, faults.fault = CALLS.index("sesv2.SendEmail"), "lost"
     jobs.deliver_bulk_mail({"Records": records}, None)
@@ -174,7 +174,7 @@ def test_a_mail_of_unknown_fate_is_sent_again_after_fifteen_minutes_of_silence(f
 
 def test_a_mail_that_another_consumer_has_claimed_is_left_alone(faults: Faults) -> None:
     email_id = enqueue()
-    records = received(settings().bulk_mail_queue_url)
+    records = received(settings().queue_urls["bulk_mail"])
     faults.calls.clear()
     faults.strike_at, faults.fault = CALLS.index("sesv2.SendEmail"), "before"
     with pytest.raises(Crash):

@@ -120,7 +120,7 @@ def test_a_mail_is_sent_again_five_times_a_day_whichever_copy_is_named(
 def received_mails() -> list[object]:
     from chalicelib.config import settings
 
-    return list(received(settings().bulk_mail_queue_url))
+    return list(received(settings().queue_urls["bulk_mail"]))
 
 
 def test_portal_users_send_again_what_they_may_see(token: str, provider: Provider, time: Time) -> None:

@@ -123,6 +123,5 @@ class House:
 
 
 def _url(queue: str) -> str:
-    """Return the address of a queue of the template: ``BulkMailQueue`` is that of ``bulk_mail_queue_url``."""
-    names = {name.replace("_", ""): value for name, value in vars(settings()).items()}
-    return str(names[f"{queue.lower()}url"])
+    """Return the address of a queue of the template: ``BulkMailQueue`` is ``bulk_mail`` of the settings."""
+    return {f"{name.replace('_', '')}queue": url for name, url in settings().queue_urls.items()}[queue.lower()]

@@ -42,11 +42,11 @@ class Post:
     @classmethod
     def documents(cls) -> None:
         """Let the PDFs be made."""
-        cls._work(settings().documents_queue_url, documents_jobs.make_documents)
+        cls._work(settings().queue_urls["documents"], documents_jobs.make_documents)
 
     def deliver(self) -> None:
         """Let the mails be sent."""
-        self._work(settings().bulk_mail_queue_url, mail_jobs.deliver_bulk_mail)
+        self._work(settings().queue_urls["bulk_mail"], mail_jobs.deliver_bulk_mail)
 
     @staticmethod
     def _work(url: str, function: Callable[..., Any]) -> None:

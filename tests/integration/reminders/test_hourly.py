@@ -221,5 +221,5 @@ class TestAnotherTime:
 def test_the_number_of_messages_that_wait_is_unknown_where_the_queue_does_not_answer(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client("sqs").delete_queue(QueueUrl=settings().reminders_queue_url)
+    client("sqs").delete_queue(QueueUrl=settings().queue_urls["reminders"])
     assert waiting() == 0

@@ -74,11 +74,11 @@ class World:
 
     def plan(self) -> list[str]:
         """Work off the queue of plans, and return what has failed."""
-        return self._work(settings().planning_queue_url, jobs.update_reminder_plans)
+        return self._work(settings().queue_urls["planning"], jobs.update_reminder_plans)
 
     def remind(self) -> list[str]:
         """Work off the queue of reminders, and return what has failed."""
-        return self._work(settings().reminders_queue_url, jobs.remind_accounts)
+        return self._work(settings().queue_urls["reminders"], jobs.remind_accounts)
 
     @staticmethod
     def _work(url: str, function: Callable[..., Any]) -> list[str]:

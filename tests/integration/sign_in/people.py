@@ -57,7 +57,7 @@ class Inbox:
     def fetch(self) -> list[Mail]:
         """Let the consumer work, and return what has come since the last time."""
         known = len(self.mails)
-        assert work(jobs.deliver_urgent_mail, settings().urgent_mail_queue_url) == []
+        assert work(jobs.deliver_urgent_mail, settings().queue_urls["urgent_mail"]) == []
         return self.mails[known:]
 
     def newest(self) -> Mail:

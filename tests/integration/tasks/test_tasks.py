@@ -8,7 +8,6 @@ import boto3
 import pytest
 
 from chalicelib import clock
-from chalicelib.config import settings
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import Item, TaskItem
@@ -196,21 +195,6 @@ def test_a_sweeper_that_dies_half_way_loses_nothing(time: Time, number: int, fau
     jobs.sweep_duties({}, None)
     heard |= {one["subject"] for one in messages("import")}
     assert heard == subjects
-
-
-def test_the_queues_are_those_of_the_settings(aws: None) -> None:
-    of = settings()
-    assert [queue.queue_url(kind) for kind in SWEPT] == [
-        of.urgent_mail_queue_url,
-        of.bulk_mail_queue_url,
-        of.imports_queue_url,
-        of.erasures_queue_url,
-        of.documents_queue_url,
-        of.deliveries_queue_url,
-        of.coverage_queue_url,
-        of.planning_queue_url,
-        of.planning_queue_url,
-    ]
 
 
 @pytest.mark.parametrize("body", ["", "null", "[]", "{}", '{"duty": "import", "subject": 7, "key": ["a", "b"]}', '"x"'])

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from chalicelib.config import QUEUES
 from chalicelib.table import keys
 from chalicelib.table.keys import Key
 from chalicelib.tasks import kinds
@@ -24,6 +25,7 @@ from chalicelib.tasks.kinds import (
     Task,
 )
 from chalicelib.tasks.queue import TaskMessage
+from infra.local.template import Template
 
 ULID = "01KG9MZR00000000000000000A"
 DUE = datetime(2026, 1, 31, 7, 0, 0, 123000, tzinfo=UTC)
@@ -99,3 +101,20 @@ def test_every_class_of_task_belongs_to_one_kind_and_is_stored_as_above() -> Non
     listed = [one for kind in kinds.TASK_KINDS.values() for one in kind.task_classes]
     assert sorted(one.__name__ for one in listed) == sorted(one.__name__ for one in classes)
     assert {type(task) for *_, task in STORED} == classes
+
+
+def test_the_queues_of_the_kinds_are_those_of_the_deployment() -> None:
+    assert {kind.queue for kind in kinds.TASK_KINDS.values()} == set(QUEUES)
+    template = Template.read()
+    queues = template.of_type("AWS::SQS::Queue")
+    names = {queue: "".join(part.capitalize() for part in queue.split("_")) for queue in QUEUES}
+    assert {name for name in queues if not name.endswith("DeadLetterQueue")} == {
+        f"{one}Queue" for one in names.values()
+    }
+    variables = template.document["Globals"]["Function"]["Environment"]["Variables"]
+    consumers = [event.queue for event in template.queue_events()]
+    for queue, name in names.items():
+        assert variables[f"{queue.upper()}_QUEUE_URL"] == {"Ref": f"{name}Queue"}
+        target = queues[f"{name}Queue"]["RedrivePolicy"]["deadLetterTargetArn"]
+        assert target == {"Fn::GetAtt": [f"{name}DeadLetterQueue", "Arn"]}
+        assert consumers.count(f"{name}Queue") == 1
