@@ -26,10 +26,12 @@ from chalicelib.mail.jobs import mail_jobs
 from chalicelib.passwords.api import passwords_routes
 from chalicelib.passwords.pages import passwords_pages
 from chalicelib.payments.api import payments_routes
-from chalicelib.reminders.outlook.api import reminder_outlook_routes
-from chalicelib.reminders.policy.api import reminder_policy_routes
-from chalicelib.reminders.policy.templates_api import reminder_template_routes
+from chalicelib.reminders.outlook.api import policy_comparison_routes, reminder_outlook_routes
+from chalicelib.reminders.outlook.jobs import reminder_outlook_jobs
+from chalicelib.reminders.pauses.api import reminder_pause_routes
+from chalicelib.reminders.policy.api import reminder_policy_routes, reminder_template_routes
 from chalicelib.reminders.replies.pages import reply_pages
+from chalicelib.reminders.run.api import reminder_run_routes
 from chalicelib.reminders.run.jobs import reminders_jobs
 from chalicelib.sessions.api import sessions_routes
 from chalicelib.sign_in.api import sign_in_routes
@@ -58,7 +60,10 @@ app.register(deliveries_routes)
 app.register(payments_routes)
 app.register(statements_routes)
 app.register(reminder_outlook_routes)
+app.register(reminder_pause_routes)
 app.register(reminder_policy_routes)
+app.register(policy_comparison_routes)
+app.register(reminder_run_routes)
 app.register(reminder_template_routes)
 app.register(audit_routes)
 app.register(mail_routes)
@@ -79,4 +84,5 @@ app.register_blueprint(imports_jobs)
 app.register_blueprint(invoices_jobs)
 app.register_blueprint(mail_jobs)
 app.register_blueprint(reminders_jobs)
+app.register_blueprint(reminder_outlook_jobs)
 app.register_blueprint(staff_jobs)

@@ -8,31 +8,17 @@ from pydantic import Field
 from chalicelib.api import Listing, Query, Reply, Request, Routes, View
 from chalicelib.errors import InvalidInput
 from chalicelib.field_types import VendorId
-from chalicelib.reminders.outlook import history, plan
-from chalicelib.reminders.outlook.history import ReminderHistory
+from chalicelib.reminders.outlook import invoice_history, plan, policy_comparison
+from chalicelib.reminders.outlook.inputs import PolicyPreviewBody
+from chalicelib.reminders.outlook.invoice_history import ReminderHistory
 from chalicelib.reminders.outlook.plan import AccountPlan, PlannedDigest
-from chalicelib.reminders.policy.inputs import AutoPayFailureBody, PauseBody, PromiseBody
+from chalicelib.reminders.outlook.policy_comparison import AccountComparison
+from chalicelib.reminders.pauses.api import PauseView, pause_view
 from chalicelib.reminders.policy.rules import PlannedStep
-from chalicelib.reminders.replies import promises
-from chalicelib.reminders.run import pauses
-from chalicelib.reminders.run.pauses import PauseDetails
+from chalicelib.reminders.run.skip_step import skip_next_step
 
 reminder_outlook_routes = Routes("reminders")
-
-
-class PauseView(View):
-    """A pause of reminders. It ends by itself."""
-
-    until: date | None = Field(description="Its last day. Null: for good.")
-    reason: str | None
-    by: str
-    since: datetime
-
-
-class PausedView(View):
-    """Whether reminders are paused here; what is around it may be paused too."""
-
-    pause: PauseView | None = Field(description="The one that was set last here, though it may have ended.")
+policy_comparison_routes = Routes("reminder policies")
 
 
 class StepView(View):
@@ -164,10 +150,6 @@ class PlanQuery(Query):
     account_id: VendorId | None = None
 
 
-def _pause(found: PauseDetails | None) -> PauseView | None:
-    return PauseView(**{**vars(found), "since": datetime.fromisoformat(found.since)}) if found else None
-
-
 def _step(step: PlannedStep, on: date | None = None) -> StepView:
     return StepView(step=step.name, tone=step.tone, template=step.template, on=on or step.on)
 
@@ -186,7 +168,7 @@ def _history_view(found: ReminderHistory) -> InvoiceRemindersView:
         run_that_waits=found.run_that_waits,
         why_not=WhyView(code=decision.reason.code, text=decision.reason.text) if decision.reason else None,
         looked_at_on=found.looked_at_on,
-        pause=_pause(found.pause),
+        pause=pause_view(found.pause),
         promised_on=invoice.promise.on if invoice.promise else None,
         auto_pay_failure=(
             AutoPayFailureView(failed_on=date.fromisoformat(failure["failed_on"]), reason=failure["reason"])
@@ -233,7 +215,7 @@ def get_reminders(request: Request[Any, Any]) -> Reply:
 
 
 def _history_reply(request: Request[Any, Any]) -> Reply:
-    return Reply(_history_view(history.get_reminder_history(request.path["invoice_id"], request.context.now)))
+    return Reply(_history_view(invoice_history.get_reminder_history(request.path["invoice_id"], request.context.now)))
 
 
 @reminder_outlook_routes.post(
@@ -245,52 +227,8 @@ def _history_reply(request: Request[Any, Any]) -> Reply:
 )
 def skip_step(request: Request[None, None]) -> Reply:
     """Skip the step of an invoice that would be taken next. What it supersedes is not sent in its place."""
-    pauses.skip_next_step(request.context, request.path["invoice_id"])
+    skip_next_step(request.context, request.path["invoice_id"])
     return _history_reply(request)
-
-
-@reminder_outlook_routes.put(
-    "/v1/invoices/{invoice_id}/promise",
-    may="reminders.write",
-    body=PromiseBody,
-    returns={204: None},
-    raises=("invoice_not_open",),
-)
-def promise_payment(request: Request[PromiseBody, None]) -> Reply:
-    """Note that an invoice is promised to be paid by a day. Reminders of it go on the day after."""
-    by = request.body.by or request.context.actor.name
-    promises.record_promises(request.context, [request.path["invoice_id"]], request.body.on, by)
-    return Reply(status=204)
-
-
-@reminder_outlook_routes.delete("/v1/invoices/{invoice_id}/promise", may="reminders.write", returns={204: None})
-def take_promise_back(request: Request[None, None]) -> Reply:
-    """Take a promise back, as when the customer says that they will not keep it."""
-    promises.withdraw_promise(request.context, request.path["invoice_id"])
-    return Reply(status=204)
-
-
-@reminder_outlook_routes.put(
-    "/v1/invoices/{invoice_id}/auto-pay-failure",
-    may="reminders.write",
-    body=AutoPayFailureBody,
-    returns={204: None},
-    raises=("nothing_open",),
-)
-def note_auto_pay_failure(request: Request[AutoPayFailureBody, None]) -> Reply:
-    """Note that the automatic payment of an invoice has failed: it is reminded of from now on."""
-    body = request.body
-    pauses.record_auto_pay_failure(request.context, request.path["invoice_id"], body.failed_on, body.reason)
-    return Reply(status=204)
-
-
-@reminder_outlook_routes.delete(
-    "/v1/invoices/{invoice_id}/auto-pay-failure", may="reminders.write", returns={204: None}
-)
-def take_auto_pay_failure_back(request: Request[None, None]) -> Reply:
-    """Note that the automatic payment of an invoice is tried again: it is not reminded of meanwhile."""
-    pauses.withdraw_auto_pay_failure(request.context, request.path["invoice_id"])
-    return Reply(status=204)
 
 
 @reminder_outlook_routes.get(
@@ -313,96 +251,54 @@ def get_plan(request: Request[None, PlanQuery]) -> Reply:
     return Reply(Listing(items=[_account(one) for one in found]), after=after)
 
 
-def _read_pause(level: str, request: Request[Any, Any]) -> Reply:
-    return Reply(PausedView(pause=_pause(pauses.get_pause(level, request.path[f"{level}_id"]))))
+class ChangedStepView(View):
+    """A step of an invoice that would come on another day, in another tone, newly, or not any more."""
+
+    invoice_id: str
+    number: str
+    step: str
+    on_before: date | None = Field(description="Null: it would not be sent as things are.")
+    on_after: date | None = Field(description="Null: it would not be sent any more.")
+    tone_before: str | None
+    tone_after: str | None
 
 
-def _put_pause(level: str, request: Request[PauseBody, None]) -> Reply:
-    body = request.body
-    set_now = pauses.pause_reminders(request.context, level, request.path[f"{level}_id"], body.until, body.reason)
-    return Reply(PausedView(pause=_pause(set_now)))
+class ComparedView(View):
+    """The reminders of an account, by the policy as it is and as it would be."""
+
+    account_id: str
+    account_name: str
+    reminders_before: int
+    reminders_after: int
+    changes: list[ChangedStepView]
+    complete: bool = Field(description="False when the account has more open invoices than were looked at.")
 
 
-def _end_pause(level: str, request: Request[None, None]) -> Reply:
-    pauses.resume_reminders(request.context, level, request.path[f"{level}_id"])
-    return Reply(status=204)
+def _comparison_view(one: AccountComparison) -> ComparedView:
+    return ComparedView(**{**vars(one), "changes": [ChangedStepView(**vars(change)) for change in one.changes]})
 
 
-@reminder_outlook_routes.get(
-    "/v1/invoices/{invoice_id}/reminder-pause", may="reminders.read", returns={200: PausedView}
+@policy_comparison_routes.post(
+    "/v1/reminder-policies/{entity_id}/preview",
+    may="reminder_policies.preview",
+    body=PolicyPreviewBody,
+    returns={200: Listing[ComparedView]},
+    paged=True,
+    repeatable=False,
 )
-def get_invoice_pause(request: Request[Any, Any]) -> Reply:
-    """Read whether reminders of an invoice are paused."""
-    return _read_pause(pauses.INVOICE, request)
+def preview_entity_policy(request: Request[PolicyPreviewBody, None]) -> Reply:
+    """See what would change in the days to come if this were put to the policy. Nothing is changed.
 
-
-@reminder_outlook_routes.put(
-    "/v1/invoices/{invoice_id}/reminder-pause",
-    may="reminders.write",
-    body=PauseBody,
-    returns={200: PausedView},
-    replay=get_invoice_pause,
-)
-def pause_invoice(request: Request[PauseBody, None]) -> Reply:
-    """Pause the reminders of an invoice until the end of a day, or for good."""
-    return _put_pause(pauses.INVOICE, request)
-
-
-@reminder_outlook_routes.delete("/v1/invoices/{invoice_id}/reminder-pause", may="reminders.write", returns={204: None})
-def resume_invoice(request: Request[None, None]) -> Reply:
-    """End the pause of an invoice's reminders."""
-    return _end_pause(pauses.INVOICE, request)
-
-
-@reminder_outlook_routes.get(
-    "/v1/bill-groups/{bill_group_id}/reminder-pause", may="reminders.read", returns={200: PausedView}
-)
-def get_bill_group_pause(request: Request[Any, Any]) -> Reply:
-    """Read whether reminders of a bill group are paused."""
-    return _read_pause(pauses.BILL_GROUP, request)
-
-
-@reminder_outlook_routes.put(
-    "/v1/bill-groups/{bill_group_id}/reminder-pause",
-    may="reminders.write",
-    body=PauseBody,
-    returns={200: PausedView},
-    replay=get_bill_group_pause,
-)
-def pause_bill_group(request: Request[PauseBody, None]) -> Reply:
-    """Pause the reminders of all invoices of a bill group until the end of a day, or for good."""
-    return _put_pause(pauses.BILL_GROUP, request)
-
-
-@reminder_outlook_routes.delete(
-    "/v1/bill-groups/{bill_group_id}/reminder-pause", may="reminders.write", returns={204: None}
-)
-def resume_bill_group(request: Request[None, None]) -> Reply:
-    """End the pause of a bill group's reminders."""
-    return _end_pause(pauses.BILL_GROUP, request)
-
-
-@reminder_outlook_routes.get(
-    "/v1/accounts/{account_id}/reminder-pause", may="reminders.read", returns={200: PausedView}
-)
-def get_account_pause(request: Request[Any, Any]) -> Reply:
-    """Read whether reminders of an account are paused."""
-    return _read_pause(pauses.ACCOUNT, request)
-
-
-@reminder_outlook_routes.put(
-    "/v1/accounts/{account_id}/reminder-pause",
-    may="reminders.write",
-    body=PauseBody,
-    returns={200: PausedView},
-    replay=get_account_pause,
-)
-def pause_account(request: Request[PauseBody, None]) -> Reply:
-    """Pause all reminders of an account until the end of a day, or for good."""
-    return _put_pause(pauses.ACCOUNT, request)
-
-
-@reminder_outlook_routes.delete("/v1/accounts/{account_id}/reminder-pause", may="reminders.write", returns={204: None})
-def resume_account(request: Request[None, None]) -> Reply:
-    """End the pause of an account's reminders."""
-    return _end_pause(pauses.ACCOUNT, request)
+    Of the named accounts, else of all, page by page; accounts of which nothing is open are left out.
+    """
+    given = {name: value for name, value in request.body.given().items() if name not in ("account_ids", "days")}
+    found, after = policy_comparison.preview_policy_change(
+        request.path["entity_id"],
+        given,
+        request.context.now,
+        request.body.days,
+        request.body.account_ids,
+        request.page.after,
+        request.page.limit,
+    )
+    return Reply(Listing(items=[_comparison_view(one) for one in found]), after=after)

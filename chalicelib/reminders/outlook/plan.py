@@ -8,10 +8,10 @@ from typing import Any
 
 from chalicelib.contacts.rules import Recipient
 from chalicelib.errors import NotFound
-from chalicelib.reminders.outlook.forecast import Forecast, ForecastInput, forecast_reminders
+from chalicelib.reminders.outlook.rules import Forecast, ForecastInput, forecast_reminders
 from chalicelib.reminders.policy.calendars import local_day
 from chalicelib.reminders.policy.rules import TONES, PlannedStep
-from chalicelib.reminders.run import account_context, ordering, rules
+from chalicelib.reminders.run import account_context, rules
 from chalicelib.reminders.run.account_context import AccountContext, InvoiceFacts
 from chalicelib.reminders.run.planning import account_due_row
 from chalicelib.table import keys, store
@@ -165,7 +165,7 @@ def _planned_digests(about: AccountContext, found: Sequence[InvoiceFacts], foret
             continue
         grouped[one.on, of_invoice.invoice.currency].append((of_invoice, one.step))
     for of_day in grouped.values():
-        of_day.sort(key=lambda one: ordering.invoice_sort_key(one[0].invoice))
+        of_day.sort(key=lambda one: rules.invoice_sort_key(one[0].invoice))
     return [
         PlannedDigest(
             on=day,

@@ -1,28 +1,18 @@
-"""Reminder policies over HTTP, and what makes going live safe (R1, R2, R9)."""
+"""Reminder policies and reminder templates over HTTP (R1)."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from pydantic import Field
 
-from chalicelib.api import Listing, Query, Reply, Request, Routes, View
-from chalicelib.field_types import VendorId
-from chalicelib.reminders.outlook import preview
-from chalicelib.reminders.outlook.preview import AccountComparison
-from chalicelib.reminders.policy import policies
-from chalicelib.reminders.policy.inputs import (
-    AccountPolicyBody,
-    EntityPolicyBody,
-    PaymentsAsOfBody,
-    PolicyPreviewBody,
-    ReleaseBody,
-    StepsBody,
-)
-from chalicelib.reminders.policy.policies import PolicyDetails
-from chalicelib.reminders.run import going_live, payments_as_of, staged_release
-from chalicelib.reminders.run.going_live import ReminderRun
+from chalicelib.api import Listing, Reply, Request, Routes, View
+from chalicelib.reminders.policy import service, templates
+from chalicelib.reminders.policy.inputs import AccountPolicyBody, EntityPolicyBody, ReminderTemplateBody, StepsBody
+from chalicelib.reminders.policy.service import PolicyDetails
+from chalicelib.reminders.policy.templates import ReminderTemplate
 
 reminder_policy_routes = Routes("reminder policies")
+reminder_template_routes = Routes("reminder templates")
 
 
 class PolicyStepView(View):
@@ -65,77 +55,9 @@ class PolicyView(View):
     version: int = Field(description="0 while nothing was ever set here.")
 
 
-class ChangedStepView(View):
-    """A step of an invoice that would come on another day, in another tone, newly, or not any more."""
-
-    invoice_id: str
-    number: str
-    step: str
-    on_before: date | None = Field(description="Null: it would not be sent as things are.")
-    on_after: date | None = Field(description="Null: it would not be sent any more.")
-    tone_before: str | None
-    tone_after: str | None
-
-
-class ComparedView(View):
-    """The reminders of an account, by the policy as it is and as it would be."""
-
-    account_id: str
-    account_name: str
-    reminders_before: int
-    reminders_after: int
-    changes: list[ChangedStepView]
-    complete: bool = Field(description="False when the account has more open invoices than were looked at.")
-
-
-class RunView(View):
-    """A run that was or is larger than its limit."""
-
-    entity_id: str
-    run_hour: str = Field(description="The hour (UTC) in which it began to wait.")
-    started: datetime
-    accounts: int = Field(description="How many are due.")
-    limit: int
-    status: str = Field(description="`waiting`; `approved`; `lapsed` when it came within the limit by itself.")
-    decided_by: str | None
-    decided_at: datetime | None
-
-
-class RunsQuery(Query):
-    """Which runs."""
-
-    entity_id: VendorId | None = None
-
-
-class ReleaseView(View):
-    """How the release of invoices from before the start stands."""
-
-    entity_id: str
-    accounts_a_day: int = Field(description="0 when it was stopped, or none was begun yet.")
-    released: int = Field(description="Accounts in all.")
-    released_today: int = Field(description="On the day `on`.")
-    on: date | None = Field(description="The last day on which accounts were looked for. Null: none was yet.")
-    finished: bool = Field(description="Whether nobody is left who has to be released.")
-
-
-class PaymentsAsOfView(View):
-    """Up to when payments of an entity are known."""
-
-    entity_id: str
-    as_of: datetime | None = Field(description="Null: it is not reported, and holds nothing up.")
-
-
 def _policy_reply(found: PolicyDetails) -> Reply:
     effective = EffectivePolicyView.model_validate(found.effective, from_attributes=True)
     return Reply(PolicyView(own=found.own, effective=effective, version=found.version), version=found.version)
-
-
-def _compared(one: AccountComparison) -> ComparedView:
-    return ComparedView(**{**vars(one), "changes": [ChangedStepView(**vars(change)) for change in one.changes]})
-
-
-def _run(run: ReminderRun) -> RunView:
-    return RunView(**vars(run))
 
 
 @reminder_policy_routes.get(
@@ -143,7 +65,7 @@ def _run(run: ReminderRun) -> RunView:
 )
 def get_entity_policy(request: Request[Any, Any]) -> Reply:
     """Read the reminder policy of an issuing entity."""
-    return _policy_reply(policies.get_reminder_policy(policies.ENTITY, request.path["entity_id"]))
+    return _policy_reply(service.get_reminder_policy(service.ENTITY, request.path["entity_id"]))
 
 
 @reminder_policy_routes.put(
@@ -158,39 +80,13 @@ def get_entity_policy(request: Request[Any, Any]) -> Reply:
 )
 def put_entity_policy(request: Request[EntityPolicyBody, None]) -> Reply:
     """Change the reminder policy of an issuing entity. What is planned already is planned anew."""
-    return _put_policy(policies.ENTITY, request.path["entity_id"], request)
+    return _put_policy(service.ENTITY, request.path["entity_id"], request)
 
 
 def _put_policy(kind: str, owner_id: str, request: Request[Any, None]) -> Reply:
     return _policy_reply(
-        policies.put_reminder_policy(request.context, kind, owner_id, request.body.given(), request.if_match)
+        service.put_reminder_policy(request.context, kind, owner_id, request.body.given(), request.if_match)
     )
-
-
-@reminder_policy_routes.post(
-    "/v1/reminder-policies/{entity_id}/preview",
-    may="reminder_policies.preview",
-    body=PolicyPreviewBody,
-    returns={200: Listing[ComparedView]},
-    paged=True,
-    repeatable=False,
-)
-def preview_entity_policy(request: Request[PolicyPreviewBody, None]) -> Reply:
-    """See what would change in the days to come if this were put to the policy. Nothing is changed.
-
-    Of the named accounts, else of all, page by page; accounts of which nothing is open are left out.
-    """
-    given = {name: value for name, value in request.body.given().items() if name not in ("account_ids", "days")}
-    found, after = preview.preview_policy_change(
-        request.path["entity_id"],
-        given,
-        request.context.now,
-        request.body.days,
-        request.body.account_ids,
-        request.page.after,
-        request.page.limit,
-    )
-    return Reply(Listing(items=[_compared(one) for one in found]), after=after)
 
 
 @reminder_policy_routes.get(
@@ -198,7 +94,7 @@ def preview_entity_policy(request: Request[PolicyPreviewBody, None]) -> Reply:
 )
 def get_account_policy(request: Request[Any, Any]) -> Reply:
     """Read what an account has of its own of a reminder policy, and what comes of it with its entity's."""
-    return _policy_reply(policies.get_reminder_policy(policies.ACCOUNT, request.path["account_id"]))
+    return _policy_reply(service.get_reminder_policy(service.ACCOUNT, request.path["account_id"]))
 
 
 @reminder_policy_routes.put(
@@ -213,7 +109,7 @@ def get_account_policy(request: Request[Any, Any]) -> Reply:
 )
 def put_account_policy(request: Request[AccountPolicyBody, None]) -> Reply:
     """Let an account have parts of a reminder policy of its own; null takes a part from above again."""
-    return _put_policy(policies.ACCOUNT, request.path["account_id"], request)
+    return _put_policy(service.ACCOUNT, request.path["account_id"], request)
 
 
 @reminder_policy_routes.delete(
@@ -221,7 +117,7 @@ def put_account_policy(request: Request[AccountPolicyBody, None]) -> Reply:
 )
 def delete_account_policy(request: Request[None, None]) -> Reply:
     """Let an account have nothing of its own of a reminder policy any more."""
-    policies.remove_reminder_policy(request.context, policies.ACCOUNT, request.path["account_id"])
+    service.remove_reminder_policy(request.context, service.ACCOUNT, request.path["account_id"])
     return Reply(status=204)
 
 
@@ -230,7 +126,7 @@ def delete_account_policy(request: Request[None, None]) -> Reply:
 )
 def get_bill_group_policy(request: Request[Any, Any]) -> Reply:
     """Read what a bill group has of its own of a reminder policy, and what comes of it with what stands above."""
-    return _policy_reply(policies.get_reminder_policy(policies.BILL_GROUP, request.path["bill_group_id"]))
+    return _policy_reply(service.get_reminder_policy(service.BILL_GROUP, request.path["bill_group_id"]))
 
 
 @reminder_policy_routes.put(
@@ -245,7 +141,7 @@ def get_bill_group_policy(request: Request[Any, Any]) -> Reply:
 )
 def put_bill_group_policy(request: Request[StepsBody, None]) -> Reply:
     """Let a bill group have steps of its own; null takes a part from above again."""
-    return _put_policy(policies.BILL_GROUP, request.path["bill_group_id"], request)
+    return _put_policy(service.BILL_GROUP, request.path["bill_group_id"], request)
 
 
 @reminder_policy_routes.delete(
@@ -253,84 +149,88 @@ def put_bill_group_policy(request: Request[StepsBody, None]) -> Reply:
 )
 def delete_bill_group_policy(request: Request[None, None]) -> Reply:
     """Let a bill group have nothing of its own of a reminder policy any more."""
-    policies.remove_reminder_policy(request.context, policies.BILL_GROUP, request.path["bill_group_id"])
+    service.remove_reminder_policy(request.context, service.BILL_GROUP, request.path["bill_group_id"])
     return Reply(status=204)
 
 
-@reminder_policy_routes.get(
-    "/v1/reminder-policies/{entity_id}/release", may="reminders.read", returns={200: ReleaseView}
+class TemplateTextView(View):
+    """What a reminder says in one language."""
+
+    subject: str
+    opening: str
+
+
+class ReminderTemplateView(View):
+    """An issuing entity's own words for steps of its reminders."""
+
+    entity_id: str
+    template_id: str
+    texts: dict[str, TemplateTextView] = Field(description="By language (BCP 47).")
+    version: int
+
+
+def _template_view(found: ReminderTemplate) -> ReminderTemplateView:
+    return ReminderTemplateView.model_validate(found, from_attributes=True)
+
+
+@reminder_template_routes.get(
+    "/v1/reminder-templates/{entity_id}",
+    may="reminders.read",
+    returns={200: Listing[ReminderTemplateView]},
+    paged=True,
 )
-def get_release(request: Request[Any, Any]) -> Reply:
-    """Read how the release of an entity's invoices from before the start stands."""
-    return Reply(ReleaseView(**vars(staged_release.get_release_progress(request.path["entity_id"]))))
+def list_templates(request: Request[None, None]) -> Reply:
+    """List the reminder templates of an issuing entity in order of their ids."""
+    found, after = templates.list_reminder_templates(request.path["entity_id"], request.page.after, request.page.limit)
+    return Reply(Listing(items=[_template_view(one) for one in found]), after=after)
 
 
-@reminder_policy_routes.post(
-    "/v1/reminder-policies/{entity_id}/release",
-    may="reminders.release",
-    body=ReleaseBody,
-    returns={200: ReleaseView},
-    raises=("reminders_not_live",),
-    replay=get_release,
+@reminder_template_routes.get(
+    "/v1/reminder-templates/{entity_id}/{template_id}",
+    may="reminders.read",
+    returns={200: ReminderTemplateView},
+    tagged=True,
 )
-def release(request: Request[ReleaseBody, None]) -> Reply:
-    """Release invoices dated before `live_from`, so many accounts a day; each begins with the mildest step."""
-    found = staged_release.set_release_rate(request.context, request.path["entity_id"], request.body.accounts_a_day)
-    return Reply(ReleaseView(**vars(found)))
+def get_template(request: Request[Any, Any]) -> Reply:
+    """Read a reminder template."""
+    found = templates.get_reminder_template(request.path["entity_id"], request.path["template_id"])
+    return Reply(_template_view(found), version=found.version)
 
 
-@reminder_policy_routes.get(
-    "/v1/reminder-runs", may="reminders.read", query=RunsQuery, returns={200: Listing[RunView]}, paged=True
+@reminder_template_routes.put(
+    "/v1/reminder-templates/{entity_id}/{template_id}",
+    may="reminder_policies.write",
+    body=ReminderTemplateBody,
+    returns={200: ReminderTemplateView, 201: ReminderTemplateView},
+    raises=("stale_version",),
+    tagged=True,
+    versioned=True,
+    replay=get_template,
 )
-def list_runs(request: Request[None, RunsQuery]) -> Reply:
-    """List the runs that wait, or have waited, because they were larger than their limit; the newest first."""
-    found, after = going_live.list_reminder_runs(request.query.entity_id, request.page.after, request.page.limit)
-    return Reply(Listing(items=[_run(one) for one in found]), after=after)
+def put_template(request: Request[ReminderTemplateBody, None]) -> Reply:
+    """Make a reminder template or replace its texts.
 
-
-@reminder_policy_routes.get("/v1/reminder-runs/{entity_id}/{run_hour}", may="reminders.read", returns={200: RunView})
-def get_run(request: Request[Any, Any]) -> Reply:
-    """Read a run that waits, or has waited."""
-    return Reply(_run(going_live.get_reminder_run(request.path["entity_id"], request.path["run_hour"])))
-
-
-@reminder_policy_routes.post(
-    "/v1/reminder-runs/{entity_id}/{run_hour}/approve",
-    may="reminders.release",
-    returns={200: RunView},
-    raises=("run_not_waiting",),
-    replay=get_run,
-)
-def approve_run(request: Request[None, None]) -> Reply:
-    """Let a run go that waits; the next hourly run sends it.
-
-    The yes holds for 24 hours, and as long as the run does not grow by more than its limit.
+    Steps of reminder policies name it. A mail takes the text for its reader's language, and says what the product says
+    in the step's tone where there is none. Mails that are about to be sent say the new words.
     """
-    return Reply(
-        _run(going_live.approve_reminder_run(request.context, request.path["entity_id"], request.path["run_hour"]))
+    written = templates.put_reminder_template(
+        request.context,
+        request.path["entity_id"],
+        request.path["template_id"],
+        request.body.model_dump()["texts"],
+        request.if_match,
     )
+    found = written.template
+    return Reply(_template_view(found), status=201 if written.created else 200, version=found.version)
 
 
-@reminder_policy_routes.get(
-    "/v1/entities/{entity_id}/payments-as-of", may="payments.read", returns={200: PaymentsAsOfView}
+@reminder_template_routes.delete(
+    "/v1/reminder-templates/{entity_id}/{template_id}", may="reminder_policies.write", returns={204: None}
 )
-def get_payments_as_of(request: Request[Any, Any]) -> Reply:
-    """Read up to when payments of an issuing entity are known."""
-    return Reply(PaymentsAsOfView(**vars(payments_as_of.read_payments_as_of(request.path["entity_id"]))))
+def delete_template(request: Request[None, None]) -> Reply:
+    """Delete a reminder template.
 
-
-@reminder_policy_routes.put(
-    "/v1/entities/{entity_id}/payments-as-of",
-    may="payments.write",
-    body=PaymentsAsOfBody,
-    returns={200: PaymentsAsOfView},
-    replay=get_payments_as_of,
-)
-def put_payments_as_of(request: Request[PaymentsAsOfBody, None]) -> Reply:
-    """Report up to when payments are recorded here.
-
-    Once that is reported, reminders wait when it is older than the policy's `payments_limit_days`. An earlier instant
-    than is known changes nothing.
+    Steps may still name it: their reminders then say what the product says in the step's tone.
     """
-    found = payments_as_of.report_payments_as_of(request.context, request.path["entity_id"], request.body.as_of)
-    return Reply(PaymentsAsOfView(**vars(found)))
+    templates.delete_reminder_template(request.context, request.path["entity_id"], request.path["template_id"])
+    return Reply(status=204)

@@ -11,8 +11,7 @@ from zoneinfo import ZoneInfo
 
 import holidays
 
-from chalicelib.reminders.policy.rules import ReminderPolicy
-from chalicelib.reminders.run.rules import Calendar
+from chalicelib.reminders.policy.rules import Calendar, ReminderPolicy
 
 _USUAL_WEEKEND = frozenset({5, 6})
 _YEARS_AROUND = 2

@@ -1,13 +1,27 @@
-"""What callers send of reminder policies."""
+"""Request bodies for reminder policies and reminder templates (R1)."""
 
-from typing import Annotated, Literal
+import json
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, StringConstraints, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import PydanticCustomError
 
-from chalicelib.field_types import Body, CalendarDate, Instant, ShortText, SingleLineText, VendorId
-from chalicelib.reminders.outlook import plan, preview
-from chalicelib.reminders.policy import rules
+from chalicelib.field_types import (
+    Body,
+    CalendarDate,
+    LocaleTag,
+    ShortText,
+    SingleLineText,
+    VendorId,
+    normalise_paragraphs,
+    normalise_text,
+    require_not_blank,
+)
+from chalicelib.reminders.policy import rules, wording
+
+_MAX_TEXTS_BYTES = 180_000
+"""Bytes of all texts as the table has them; an audit event holds them as they were and as they are, within 400 KB."""
+_PLACEHOLDER_HINT = f"In braces may stand: {', '.join(wording.PLACEHOLDERS)}. Two braces stand for one."
 
 
 def _time_of_day(value: str) -> str:
@@ -86,72 +100,50 @@ class EntityPolicyBody(AccountPolicyBody):
     )
 
 
-class ConsoleRunBody(Body):
-    """What the console function of the hourly run is asked."""
-
-    as_of: Instant | None = None
-    entity_id: VendorId | None = None
-    account_id: VendorId | None = None
-    confirm: bool = False
-
-
-class ConsoleExplainBody(Body):
-    """Of which invoice the console asks."""
-
-    invoice: VendorId
+def _validate_placeholders(value: str) -> str:
+    try:
+        wording.check_placeholders(value)
+    except wording.BadPlaceholder as error:
+        # The sentence is given as a fact, since braces of a template of pydantic's are its own placeholders.
+        raise PydanticCustomError(error.code, "{sentence}", {"sentence": str(error)}) from None
+    return value
 
 
-class ConsolePlanBody(Body):
-    """Which plan the console asks for."""
-
-    as_of: Instant | None = None
-    days: int = Field(default=plan.DEFAULT_PLAN_DAYS, ge=1, le=plan.MAX_PLAN_DAYS)
-    entity_id: VendorId | None = None
-    account_id: VendorId | None = None
-    go_on_with: list[int | str | None] | None = None
-
-
-class PauseBody(Body):
-    """A pause of reminders."""
-
-    until: CalendarDate | None = Field(default=None, description="Its last day. Without it, the pause is for good.")
-    reason: SingleLineText | None = None
+def _each_language_once(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    texts = handler(value)
+    if len(texts) != len(value):
+        raise PydanticCustomError("repeated", "Two of these are the same language, written differently. Leave one out.")
+    if len(json.dumps({locale: text.model_dump() for locale, text in texts.items()})) > _MAX_TEXTS_BYTES:
+        raise PydanticCustomError("too_long", "These are too long together. Shorten them.")
+    return texts
 
 
-class AutoPayFailureBody(Body):
-    """That an automatic payment has failed."""
+class TemplateTextBody(Body):
+    """What a reminder says in one language. The rest of the mail stays as it is."""
 
-    failed_on: CalendarDate
-    reason: SingleLineText | None = None
-
-
-class PromiseBody(Body):
-    """By when payment is promised."""
-
-    on: CalendarDate
-    by: SingleLineText | None = Field(default=None, description="Who has promised it. Without it, whoever sends this.")
-
-
-class PaymentsAsOfBody(Body):
-    """Up to when payments are known."""
-
-    as_of: Instant | None = Field(
-        description="All payments received before this instant are recorded. Null: it is not reported any more."
+    subject: Annotated[
+        str,
+        StringConstraints(max_length=wording.MAX_SUBJECT_LENGTH),
+        AfterValidator(normalise_text),
+        AfterValidator(require_not_blank),
+        AfterValidator(_validate_placeholders),
+    ] = Field(
+        description=f"One line, cut at {wording.MAX_SUBJECT_LENGTH} characters after filling it in. {_PLACEHOLDER_HINT}"
     )
+    opening: Annotated[
+        str,
+        StringConstraints(max_length=wording.MAX_OPENING_LENGTH),
+        AfterValidator(normalise_paragraphs),
+        AfterValidator(require_not_blank),
+        AfterValidator(_validate_placeholders),
+    ] = Field(description=f"Plain text below the greeting; a blank line begins a paragraph. {_PLACEHOLDER_HINT}")
 
 
-class PolicyPreviewBody(EntityPolicyBody):
-    """A change of an issuing entity's policy that is tried. Absent means unchanged, null restores the default."""
+class ReminderTemplateBody(Body):
+    """An issuing entity's own words for steps of its reminders."""
 
-    account_ids: Annotated[list[VendorId], Field(min_length=1, max_length=preview.MAX_NAMED_ACCOUNTS)] | None = Field(
-        default=None, description="Of these accounts only; otherwise all, page by page."
-    )
-    days: int = Field(
-        default=plan.DEFAULT_PLAN_DAYS, ge=1, le=plan.MAX_PLAN_DAYS, description="How many days from today on."
-    )
-
-
-class ReleaseBody(Body):
-    """How many accounts are released a day."""
-
-    accounts_a_day: int = Field(ge=0, le=100_000, description="0 stops the release; what was released stays so.")
+    texts: Annotated[
+        dict[LocaleTag, TemplateTextBody],
+        Field(min_length=1, max_length=wording.MAX_LANGUAGES),
+        WrapValidator(_each_language_once),
+    ] = Field(description="By language (BCP 47), such as `en` or `de-CH`. They replace all that were there.")

@@ -14,6 +14,8 @@ MAX_REPETITIONS = 24
 MAX_OFFSET_DAYS = 365
 LATEST_SEND_AT = "22:00"
 """Sending begins with the next hourly run, which has to come on the same local day."""
+_MAX_SEARCH_DAYS = 400
+"""How far ahead a free day is searched for."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,37 @@ class QuietSpell:
     first: date
     last: date
     reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """The days on which an account is not reminded. ``weekend`` holds weekdays, Monday being 0."""
+
+    weekend: frozenset[int] = frozenset()
+    worked: frozenset[date] = frozenset()
+    """Days of a weekend on which a country works all the same, in exchange for another."""
+    holidays: frozenset[date] = frozenset()
+    closing_days: frozenset[date] = frozenset()
+    quiet_spells: tuple[QuietSpell, ...] = ()
+
+    def closed(self, day: date) -> str | None:
+        """Return why nobody is reminded on ``day``, None if it is free."""
+        if day.weekday() in self.weekend and day not in self.worked:
+            return "weekend"
+        if day in self.holidays:
+            return "holiday"
+        if day in self.closing_days:
+            return "closing_day"
+        if any(spell.first <= day <= spell.last for spell in self.quiet_spells):
+            return "quiet_spell"
+        return None
+
+    def first_free(self, day: date) -> date:
+        """Return the first free day from ``day`` on; where none of 400 is free, the day behind them, to look again."""
+        ahead = 0
+        while ahead < _MAX_SEARCH_DAYS and self.closed(day + timedelta(days=ahead)) is not None:
+            ahead += 1
+        return day + timedelta(days=ahead)
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from chalicelib.invoices.rules import VOID, Invoice, Line
 from chalicelib.mail import outbox
 from chalicelib.mail.outbox import Mail
 from chalicelib.reminders.policy.calendars import local_day
-from chalicelib.reminders.run import ordering
 from chalicelib.reminders.run.mail_content import hash_reply_token
+from chalicelib.reminders.run.rules import invoice_sort_key
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import ReplyLinkItem
@@ -118,7 +118,7 @@ def find_reply_link(context: RequestContext, token: str) -> ReplyLink:
         account=account,
         entity=entity,
         contact=contact,
-        invoices=tuple(sorted(heads, key=ordering.invoice_sort_key)),
+        invoices=tuple(sorted(heads, key=invoice_sort_key)),
         answered=_answered_invoices(row),
         said_at={
             (one["answer"], invoice_id): (one["at"], place)

@@ -20,7 +20,9 @@ from chalicelib.errors import Conflict, InvalidInput
 from chalicelib.invoices import ledger, lifecycle, transitions
 from chalicelib.invoices.rules import Dispute, Invoice
 from chalicelib.mail.outbox import Mail
-from chalicelib.reminders.replies import links, promises
+from chalicelib.reminders.pauses import promises
+from chalicelib.reminders.pauses.service import MAX_INVOICES_PER_TRANSACTION, ExtraWrites, pause_invoices
+from chalicelib.reminders.replies import emails, links
 from chalicelib.reminders.replies.links import (
     NOT_ME,
     PAID,
@@ -31,7 +33,6 @@ from chalicelib.reminders.replies.links import (
     ReplyLink,
     ReplyRecord,
 )
-from chalicelib.reminders.run import emails, pauses
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.staff.service import list_staff
 from chalicelib.table import keys, store
@@ -68,7 +69,7 @@ def reply_paid(
         receipt = _new_reply_record(context, link, PAID, told)
         reason = f"The customer says that it was paid on {on.isoformat()}" + (f", {reference}" if reference else "")
         for part, also in _split_with_record(chosen, receipt):
-            pauses.pause_invoices(context, part, until, reason, also)
+            pause_invoices(context, part, until, reason, also)
 
     _apply_answer(context, token, PAID, invoice_ids, act)
 
@@ -121,7 +122,7 @@ def reply_problem(
     _apply_answer(context, token, PROBLEM, invoice_ids, act)
 
 
-def _dispute(context: RequestContext, invoice_ids: Sequence[str], raised: Dispute, also: pauses.ExtraWrites) -> None:
+def _dispute(context: RequestContext, invoice_ids: Sequence[str], raised: Dispute, also: ExtraWrites) -> None:
     found = store.batch_get_items([keys.invoice(one) for one in invoice_ids])
     heads = [store.from_item(Invoice, row) for row in found.values()]
     # What is disputed already stays as it was said first; staff are told of the rest.
@@ -222,16 +223,16 @@ def _apply_answer(
 
 def _split_with_record(
     chosen: Sequence[Invoice], receipt: ReplyRecord, *, last: bool = True
-) -> Iterator[tuple[list[str], pauses.ExtraWrites]]:
+) -> Iterator[tuple[list[str], ExtraWrites]]:
     """Divide invoices as they fit transactions, each part with what is written along with it.
 
     Where none is left, staff are told of what was said before.
     """
     if not chosen:
         receipt.finish()
-    for start in range(0, len(chosen), pauses.MAX_INVOICES_PER_TRANSACTION):
-        part = [one.invoice_id for one in chosen[start : start + pauses.MAX_INVOICES_PER_TRANSACTION]]
-        ends = last and start + pauses.MAX_INVOICES_PER_TRANSACTION >= len(chosen)
+    for start in range(0, len(chosen), MAX_INVOICES_PER_TRANSACTION):
+        part = [one.invoice_id for one in chosen[start : start + MAX_INVOICES_PER_TRANSACTION]]
+        ends = last and start + MAX_INVOICES_PER_TRANSACTION >= len(chosen)
 
         def also(transaction: store.Transaction, part: list[str] = part, ends: bool = ends) -> None:
             receipt.write(transaction, part, last=ends)

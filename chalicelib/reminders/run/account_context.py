@@ -14,11 +14,11 @@ from chalicelib.entities.rules import Entity
 from chalicelib.invoices.rules import Invoice, invoice_local_date
 from chalicelib.mail.sending.recipients import recipient_statuses
 from chalicelib.mail.service import Email
-from chalicelib.reminders.policy import policies
 from chalicelib.reminders.policy.calendars import account_calendar, local_day, sending_starts_at
-from chalicelib.reminders.policy.rules import ReminderPolicy
+from chalicelib.reminders.policy.rules import Calendar, ReminderPolicy
+from chalicelib.reminders.policy.service import ACCOUNT, BILL_GROUP, ENTITY, effective_policy, reminder_policy_key
 from chalicelib.reminders.run import credit
-from chalicelib.reminders.run.rules import Calendar, Pause, ReminderCandidate
+from chalicelib.reminders.run.rules import Pause, ReminderCandidate
 from chalicelib.table import keys, store
 from chalicelib.table.items import (
     AccountRemindersItem,
@@ -106,8 +106,8 @@ def load_account_context(account_id: str, entity_id: str, now: datetime) -> Acco
     wanted = {
         "account": keys.account(account_id),
         "entity": keys.entity(entity_id),
-        "entity_policy": policies.reminder_policy_key(policies.ENTITY, entity_id),
-        "account_policy": policies.reminder_policy_key(policies.ACCOUNT, account_id),
+        "entity_policy": reminder_policy_key(ENTITY, entity_id),
+        "account_policy": reminder_policy_key(ACCOUNT, account_id),
         "roles": keys.contact_roles(account_id),
         "reminders": keys.account_reminders(account_id),
         "payments": keys.payments_as_of(entity_id),
@@ -119,7 +119,7 @@ def load_account_context(account_id: str, entity_id: str, now: datetime) -> Acco
     account, entity = store.from_item(Account, rows["account"]), store.from_item(Entity, rows["entity"])
     time_zone = account.time_zone or entity.time_zone
     today = local_day(now, time_zone)
-    policy = policies.effective_policy(rows["entity_policy"], rows["account_policy"])
+    policy = effective_policy(rows["entity_policy"], rows["account_policy"])
     calendar = account_calendar(account.country, account.subdivision, policy, today)
     as_of = rows["payments"].as_of if rows["payments"] is not None else None
     return AccountContext(
@@ -191,7 +191,7 @@ def gather_invoice_facts(
         wanted += [
             keys.bill_group(group_id),
             keys.bill_group_reminders(group_id),
-            policies.reminder_policy_key(policies.BILL_GROUP, group_id),
+            reminder_policy_key(BILL_GROUP, group_id),
         ]
     account_id, entity_id = about.account.account_id, about.entity.entity_id
     for currency in sorted(currencies):
@@ -214,12 +214,12 @@ def gather_invoice_facts(
         if with_recipients and narrowed not in people:
             people[narrowed] = tuple(recipients.list_reminder_recipients(about.account, group, about.roles))
         who = people.get(narrowed)
-        policy_row = found.get(policies.reminder_policy_key(policies.BILL_GROUP, group.bill_group_id))
+        policy_row = found.get(reminder_policy_key(BILL_GROUP, group.bill_group_id))
         gathered.append(
             InvoiceFacts(
                 rows=rows,
                 group=group,
-                policy=policies.effective_policy(*about.policy_rows, policy_row),
+                policy=effective_policy(*about.policy_rows, policy_row),
                 subject=_candidate(about, rows, group, found, rows.invoice.invoice_id in covered, who),
                 recipients=who or (),
                 policy_row=policy_row,

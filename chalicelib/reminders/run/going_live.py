@@ -12,7 +12,7 @@ from chalicelib.entities.rules import LIVE, PILOT, Entity
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.mail import outbox
 from chalicelib.observability import logger, metrics
-from chalicelib.reminders.policy import policies
+from chalicelib.reminders.policy.service import ENTITY, effective_policy, reminder_policy_key
 from chalicelib.reminders.run import emails
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
@@ -47,7 +47,7 @@ def entities_awaiting_approval(
     some accounts says nothing of a run that waits. Staff are told once. A run that they approved goes for a day, as
     long as it does not outgrow what they saw by more than the limit. One read, and one for each entity.
     """
-    wanted = [key for one in counts for key in (keys.entity(one), policies.reminder_policy_key(policies.ENTITY, one))]
+    wanted = [key for one in counts for key in (keys.entity(one), reminder_policy_key(ENTITY, one))]
     rows = store.batch_get_items(wanted)
     waiting = set()
     for entity_id, accounts in counts.items():
@@ -55,7 +55,7 @@ def entities_awaiting_approval(
         if row is None:
             continue
         entity = store.from_item(Entity, row)
-        limit = policies.effective_policy(rows.get(policies.reminder_policy_key(policies.ENTITY, entity_id))).run_limit
+        limit = effective_policy(rows.get(reminder_policy_key(ENTITY, entity_id))).run_limit
         newest = _newest_run(entity_id)
         mailed = _mailed_account_count(entity, accounts)
         if mailed <= limit:

@@ -1,4 +1,4 @@
-"""The queues of reminders and of their plans, and the hourly run, which is a console function as well."""
+"""The queues of reminders and of their plans, and the hourly run, which is also a console function."""
 
 import json
 from collections.abc import Callable
@@ -11,10 +11,10 @@ from chalicelib import clock
 from chalicelib.config import settings
 from chalicelib.errors import CounterfoilError, InvalidInput
 from chalicelib.observability import instrument_job, new_correlation_id
-from chalicelib.reminders.outlook import descriptions, dry_run, history, scope
-from chalicelib.reminders.policy.inputs import ConsoleExplainBody, ConsolePlanBody, ConsoleRunBody
-from chalicelib.reminders.run import dispatch, planning, process_account, replanning, staged_release
+from chalicelib.reminders.run import dispatch, dry_run, planning, process_account, replanning, staged_release
 from chalicelib.reminders.run.dispatch import DueAccount
+from chalicelib.reminders.run.inputs import ConsoleRunBody
+from chalicelib.reminders.run.scope import check_scope_exists
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.tasks import consumer
 from chalicelib.tasks.kinds import PlanInvoices, ReleaseOldInvoices, RemindAccount, ReplanInvoices, Task
@@ -76,7 +76,7 @@ def send_due_reminders(event: dict[str, Any], lambda_context: Any) -> dict[str, 
             raise InvalidInput.field(
                 "as_of", "not_with_confirm", "Only a dry run can be of another time. Leave it out."
             )
-        scope.check_scope_exists(asked.entity_id, asked.account_id)
+        check_scope_exists(asked.entity_id, asked.account_id)
         context = RequestContext(
             Actor("console", "send_due_reminders", "console"),
             (asked.as_of or clock.utc_now()).astimezone(UTC),
@@ -96,36 +96,6 @@ def send_due_reminders(event: dict[str, Any], lambda_context: Any) -> dict[str, 
         if asked.as_of is not None:
             return {"sent": vars(dispatch.remind_in_process(context, wanted))}
         return {"sent": vars(dispatch.enqueue_due_accounts(context, seconds_left, wanted))}
-    except CounterfoilError as refusal:
-        return _refusal_output(refusal)
-
-
-@reminders_jobs.lambda_function(name="explain_reminders")
-@instrument_job("explain_reminders")
-def explain_reminders(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Tell why an invoice was or was not reminded of, and what comes next: ``{"invoice": "…"}``. It changes nothing."""
-    try:
-        asked = parse_body(ConsoleExplainBody, json.dumps(event).encode())
-        return descriptions.reminder_history_output(history.get_reminder_history(asked.invoice, clock.utc_now()))
-    except CounterfoilError as refusal:
-        return _refusal_output(refusal)
-
-
-@reminders_jobs.lambda_function(name="plan_reminders")
-@instrument_job("plan_reminders")
-def plan_reminders(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Tell what would be sent in the days to come: ``{"days": 30}``. It changes nothing.
-
-    ``"as_of": "…"`` moves the clock; ``"account_id"`` and ``"entity_id"`` narrow it. Where there was no time or room
-    for all, ``go_on_with`` says how to ask for the rest.
-    """
-    try:
-        asked = parse_body(ConsolePlanBody, json.dumps(event).encode())
-        scope.check_scope_exists(asked.entity_id, asked.account_id)
-        now = (asked.as_of or clock.utc_now()).astimezone(UTC)
-        return descriptions.reminder_plan_output(
-            asked, now, lambda: consumer.remaining_seconds(context) > _SECONDS_IN_RESERVE
-        )
     except CounterfoilError as refusal:
         return _refusal_output(refusal)
 

@@ -26,7 +26,8 @@ from chalicelib.reminders.policy import wording
 from chalicelib.reminders.policy.calendars import local_day
 from chalicelib.reminders.policy.templates import ReminderTemplate
 from chalicelib.reminders.policy.wording import FilledText
-from chalicelib.reminders.run import credit, ordering
+from chalicelib.reminders.run import credit
+from chalicelib.reminders.run.rules import invoice_sort_key
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import ReminderTemplateItem, ReplyLinkItem
@@ -94,7 +95,7 @@ def prepare_reminder(outgoing: ClaimedMail, context: RequestContext) -> Prepared
     heads = [one for one in heads if of_then.get(one.invoice_id) in (None, str(one.due_date))]
     left = [invoice for invoice in heads if _still_needs_reminder(invoice, found, today)]
     covered = credit.invoice_ids_covered_by_credit(left, {currency: found[balance_key]} if balance_key in found else {})
-    left = sorted((invoice for invoice in left if invoice.invoice_id not in covered), key=ordering.invoice_sort_key)
+    left = sorted((invoice for invoice in left if invoice.invoice_id not in covered), key=invoice_sort_key)
     if not left:
         return WithheldMail("nothing_left")
     attached = _choose_attachments(left, contact)

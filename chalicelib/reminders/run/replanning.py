@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from chalicelib import clock
 from chalicelib.invoices.rules import INVOICE, OPEN, PART_PAID
-from chalicelib.reminders.policy.policies import ACCOUNT, BILL_GROUP, ENTITY
+from chalicelib.reminders.policy.service import ACCOUNT, BILL_GROUP, ENTITY
 from chalicelib.reminders.run.planning import PLANNER
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, merged_query, store

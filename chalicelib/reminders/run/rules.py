@@ -4,49 +4,19 @@ All dates are local dates of the account. A step is due on its offset to the due
 then on that the calendar leaves free. Nothing here reads a clock: ``today`` is an argument.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from chalicelib.reminders.policy.rules import PlannedStep, QuietSpell, ReminderPolicy, planned_steps
+from chalicelib.invoices.rules import Invoice
+from chalicelib.reminders.policy.rules import Calendar, PlannedStep, ReminderPolicy, planned_steps
 
+_DIGITS = re.compile("([0-9]+)")
 OFF, SHADOW, PILOT, LIVE = "off", "shadow", "pilot", "live"
 
 MAX_REASONS = 60
 """How many reasons are kept of an invoice; the oldest are forgotten."""
-_MAX_SEARCH_DAYS = 400
-"""How far ahead a free day is looked for."""
-
-
-@dataclass(frozen=True)
-class Calendar:
-    """The days on which an account is not reminded. ``weekend`` holds weekdays, Monday being 0."""
-
-    weekend: frozenset[int] = frozenset()
-    worked: frozenset[date] = frozenset()
-    """Days of a weekend on which a country works all the same, in exchange for another."""
-    holidays: frozenset[date] = frozenset()
-    closing_days: frozenset[date] = frozenset()
-    quiet_spells: tuple[QuietSpell, ...] = ()
-
-    def closed(self, day: date) -> str | None:
-        """Return why nobody is reminded on ``day``, None if it is free."""
-        if day.weekday() in self.weekend and day not in self.worked:
-            return "weekend"
-        if day in self.holidays:
-            return "holiday"
-        if day in self.closing_days:
-            return "closing_day"
-        if any(spell.first <= day <= spell.last for spell in self.quiet_spells):
-            return "quiet_spell"
-        return None
-
-    def first_free(self, day: date) -> date:
-        """Return the first free day from ``day`` on; where none of 400 is free, the day behind them, to look again."""
-        ahead = 0
-        while ahead < _MAX_SEARCH_DAYS and self.closed(day + timedelta(days=ahead)) is not None:
-            ahead += 1
-        return day + timedelta(days=ahead)
 
 
 @dataclass(frozen=True)
@@ -282,6 +252,17 @@ def record_reason(
     if last and last["code"] == reason.code and not (reminded_on and last["last_on"] <= reminded_on.isoformat()):
         return [*kept[:-1], {**last, "last_on": day}]
     return [*kept, {"code": reason.code, "since": day, "last_on": day}][-MAX_REASONS:]
+
+
+def invoice_sort_key(invoice: Invoice) -> tuple[date, list[tuple[str, int]], str]:
+    """Return by what invoices are sorted: what is due first comes first, then by number, R0-2 before R0-10."""
+    return invoice.due_date or date.max, _natural_key(invoice.number), invoice.number
+
+
+def _natural_key(number: str) -> list[tuple[str, int]]:
+    # Text and digits take turns; each text goes with the digits behind it.
+    parts = [*_DIGITS.split(number), "0"]
+    return [(text, int(digits)) for text, digits in zip(parts[::2], parts[1::2], strict=True)]
 
 
 NO_REMINDER_REASONS = {

@@ -18,7 +18,7 @@ from chalicelib.entities.service import get_entity
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.invoices.rules import INVOICE, OPEN, PART_PAID
 from chalicelib.reminders.policy.calendars import local_day
-from chalicelib.reminders.policy.policies import ACCOUNT
+from chalicelib.reminders.policy.service import ACCOUNT
 from chalicelib.reminders.run.planning import PLANNER
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, merged_query, store

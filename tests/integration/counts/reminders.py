@@ -9,6 +9,7 @@ from chalicelib.config import settings
 from chalicelib.entities import service as entities
 from chalicelib.mail import jobs as mail_jobs
 from chalicelib.mail.sending import ses
+from chalicelib.reminders.outlook.jobs import explain_reminders
 from chalicelib.reminders.run import jobs, staged_release
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import keys, store
@@ -71,7 +72,7 @@ def count_holding(found: dict[str, Calls], count: Callable[..., Any]) -> None:
     """Count what staff do about the reminders of the invoice that ``count_reminders`` has reminded of."""
     count("read why an invoice was or was not reminded of", "GET", "/v1/invoices/r1/reminders")
     with counted() as found["explain it in the console"]:
-        assert "refused" not in jobs.explain_reminders({"invoice": "r1"}, None)
+        assert "refused" not in explain_reminders({"invoice": "r1"}, None)
     count("read an account's plan with one invoice", "GET", "/v1/reminders/plan?account_id=a4")
     count("read the plan of all, a page of one account", "GET", "/v1/reminders/plan?limit=1")
     with counted() as found["rehearse a run in the console, one account due"]:

@@ -7,9 +7,8 @@ from typing import Any
 
 import phonenumbers
 
-from chalicelib.reminders.policy.inputs import EntityPolicyBody
+from chalicelib.reminders.policy.inputs import EntityPolicyBody, ReminderTemplateBody
 from chalicelib.reminders.policy.rules import ReminderPolicy, planned_steps
-from chalicelib.reminders.policy.template_inputs import ReminderTemplateBody
 from chalicelib.serialization import build_dataclass
 from infra.local.sample import load, load_invoices
 

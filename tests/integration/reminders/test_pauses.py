@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.errors import Conflict, InvalidInput
-from chalicelib.reminders.replies import promises
-from chalicelib.reminders.run import pauses
+from chalicelib.reminders.pauses import promises, service
 from chalicelib.table import keys, store
 from chalicelib.table.items import InvoicePointerItem
 from tests.integration.reminders.world import World, rows, sent, steps, to_come
@@ -91,7 +90,7 @@ class TestPauseAtLeast:
         world.pay("i3")
         world.service.put("/invoices/i1/reminder-pause")
         call, until = world.service.call, date(2026, 2, 9)
-        assert pauses.pause_invoices(call, ["i1", "i2", "i3", "none"], until, "Said to be paid.") == ("i1", "i2")
+        assert service.pause_invoices(call, ["i1", "i2", "i3", "none"], until, "Said to be paid.") == ("i1", "i2")
         assert world.state("i1").pause["until"] is None
         assert world.state("i2").pause["until"] == "2026-02-09"
         world.plan()
@@ -101,7 +100,7 @@ class TestPauseAtLeast:
         for invoice_id in ids:
             world.issue(invoice_id)
         parts: list[Any] = []
-        done = pauses.pause_invoices(world.service.call, ids, date(2026, 2, 9), "Paid.", also=parts.append)
+        done = service.pause_invoices(world.service.call, ids, date(2026, 2, 9), "Paid.", also=parts.append)
         assert done == tuple(ids)
         assert len(parts) == 1
         assert {world.state(one).pause["until"] for one in ids} == {"2026-02-09"}

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.reminders.outlook import plan
-from chalicelib.reminders.run import jobs
+from chalicelib.reminders.outlook import jobs, plan
 from tests.integration.invoices.invoices import body, customer
 from tests.integration.reminders.world import DUE, World, sent
 from tests.integration.service import code, faults

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from chalicelib.entities.service import clear_entity_cache
-from chalicelib.reminders.replies import links, promises
-from chalicelib.reminders.run import pauses
+from chalicelib.reminders.pauses import promises
+from chalicelib.reminders.pauses import service as pauses
+from chalicelib.reminders.replies import links
+from chalicelib.reminders.replies import service as replies
 from chalicelib.staff import service as staff
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem, InvoiceItem, ReplyLinkItem
@@ -320,7 +322,7 @@ def test_many_invoices_are_answered_for_in_parts(world: World, post: Post) -> No
 
 
 @pytest.mark.parametrize(
-    ("answer", "module", "function"), [("paid", pauses, "pause_at_least"), ("promised", promises, "promise")]
+    ("answer", "module", "function"), [("paid", replies, "pause_invoices"), ("promised", promises, "record_promises")]
 )
 def test_staff_hear_of_what_was_cut_short_when_only_that_is_repeated(
     world: World, page: str, monkeypatch: pytest.MonkeyPatch, answer: str, module: Any, function: str
@@ -336,7 +338,8 @@ def test_staff_hear_of_what_was_cut_short_when_only_that_is_repeated(
     on = "2026-03-10" if answer == "paid" else "2026-03-20"
     visitor = Visitor()
     with monkeypatch.context() as cut:
-        cut.setattr(pauses, "MAX_INVOICES_PER_TRANSACTION", 1)
+        for divided in (pauses, replies):
+            cut.setattr(divided, "MAX_INVOICES_PER_TRANSACTION", 1)
         cut.setattr(module, function, dying)
         with pytest.raises(Crash):
             visitor.post(f"{page}/{answer}", on=on, **{"invoice-i1": "1", "invoice-i2": "1"})

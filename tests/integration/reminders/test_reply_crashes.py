@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from chalicelib.entities.service import clear_entity_cache
-from chalicelib.reminders.run import pauses
+from chalicelib.reminders.pauses import service as pauses
+from chalicelib.reminders.replies import service as replies
 from chalicelib.staff import service as staff
 from chalicelib.table.items import (
     AuditEventItem,
@@ -156,6 +157,7 @@ def test_a_reply_counts_once_however_it_was_cut_short(
 ) -> None:
     reply = REPLIES[name]
     page = page_of(reply, world)
+    monkeypatch.setattr(replies, "MAX_INVOICES_PER_TRANSACTION", reply.in_a_part)
     monkeypatch.setattr(pauses, "MAX_INVOICES_PER_TRANSACTION", reply.in_a_part)
     made = Faults.run(lambda: answered(reply, page, follow=False), number, how)
     assert made == (reply.calls if how == "lost" else reply.calls[: number + 1])

@@ -8,7 +8,6 @@ import pytest
 
 from chalicelib import clock
 from chalicelib.reminders.replies import service
-from chalicelib.reminders.run import pauses
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import AuditEventItem, EmailItem, InvoiceItem
@@ -67,14 +66,14 @@ def test_the_same_button_pressed_at_once(reminded: list[str]) -> None:
 
 
 def test_what_was_cut_short_goes_on_when_it_is_repeated(reminded: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = pauses.pause_invoices
+    whole = service.pause_invoices
 
     def cut(at: RequestContext, invoice_ids: Any, *rest: Any) -> Any:
         if "n22" in invoice_ids:
             raise TimeoutError
         return whole(at, invoice_ids, *rest)
 
-    monkeypatch.setattr(pauses, "pause_invoices", cut)
+    monkeypatch.setattr(service, "pause_invoices", cut)
     with pytest.raises(TimeoutError):
         service.reply_paid(call(), TOKEN, reminded, date(2026, 3, 8), None)
     assert (len(events()), told()) == (1, [])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from chalicelib.reminders.policy.rules import (
     DEFAULT_STEPS,
     TONES,
+    Calendar,
     PolicyStep,
     QuietSpell,
     ReminderPolicy,
@@ -20,7 +21,6 @@ from chalicelib.reminders.policy.rules import (
 )
 from chalicelib.reminders.run.rules import (
     NO_REMINDER_REASONS,
-    Calendar,
     Pause,
     ReminderCandidate,
     ReminderDecision,

@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
 
-from chalicelib.reminders.outlook.forecast import ForecastInput, forecast_reminders
-from chalicelib.reminders.policy.rules import PolicyStep, ReminderPolicy
-from chalicelib.reminders.run.rules import Calendar, Pause, ReminderCandidate, next_step, remaining_steps
+from chalicelib.reminders.outlook.rules import ForecastInput, forecast_reminders
+from chalicelib.reminders.policy.rules import Calendar, PolicyStep, ReminderPolicy
+from chalicelib.reminders.run.rules import Pause, ReminderCandidate, next_step, remaining_steps
 
 DUE = date(2026, 3, 10)
 TODAY = date(2026, 3, 2)

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from chalicelib.reminders.run.ordering import invoice_sort_key
+from chalicelib.reminders.run.rules import invoice_sort_key
 
 
 @dataclass

@@ -10,11 +10,11 @@ from chalicelib.invoices.rules import Invoice
 from chalicelib.mail.sending.recipients import recipient_statuses
 from chalicelib.mail.service import Email
 from chalicelib.reminders.outlook import plan
-from chalicelib.reminders.outlook.forecast import ExpectedStep
+from chalicelib.reminders.outlook.rules import ExpectedStep
+from chalicelib.reminders.pauses.service import PauseDetails, parse_pause
 from chalicelib.reminders.policy.rules import PlannedStep, step_sort_key
-from chalicelib.reminders.run import account_context, going_live, pauses, rules
+from chalicelib.reminders.run import account_context, going_live, rules
 from chalicelib.reminders.run.account_context import AccountContext, InvoiceFacts, InvoiceRows
-from chalicelib.reminders.run.pauses import PauseDetails
 from chalicelib.reminders.run.rules import ReminderDecision
 from chalicelib.table import keys, store
 from chalicelib.table.items import ReminderStepItem
@@ -96,7 +96,7 @@ def get_reminder_history(invoice_id: str, now: datetime, days: int = plan.DEFAUL
         reasons=tuple(_reason_period(one) for one in (state.reasons if state else ())),
         left=left,
         expected=_expected_steps(about, found, now, days),
-        pause=pauses.parse_pause(state.pause) if state and state.pause else None,
+        pause=parse_pause(state.pause) if state and state.pause else None,
         auto_pay_failure=state.auto_pay_failure if state else None,
         run_that_waits=_waiting_run_hour(about) if decision.step is not None else None,
     )

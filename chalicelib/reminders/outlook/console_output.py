@@ -7,9 +7,9 @@ from typing import Any
 from chalicelib import money
 from chalicelib.errors import InvalidInput
 from chalicelib.reminders.outlook import plan
-from chalicelib.reminders.outlook.history import CompletedStep, ReminderHistory
+from chalicelib.reminders.outlook.inputs import ConsolePlanBody
+from chalicelib.reminders.outlook.invoice_history import CompletedStep, ReminderHistory
 from chalicelib.reminders.outlook.plan import AccountPlan, PlannedDigest
-from chalicelib.reminders.policy.inputs import ConsolePlanBody
 from chalicelib.reminders.policy.rules import PlannedStep
 from chalicelib.table import keys
 

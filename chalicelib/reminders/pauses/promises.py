@@ -9,10 +9,9 @@ from typing import Any
 from chalicelib.errors import Conflict, InvalidInput, NotFound
 from chalicelib.invoices import ledger, lifecycle, transitions
 from chalicelib.invoices.rules import UNSETTLED, Invoice, Promise, invoice_local_date
-from chalicelib.reminders.policy import policies
+from chalicelib.reminders.pauses.service import MAX_PAUSE_DAYS, ExtraWrites, split_invoice_ids
 from chalicelib.reminders.policy.calendars import local_day
-from chalicelib.reminders.run import pauses
-from chalicelib.reminders.run.pauses import ExtraWrites
+from chalicelib.reminders.policy.service import ACCOUNT, BILL_GROUP, ENTITY, effective_policy, reminder_policy_key
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 
@@ -30,16 +29,14 @@ def promise_window(
 ) -> PromiseWindow:
     """Return the days for which the customer can promise to pay, as the policies let them; one read."""
     account, entity = keys.account(account_id), keys.entity(entity_id)
-    of_entity = policies.reminder_policy_key(policies.ENTITY, entity_id)
-    of_account = policies.reminder_policy_key(policies.ACCOUNT, account_id)
-    of_groups = [policies.reminder_policy_key(policies.BILL_GROUP, one) for one in sorted(set(bill_group_ids))]
+    of_entity = reminder_policy_key(ENTITY, entity_id)
+    of_account = reminder_policy_key(ACCOUNT, account_id)
+    of_groups = [reminder_policy_key(BILL_GROUP, one) for one in sorted(set(bill_group_ids))]
     found = store.batch_get_items([account, entity, of_entity, of_account, *of_groups])
     if account not in found or entity not in found:
         raise NotFound
     above = (found.get(of_entity), found.get(of_account))
-    effective = [policies.effective_policy(*above, found.get(one)) for one in of_groups] or [
-        policies.effective_policy(*above)
-    ]
+    effective = [effective_policy(*above, found.get(one)) for one in of_groups] or [effective_policy(*above)]
     today = local_day(context.now, found[account].time_zone or found[entity].time_zone)
     return PromiseWindow(today, today + timedelta(days=min(policy.promise_limit_days for policy in effective)))
 
@@ -65,7 +62,7 @@ def record_promises(
             f"Choose a day from {allowed.first.isoformat()} to {allowed.last.isoformat()}.",
         )
     done: list[str] = []
-    for part, add in pauses.split_invoice_ids(invoice_ids, also):
+    for part, add in split_invoice_ids(invoice_ids, also):
         done += store.retry_on_conflict(partial(_promise_batch, context, part, day, by, add, bool(done)))
     if not done:
         raise Conflict("invoice_not_open", "Nothing is open of it any more.")
@@ -93,7 +90,7 @@ def _check_promise_day(day: date, heads: Sequence[Invoice], context: RequestCont
     today = min(invoice_local_date(head, context.now) for head in heads)
     if day < today:
         raise InvalidInput.field("on", "too_early", "This day has passed. Send today or a later day.")
-    if (day - today).days > pauses.MAX_PAUSE_DAYS:
+    if (day - today).days > MAX_PAUSE_DAYS:
         raise InvalidInput.field("on", "too_late", "This is more than two years ahead. Send an earlier day.")
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from chalicelib.reminders.policy.rules import PlannedStep, ReminderPolicy
-from chalicelib.reminders.run.rules import Calendar, NoReminderReason, ReminderCandidate, decide_reminder
+from chalicelib.reminders.policy.rules import Calendar, PlannedStep, ReminderPolicy
+from chalicelib.reminders.run.rules import NoReminderReason, ReminderCandidate, decide_reminder
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""What holds reminders up or brings them back: pauses, skipped steps, automatic payments that have failed (R2, R6)."""
+"""Pauses of reminders, and failed automatic payments, which let reminders go on (R2, R6)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from typing import Any
@@ -11,7 +11,6 @@ from chalicelib.audit.service import record_audit_event
 from chalicelib.errors import Conflict, InvalidInput, NotFound
 from chalicelib.invoices.rules import UNSETTLED
 from chalicelib.reminders.policy.calendars import local_day
-from chalicelib.reminders.run import account_context, planning, rules
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountRemindersItem, BillGroupRemindersItem, InvoiceRemindersItem
@@ -20,7 +19,6 @@ from chalicelib.tasks.kinds import PlanInvoices, ReplanInvoices
 from chalicelib.tasks.service import add_task
 
 INVOICE, BILL_GROUP, ACCOUNT = "invoice", "bill_group", "account"
-SKIPPED = "skipped"
 MAX_PAUSE_DAYS = 730
 MAX_INVOICES_PER_TRANSACTION = 20
 """Invoices that are changed in one transaction."""
@@ -206,51 +204,6 @@ def _change_auto_pay(
 
 def _comparable_failure(value: Mapping[str, Any] | None) -> tuple[Any, ...] | None:
     return (value["failed_on"], value["reason"]) if value else None
-
-
-def skip_next_step(context: RequestContext, invoice_id: str) -> str:
-    """Skip the step of an invoice that would be taken next, and return its name.
-
-    What it supersedes will not be sent in its place. Raises NotFound, Conflict when no step is left.
-    """
-
-    def attempt() -> str:
-        # The record of an idempotency key is looked up by this reading.
-        store.get_items_for_write(context, keys.invoice(invoice_id))
-        rows = account_context.load_invoice_rows(invoice_id)
-        about = (
-            account_context.load_account_context(rows.invoice.account_id, rows.invoice.entity_id, context.now)
-            if rows
-            else None
-        )
-        if rows is None or about is None:
-            raise NotFound
-        (found,) = account_context.gather_invoice_facts(about, [rows], with_recipients=False)
-        due = rows.invoice.due_date
-        step, superseded = rules.next_step(found.subject, found.policy, due, about.today) if due else (None, ())
-        if step is None or rows.invoice.balance <= 0 or rows.invoice.is_credit_note:
-            raise Conflict("no_step_left", "No step of this invoice is left to skip.")
-        transaction = store.Transaction(context)
-        planning.record_reminder_step(transaction, context, rows, about, step.name, SKIPPED, None)
-        planning.supersede_steps(transaction, context, rows, about, superseded)
-        spent = found.subject.spent | {step.name, *(one.name for one in superseded)}
-        decision = rules.decide_reminder(replace(found.subject, spent=spent), found.policy, about.calendar, about.today)
-        look_on = about.today if decision.step is not None else decision.next_on
-        planning.write_invoice_plan(transaction, about, rows, look_on, decision.reason)
-        _record_audit(
-            transaction,
-            context,
-            INVOICE,
-            invoice_id,
-            rows.invoice,
-            "reminder.skipped",
-            [FieldChange("step", None, step.name)],
-        )
-        transaction.record_response(invoice_id, 200)
-        transaction.commit()
-        return step.name
-
-    return store.retry_on_conflict(attempt)
 
 
 def _load_rows(level: str, owner_id: str, context: RequestContext | None) -> tuple[Any, Any]:

@@ -7,9 +7,9 @@ from typing import Any
 
 from chalicelib.accounts.service import list_accounts
 from chalicelib.reminders.outlook import plan
-from chalicelib.reminders.outlook.forecast import ForecastInput
-from chalicelib.reminders.policy import policies
+from chalicelib.reminders.outlook.rules import ForecastInput
 from chalicelib.reminders.policy.calendars import account_calendar
+from chalicelib.reminders.policy.service import effective_policy, try_entity_policy
 from chalicelib.reminders.run import account_context
 from chalicelib.reminders.run.account_context import AccountContext, InvoiceFacts
 from chalicelib.table import keys, store
@@ -62,7 +62,7 @@ def preview_policy_change(
     For the accounts that are named, else page by page for all; accounts of which nothing is open are left out. Nothing
     is written. Raises NotFound, Invalid as saving would.
     """
-    own = policies.try_entity_policy(entity_id, given)
+    own = try_entity_policy(entity_id, given)
     if named is not None:
         found = [_compare_account(account_id, entity_id, own, now, days) for account_id in dict.fromkeys(named)]
         return [one for one, _ in found if one is not None], None
@@ -90,7 +90,7 @@ def _compare_account(
     found = plan.load_invoice_facts(about, [row.invoice_id for row in page.items])
     tried = _with_entity_policy(about, own)
     others = plan.load_other_entities(about, now, days)
-    found_then = [replace(one, policy=policies.effective_policy(*tried.policy_rows, one.policy_row)) for one in found]
+    found_then = [replace(one, policy=effective_policy(*tried.policy_rows, one.policy_row)) for one in found]
     compared = AccountComparison(
         account_id=account_id,
         account_name=about.account.name,
@@ -105,7 +105,7 @@ def _compare_account(
 def _with_entity_policy(about: AccountContext, own: dict[str, Any]) -> AccountContext:
     """Return what would hold for an account if its entity's policy had ``own``."""
     rows = (ReminderPolicyItem("", "", policy=own), about.policy_rows[1])
-    policy = policies.effective_policy(*rows)
+    policy = effective_policy(*rows)
     calendar = account_calendar(about.account.country, about.account.subdivision, policy, about.today)
     return replace(about, policy_rows=rows, policy=policy, calendar=calendar)
 

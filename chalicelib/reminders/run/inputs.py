@@ -1,0 +1,28 @@
+"""Request bodies for runs, releases and what is known of payments (R2, R9)."""
+
+from pydantic import Field
+
+from chalicelib.field_types import Body, Instant, VendorId
+
+
+class ConsoleRunBody(Body):
+    """What the console function of the hourly run is asked."""
+
+    as_of: Instant | None = None
+    entity_id: VendorId | None = None
+    account_id: VendorId | None = None
+    confirm: bool = False
+
+
+class PaymentsAsOfBody(Body):
+    """Up to when payments are known."""
+
+    as_of: Instant | None = Field(
+        description="All payments received before this instant are recorded. Null: it is not reported any more."
+    )
+
+
+class ReleaseBody(Body):
+    """How many accounts are released a day."""
+
+    accounts_a_day: int = Field(ge=0, le=100_000, description="0 stops the release; what was released stays so.")
