@@ -1,8 +1,8 @@
-# `make run` is all it takes to begin; README.md tells the rest.
+# Start with `make run`; see README.md.
 PYTHON ?= python3
 BIN := .venv/bin
 
-# What is said on the command line reaches the commands unchanged.
+# Variables of the command line reach the commands unchanged.
 ifdef EVENT
 override EVENT := $(value EVENT)
 endif
@@ -16,7 +16,7 @@ setup: .venv/installed
 .venv/installed: requirements-dev.txt
 	@$(PYTHON) infra/local/check_python.py
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "This Python cannot make environments; on Debian and Ubuntu: apt install python3-venv."; exit 1; }
-	@echo "Installing what is needed into .venv …"
+	@echo "Installing dependencies into .venv …"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
@@ -24,7 +24,7 @@ setup: .venv/installed
 run: setup  ## the whole service, on this machine
 	@END_WITH_PARENT=1 exec $(BIN)/python -m infra.local.run
 
-invoke: setup  ## FUNCTION=create_api_key EVENT='{…}': call a console function
+invoke: setup  ## FUNCTION=create_api_key EVENT='{…}': invoke a console function
 	@$(BIN)/python -m infra.local.invoke
 
 clock: setup  ## AT=2013-02-01T09:00Z: set the clock of the service; without AT, show it
@@ -34,24 +34,24 @@ import: setup  ## FILE=… [LINES=…] MAPPING=… [CONFIRM=1] [MAIL=1]: import 
 	@$(BIN)/python -m infra.local.import_file
 
 .PHONY: package stack-test
-package: setup  ## what is deployed, into build/
+package: setup  ## build the deployment package into build/
 	@$(BIN)/python -m infra.package
 
-stack-test: setup  ## deploy the package onto the local engine, with IAM enforced, and use it
+stack-test: setup  ## deploy the package to the local engine, with IAM enforced, and test it
 	@$(BIN)/python -m pytest -m stack tests/infra
 
-# Files in their order, in which those come first that take longest.
-AT_ONCE := -n auto --dist loadfile --no-loadscope-reorder
+# Files in order: the slowest come first.
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: test proof check format
-test: check  ## all tests, long proofs with fewer rounds
-	@$(BIN)/python -m pytest $(AT_ONCE)
+test: check  ## all tests, property tests with fewer rounds
+	@$(BIN)/python -m pytest $(PARALLEL)
 
-proof: check  ## all tests in full
-	@COUNTERFOIL_PROOF=1 $(BIN)/python -m pytest $(AT_ONCE)
+proof: check  ## all tests with all rounds
+	@COUNTERFOIL_PROOF=1 $(BIN)/python -m pytest $(PARALLEL)
 
 check: setup  ## style, types
-	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted: make format does it."; exit 1; }
+	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted: run make format."; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 

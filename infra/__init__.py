@@ -1,1 +1,1 @@
-"""What surrounds the service: the package and its template, the local run, the proof that both deploy."""
+"""Packaging, the deployment template, the local run, and the deployment test."""

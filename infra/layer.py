@@ -1,7 +1,7 @@
-"""Builds the layer of documents: the typesetter, payment codes and fonts.
+"""Build the documents layer: the typesetter, payment codes and fonts.
 
-Only make_documents and render_invoice carry it. Its contents are as large as all the rest together, so no other
-function has them: neither the API, which must start quickly, nor the archive that holds everybody's code.
+Only make_documents and render_invoice use it. It is as large as everything else together, so it is neither in the
+archive that all functions share nor in the API function, which must start quickly.
 """
 
 import shutil
@@ -15,10 +15,10 @@ from chalice.utils import OSUtils
 
 REQUIREMENTS = "requirements-documents.txt"
 ARCHIVE = "documents-layer.zip"
-# Lambda puts this folder of a layer on the path of its Python.
+# Lambda adds this folder of a layer to sys.path.
 _FOLDER = "python"
-# The least that a zip file can say. With it, and in order of their names, the same files make the same archive,
-# and an unchanged layer is not published again.
+# The earliest date of a zip entry. With fixed dates and sorted names the same files give the same archive, so an
+# unchanged layer is not published again.
 _TIME = (1980, 1, 1, 0, 0, 0)
 _FILE = 0o100644 << 16
 
@@ -28,9 +28,9 @@ class LayerError(Exception):
 
 
 def build(root: Path, out: Path) -> Path:
-    """Install the requirements of documents for Lambda, and return the archive that holds them, in ``out``.
+    """Install the document requirements for Lambda into an archive in ``out`` and return its path.
 
-    Only wheels for the runtime are taken; nothing is compiled, and nothing comes along that is not listed.
+    Only wheels for the runtime are installed; nothing is compiled, and no unlisted dependency is added.
     Raises LayerError.
     """
     installed = out / "documents-layer"

@@ -1,8 +1,7 @@
-"""Builds what is deployed: ``deployment.zip`` and ``sam.json``, by ``chalice package`` from tracked files, and
-``documents-layer.zip``, which the functions that set documents have besides.
+"""Build the deployment package: ``deployment.zip`` and ``sam.json``, by ``chalice package`` from tracked files, and
+``documents-layer.zip`` for the functions that render documents.
 
-``python -m infra.package [folder]`` writes into ``build`` unless told otherwise, and fails rather than leave
-a package there that Lambda would refuse.
+``python -m infra.package [folder]`` writes into ``build`` by default and fails if Lambda would refuse the package.
 """
 
 import argparse
@@ -22,14 +21,14 @@ import yaml
 from infra import layer
 
 ROOT = Path(__file__).resolve().parent.parent
-# What the functions run, and what describes them. Nothing else of the checkout can reach the package.
+# The code of the functions and its description. Nothing else of the checkout gets into the package.
 SOURCES = ("app.py", "chalicelib", "requirements.txt", ".chalice/config.json", "infra/policies")
 CHALICE_STAGE = "deployed"
 MEANT_RUNTIME = "python3.13"
-# Lambda's own limits: 50 MB zipped when uploaded directly, 250 MB unzipped, layers included; some room is left.
+# Lambda's limits: 50 MB zipped when uploaded directly, 250 MB unzipped including layers; with some margin.
 ZIPPED_LIMIT = 50_000_000
 UNZIPPED_LIMIT = 240_000_000
-# CloudFormation's own limit for a template in a bucket is 1 MB, before and after SAM has expanded it.
+# CloudFormation's limit for a template in a bucket is 1 MB, before and after SAM has expanded it.
 TEMPLATE_LIMIT = 900_000
 
 _HANDLER_BY_REFERENCE = "${APIHandler.Arn}"
@@ -53,7 +52,7 @@ class Package:
 
     @classmethod
     def at(cls, folder: Path) -> "Package":
-        """Return the package that was built in ``folder``. Raises PackageError when it could not be deployed."""
+        """Return the package that was built in ``folder``. Raises PackageError if it cannot be deployed."""
         template, archive = folder / "sam.json", folder / "deployment.zip"
         runtime = _runtime_of(json.loads(template.read_text()))
         layer_archive = folder / layer.ARCHIVE
@@ -69,17 +68,17 @@ class Package:
 
 
 def build(out: Path, root: Path = ROOT, *, dependencies: bool = True) -> Package:
-    """Package the service of the checkout ``root`` into the folder ``out``, which is made or overwritten.
+    """Package the service of the checkout ``root`` into the folder ``out``, which is created or overwritten.
 
-    Without ``dependencies`` the template is whole, the archive holds our own code only, and there is no layer:
-    good for looking at, quick, and without a network. Raises PackageError when the result could not be deployed.
+    Without ``dependencies`` the template is complete, the archive holds our own code only, and there is no layer: quick
+    and offline, for inspection. Raises PackageError if the result cannot be deployed.
     """
     source = out / "source"
     _copy_sources(root, source)
     if not dependencies:
         (source / "requirements.txt").write_text("")
     merge = source / "resources.json"
-    # By way of JSON: read as YAML, Chalice would write YAML, with anchors that CloudFormation refuses.
+    # As JSON: for a YAML file Chalice would write YAML with anchors, which CloudFormation refuses.
     merge.write_text(json.dumps(yaml.safe_load((root / "infra/resources.yaml").read_text())))
     for stale in ("sam.json", "deployment.zip", layer.ARCHIVE):
         (out / stale).unlink(missing_ok=True)
@@ -103,11 +102,11 @@ def build(out: Path, root: Path = ROOT, *, dependencies: bool = True) -> Package
 
 
 def finish(template: dict[str, Any]) -> None:
-    """Mend in place what a merge cannot say. Raises PackageError when a resource has no type.
+    """Change in place what a merge cannot express. Raises PackageError when a resource has no type.
 
-    The integrations name APIHandler by its name rather than refer to it, so that APIHandler may refer to the
-    API for PUBLIC_URL; the binary types of the definition are told to SAM as well; and layers are for the runtime
-    that the functions have.
+    The integrations name APIHandler by its function name instead of a reference, so that APIHandler may refer to the
+    API for PUBLIC_URL; the binary types of the definition are copied to the SAM resource; and layers get the runtime of
+    the functions.
     """
     untyped = [name for name, resource in template["Resources"].items() if "Type" not in resource]
     if untyped:
@@ -129,7 +128,7 @@ def finish(template: dict[str, Any]) -> None:
 
 
 def check_archive(archive: Path) -> int:
-    """Return the unzipped size in bytes. Raises PackageError when Lambda could not run the archive."""
+    """Return the unzipped size in bytes. Raises PackageError if Lambda cannot run the archive."""
     unzipped, faults = _examined(archive)
     zipped = archive.stat().st_size
     if zipped > ZIPPED_LIMIT:
@@ -141,7 +140,7 @@ def check_archive(archive: Path) -> int:
 
 
 def check_layer(archive: Path, functions: int) -> int:
-    """Return the unzipped size of a layer in bytes. Raises PackageError when Lambda could not run it.
+    """Return the unzipped size of a layer in bytes. Raises PackageError if Lambda cannot run it.
 
     ``functions`` is the unzipped size of the functions' own archive: Lambda limits the sum.
     """
@@ -155,7 +154,7 @@ def check_layer(archive: Path, functions: int) -> int:
 
 
 def _examined(archive: Path) -> tuple[int, list[str]]:
-    """Return the unzipped size of an archive in bytes, and what in it was compiled on this machine."""
+    """Return the unzipped size of an archive in bytes, and its files that were compiled on this machine."""
     with zipfile.ZipFile(archive) as opened:
         wheels = {
             name: [
@@ -198,7 +197,7 @@ def _runtime_of(template: dict[str, Any]) -> str:
 
 
 def _copy_sources(root: Path, source: Path) -> None:
-    """Copy the tracked files among SOURCES, keeping Chalice's own store of what it packaged before."""
+    """Copy the tracked files of SOURCES, and keep Chalice's cache of earlier packages."""
     if source.exists():
         for entry in source.iterdir():
             if entry.name == ".chalice":
@@ -230,8 +229,8 @@ def _git_files(root: Path, *options: str) -> list[str]:
 
 
 def _run_chalice(source: Path, merge: Path, out: Path) -> str:
-    # Nothing is asked of AWS; Chalice only wants to hear of some region. The settings must not be needed to
-    # import the application, so none are given.
+    # Nothing calls AWS; Chalice only needs a region. Importing the application must not need the settings, so
+    # none are set.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment |= {"AWS_DEFAULT_REGION": "eu-central-1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     arguments = ["--project-dir", str(source), "package", "--stage", CHALICE_STAGE, "--merge-template", str(merge)]
@@ -245,14 +244,14 @@ def _run_chalice(source: Path, merge: Path, out: Path) -> str:
         check=False,
     )
     said = (done.stdout + done.stderr).strip()
-    # Chalice goes on without a dependency that it could not build, and only says so.
+    # Chalice only warns about a dependency that it could not build.
     if done.returncode != 0 or "Could not install dependencies" in said or not (out / "sam.json").exists():
         raise PackageError(f"chalice package failed:\n{said}")
     return said
 
 
 def main() -> int:
-    """Package the service and say what came of it."""
+    """Package the service and print the result."""
     parser = argparse.ArgumentParser(description="Package the service for deployment.")
     parser.add_argument("out", nargs="?", type=Path, default=ROOT / "build", help="folder to write into")
     out: Path = parser.parse_args().out.resolve()

@@ -1,7 +1,7 @@
-"""Deploys a package by CloudFormation onto a fresh local engine that enforces IAM, for ``make stack-test``.
+"""Deploy a package by CloudFormation to a fresh local engine that enforces IAM, for ``make stack-test``.
 
-What `aws cloudformation package` and `deploy` would do is done here with boto3. Every function runs with the
-role that the template gives it, so a grant that is missing shows as it would on AWS.
+It does with boto3 what `aws cloudformation package` and `deploy` do. Every function runs with its role from the
+template, so a missing grant fails as on AWS.
 """
 
 import contextlib
@@ -63,7 +63,7 @@ class Stack:
         return str(found["StackResourceDetail"]["PhysicalResourceId"])
 
     def invoke(self, logical_id: str, payload: dict[str, Any]) -> Any:
-        """Invoke a function as the console would and return what it returned. Raises AssertionError if it failed."""
+        """Invoke a function as the console does and return its result. Raises AssertionError if it fails."""
         reply = self.cloud.client("lambda").invoke(
             FunctionName=self.resource(logical_id), Payload=json.dumps(payload).encode()
         )
@@ -83,7 +83,7 @@ class Stack:
     ) -> Answer:
         """Call the deployed API through its gateway, with the API key of the stack unless ``key`` is given.
 
-        ``form`` is sent as a page of ours sends it.
+        ``form`` is sent as one of our pages would.
         """
         bearer = self.api_key if key is None else key
         sent = {"Host": f"{self.outputs['RestAPIId']}.execute-api.localhost"}
@@ -104,15 +104,15 @@ class Stack:
 
     @property
     def configuration_set(self) -> str:
-        """The name of the configuration set that the mails of this stack name."""
+        """The name of the stack's SES configuration set."""
         return self.outputs["MailConfigurationSetName"]
 
     def mails_to(self, address: str) -> list[dict[str, Any]]:
-        """Return the mails to ``address`` that SES has taken from this stack."""
+        """Return the emails to ``address`` that SES has accepted from this stack."""
         return self.cloud.mail.to(address, self.configuration_set)
 
     def refused_mails(self) -> list[str]:
-        """Return why SES refused mails since this stack was deployed."""
+        """Return why SES refused emails since this stack was deployed."""
         return self.cloud.mail.refusals[self.refused_before :]
 
     def item(self, key: Key) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class Stack:
         return found
 
     def logs_of(self, logical_id: str) -> str:
-        """Return what one function logged."""
+        """Return the log of one function."""
         client = self.cloud.client("logs")
         with contextlib.suppress(client.exceptions.ResourceNotFoundException):
             group = f"/aws/lambda/{self.resource(logical_id)}"
@@ -140,7 +140,7 @@ class Stack:
         return ""
 
     def logs(self, lines: int = 30) -> str:
-        """Return the last ``lines`` that each function logged, for the message of a failed assertion."""
+        """Return the last ``lines`` of each function's log, for the message of a failed assertion."""
         told: list[str] = []
         for name, resource in self.template["Resources"].items():
             if resource["Type"] == "AWS::Serverless::Function":
@@ -155,7 +155,7 @@ class Stack:
 
 @dataclass
 class Cloud:
-    """A running engine with IAM enforced, its mail stand-in, and the packages that were uploaded to it."""
+    """A running engine with IAM enforced, its SES stand-in, and the packages uploaded to it."""
 
     url: str
     mail: MailStandIn
@@ -175,23 +175,23 @@ class Cloud:
         return self._session.resource(service, endpoint_url=self.url)
 
     def put(self, url: str, content: bytes, headers: dict[str, str]) -> int:
-        """Send a file to a presigned address, as a caller of the API does, and return the status."""
+        """Upload a file to a presigned URL, as a caller of the API does, and return the status."""
         return answer(urllib.request.Request(url, data=content, method="PUT", headers=headers)).status
 
     def get(self, url: str) -> bytes:
-        """Return what is at a presigned address. Raises AssertionError when it is refused."""
+        """Return the content at a presigned URL. Raises AssertionError when the request is refused."""
         found = answer(urllib.request.Request(url))
         assert found.status == 200, found.text
         return found.body
 
     def verify_sender(self, domain: str) -> None:
-        """Let SES accept mail from addresses of ``domain``, as the vendor does once for each sender."""
+        """Verify ``domain`` in SES, as the vendor does once for each sender."""
         ses = self.client("sesv2")
         with contextlib.suppress(ses.exceptions.AlreadyExistsException):
             ses.create_email_identity(EmailIdentity=domain)
 
     def upload(self, package: Package) -> dict[str, Any]:
-        """Upload the archives, and return the template with functions and layers at their new places."""
+        """Upload the archives, and return the template with the new locations of functions and layers."""
         s3 = self.client("s3")
         with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
             s3.create_bucket(Bucket=_ARTIFACTS)
@@ -206,7 +206,7 @@ class Cloud:
         return template
 
     def deploy(self, name: str, template: dict[str, Any]) -> Stack:
-        """Create the stack ``name`` and wait until it stands. Raises DeploymentError."""
+        """Create the stack ``name`` and wait until it is complete. Raises DeploymentError."""
         self.client("s3").put_object(Bucket=_ARTIFACTS, Key=f"{name}.json", Body=json.dumps(template).encode())
         formation = self.client("cloudformation")
         formation.create_stack(
@@ -235,7 +235,7 @@ class Cloud:
         return stack
 
     def _mend_gateway(self, stack: Stack) -> None:
-        """Repeat what the engine leaves out when it imports the definition of an API: the gateway's own answers."""
+        """Create what the engine ignores when it imports an API definition: the gateway responses."""
         gateway = self.client("apigateway")
         api = stack.outputs["RestAPIId"]
         answers = stack.template["Resources"]["RestAPI"]["Properties"]["GatewayResponses"]
@@ -255,7 +255,7 @@ class Cloud:
 
 @contextlib.contextmanager
 def cloud() -> Iterator[Cloud]:
-    """Start a fresh engine on a free port; it and all that it kept are gone in the end."""
+    """Start a fresh engine on a free port; on exit, the engine and its data are removed."""
     with tempfile.TemporaryDirectory(prefix="counterfoil-stack-", dir=_roomy_memory()) as folder:
         state, logs, temporary, mails = (Path(folder) / name for name in ("state", "logs", "tmp", "mails"))
         temporary.mkdir()
@@ -265,9 +265,9 @@ def cloud() -> Iterator[Cloud]:
 
 
 def _roomy_memory() -> Path | None:
-    """Return a folder in memory, if there is plenty of it; None for the usual place.
+    """Return a folder in memory if there is enough of it; None for the default folder.
 
-    The engine unpacks the whole package afresh for every function that it wakes, which costs a disk minutes.
+    The engine unpacks the whole package again for every function that it starts, which takes minutes on a disk.
     """
     shared, told = Path("/dev/shm"), Path("/proc/meminfo")
     if not (os.access(shared, os.W_OK) and told.exists()):
@@ -279,13 +279,13 @@ def _roomy_memory() -> Path | None:
 
 @contextlib.contextmanager
 def _engine(state: Path, logs: Path, temporary: Path, mail_url: str) -> Iterator[str]:
-    # Functions inherit the environment of the engine: nothing of ours may reach them but the way to SES.
+    # Functions inherit the environment of the engine: only the SES endpoint of ours may reach them.
     environment = {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "HOME": str(temporary),
         "TMPDIR": str(temporary),
         "LANG": "C.UTF-8",
-        # What is unpacked afresh each time would be compiled in vain.
+        # Compiling is wasted on a package that is unpacked again each time.
         "PYTHONDONTWRITEBYTECODE": "1",
         "AUTH": "true",
         "AWS_ENDPOINT_URL_SESV2": mail_url,
@@ -294,14 +294,14 @@ def _engine(state: Path, logs: Path, temporary: Path, mail_url: str) -> Iterator
     try:
         yield engine.url
     finally:
-        # Nothing is to be kept, and its workers must not outlive it.
+        # No data is kept, and its workers must not outlive it.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(engine.process.pid, signal.SIGKILL)
         engine.process.wait()
 
 
 def eventually(check: Any, seconds: float = 90.0) -> Any:
-    """Return the first true answer of ``check``, or its last answer when ``seconds`` have passed."""
+    """Return the first truthy result of ``check``, or its last result after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not (found := check()) and time.monotonic() < deadline:
         time.sleep(0.2)

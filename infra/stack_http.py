@@ -1,4 +1,4 @@
-"""Plain HTTP to the deployed API, and to what it points at."""
+"""Plain HTTP requests to the deployed API and to the URLs that it returns."""
 
 import json
 import urllib.error
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer."""
+    """One response."""
 
     status: int
     headers: dict[str, str]
@@ -28,11 +28,11 @@ class Answer:
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any) -> None:
-        """Leave it to the caller where to go."""
+        """Do not follow: the caller decides."""
 
 
 def answer(request: urllib.request.Request) -> Answer:
-    """Return the answer to ``request``, whatever its status. No proxy is asked, and no redirect followed."""
+    """Return the response to ``request``, whatever its status, without a proxy and without following redirects."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects())
     try:
         with opener.open(request, timeout=60) as reply:

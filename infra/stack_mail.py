@@ -1,4 +1,4 @@
-"""The mail side of the deployed-stack test: the stand-in for SES, behind the engine's IAM."""
+"""The SES stand-in of the deployed-stack test, behind the engine's IAM."""
 
 import contextlib
 import http.client
@@ -23,10 +23,9 @@ _SEND = "/v2/email/outbound-emails"
 class MailStandIn:
     """SESv2 on a free port of this machine, for every stack on one engine.
 
-    Each request goes on to the engine as it came, signature and all, so that the role of the function that
-    makes it must allow it. A mail that the engine accepts goes to the mailbox of the stack whose configuration
-    set it names, is kept in ``mails``, and what became of it is published to that stack's topic. What was
-    refused stands in ``refusals``.
+    Each request is forwarded to the engine unchanged, with its signature, so that the role of the calling function must
+    allow it. An email that the engine accepts is stored in ``mails`` and in the mailbox of the stack that owns its
+    configuration set, and its events are published to that stack's topic. Refused requests are in ``refusals``.
     """
 
     folder: Path
@@ -37,7 +36,7 @@ class MailStandIn:
     _mailboxes: dict[str, Mailbox] = field(default_factory=dict)
 
     def __enter__(self) -> "MailStandIn":
-        """Begin to listen."""
+        """Start listening."""
         stand_in = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -58,7 +57,7 @@ class MailStandIn:
                 self.wfile.write(reply)
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is inherited.
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer((HOST, 0), Handler)
         self.url = f"http://{HOST}:{self._server.server_address[1]}"
@@ -73,7 +72,7 @@ class MailStandIn:
         self._server.server_close()
 
     def serve(self, configuration_set: str, topic_arn: str, sns: Any) -> None:
-        """Keep the mails that name ``configuration_set``, and publish what becomes of them to the topic."""
+        """Store the emails with ``configuration_set``, and publish their events to the topic."""
         folder = DataFolder(self.folder / configuration_set)
         folder.mails.mkdir(parents=True)
         self._mailboxes[configuration_set] = Mailbox(folder.mails, ServiceClock(folder), topic_arn, sns)
@@ -106,7 +105,7 @@ class MailStandIn:
         target = urllib.parse.urlsplit(self.engine)
         connection = http.client.HTTPConnection(target.hostname or "", target.port, timeout=30)
         with contextlib.closing(connection):
-            # The Host header is signed: it goes on as it came.
+            # The Host header is signed, so it is forwarded unchanged.
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
             for name, value in headers:
                 connection.putheader(name, value)

@@ -1,1 +1,1 @@
-"""The local run: the same code that is deployed, on an engine that stands in for AWS."""
+"""The local run: the same code that is deployed, on a local engine instead of AWS."""

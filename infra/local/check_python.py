@@ -1,4 +1,4 @@
-"""Says in one sentence when Python is too old for Counterfoil; runs on every Python."""
+"""Report in one sentence that Python is too old for Counterfoil; runs on every Python."""
 
 import sys
 

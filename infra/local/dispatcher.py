@@ -1,6 +1,6 @@
-"""What calls the functions that no HTTP request calls: queues, the mail topic and schedules.
+"""Invoke the functions behind queues, the mail topic and schedules.
 
-Each source is served by a process of its own, one call at a time, with the events that Lambda would give.
+Each source has a process of its own, which makes one call at a time with the event that Lambda would pass.
 """
 
 import json
@@ -28,12 +28,12 @@ _LARGEST_BATCH = 10
 class Ending:
     """Whether SIGTERM has asked the process to end.
 
-    A process ends between two calls, and not while it waits for messages: the queue would hand those that come
-    next to nobody, and hide them for minutes.
+    A process ends between two calls, and not while it polls the queue: the queue would deliver the next messages to
+    nobody and hide them for minutes.
     """
 
     def __init__(self) -> None:
-        """Take over SIGTERM and SIGINT."""
+        """Install handlers for SIGTERM and SIGINT."""
         self.asked = False
         signal.signal(signal.SIGTERM, self._ask)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -43,7 +43,7 @@ class Ending:
 
 
 def queue_event(messages: list[Message], queue_arn: str) -> dict[str, Any]:
-    """Return the event that Lambda makes of messages received from a queue."""
+    """Return the Lambda event for messages received from a queue."""
     return {
         "Records": [
             {
@@ -63,7 +63,7 @@ def queue_event(messages: list[Message], queue_arn: str) -> dict[str, Any]:
 
 
 def topic_event(message: Message) -> dict[str, Any]:
-    """Return the event that Lambda makes of a notification, which came here through a queue."""
+    """Return the Lambda event for a notification, which arrived here through a queue."""
     notification = json.loads(message["Body"])
     return {
         "Records": [
@@ -80,7 +80,7 @@ def topic_event(message: Message) -> dict[str, Any]:
 def failed(result: Any, messages: list[Message]) -> set[str]:
     """Return the ids of the messages that Lambda would leave in the queue for this result.
 
-    An answer that is not understood fails the whole batch, as it does there.
+    An invalid result fails the whole batch, as in Lambda.
     """
     every = {message["MessageId"] for message in messages}
     if not isinstance(result, dict) or not result.get("batchItemFailures"):
@@ -93,7 +93,7 @@ def failed(result: Any, messages: list[Message]) -> set[str]:
 
 
 def call(function: Function, event: dict[str, Any]) -> tuple[bool, Any]:
-    """Call a function; what it raises is logged. Returns whether it came to an end, and its result."""
+    """Call a function and log what it raises. Returns whether it completed, and its result."""
     began = time.monotonic()
     try:
         result = function.invoke(event)
@@ -108,18 +108,18 @@ def call(function: Function, event: dict[str, Any]) -> tuple[bool, Any]:
 
 
 def serve_queue(function: Function, queue_url: str, queue_arn: str) -> None:
-    """Feed a function from a queue until the process is asked to end. What failed stays in the queue."""
+    """Pass messages of a queue to a function until the process is asked to end. Failed ones stay in the queue."""
     size = min(function.batch_size, _LARGEST_BATCH)
     _serve(function, queue_url, size, lambda messages: queue_event(messages, queue_arn))
 
 
 def serve_topic(function: Function, queue_url: str) -> None:
-    """Call a function with each notification of a topic that came into its own queue."""
+    """Call a function with each notification of a topic, which arrives in a queue of its own."""
     _serve(function, queue_url, 1, lambda messages: topic_event(messages[0]))
 
 
 def handle_batch(sqs: Any, queue_url: str, function: Function, messages: list[Message], event: Message) -> None:
-    """Call the function with the event of these messages, and delete those that it has dealt with."""
+    """Call the function with these messages, and delete those that succeeded."""
     ended, result = call(function, event)
     left = failed(result, messages) if ended else {message["MessageId"] for message in messages}
     done = [message for message in messages if message["MessageId"] not in left]
@@ -154,15 +154,15 @@ def _serve(
 
 
 class Schedule:
-    """When a function is next due, by the clock of the service."""
+    """The next time at which a function is due, by the clock of the service."""
 
     def __init__(self, seconds: int) -> None:
-        """Begin with being due at once."""
+        """Start as due now."""
         self._every = timedelta(seconds=seconds)
         self._next: datetime | None = None
 
     def is_due(self, now: datetime) -> bool:
-        """Tell whether to run now; if so, the next time is counted from now.
+        """Tell whether to run now; if so, the next time counts from now.
 
         A clock that jumped ahead makes it due once, and one that was set back does not silence it.
         """

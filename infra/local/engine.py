@@ -1,8 +1,8 @@
-"""The engine that stands in for AWS: MiniStack in a process of its own, on 127.0.0.1, with its state on disk.
+"""The local engine instead of AWS: MiniStack in its own process, on 127.0.0.1, with its state on disk.
 
-MiniStack saves its state when it ends cleanly. This launcher also saves it every few seconds while
-something is being written, from a forked copy of the process, so that nobody waits for it. Where nobody will come back
-to the state, nothing is saved: copies of a large table take long, and much memory.
+MiniStack saves its state on a clean exit. This launcher also saves it every few seconds while there are writes, from a
+forked copy of the process, which blocks nobody. If nobody needs the state later, nothing is saved: copies of a large
+table take time and memory.
 """
 
 import argparse
@@ -26,17 +26,17 @@ from infra.local import processes
 HOST = "127.0.0.1"
 REGION = "us-east-1"
 SECRET = "test"
-"""What the engine takes as the secret of any account; addresses signed for the bucket are checked against it."""
+"""The secret that the engine accepts for any account; it verifies presigned URLs with it."""
 _START_SECONDS = 60.0
 _STOP_SECONDS = 60.0
 _SAVE_EVERY_SECONDS = 2.0
 _SAVE_SHARE = 10
-"""Saving may take at most one part in so many of the time of one processor core."""
+"""Saving may take at most this fraction (one in …) of one core's time."""
 _READING_OPERATIONS = ("Get", "BatchGet", "Query", "Scan", "TransactGet", "Describe", "List", "Receive")
 
 
 class EngineError(Exception):
-    """The engine does not start; the message says where its log is."""
+    """The engine did not start; the message names its log."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +47,16 @@ class Engine:
     process: "subprocess.Popen[bytes]"
 
     def stop(self) -> None:
-        """End the engine, which saves its state."""
+        """Stop the engine, which saves its state."""
         processes.stop(self.process, _STOP_SECONDS)
 
 
 def start(
     state: Path, logs: Path, environment: Mapping[str, str] | None = None, port: int = 0, *, saves: bool = True
 ) -> Engine:
-    """Start an engine whose state is in the folder ``state``, on ``port`` if that is free, and wait for it.
+    """Start an engine with its state in the folder ``state``, on ``port`` if that is free, and wait until it answers.
 
-    Without ``saves`` the table and the queues end with it. Raises EngineError when it does not answer.
+    Without ``saves`` table and queues are lost when it ends. Raises EngineError when it does not answer.
     """
     listener = _listen(port)
     number = listener.getsockname()[1]
@@ -155,7 +155,7 @@ async def _serve(descriptor: int, saves: bool) -> None:
 
     async def wait_for_end() -> None:
         await ended.wait()
-        await saver  # A copy that is still saving must not come after the last save.
+        await saver  # A copy that is still saving must not overwrite the last save.
 
     await serve(application, config, shutdown_trigger=wait_for_end)
 
@@ -168,7 +168,7 @@ def _reads(scope: Mapping[str, Any]) -> bool:
 
 
 async def _save_now_and_then(ministack: Any, written: asyncio.Event, ended: asyncio.Event) -> None:
-    """Save after writes. Items change only between two awaits, so a copy made here is consistent."""
+    """Save after writes. Items change only between two awaits, so a fork made here is consistent."""
     while not await _within(ended, 0.1):
         if not written.is_set():
             continue

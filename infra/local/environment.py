@@ -1,4 +1,4 @@
-"""The environment of the local service: the same variables that the deployed functions get."""
+"""The environment of the local service: the same variables as those of the deployed functions."""
 
 import ipaddress
 import os
@@ -17,10 +17,10 @@ class NotLocalError(Exception):
 
 
 def base(endpoint: str, ses_endpoint: str | None = None, given: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment without the names of resources: credentials that work nowhere, local endpoints.
+    """Return the environment without resource names: invalid credentials and local endpoints.
 
-    A DynamoDB engine of the user's own may be given as ``AWS_ENDPOINT_URL_DYNAMODB``. Raises NotLocalError
-    when any endpoint is not on this machine, so that the local service never reaches AWS.
+    ``AWS_ENDPOINT_URL_DYNAMODB`` may name another DynamoDB engine. Raises NotLocalError when an endpoint is not on this
+    machine, so that the local service never reaches AWS.
     """
     source = os.environ if given is None else given
     environment = {
@@ -46,7 +46,7 @@ def base(endpoint: str, ses_endpoint: str | None = None, given: Mapping[str, str
 def service(
     environment: Mapping[str, str], template: Template, values: Mapping[str, str], own: Mapping[str, str]
 ) -> dict[str, str]:
-    """Add to ``environment`` what the template gives to every function, and then ``own``.
+    """Add to ``environment`` the variables that the template gives to every function, then ``own``.
 
     ``values`` are those of the resources, as ``resources.create`` returns them.
     """
@@ -55,7 +55,7 @@ def service(
 
 
 def enter(environment: Mapping[str, str]) -> None:
-    """Make ``environment`` that of this process, in place of every ``AWS_*`` variable that it had.
+    """Apply ``environment`` to this process, replacing every ``AWS_*`` variable.
 
     Raises NotLocalError when an endpoint in it is not on this machine.
     """

@@ -1,4 +1,4 @@
-"""What becomes of a mail at the stand-in for SES: the events that SES would tell of it."""
+"""Simulated outcomes of an email: the events that the SES stand-in publishes."""
 
 import secrets
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ _SIMULATOR = "simulator.amazonses.com"
 
 
 def of(recipients: list[str]) -> Iterable[tuple[Any, list[str]]]:
-    """Tell what becomes of a mail: a function that makes the event, and the recipients it is about."""
+    """An outcome: a function that creates the event, and the recipients it is about."""
     groups: dict[str, list[str]] = {}
     for recipient in recipients:
         local, _, domain = recipient.lower().rpartition("@")
@@ -92,4 +92,4 @@ SIMULATED = {
     "delay": _delay,
     "reject": _reject,
 }
-"""What the inbox lets become of a mail."""
+"""The outcomes that the inbox offers."""

@@ -1,4 +1,4 @@
-"""What a start does beyond starting processes: the first API key and staff member, local.json and the sample data."""
+"""Work of a start besides starting processes: the first API key and staff member, local.json and the sample data."""
 
 import json
 import subprocess
@@ -18,11 +18,11 @@ from infra.local.template import ROOT
 
 STAFF_EMAIL = "staff@vendor.example"
 STAFF_ENTITY = "lanternfield-us"
-"""The issuing entity of the sample data in whose name staff are written to."""
+"""The issuing entity of the sample data whose name is on emails to staff."""
 _HEALTHY_SECONDS = 60.0
 _KEY_NAME = "local"
 
-# Local addresses are never asked of a proxy.
+# Local requests never use a proxy.
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _direct.addheaders = [("User-Agent", load.USER_AGENT)]
 
@@ -32,7 +32,7 @@ class FirstStartError(Exception):
 
 
 def wait_until_healthy(url: str, is_working: Callable[[], bool]) -> None:
-    """Wait until the service answers, its process has ended, or a minute is over."""
+    """Wait until the service answers, its process has ended, or a minute has passed."""
     deadline = time.monotonic() + _HEALTHY_SECONDS
     while time.monotonic() < deadline and is_working():
         try:
@@ -44,7 +44,7 @@ def wait_until_healthy(url: str, is_working: Callable[[], bool]) -> None:
 
 
 def api_key(folder: DataFolder, url: str) -> str:
-    """Return the first API key: that of an earlier start while it may do everything, or else a new one."""
+    """Return the first API key: that of an earlier start if it still has all scopes, else a new one."""
     if folder.api_key.exists():
         key = folder.api_key.read_text(encoding="ascii")
         if _may_everything(url, key):
@@ -56,7 +56,7 @@ def api_key(folder: DataFolder, url: str) -> str:
 
 
 def staff_member(folder: DataFolder) -> str:
-    """Return the email address of a staff member who is admin, made if there is none yet."""
+    """Return the email address of an admin, created if there is none yet."""
     event = {"email": STAFF_EMAIL, "name": "Local Staff", "role": "admin", "confirm": True}
     told: Any = invoke_in_process(folder, "create_staff_member", event)
     known = isinstance(told, dict) and told.get("refused", {}).get("code") == "staff_exists"
@@ -66,7 +66,7 @@ def staff_member(folder: DataFolder) -> str:
 
 
 def write_local(folder: DataFolder, url: str, key: str, staff_email: str) -> dict[str, str]:
-    """Write ``local.json``, which says that everything is ready, and return its content."""
+    """Write ``local.json``, which signals that everything is ready, and return its content."""
     local = {
         "api": url,
         "portal": f"{url}/portal",
@@ -80,9 +80,9 @@ def write_local(folder: DataFolder, url: str, key: str, staff_email: str) -> dic
 
 
 def load_sample(folder: DataFolder, url: str, key: str) -> bool:
-    """Load the sample data if it is not there, and tell whether that was done.
+    """Load the sample data unless it is loaded, and tell whether it was.
 
-    A load that was cut short goes on at the next start.
+    An interrupted load resumes at the next start.
     """
     if folder.sample_loaded.exists():
         return False
@@ -118,7 +118,7 @@ def _create_api_key(folder: DataFolder) -> str:
 
 
 def invoke_in_process(folder: DataFolder, name: str, event: Any) -> Any:
-    """Call a console function in a process of its own, as ``make invoke`` does."""
+    """Invoke a console function in its own process, as ``make invoke`` does."""
     environment = {"DATA_DIR": str(folder.root), "FUNCTION": name, "EVENT": json.dumps(event)}
     done = subprocess.run(
         [sys.executable, "-m", "infra.local.invoke"],

@@ -1,4 +1,4 @@
-"""The data folder of the local service: everything that it keeps is in there, and nothing anywhere else."""
+"""The data folder of the local service, which holds all its data."""
 
 import contextlib
 import fcntl
@@ -24,7 +24,7 @@ class DataFolder:
 
     @classmethod
     def chosen(cls) -> "DataFolder":
-        """Return the folder that ``DATA_DIR`` names, or else the one of the user's that XDG names."""
+        """Return the folder that ``DATA_DIR`` names, else the user's XDG data folder."""
         given = os.environ.get("DATA_DIR", "").strip()
         if given:
             return cls(Path(given).expanduser().absolute())
@@ -38,27 +38,27 @@ class DataFolder:
 
     @property
     def mails(self) -> Path:
-        """The mails that were sent, a file each."""
+        """The sent emails, one file each."""
         return self.root / "mails"
 
     @property
     def logs(self) -> Path:
-        """One log a process."""
+        """One log per process."""
         return self.root / "logs"
 
     @property
     def clock(self) -> Path:
-        """How far the clock of the service stands from that of the machine."""
+        """The offset of the service's clock from the machine's."""
         return self.root / "clock.json"
 
     @property
     def last_write(self) -> Path:
-        """The newest instant, by the clock of the service, at which somebody wrote."""
+        """The instant of the latest write, by the clock of the service."""
         return self.root / "last-write"
 
     @property
     def sample_loaded(self) -> Path:
-        """Is there when the sample data was loaded."""
+        """Exists when the sample data is loaded."""
         return self.root / "sample-loaded"
 
     @property
@@ -73,11 +73,11 @@ class DataFolder:
 
     @property
     def service(self) -> Path:
-        """Environment and resources of the running service, for its own processes."""
+        """Environment and resources of the running service, for its processes."""
         return self.root / "service.json"
 
     def prepare(self) -> None:
-        """Make the folder, readable by its owner only. Raises FolderError where that fails."""
+        """Create the folder, readable by its owner only. Raises FolderError if that fails."""
         try:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
             for part in (self.engine, self.mails, self.logs):
@@ -91,7 +91,7 @@ class DataFolder:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep every other local service out of the folder. Raises FolderError when one is in it already."""
+        """Lock the folder against other local services. Raises FolderError when one uses it already."""
         with (self.root / "lock").open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -118,7 +118,7 @@ class DataFolder:
         return False
 
     def signing_key(self) -> str:
-        """Return the signing key of this installation, made once."""
+        """Return the signing key of this installation, created once."""
         file = self.root / "signing-key"
         if not file.exists():
             write(file, secrets.token_hex(32))
@@ -126,7 +126,7 @@ class DataFolder:
 
 
 def write(file: Path, text: str) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
+    """Write a file atomically, readable by its owner only."""
     descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     with os.fdopen(descriptor, "w", encoding="utf-8") as temporary:
         temporary.write(text)
@@ -134,7 +134,7 @@ def write(file: Path, text: str) -> None:
 
 
 def write_json(file: Path, value: Any) -> None:
-    """Write a value as JSON, whole or not at all."""
+    """Write a value as JSON, atomically."""
     write(file, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 

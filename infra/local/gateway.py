@@ -28,10 +28,10 @@ _BODY_OF_NO_USE = {204, 304}
 
 
 class Gateway(LocalGateway):
-    """Chalice's local gateway with a request id, and with the declared answers of the gateway itself."""
+    """Chalice's local gateway with a request id and the declared gateway responses."""
 
     def __init__(self, app: Any, template: Template) -> None:
-        """Prepare for the routes of ``app``; ``template`` declares the gateway's own answers."""
+        """Prepare for the routes of ``app``; ``template`` declares the gateway responses."""
         config: Any = SimpleNamespace(lambda_timeout=_SECONDS, function_name="api_handler", lambda_memory_size=1024)
         super().__init__(app, config)
         self._app = app
@@ -39,7 +39,7 @@ class Gateway(LocalGateway):
         self._answers = api.get("GatewayResponses", {})
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-        """Return the Lambda response to a request, or the gateway's own where the app has no such route."""
+        """Return the Lambda response to a request, or the gateway's own if the app has no such route."""
         try:
             route = self.event_converter.create_lambda_event(method, path, {})["requestContext"]["resourcePath"]
             if method not in self._app.routes[route] and method != "OPTIONS":
@@ -52,7 +52,7 @@ class Gateway(LocalGateway):
             return self.own("DEFAULT_5XX")
 
     def own(self, kind: str) -> dict[str, Any]:
-        """Return the answer that the template declares for a refusal of the gateway itself."""
+        """Return the gateway response that the template declares for a refusal."""
         declared = self._answers[kind]
         text = next(iter(declared["ResponseTemplates"].values()))
         headers = declared.get("ResponseParameters", {}).get("Headers", {})
@@ -78,8 +78,8 @@ class Gateway(LocalGateway):
 class Server(ThreadingHTTPServer):
     """One of several processes that share a listening socket.
 
-    Threads read requests; the app is called by one at a time, as it is in Lambda. A busy process leaves new
-    connections to the others.
+    Threads read requests; one at a time calls the app, as in Lambda. A busy process leaves new connections to the
+    others.
     """
 
     daemon_threads = True
@@ -97,15 +97,15 @@ class Server(ThreadingHTTPServer):
         self._answering: set[int] = set()
 
     def begin(self) -> None:
-        """Note that the present thread answers a request."""
+        """Count a request in progress."""
         self._answering.add(threading.get_ident())
 
     def end(self) -> None:
-        """Note that it has answered."""
+        """Count it as finished."""
         self._answering.discard(threading.get_ident())
 
     def wait_for_answers(self, seconds: float) -> None:
-        """Wait until no request is being answered, at most ``seconds``."""
+        """Wait until no request is in progress, at most ``seconds``."""
         deadline = time.monotonic() + seconds
         while self._answering and time.monotonic() < deadline:
             time.sleep(_PAUSE_SECONDS)
@@ -149,12 +149,12 @@ class Handler(BaseHTTPRequestHandler):
                     self.server.clock.note_write()
         self._write(response)
         if not inbox.owns(self.path) and self.headers.get("User-Agent") != load.USER_AGENT:
-            # A sign-in link is a secret, also in what a terminal shows.
+            # A sign-in link is a secret, also on a terminal.
             shown = redact_text(self.path.partition("?")[0])
             say(f"{self.command} {shown} {response['statusCode']} {(time.monotonic() - began) * 1000:.0f} ms")
 
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the name is inherited.
-        """Say nothing beyond the line of ``handle_any``."""
+        """Log nothing more: ``handle_any`` writes the line."""
 
     def _headers(self) -> dict[str, str]:
         return dict(self.headers.items())
@@ -167,7 +167,7 @@ class Handler(BaseHTTPRequestHandler):
         except ValueError:
             return None
         if length > _LARGEST_BODY:
-            # A client that is still sending would not read the answer.
+            # A client that is still sending would not read the response.
             while length > 0 and (part := self.rfile.read(min(length, _LARGEST_BODY))):
                 length -= len(part)
             return None

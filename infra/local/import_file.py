@@ -1,7 +1,6 @@
 """``make import FILE=… [LINES=…] MAPPING=… [CONFIRM=1]``: import files through the API of the running service.
 
-LINES is the second file, where the mapping joins one. Without CONFIRM it is a dry run. MAIL=1 lets the contacts be
-mailed.
+LINES is the second file, if the mapping joins one. Without CONFIRM it is a dry run. MAIL=1 emails the contacts.
 """
 
 import json
@@ -24,7 +23,7 @@ _COLUMNS = ("file", "line", "kind", "field", "column", "code", "message")
 
 Data = dict[str, Any]
 
-# Local addresses are never asked of a proxy.
+# Local requests never use a proxy.
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _direct.addheaders = [("User-Agent", USER_AGENT)]
 
@@ -36,7 +35,7 @@ class ImportFileError(Exception):
 def import_file(
     url: str, api_key: str, file: Path, mapping: Data, *, confirm: bool, mail: bool, lines: Path | None = None
 ) -> Data:
-    """Import ``file``, and the second file ``lines``, through the API at ``url``; return what the import found.
+    """Import ``file``, and the second file ``lines``, through the API at ``url``; return the finished import.
 
     Raises ImportFileError.
     """
@@ -64,7 +63,7 @@ def _send(file: Path, upload: Data) -> None:
 
 
 def all_of(found: Data, name: str) -> list[Data]:
-    """Return all refusals, or all warnings, of an import that is over."""
+    """Return all refusals, or all warnings, of a finished import."""
     address = found["results"][name]
     if address is None:
         return list(found[name])
@@ -80,7 +79,7 @@ def table(rows: list[Data]) -> str:
 
 
 def show(found: Data, say: Callable[[str], None] = print) -> None:
-    """Say what an import did, and what it refused."""
+    """Print what an import did and what it rejected."""
     say(f"{found['import_id']}: {found['status']}, {found['rows_read']} rows read.")
     for kind, counts in found["counts"].items():
         if kind != "rows":
@@ -124,7 +123,7 @@ def _explained(answer: bytes) -> str:
 
 
 def _chosen() -> tuple[Path, Path | None, Data, Data]:
-    """Return the file, the second file, the mapping and the addresses that the environment names."""
+    """Return the file, the second file, the mapping and the URLs that the environment names."""
     named = {name: os.environ.get(name, "").strip() for name in ("FILE", "MAPPING", "LINES")}
     missing = [f"{name}=…" for name, value in named.items() if not value and name != "LINES"]
     if missing:
@@ -146,7 +145,7 @@ def _chosen() -> tuple[Path, Path | None, Data, Data]:
 
 
 def main() -> int:
-    """Import FILE by MAPPING, both from the environment. The exit status is 1 when anything was refused."""
+    """Import FILE by MAPPING, both from the environment. The exit status is 1 when anything was rejected."""
     try:
         file, lines, mapping, local = _chosen()
         flags = {name: os.environ.get(name, "").strip() not in ("", "0") for name in ("CONFIRM", "MAIL")}

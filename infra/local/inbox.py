@@ -1,4 +1,4 @@
-"""The inbox of the local service: every mail that was sent, as pages and as JSON."""
+"""The inbox of the local service: all sent emails, as pages and as JSON."""
 
 import base64
 import json
@@ -24,12 +24,12 @@ _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
-# A mail may look as it likes and open links in new windows; it runs nothing and is a stranger to every page.
+# An email may have any style and open links in new windows; it runs no script and has an origin of its own.
 _MAIL_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'self'; "
     "sandbox allow-popups allow-popups-to-escape-sandbox"
 )
-# Opened from an attachment, no file may run scripts or be taken for another kind than it says.
+# An opened attachment must not run scripts, nor be sniffed as another type than it declares.
 _DOWNLOAD_POLICY = "default-src 'none'; sandbox"
 _KINDS = {"DeliveryDelay": "delay"}
 _FRAME_HEAD = '<base target="_blank">'
@@ -39,16 +39,16 @@ Message = dict[str, Any]
 
 
 def owns(path: str) -> bool:
-    """Tell whether a request path is the inbox's."""
+    """Tell whether a request path belongs to the inbox."""
     plain = path.partition("?")[0]
     return plain == PREFIX or plain.startswith(f"{PREFIX}/")
 
 
 class Inbox:
-    """The mails in a folder, which the stand-in for SES writes; its endpoint simulates bounces."""
+    """The emails in a folder, which the SES stand-in writes; its endpoint simulates bounces."""
 
     def __init__(self, folder: Path, ses_endpoint: str) -> None:
-        """Show the mails of ``folder``."""
+        """Show the emails of ``folder``."""
         self._folder = folder
         self._ses_endpoint = ses_endpoint
         templates = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
@@ -56,19 +56,19 @@ class Inbox:
         self._pages.filters["instant"] = _instant
 
     def messages(self) -> list[Message]:
-        """Return all mails, newest first."""
+        """Return all emails, newest first."""
         return [_message(read_json(file)) for file in self._files()]
 
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob("[0-9a-f]*.json"), reverse=True)
 
     def message(self, message_id: str) -> Message | None:
-        """Return one mail."""
+        """Return one email."""
         mail = read_json(self._folder / f"{message_id}.json")
         return None if mail is None else _message(mail)
 
     def answer(self, method: str, target: str) -> Response:
-        """Return the response to a request whose path is the inbox's."""
+        """Return the response to a request for the inbox."""
         path = urlsplit(target).path.rstrip("/")
         found = _MESSAGE.fullmatch(path)
         if method in {"GET", "HEAD"} and path == PREFIX:

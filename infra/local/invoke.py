@@ -1,6 +1,6 @@
-"""``make invoke FUNCTION=… EVENT='{…}'``: call a console function as one does in the AWS console.
+"""``make invoke FUNCTION=… EVENT='{…}'``: invoke a console function as in the AWS console.
 
-The answer stands on stdout alone; what the function logs and counts goes to stderr.
+stdout has the result only; logs and metrics go to stderr.
 """
 
 import contextlib
@@ -18,13 +18,13 @@ from infra.local.template import Template
 
 
 class InvokeError(Exception):
-    """The function is not called; the message is for the user."""
+    """The function was not called; the message is for the user."""
 
 
 def invoke(folder: DataFolder, name: str, text: str) -> Any:
     """Call the function ``name`` with the JSON ``text`` in this process, on the running service.
 
-    Raises InvokeError, NotRunningError or NotLocalError when it is not called at all.
+    Raises InvokeError, NotRunningError or NotLocalError when it cannot be called.
     """
     try:
         event = json.loads(text or "{}")
@@ -51,14 +51,14 @@ def main() -> int:
     The exit status is 1 when the function fails or is not called.
     """
     try:
-        # The loggers take what is stdout when the application is imported, which is in there.
+        # Loggers bind to the stdout of the moment when the application is imported, which happens here.
         with contextlib.redirect_stdout(sys.stderr):
             result = invoke(DataFolder.chosen(), os.environ.get("FUNCTION", ""), os.environ.get("EVENT", ""))
     except (InvokeError, NotRunningError, NotLocalError) as error:
         print(error, file=sys.stderr)
         return 1
     except Exception as error:
-        # The console shows the same two lines.
+        # The AWS console shows the same two lines.
         shown = {"errorType": type(error).__name__, "errorMessage": str(error)}
         print(json.dumps(shown, ensure_ascii=False, indent=2), file=sys.stderr)
         return 1

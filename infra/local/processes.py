@@ -1,4 +1,4 @@
-"""Child processes that log to a file and never outlive the one that started them."""
+"""Child processes that log to a file and never outlive their parent."""
 
 import ctypes
 import os
@@ -28,7 +28,7 @@ def start(
 ) -> "subprocess.Popen[bytes]":
     """Start ``python -m module``, in a session of its own so that Ctrl-C reaches only the launcher.
 
-    What it prints goes to ``<logs>/<name>.log``; its standard error stays the terminal, see ``say``.
+    Its stdout goes to ``<logs>/<name>.log``; its stderr stays the terminal, see ``say``.
     """
     logs.mkdir(parents=True, exist_ok=True)
     with (logs / f"{name}.log").open("ab") as log:
@@ -57,11 +57,11 @@ def say(text: str) -> None:
     try:
         os.write(2 if _terminal is None else _terminal, line)
     except OSError:
-        return  # The terminal is gone; the log has the details.
+        return  # The terminal is closed; the log has the details.
 
 
 def end_with_parent(parent: int) -> None:
-    """Ask the system to send SIGTERM when the parent ends, however it ends. 0 means: no parent to mind."""
+    """Request SIGTERM when the parent ends, however it ends. 0: no parent."""
     if not parent:
         return
     if sys.platform == "linux":
@@ -73,12 +73,12 @@ def end_with_parent(parent: int) -> None:
 
 
 def leave(status: int) -> NoReturn:
-    """End this process at once, without the clean-up of the interpreter."""
+    """End this process at once, without interpreter clean-up."""
     os._exit(status)
 
 
 def stop(process: "subprocess.Popen[bytes]", seconds: float) -> None:
-    """End a child: SIGTERM, and SIGKILL when it still runs after ``seconds``."""
+    """End a child: SIGTERM, then SIGKILL if it still runs after ``seconds``."""
     if process.poll() is None:
         process.terminate()
     try:

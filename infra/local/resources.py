@@ -1,4 +1,4 @@
-"""Table, queues, bucket and topic of the deployment, made on whatever engine the environment names."""
+"""Create table, queues, bucket and topic of the deployment on the engine that the environment names."""
 
 import json
 from collections.abc import Mapping
@@ -28,10 +28,10 @@ _ALREADY_THERE = {"BucketAlreadyExists", "BucketAlreadyOwnedByYou", "ResourceInU
 
 
 class Clients:
-    """The clients of one engine. ``environment`` holds the ``AWS_*`` variables as the service gets them."""
+    """The clients of one engine. ``environment`` holds the ``AWS_*`` variables of the service."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        """Make the clients; the environment of this process does not matter to them."""
+        """Create the clients, independent of the environment of this process."""
         general = environment["AWS_ENDPOINT_URL"]
         session = boto3.Session(
             aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
@@ -50,11 +50,11 @@ class Clients:
 
 
 def create(clients: Clients, template: Template, prefix: str) -> dict[str, str]:
-    """Make what is not there yet, named ``<prefix>-<logical id>``, and return the values of the template.
+    """Create missing resources, named ``<prefix>-<logical id>``, and return the values of the template.
 
-    The keys of the result are what ``Ref`` and ``Fn::GetAtt`` name: ``Table``, ``Table.Arn``, ….
-    The time to live of the table is left off: the engine would clean up by the machine's clock, and the
-    service may live in another year.
+    The keys of the result are those of ``Ref`` and ``Fn::GetAtt``: ``Table``, ``Table.Arn``, ….
+    TTL stays off: the engine would expire items by the machine's clock, while the service's clock may be in another
+    year.
     """
     values: dict[str, str] = {}
     for name, properties in template.of_type("AWS::DynamoDB::Table").items():
@@ -70,7 +70,7 @@ def create(clients: Clients, template: Template, prefix: str) -> dict[str, str]:
     for name in template.of_type("AWS::SES::ConfigurationSet"):
         values[name] = _physical(prefix, name)
     for event in template.topic_events():
-        # No engine can call the functions here, so the dispatcher takes their notifications from a queue.
+        # The engine cannot call the functions here, so the dispatcher reads their notifications from a queue.
         name = f"{event.function}.Events"
         values |= own_queue(clients, name, _physical(prefix, f"{event.function}-events"), _OWN_QUEUE)
         clients.sns.subscribe(TopicArn=values[event.topic], Protocol="sqs", Endpoint=values[f"{name}.Arn"])
@@ -111,7 +111,7 @@ def _create_queue(
 
 
 def own_queue(clients: Clients, name: str, queue: str, attributes: Mapping[str, str]) -> dict[str, str]:
-    """Make a queue, or bring the attributes of an existing one up to date; return its values."""
+    """Create a queue, or update the attributes of an existing one; return its values."""
     try:
         url = clients.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
         clients.sqs.set_queue_attributes(QueueUrl=url, Attributes=attributes)

@@ -1,7 +1,7 @@
-"""``make run``: starts everything, says where it is, and ends everything.
+"""``make run``: start everything, print the addresses, and stop everything.
 
-Processes: the engine, the stand-in for SES, and the workers (infra/local/workers.py), which are started again
-when the code of the service changes.
+Processes: the engine, the stand-in for SES, and the workers (infra/local/workers.py), which restart when
+the code of the service changes.
 """
 
 import os
@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    # A second Ctrl-C must not disturb the ending.
+    # A second Ctrl-C must not disturb the shutdown.
     for other in _ENDING_SIGNALS:
         signal.signal(other, signal.SIG_IGN)
     raise Ended
@@ -69,7 +69,7 @@ def _port() -> int:
 
 
 def _run(folder: DataFolder, port: int) -> None:
-    environment.base(f"http://{HOST}")  # Refuses a DynamoDB engine elsewhere before anything starts.
+    environment.base(f"http://{HOST}")  # Rejects a remote DynamoDB engine before anything starts.
     folder.prepare()
     with folder.alone(), _listen(port) as api, _listen(0) as ses:
         service = Service(folder, api, ses)
@@ -112,7 +112,7 @@ class Service:
         self._code = _code_times()
 
     def start(self) -> None:
-        """Start every process, and what only the first start does. Raises RunError when the app fails."""
+        """Start every process, and do the work of a first start. Raises RunError when the app fails."""
         say(f"Starting on {self._folder.root} …")
         before = read_json(self._folder.service) or {"environment": {}}
         old_port = before["environment"].get("AWS_ENDPOINT_URL", "").rpartition(":")[2]
@@ -129,14 +129,14 @@ class Service:
         key = first_start.api_key(self._folder, self._url)
         staff_email = first_start.staff_member(self._folder)
         if first_start.load_sample(self._folder, self._url, key):
-            # The processes remember for a while that the entities of the sample mailed nobody.
+            # The processes have cached the entities of the sample with mail off.
             self._write_environment(base, template, values)
             self._restart_workers()
             self._wait_until_healthy()
         _show(first_start.write_local(self._folder, self._url, key, staff_email), self._folder.root)
 
     def watch(self) -> None:
-        """Keep the service running and up to date with its code. Raises RunError when the engine ends."""
+        """Watch the processes, and reload changed code. Raises RunError when the engine ends."""
         while True:
             time.sleep(_LOOK_SECONDS)
             engine_process = None if self._engine is None else self._engine.process
@@ -153,7 +153,7 @@ class Service:
                 self._start_workers()
 
     def stop(self) -> None:
-        """End every process; the engine last, which saves its state."""
+        """Stop every process; the engine last, which saves its state."""
         for child in (self._workers, self._mailbox):
             if child is not None:
                 processes.stop(child, _END_SECONDS)
@@ -200,7 +200,7 @@ class Service:
 
 
 def _code_times() -> dict[Path, int]:
-    """Return when each file of the service's code was changed."""
+    """Return the modification time of each file of the service's code."""
     files = [ROOT / "app.py", *(ROOT / "chalicelib").rglob("*")]
     times = {}
     for file in files:

@@ -1,4 +1,4 @@
-"""What the processes of a running local service know of it: its environment, resources and functions."""
+"""The running local service as its processes know it: environment, resources and functions."""
 
 import importlib
 import json
@@ -28,24 +28,24 @@ class Running:
     values: dict[str, str]
 
     def write(self, folder: DataFolder) -> None:
-        """Keep this for the other processes."""
+        """Store this for the other processes."""
         write_json(folder.service, asdict(self))
 
     @classmethod
     def read(cls, folder: DataFolder) -> "Running":
-        """Read what the launcher wrote. Raises NotRunningError when no service runs on the folder."""
+        """Read the launcher's file. Raises NotRunningError when no service runs on the folder."""
         if not folder.is_in_use() or not folder.service.exists():
             raise NotRunningError(f"No service runs on {folder.root}; start it with `make run`, or name its DATA_DIR.")
         return cls(**read_json(folder.service))
 
     def enter(self) -> None:
-        """Make its environment that of this process. Raises NotLocalError for one that is not local."""
+        """Apply its environment to this process. Raises NotLocalError for a remote endpoint."""
         environment.enter(self.environment)
 
 
 @dataclass(frozen=True)
 class Function:
-    """A function as it is deployed."""
+    """A deployed function."""
 
     name: str
     handler: Callable[[Any, Any], Any]
@@ -60,7 +60,7 @@ class Function:
 
 
 def functions(app: Any) -> dict[str, Function]:
-    """Return all functions of the Chalice app but the API's, by the logical id of the template."""
+    """Return all functions of the Chalice app except the API, by their logical ids in the template."""
     found = {}
     limits = _limits()
     for entry in (*app.pure_lambda_functions, *app.event_sources):

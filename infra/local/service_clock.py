@@ -1,7 +1,7 @@
 """The clock of the local service. ``make clock AT=2013-02-01T09:00Z`` sets it; time runs on from there.
 
-What is kept is the distance to the machine's clock, in a small file that every process of the service looks
-at whenever it asks for the time.
+A small file holds the offset to the machine's clock; every process of the service reads it whenever it needs the
+time.
 """
 
 import os
@@ -13,18 +13,18 @@ from chalicelib import clock
 from infra.local.folder import DataFolder, read_json, write, write_json
 
 _YEARS = range(1980, 3000)
-"""Ids begin with 1970 and dates end with 9999, and the service looks some way back and ahead of its time."""
+"""Ids start in 1970 and dates end in 9999; the service looks some way back and ahead of its time."""
 
 
 class ClockError(Exception):
-    """The clock is not moved; the message is for the user."""
+    """The clock was not moved; the message is for the user."""
 
 
 class ServiceClock:
-    """The machine's clock and a distance, which is read again when its file has changed."""
+    """The machine's clock plus an offset, which is read again when its file has changed."""
 
     def __init__(self, folder: DataFolder) -> None:
-        """Begin with the distance that the folder holds; the machine's own time when it holds none."""
+        """Read the offset of the folder; none means the machine's time."""
         self._file = folder.clock
         self._last_write = folder.last_write
         self._seen: tuple[int, int] | None = None
@@ -44,12 +44,12 @@ class ServiceClock:
         return datetime.now(UTC) + self._distance
 
     def install(self) -> "ServiceClock":
-        """Let the whole process live by this clock."""
+        """Use this clock in the whole process."""
         clock.set_clock_source(self.now)
         return self
 
     def set(self, at: datetime | None) -> None:
-        """Let the clock stand at ``at``; None gives the machine's time back."""
+        """Set the clock to ``at``; None returns it to the machine's time."""
         if at is None:
             self._file.unlink(missing_ok=True)
             return
@@ -57,14 +57,14 @@ class ServiceClock:
         write_json(self._file, {"seconds_from_machine_clock": distance})
 
     def note_write(self) -> None:
-        """Keep that somebody wrote just now, unless something was written at a later time already."""
+        """Record a write at the current time, unless a later one is recorded."""
         now = self.now()
         known = self.last_write()
         if known is None or now > known:
             write(self._last_write, now.isoformat())
 
     def last_write(self) -> datetime | None:
-        """Return the latest time at which somebody wrote, by the clock of the service."""
+        """Return the time of the latest write, by the clock of the service."""
         try:
             return datetime.fromisoformat(self._last_write.read_text(encoding="ascii"))
         except FileNotFoundError:
@@ -72,7 +72,7 @@ class ServiceClock:
 
 
 def move(folder: DataFolder, text: str, *, force: bool = False) -> str:
-    """Set the clock to ``text``, an ISO 8601 instant or ``now``, and return what is to be said about it.
+    """Set the clock to ``text``, an ISO 8601 instant or ``now``, and return the message about it.
 
     Raises ClockError for other texts, and when the clock would run backwards past written data unless forced.
     """
@@ -97,7 +97,7 @@ def move(folder: DataFolder, text: str, *, force: bool = False) -> str:
 
 
 def main() -> int:
-    """Show the clock, or move it to AT from the environment. The exit status is 1 when it is not moved."""
+    """Show the clock, or move it to AT from the environment. The exit status is 1 when it was not moved."""
     folder = DataFolder.chosen()
     at = os.environ.get("AT", "")
     if not at:

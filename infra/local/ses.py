@@ -1,4 +1,4 @@
-"""A stand-in for SESv2: keeps every mail on disk, and tells the mail topic what became of it.
+"""A stand-in for SESv2: stores every email on disk and publishes its events to the mail topic.
 
 Nothing leaves the machine. The addresses of the SES mailbox simulator behave as they do there.
 """
@@ -31,9 +31,9 @@ SENDS_A_SECOND = 14
 SENDS_A_DAY = 50_000
 _MOST_RECIPIENTS = 50
 _LARGEST_REQUEST = 56_000_000
-"""Bytes of a request: 40 MB of a mail with its attachments, which travel as base64 in JSON."""
+"""Bytes of a request: an email of 40 MB with its attachments, as base64 in JSON."""
 _BURST = 2 * _MOST_RECIPIENTS
-"""Recipients that SES takes at once after a pause."""
+"""Recipients that SES accepts at once after a pause."""
 _PAUSE_SECONDS = 0.2
 _SIMULATE = re.compile(rf"/simulate/([0-9a-f-]+)/({'|'.join(fates.SIMULATED)})")
 
@@ -42,16 +42,16 @@ class Refused(Exception):
     """SES refuses the request; ``kind`` is its error code."""
 
     def __init__(self, kind: str, message: str) -> None:
-        """Keep the error code."""
+        """Store the error code."""
         super().__init__(message)
         self.kind = kind
 
 
 class Mailbox:
-    """The mails on disk, one JSON file each, and what SES would say about them."""
+    """The emails on disk, one JSON file each, and the events that SES would publish."""
 
     def __init__(self, folder: Path, clock: ServiceClock, topic_arn: str, sns: Any) -> None:
-        """Keep mails in ``folder`` and publish to the topic."""
+        """Store emails in ``folder`` and publish to the topic."""
         self._folder = folder
         self._clock = clock
         self._topic_arn = topic_arn
@@ -61,7 +61,7 @@ class Mailbox:
         self._room, self._room_at = float(_BURST), time.monotonic()
 
     def send(self, request: dict[str, Any]) -> str:
-        """Take a SendEmail request and return its message id. Raises Refused where SES would."""
+        """Accept a SendEmail request and return its message id. Raises Refused if SES would."""
         simple = request.get("Content", {}).get("Simple")
         recipients = _recipients(request)
         if simple is None:
@@ -86,7 +86,7 @@ class Mailbox:
         return message_id
 
     def simulate(self, message_id: str, kind: str) -> bool:
-        """Let a mail bounce or be complained about, as if its recipients had; False when there is none."""
+        """Simulate a bounce or complaint of an email; False when it does not exist."""
         mail = read_json(self._folder / f"{message_id}.json")
         if mail is None:
             return False
@@ -95,7 +95,7 @@ class Mailbox:
         return True
 
     def account(self) -> dict[str, Any]:
-        """Return what GetAccount says, with the recipients of the last 24 hours counted."""
+        """Return the GetAccount response, with the recipients of the last 24 hours counted."""
         since = self._clock.now() - timedelta(hours=24)
         sent = sum(recipients for at, recipients in self._sent if at > since)
         quota = {"Max24HourSend": SENDS_A_DAY, "MaxSendRate": SENDS_A_SECOND, "SentLast24Hours": sent}
@@ -108,7 +108,7 @@ class Mailbox:
         }
 
     def _take_turns(self, recipients: int) -> None:
-        """Refuse what comes faster than the rate, beyond a burst, as SES does. Raises Refused."""
+        """Enforce the rate with a burst, as SES does. Raises Refused."""
         with self._lock:
             now = time.monotonic()
             self._room = min(_BURST, self._room + (now - self._room_at) * SENDS_A_SECOND)
@@ -127,7 +127,7 @@ class Mailbox:
             traceback.print_exc()
 
     def _publish(self, message_id: str, event: dict[str, Any]) -> None:
-        """Keep an event with its mail; publish it where the mail named a configuration set, as SES does."""
+        """Store an event with its email; publish it if the email has a configuration set, as SES does."""
         with self._lock:
             mail = read_json(self._folder / f"{message_id}.json")
             mail["events"].append({**event, "at": self._clock.now().isoformat()})
@@ -141,12 +141,12 @@ class Mailbox:
 
 
 def _counted(mail: dict[str, Any]) -> tuple[datetime, int]:
-    """Return when a mail was sent, and to how many."""
+    """Return when an email was sent, and to how many recipients."""
     return datetime.fromisoformat(mail["sent_at"]), len(_recipients(mail["request"]))
 
 
 def _check_attachments(attachments: list[dict[str, Any]]) -> None:
-    """Raise Refused for an attachment that SES would not take."""
+    """Raise Refused for an attachment that SES would not accept."""
     for one in attachments:
         name = one.get("FileName", "")
         if not name or len(name) > 255 or "RawContent" not in one:
@@ -186,16 +186,16 @@ def _described(mail: dict[str, Any]) -> dict[str, Any]:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """The few requests of SESv2 that the service makes, and the simulation that the inbox offers."""
+    """The SESv2 requests that the service makes, and the simulations that the inbox offers."""
 
     protocol_version = "HTTP/1.1"
     mailbox: Mailbox
 
     def do_POST(self) -> None:
-        """Take a mail, or simulate what its recipients do."""
+        """Accept an email, or simulate an event."""
         length = int(self.headers.get("Content-Length", "0"))
         if length > _LARGEST_REQUEST:
-            # What is not read would be taken for the next request.
+            # An unread body would be parsed as the next request.
             self.close_connection = True
             self._answer(400, {"message": "The mail is larger than 40 MB."}, "BadRequestException")
             return
@@ -214,14 +214,14 @@ class Handler(BaseHTTPRequestHandler):
             self._unknown()
 
     def do_GET(self) -> None:
-        """Tell of the account."""
+        """Answer GetAccount."""
         if self.path == "/v2/email/account":
             self._answer(200, self.mailbox.account())
         else:
             self._unknown()
 
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the name is inherited.
-        """Say nothing; every mail has its own line."""
+        """Log nothing; every email has its own line."""
 
     def _unknown(self) -> None:
         self._answer(404, {"message": "The stand-in for SES does not know this."}, "NotFoundException")

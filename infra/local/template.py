@@ -1,4 +1,4 @@
-"""Reading of infra/resources.yaml, so that what runs locally is declared where the deployment declares it."""
+"""Read infra/resources.yaml, so that the local run uses the declarations of the deployment."""
 
 import re
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ _SUBSTITUTION = re.compile(r"\$\{([^}]+)\}")
 
 
 class TemplateError(Exception):
-    """The template says something that the local run does not understand; the message says what and where."""
+    """The template has something that the local run does not support; the message says what and where."""
 
 
 @dataclass(frozen=True)
 class QueueEvent:
-    """A queue, named by its logical id, that feeds a function, named by its own."""
+    """A queue and the function that it triggers, by their logical ids."""
 
     function: str
     queue: str
@@ -40,7 +40,7 @@ class ScheduleEvent:
 
 @dataclass(frozen=True)
 class TopicEvent:
-    """A topic, named by its logical id, that calls a function."""
+    """A topic, by its logical id, and the function that it triggers."""
 
     function: str
     topic: str
@@ -54,7 +54,7 @@ class Template:
 
     @classmethod
     def read(cls, file: Path = RESOURCES_FILE) -> "Template":
-        """Read the template of the deployment, whose intrinsics stand in their long form."""
+        """Read the template of the deployment, whose intrinsics are in their long form."""
         return cls(yaml.safe_load(file.read_text(encoding="utf-8")))
 
     def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
@@ -68,7 +68,7 @@ class Template:
     def environment(self, values: Mapping[str, str]) -> dict[str, str]:
         """Return the environment of every function; ``values`` are those of logical ids and parameters.
 
-        Variables that need something which is not in ``values`` are left out; the caller sets them.
+        Variables that refer to something outside ``values`` are left out; the caller sets them.
         """
         variables = self.document.get("Globals", {}).get("Function", {}).get("Environment", {})
         found = {}
@@ -80,7 +80,7 @@ class Template:
         return found
 
     def resolve(self, value: Any, values: Mapping[str, str]) -> str:
-        """Return what an intrinsic stands for. Raises TemplateError where that is not known locally."""
+        """Return the value of an intrinsic. Raises TemplateError if it is unknown locally."""
         match value:
             case str() | int():
                 return str(value)
@@ -93,7 +93,7 @@ class Template:
         raise TemplateError(f"The local run does not understand {value!r} in the template.")
 
     def queue_events(self) -> list[QueueEvent]:
-        """Return which queue feeds which function."""
+        """Return the queues with the functions that they trigger."""
         return [
             QueueEvent(function, _referred(event["Properties"]["Queue"]))
             for function, name, event in self._events()
@@ -101,7 +101,7 @@ class Template:
         ]
 
     def schedule_events(self) -> list[ScheduleEvent]:
-        """Return what runs regularly. Raises TemplateError for other expressions than ``rate(…)``."""
+        """Return the schedules. Raises TemplateError for expressions other than ``rate(…)``."""
         return [
             ScheduleEvent(
                 function,
@@ -114,7 +114,7 @@ class Template:
         ]
 
     def topic_events(self) -> list[TopicEvent]:
-        """Return which topic calls which function."""
+        """Return the topics with the functions that they trigger."""
         return [
             TopicEvent(function, _referred(event["Properties"]["Topic"]))
             for function, _, event in self._events()
@@ -122,7 +122,7 @@ class Template:
         ]
 
     def console_functions(self) -> list[str]:
-        """Return the functions that people invoke: those that the outputs name."""
+        """Return the console functions: those that the outputs name."""
         return [
             _referred(output["Value"])
             for name, output in self.document.get("Outputs", {}).items()
@@ -146,7 +146,7 @@ class Template:
 
 
 def logical_id(function_name: str) -> str:
-    """Return the logical id that Chalice gives to the function of this name."""
+    """Return the logical id that Chalice gives to this function."""
     return "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]", function_name))
 
 

@@ -1,4 +1,4 @@
-"""Loads the app once and runs it in forked processes: a few for HTTP, one for each queue, topic and schedule."""
+"""Load the app once and run it in forked processes: a few for HTTP, one for each queue, topic and schedule."""
 
 import argparse
 import importlib
@@ -26,13 +26,13 @@ _PAUSE_BEFORE_RESTART_SECONDS = 1.0
 _END_SECONDS = 20.0
 
 APP_FAILS = 3
-"""Exit status when the app cannot be loaded: it is no use to try again before its code has changed."""
+"""Exit status when the app cannot be loaded: a retry is useless until its code changes."""
 
 Task = Callable[[], None]
 
 
 def main() -> int:
-    """Run until SIGTERM; a process of its own that crashes is started again."""
+    """Run until SIGTERM, restarting children that crash."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--descriptor", type=int, required=True)
     parser.add_argument("--folder", type=Path, required=True)

@@ -1,1 +1,1 @@
-"""Sample data of our own making."""
+"""Fictitious sample data."""

@@ -1,4 +1,4 @@
-"""Loads the sample data through the API, as a billing system would. Loading again changes nothing."""
+"""Load the sample data through the API, as a billing system would. Loading again changes nothing."""
 
 import base64
 import json
@@ -38,7 +38,7 @@ class SampleError(Exception):
 
 @dataclass(frozen=True)
 class Sample:
-    """The sample data, as its files have it."""
+    """The sample data of the files."""
 
     entities: dict[str, Data]
     accounts: dict[str, Data]
@@ -51,7 +51,7 @@ class Sample:
         return cls(_read("entities.yaml", today), accounts, _read("invoices.yaml", today))
 
     def history(self) -> list[load_invoices.Event]:
-        """Return what happens to its invoices and payments, in order of days."""
+        """Return the events of its invoices and payments, in order of days."""
         groups: dict[str, Data] = {}
         for account_id, content in self.accounts.items():
             owner = {name: content["account"][name] for name in ("entity_id", "currency")}
@@ -60,9 +60,9 @@ class Sample:
 
 
 def everything(url: str, api_key: str, today: date) -> int:
-    """Load everything through the API at ``url`` and return how many things there are.
+    """Load everything through the API at ``url`` and return the number of records.
 
-    Dates count from ``today``. It mails nobody, and returns when the PDFs of all invoices are made. Raises SampleError.
+    Dates count from ``today``. No email is sent; it returns when the PDFs of all invoices exist. Raises SampleError.
     """
     api, sample = Api(url, api_key), Sample.read(today)
     count = customers(api, sample) + load_invoices.everything(api, sample.history())
@@ -75,9 +75,9 @@ def everything(url: str, api_key: str, today: date) -> int:
 
 
 def customers(api: "Api", sample: Sample) -> int:
-    """Load the issuing entities, and the accounts with all that is theirs but invoices; contacts are told nothing.
+    """Load the issuing entities, and the accounts with everything except invoices; contacts get no email.
 
-    Returns how many things there are.
+    Returns the number of records.
     """
     for entity_id, entity in sample.entities.items():
         later = {_POLICY, _TEMPLATES, *_pilots(entity)}
@@ -97,7 +97,7 @@ def customers(api: "Api", sample: Sample) -> int:
 
 
 def _pilots(entity: Data) -> Data:
-    """Return the fields of an entity that name accounts, which have to be there before."""
+    """Return the fields of an entity that name accounts, which must exist first."""
     return {name: value for name, value in entity.items() if isinstance(value, dict) and "pilot_account_ids" in value}
 
 
@@ -124,7 +124,7 @@ def _load_account(api: "Api", account_id: str, content: Data) -> int:
 
 
 class Api:
-    """The few calls of the API that the sample needs."""
+    """The API calls that the sample needs."""
 
     def __init__(self, url: str, api_key: str) -> None:
         """Call the API at ``url`` with the key."""
@@ -136,15 +136,15 @@ class Api:
         }
 
     def put(self, path: str, body: Data) -> Data:
-        """Create or change what the billing system names, and return it."""
+        """PUT a record and return it."""
         return self.call("PUT", path, body, None)
 
     def get(self, path: str) -> Data:
-        """Return what is there."""
+        """GET a record."""
         return self.call("GET", path, None, None)
 
     def create_contact(self, account_id: str, external_id: str, contact: Data) -> str:
-        """Return the id of the contact, which is created if it is not there."""
+        """Return the id of the contact, which is created if it does not exist."""
         body = {name: value for name, value in contact.items() if name not in {"roles", "gone"}}
         body |= {"external_id": external_id, "roles": [_ROLES[letter] for letter in contact["roles"]]}
         reply = self.call("POST", f"/v1/accounts/{account_id}/contacts", body, f"sample.{external_id}")
@@ -152,7 +152,7 @@ class Api:
         return contact_id
 
     def call(self, method: str, path: str, body: Data | None, idempotency_key: str | None) -> Data:
-        """Return the reply; that of a conflict with the same contact, when it was loaded before."""
+        """POST and return the reply; for a contact that was loaded before, that of the conflict."""
         headers = dict(self._headers)
         if idempotency_key:
             headers["Idempotency-Key"] = quote(idempotency_key)

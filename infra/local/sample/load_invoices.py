@@ -1,4 +1,4 @@
-"""Loads the sample's invoices and payments, day by day as a billing system sends them, and waits for their PDFs."""
+"""Load the sample's invoices and payments, day by day as a billing system sends them, and wait for their PDFs."""
 
 import time
 from collections import defaultdict
@@ -17,30 +17,30 @@ Data = dict[str, Any]
 
 
 class Api(Protocol):
-    """The calls of the API that are needed here."""
+    """The API calls that are needed here."""
 
     def put(self, path: str, body: Data) -> Data:
-        """Create or change what the billing system names, and return it."""
+        """PUT a record and return it."""
 
     def get(self, path: str) -> Data:
-        """Return what is there."""
+        """GET a record."""
 
     def call(self, method: str, path: str, body: Data | None, idempotency_key: str | None) -> Data:
-        """Return the reply."""
+        """POST and return the reply."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """What happens to an invoice or payment on a day (ISO 8601); ``happen`` says how many things that made."""
+    """An event of an invoice or payment on a day (ISO 8601); ``happen`` returns the number of records created."""
 
     day: str
     happen: Callable[[Api], int]
 
 
 def history(content: Data, groups: dict[str, Data]) -> list[Event]:
-    """Return in order of days how the invoices of ``content`` are issued, what becomes of them, and what is paid.
+    """Return the events of the invoices of ``content`` in order of days: issue, later changes and payments.
 
-    ``groups`` says of each bill group its account, issuing entity and currency. Nothing is mailed.
+    ``groups`` has the account, issuing entity and currency of each bill group. No email is sent.
     """
     events: list[Event] = []
     totals: dict[str, int] = {}
@@ -56,17 +56,17 @@ def history(content: Data, groups: dict[str, Data]) -> list[Event]:
         spread = payment.get("allocations", {})
         allocations = {name: totals[name] if amount == "all" else amount for name, amount in spread.items()}
         events.append(Event(payment["day"], partial(_pay, payment, payment["amount"], payment["day"], allocations)))
-    # What happens on one day stays in its order.
+    # Events of one day keep their order.
     return sorted(events, key=lambda event: event.day)
 
 
 def everything(api: Api, events: Iterable[Event]) -> int:
-    """Let all of ``events`` happen, and return how many things there are."""
+    """Run all ``events``, and return the number of records."""
     return sum(event.happen(api) for event in events)
 
 
 def wait_for_pdfs(api: Api, content: Data) -> bool:
-    """Wait until the PDF of every invoice of ``content`` is made, and tell whether all are."""
+    """Wait until every invoice of ``content`` has its PDF, and tell whether all have."""
     waiting = [invoice["id"] for invoices in content["invoices"].values() for invoice in invoices]
     deadline = time.monotonic() + _PDFS_SECONDS
     while waiting and time.monotonic() < deadline:
@@ -78,7 +78,7 @@ def wait_for_pdfs(api: Api, content: Data) -> bool:
 
 
 def _body(invoice: Data, group_id: str, currency: str, taxes: Data) -> Data:
-    """Return what the API asks for, every sum worked out: a tax is rounded on the sum of its lines."""
+    """Return the request body with all sums computed: a tax is rounded on the sum of its lines."""
     digits = money.minor_unit_digits(currency)
     lines: list[Data] = []
     taxable: dict[tuple[str, str, str | None], int] = defaultdict(int)
@@ -138,12 +138,12 @@ def _issue(invoice_id: str, body: Data, api: Api) -> int:
 
 
 def _then(invoice_id: str, total: int, payment: Data, step: Data, api: Api) -> int:
-    """Let one thing become of an invoice, and return how many things that made."""
+    """Apply one later event to an invoice, and return the number of records created."""
     path = f"/v1/invoices/{invoice_id}"
     match step:
         case {"paid": amount, "day": day}:
             amount = total if amount == "all" else amount
-            # What was paid beyond the invoice stays unallocated.
+            # An overpayment stays unallocated.
             return _pay({**payment, **step}, amount, day, {invoice_id: min(amount, total)}, api)
         case {"dispute": reason, "day": _, **details}:
             api.put(f"{path}/dispute", {"reason": reason, **details})

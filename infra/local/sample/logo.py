@@ -1,4 +1,4 @@
-"""Draws the logo of the sample's vendor, a lantern over a field, in the colour of an issuing entity."""
+"""Draw the logo of the sample's vendor, a lantern over a field, in the colour of an issuing entity."""
 
 import io
 
@@ -6,11 +6,11 @@ from PIL import Image, ImageDraw
 
 _SIZE = 480
 _GLASS = "#f6c945"
-_FINER = 4  # Drawn larger and then reduced, edges are smooth.
+_FINER = 4  # Draw larger and scale down for smooth edges.
 
 
 def png(colour: str) -> bytes:
-    """Return the logo as PNG on a transparent ground. ``colour`` is #rrggbb."""
+    """Return the logo as PNG with a transparent background. ``colour`` is #rrggbb."""
     scale = _SIZE * _FINER / 24
     image = Image.new("RGBA", (_SIZE * _FINER, _SIZE * _FINER))
     draw = ImageDraw.Draw(image)
