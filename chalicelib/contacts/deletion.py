@@ -1,4 +1,4 @@
-"""Use cases of contacts that leave and come back (C4)."""
+"""Delete a contact, and restore a deleted one (C4)."""
 
 from dataclasses import replace
 
@@ -18,8 +18,7 @@ from chalicelib.contacts.rows import (
     to_contact_read,
     write_roles,
 )
-from chalicelib.contacts.rules import ACTIVE, INACTIVE, Contact
-from chalicelib.errors import InvalidInput
+from chalicelib.contacts.rules import ACTIVE, INACTIVE, Contact, ContactDeletion
 from chalicelib.mail import outbox
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
@@ -46,79 +45,90 @@ def delete_contact(
         nonlocal handed_over
         successor_key = [keys.contact(account_id, successor_id)] if successor_id else []
         around = load_contact_write_context(context, account_id, keys.contact(account_id, contact_id), *successor_key)
-        item, *successors = around.rest
+        item = around.rest[0]
+        successor_item = around.rest[1] if successor_id else None
         contact = require_contact(item, None)
         if contact.status == INACTIVE:
             return
         if not handed_over:
             check_contact_version(contact, expected_version)
-        successor_item = successors[0] if successors else None
-        if successor_id and (successor_id == contact_id or successor_item is None or successor_item.status != ACTIVE):
-            raise InvalidInput.field(
-                "successor", "unknown_contact", "The successor is an active contact of the account."
-            )
-        used = sorted({*contact.billing_for, *contact.shipping_for})
-        if used and successor_item is None:
-            raise rules.successor_needed_error(contact)
-        is_owner = contact_id == around.account.owner_contact_id
-        rules.check_owner_protected(context.actor.kind, context.actor.id, contact, around.account.owner_contact_id)
-        if is_owner and successor_id is None:
-            raise rules.owner_needs_successor_error()
-        held = around.roles.of(contact_id)
-        wanted = {contact_id: frozenset[str]()}
-        if successor_id:
-            wanted[successor_id] = around.roles.of(successor_id) | held
-        gains = successor_id is not None and wanted[successor_id] != around.roles.of(successor_id)
-        after_roles = rules.assign_roles(around.roles, wanted)
-        while len(used) > _MAX_BILL_GROUPS_PER_TRANSACTION and successor_item is not None:
+        deletion = rules.decide_contact_deletion(
+            contact,
+            successor_id,
+            store.from_item(Contact, successor_item) if successor_item is not None else None,
+            around.roles,
+            around.account.owner_contact_id,
+            context.actor.kind,
+            context.actor.id,
+        )
+        remaining = list(deletion.bill_group_ids)
+        while len(remaining) > _MAX_BILL_GROUPS_PER_TRANSACTION and successor_item is not None:
             # More bill groups than fit one transaction are handed over beforehand, some at a time. Each step is
             # whole in itself: a bill group always names a contact that knows of it.
-            chunk, used = used[:_MAX_BILL_GROUPS_PER_TRANSACTION], used[_MAX_BILL_GROUPS_PER_TRANSACTION:]
-            transaction = store.Transaction(replace(context, idempotency=None))
-            _transfer_bill_groups(transaction, context, item, successor_item, chunk)
-            transaction.replace(item)
-            transaction.replace(successor_item)
-            transaction.commit()
+            _hand_over_bill_groups(context, item, successor_item, remaining[:_MAX_BILL_GROUPS_PER_TRANSACTION])
+            remaining = remaining[_MAX_BILL_GROUPS_PER_TRANSACTION:]
             handed_over = True
-        transaction = store.Transaction(context)
-        if successor_item is not None:
-            _transfer_bill_groups(transaction, context, item, successor_item, used)
-            if used or gains:
-                # Whoever has seen the successor without these roles must not write over them unawares (C1).
-                transaction.replace(successor_item)
-            else:
-                transaction.check(successor_item)
-        after = rules.deactivate_contact(contact, around.roles, context.now)
-        transaction.replace(contact_to_item(replace(after, version=int(item.version))))
-        free_address(transaction, context, contact)
-        if is_owner:
-            owner.set_account_owner(transaction, context, around.account_item, successor_id)
-        else:
-            # So that nobody makes the contact the owner while it leaves.
-            transaction.check(around.account_item)
-        write_roles(transaction, around, after_roles, after)
-        record_contact_event(transaction, context, "contact.deleted", contact, after, held, frozenset())
-        outbox.enqueue_mail(transaction, context, emails.contact_removed(around.entity, around.account, contact, held))
-        if successor_item is not None and successor_id and gains:
-            _notify_successor(
-                transaction, context, around, store.from_item(Contact, successor_item), wanted[successor_id]
-            )
-        transaction.record_response(contact_id, 204)
-        transaction.commit()
+        _write_deletion(context, around, deletion, successor_item, remaining)
 
     store.retry_on_conflict(attempt)
+
+
+def _hand_over_bill_groups(
+    context: RequestContext, item: ContactItem, successor: ContactItem, group_ids: list[str]
+) -> None:
+    transaction = store.Transaction(replace(context, idempotency=None))
+    _transfer_bill_groups(transaction, context, item, successor, group_ids)
+    transaction.replace(item)
+    transaction.replace(successor)
+    transaction.commit()
+
+
+def _write_deletion(
+    context: RequestContext,
+    around: ContactWriteContext,
+    deletion: ContactDeletion,
+    successor_item: ContactItem | None,
+    group_ids: list[str],
+) -> None:
+    """Write a deletion that was decided; ``group_ids`` are the bill groups that are still to be handed over."""
+    item, contact = around.rest[0], deletion.contact
+    transaction = store.Transaction(context)
+    if successor_item is not None:
+        _transfer_bill_groups(transaction, context, item, successor_item, group_ids)
+        if group_ids or deletion.successor_gains_roles:
+            # A caller who has seen the successor without these roles must not overwrite it (C1).
+            transaction.replace(successor_item)
+        else:
+            transaction.check(successor_item)
+    after = rules.deactivate_contact(contact, around.roles, context.now)
+    transaction.replace(contact_to_item(replace(after, version=int(item.version))))
+    free_address(transaction, context, contact)
+    if deletion.is_owner:
+        successor_id = deletion.successor.contact_id if deletion.successor else None
+        owner.set_account_owner(transaction, context, around.account_item, successor_id)
+    else:
+        # So that nobody makes the contact the owner while it leaves.
+        transaction.check(around.account_item)
+    write_roles(transaction, around, deletion.assignments, after)
+    record_contact_event(transaction, context, "contact.deleted", contact, after, deletion.roles, frozenset())
+    mail = emails.contact_removed(around.entity, around.account, contact, deletion.roles)
+    outbox.enqueue_mail(transaction, context, mail)
+    if deletion.successor is not None and deletion.successor_gains_roles:
+        _notify_successor(transaction, context, around, deletion, deletion.successor)
+    transaction.record_response(contact.contact_id, 204)
+    transaction.commit()
 
 
 def _notify_successor(
     transaction: store.Transaction,
     context: RequestContext,
     around: ContactWriteContext,
+    deletion: ContactDeletion,
     successor: Contact,
-    now_held: frozenset[str],
 ) -> None:
-    held = around.roles.of(successor.contact_id)
-    record_contact_event(transaction, context, "contact.changed", successor, successor, held, now_held)
-    mail = emails.role_changed(around.entity, around.account, successor, held, now_held)
+    before, after = deletion.successor_roles_before, deletion.successor_roles
+    record_contact_event(transaction, context, "contact.changed", successor, successor, before, after)
+    mail = emails.role_changed(around.entity, around.account, successor, before, after)
     outbox.enqueue_mail(transaction, context, mail)
 
 

@@ -280,6 +280,114 @@ def successor_needed_error(contact: Contact) -> Conflict:
     )
 
 
+@dataclass(frozen=True)
+class ContactChange:
+    """What a write makes of a contact and of the role assignments of its account."""
+
+    before: Contact
+    after: Contact
+    roles_before: frozenset[str]
+    roles_after: frozenset[str]
+    assignments: RoleAssignments
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether everything is so already."""
+        return self.after == self.before and self.roles_after == self.roles_before
+
+    @property
+    def has_new_address(self) -> bool:
+        """Tell whether the email is another one, with which access begins from nothing."""
+        return self.after.email != self.before.email
+
+
+def decide_contact_change(
+    before: Contact,
+    requested: Contact,
+    roles: RoleAssignments,
+    requested_roles: frozenset[str],
+    now: datetime,
+    *,
+    cell_required: bool,
+    email_holder_id: str | None,
+    external_id_holder_id: str | None,
+) -> ContactChange:
+    """Return the change that makes ``before`` the contact and the roles that are requested (C1 to C3, C7).
+
+    ``email_holder_id`` and ``external_id_holder_id`` are the contacts of the account that have the requested email and
+    external id. Raises InvalidInput naming the fields at fault, and Conflict when a role is full or would lose its last
+    holder, or another contact has the email or the external id.
+    """
+    held = roles.of(before.contact_id)
+    after = drop_role_preferences(requested, held - requested_roles)
+    if after == before and requested_roles == held:
+        return ContactChange(before, before, held, held, roles)
+    after = replace(after, updated_at=now)
+    check_contact(after, cell_required=cell_required)
+    if after.email != before.email and email_holder_id is not None:
+        raise email_taken_error(email_holder_id)
+    if after.external_id and after.external_id != before.external_id and external_id_holder_id is not None:
+        raise external_id_taken_error(external_id_holder_id)
+    return ContactChange(
+        before, after, held, requested_roles, assign_roles(roles, {before.contact_id: requested_roles})
+    )
+
+
+@dataclass(frozen=True)
+class ContactDeletion:
+    """What the deletion of a contact changes, and what its successor takes over (C4)."""
+
+    contact: Contact
+    successor: Contact | None
+    bill_group_ids: tuple[str, ...]
+    """Bill groups whose billing or shipping contact this is."""
+    roles: frozenset[str]
+    successor_roles_before: frozenset[str]
+    successor_roles: frozenset[str]
+    assignments: RoleAssignments
+    is_owner: bool
+
+    @property
+    def successor_gains_roles(self) -> bool:
+        """Tell whether the successor holds more roles than before."""
+        return self.successor_roles != self.successor_roles_before
+
+
+def decide_contact_deletion(
+    contact: Contact,
+    successor_id: str | None,
+    successor: Contact | None,
+    roles: RoleAssignments,
+    owner_contact_id: str | None,
+    actor_kind: str,
+    actor_id: str,
+) -> ContactDeletion:
+    """Return what deleting an active contact changes (C4).
+
+    ``successor`` is the contact ``successor_id`` as it was read, None when there is none. Raises InvalidInput when it
+    is not an active contact of the account, Forbidden by A9, and Conflict when a successor is needed, a role is full or
+    would lose its last holder.
+    """
+    contact_id = contact.contact_id
+    if successor_id and (successor_id == contact_id or successor is None or successor.status != ACTIVE):
+        raise InvalidInput.field("successor", "unknown_contact", "The successor is an active contact of the account.")
+    bill_group_ids = tuple(sorted({*contact.billing_for, *contact.shipping_for}))
+    if bill_group_ids and successor is None:
+        raise successor_needed_error(contact)
+    check_owner_protected(actor_kind, actor_id, contact, owner_contact_id)
+    is_owner = contact_id == owner_contact_id
+    if is_owner and successor is None:
+        raise owner_needs_successor_error()
+    held = roles.of(contact_id)
+    wanted = {contact_id: frozenset[str]()}
+    before = after = frozenset[str]()
+    if successor is not None:
+        before = roles.of(successor.contact_id)
+        wanted[successor.contact_id] = after = before | held
+    assignments = assign_roles(roles, wanted)
+    return ContactDeletion(contact, successor, bill_group_ids, held, before, after, assignments, is_owner)
+
+
 def deactivate_contact(contact: Contact, roles: RoleAssignments, now: datetime) -> Contact:
     """Return the contact as it is once deleted at ``now``: inactive, used nowhere, its roles remembered (C4)."""
     held = roles.of(contact.contact_id)

@@ -1,6 +1,6 @@
 """Use cases of contacts. Each write reads once, decides by the rules, and writes one transaction."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chalicelib import ids
@@ -8,6 +8,7 @@ from chalicelib.contacts import access, emails, rules
 from chalicelib.contacts.access import RequestedAccess
 from chalicelib.contacts.rows import (
     ContactRead,
+    ContactWriteContext,
     contact_to_item,
     free_address,
     free_external_id,
@@ -20,10 +21,10 @@ from chalicelib.contacts.rows import (
     to_contact_read,
     write_roles,
 )
-from chalicelib.contacts.rules import ACTIVE, Contact
+from chalicelib.contacts.rules import ACTIVE, Contact, ContactChange
 from chalicelib.errors import NotFound
 from chalicelib.field_marks import FieldUse, is_any_changed
-from chalicelib.field_ownership import merge_fields
+from chalicelib.field_ownership import MergeResult, merge_fields
 from chalicelib.mail import outbox
 from chalicelib.request_context import RequestContext
 from chalicelib.serialization import build_dataclass, dataclass_defaults, to_plain_fields
@@ -110,70 +111,101 @@ def patch_contact(
     would lose its last holder, or the email or external id is in use.
     """
 
-    def attempt() -> ContactRead:
-        new_email, new_external_id = given.get("email"), given.get("external_id")
-        around = load_contact_write_context(
-            context,
-            account_id,
-            keys.contact(account_id, contact_id),
-            keys.contact_address(account_id, str(new_email)),
-            keys.contact_external_id(account_id, str(new_external_id)),
-        )
-        item, address_item, external_item = around.rest
-        before = require_contact(item, expected_version)
-        rules.check_active(before)
-        held = around.roles.of(contact_id)
-        current = {**to_plain_fields(before), "roles": sorted(held)}
-        asked = given if roles is None else {**given, "roles": sorted(roles)}
-        merged = merge_fields(current, before.upstream, asked, from_billing=from_billing, defaults=_DEFAULTS)
-        after = build_dataclass(Contact, {**merged.values, "upstream": merged.upstream})
-        if after.email != before.email:
-            rules.check_address_change(context.actor.kind, context.actor.id, before, around.account.owner_contact_id)
-            after = replace(after, access={})
-        if wanted_access is not None:
-            after = access.apply_contact_access(context, after, wanted_access)
-        wanted = frozenset(merged.values["roles"])
-        after = rules.drop_role_preferences(after, held - wanted)
-        if after == before and wanted == held:
-            return replace(to_contact_read(before, held), changed=False)
-        after = replace(after, updated_at=context.now)
-        rules.check_contact(after, cell_required=around.entity.contact_cell_required)
-        if after.email != before.email and address_item is not None:
-            raise rules.email_taken_error(address_item.contact_id)
-        if after.external_id and after.external_id != before.external_id and external_item is not None:
-            raise rules.external_id_taken_error(external_item.contact_id)
-        transaction = store.Transaction(context)
-        row = contact_to_item(after)
-        transaction.replace(row)
-        if after.email != before.email:
-            free_address(transaction, context, before)
-            transaction.check(around.account_item)
-            lock_address(transaction, after)
-        elif after.access != before.access:
-            access.write_contact_access(transaction, after)
-        if after.external_id != before.external_id:
-            free_external_id(transaction, before)
-            lock_external_id(transaction, after)
-        write_roles(
-            transaction,
-            around,
-            rules.assign_roles(around.roles, {contact_id: wanted}),
-            after,
-            new_address=after.email != before.email,
-        )
-        record_contact_event(transaction, context, "contact.changed", before, after, held, wanted)
-        if wanted != held:
-            mail = emails.role_changed(around.entity, around.account, after, held, wanted)
-            outbox.enqueue_mail(transaction, context, mail)
-        transaction.record_response(contact_id, 200)
-        # Read beforehand: once the change is made, nothing may fail it any more.
-        shared = is_any_changed(before, after, FieldUse.SHARED)
-        others = _find_shared_records(before, before.email) if shared else ()
-        transaction.commit()
-        read = to_contact_read(replace(after, version=int(row.version)), wanted)
-        return replace(read, others=others, overrides=merged.overrides)
+    patch = _ContactPatch(given, roles, expected_version, from_billing, wanted_access)
+    return store.retry_on_conflict(lambda: _patch_once(context, account_id, contact_id, patch))
 
-    return store.retry_on_conflict(attempt)
+
+@dataclass(frozen=True)
+class _ContactPatch:
+    """What a caller asks for; see ``patch_contact``."""
+
+    given: dict[str, Any]
+    roles: frozenset[str] | None
+    expected_version: int | None
+    from_billing: bool
+    wanted_access: RequestedAccess | None
+
+
+def _patch_once(context: RequestContext, account_id: str, contact_id: str, patch: _ContactPatch) -> ContactRead:
+    around = load_contact_write_context(
+        context,
+        account_id,
+        keys.contact(account_id, contact_id),
+        keys.contact_address(account_id, str(patch.given.get("email"))),
+        keys.contact_external_id(account_id, str(patch.given.get("external_id"))),
+    )
+    item, address_item, external_item = around.rest
+    before = require_contact(item, patch.expected_version)
+    rules.check_active(before)
+    merged = _merge_patch(before, around.roles.of(contact_id), patch)
+    change = rules.decide_contact_change(
+        before,
+        _apply_access(context, around, before, build_dataclass(Contact, merged.values), patch.wanted_access),
+        around.roles,
+        frozenset(merged.values["roles"]),
+        context.now,
+        cell_required=around.entity.contact_cell_required,
+        email_holder_id=address_item.contact_id if address_item is not None else None,
+        external_id_holder_id=external_item.contact_id if external_item is not None else None,
+    )
+    if change.is_empty:
+        return replace(to_contact_read(before, change.roles_before), changed=False)
+    transaction, row = _stage_change(context, around, change)
+    # Read before the commit: once the change is made, nothing may fail it any more.
+    shared = is_any_changed(before, change.after, FieldUse.SHARED)
+    others = _find_shared_records(before, before.email) if shared else ()
+    transaction.commit()
+    read = to_contact_read(replace(change.after, version=int(row.version)), change.roles_after)
+    return replace(read, others=others, overrides=merged.overrides)
+
+
+def _merge_patch(before: Contact, held: frozenset[str], patch: _ContactPatch) -> MergeResult:
+    current = {**to_plain_fields(before), "roles": sorted(held)}
+    given = patch.given if patch.roles is None else {**patch.given, "roles": sorted(patch.roles)}
+    merged = merge_fields(current, before.upstream, given, from_billing=patch.from_billing, defaults=_DEFAULTS)
+    return replace(merged, values={**merged.values, "upstream": merged.upstream})
+
+
+def _apply_access(
+    context: RequestContext,
+    around: ContactWriteContext,
+    before: Contact,
+    after: Contact,
+    wanted: RequestedAccess | None,
+) -> Contact:
+    """Return the contact without the access that its old address had, and with the access that is requested (C4)."""
+    if after.email != before.email:
+        rules.check_address_change(context.actor.kind, context.actor.id, before, around.account.owner_contact_id)
+        after = replace(after, access={})
+    return after if wanted is None else access.apply_contact_access(context, after, wanted)
+
+
+def _stage_change(
+    context: RequestContext, around: ContactWriteContext, change: ContactChange
+) -> tuple[store.Transaction, ContactItem]:
+    """Return the transaction of a change, not yet committed, and the contact's row in it."""
+    before, after = change.before, change.after
+    transaction = store.Transaction(context)
+    row = contact_to_item(after)
+    transaction.replace(row)
+    if change.has_new_address:
+        free_address(transaction, context, before)
+        transaction.check(around.account_item)
+        lock_address(transaction, after)
+    elif after.access != before.access:
+        access.write_contact_access(transaction, after)
+    if after.external_id != before.external_id:
+        free_external_id(transaction, before)
+        lock_external_id(transaction, after)
+    write_roles(transaction, around, change.assignments, after, new_address=change.has_new_address)
+    record_contact_event(
+        transaction, context, "contact.changed", before, after, change.roles_before, change.roles_after
+    )
+    if change.roles_after != change.roles_before:
+        mail = emails.role_changed(around.entity, around.account, after, change.roles_before, change.roles_after)
+        outbox.enqueue_mail(transaction, context, mail)
+    transaction.record_response(after.contact_id, 200)
+    return transaction, row
 
 
 def get_contact(account_id: str, contact_id: str) -> ContactRead:

@@ -1,4 +1,4 @@
-"""Statements of account that were asked for as PDF, and to be mailed: figures are taken at once, the rest follows."""
+"""Request a statement of account as PDF, and by mail. The figures are read at once; rendering and mailing follow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class StoredStatement:
 
 @dataclass(frozen=True)
 class StatementRequest:
-    """A statement that was asked for. ``pdf`` is None until it was made; ``created_at`` is UTC."""
+    """A statement that was requested. ``pdf`` is None until it is created; ``created_at`` is UTC."""
 
     statement_id: str
     account_id: str
@@ -58,14 +58,14 @@ class StatementRequest:
     """Ids of contacts."""
     email_ids: tuple[str, ...] = ()
     bill_group_ids: tuple[str, ...] | None = None
-    """Of which bill groups it is, where a portal user asked; None: of the whole account."""
+    """The bill groups that it covers, where a portal user requested it; None: the whole account."""
     pdf: StoredStatement | None = None
     version: int = 1
 
 
 @dataclass(frozen=True)
 class StatementCriteria:
-    """What is asked for: by default, of the account's own issuing entity and currency, and mailed to nobody.
+    """What is requested: by default, for the account's own issuing entity and currency, and mailed to nobody.
 
     ``bill_group_ids`` are those that a portal user may see (A9).
     """
@@ -76,79 +76,123 @@ class StatementCriteria:
     bill_group_ids: frozenset[str] | None = None
 
 
-def request_statement(context: RequestContext, account_id: str, asked: StatementCriteria) -> StatementRequest:
-    """Take the figures of a statement, and have its PDF made, and mailed if that is asked.
+def request_statement(context: RequestContext, account_id: str, criteria: StatementCriteria) -> StatementRequest:
+    """Read the figures of a statement; a task creates its PDF, and its mails if ``criteria`` names contacts.
 
     Raises NotFound; Invalid for another entity than the account's and for those who are no contacts; Conflict when
     too much is open for a PDF, the entity's mail is not live, or an address is suppressed; LimitReached for portal
-    users who ask too often.
+    users who request too often.
     """
 
-    def attempt() -> StatementRequest:
-        limit_key = keys.rate_limit("statement", account_id)
-        contact_keys = [keys.contact(account_id, contact_id) for contact_id in asked.send_to]
-        account_item, limit, *contacts = store.get_items_for_write(
-            context, keys.account(account_id), limit_key, *contact_keys
-        )
-        if account_item is None:
-            raise NotFound
-        account = store.from_item(Account, account_item)
-        if context.actor.kind == "portal_user":
-            rules.check_request_limit(_recent_requests(limit), context.now)
-        as_of, section = _read_section(context, account, asked)
-        entity = get_cached_entity(section.entity_id, context.now)
-        if asked.send_to:
-            _check_recipients(account, entity, contacts)
-        groups = get_bill_groups(sorted({item.bill_group_id for item in section.open_items}))
-        told_of = asked.bill_group_ids
-        if told_of is None and asked.send_to:
-            # Whoever sees the mail must see all of them.
-            listed, _ = list_bill_groups(account_id, None, _MAX_BILL_GROUPS)
-            told_of = frozenset(group.bill_group_id for group in (*listed, *groups))
-        statement_id = ids.new_id(ids.STATEMENT_PREFIX, context.now)
-        content = StatementContent(
-            statement_id=statement_id,
-            account_id=account_id,
-            account_name=account.name,
-            as_of=as_of,
-            locale=account.locale or entity.locale,
-            seller=build_seller(entity),
-            section=section,
-            address=_shared_billing_address(groups),
-            bill_group_ids=tuple(sorted(told_of or ())),
-            portal_url=_portal_url(groups),
-        )
-        made = StatementRequest(
-            statement_id=statement_id,
-            account_id=account_id,
-            entity_id=section.entity_id,
-            currency=section.currency,
-            as_of=as_of,
-            created_at=context.now,
-            send_to=asked.send_to,
-            bill_group_ids=None if asked.bill_group_ids is None else tuple(sorted(asked.bill_group_ids)),
-        )
-        transaction = store.Transaction(context)
-        row = store.to_item(StatementItem, keys.statement(statement_id), made)
-        row.content = pack_statement_content(content)
-        row.requested_by = {"kind": context.actor.kind}
-        transaction.create(row)
-        add_task(transaction, context, CreateStatementPdf(statement_id))
-        _count_request(transaction, context, limit_key, limit)
-        told = (FieldChange("as_of", None, as_of.isoformat()), FieldChange("send_to", None, list(asked.send_to)))
-        record_audit_event(
-            transaction, context, "statement.requested", "statement", statement_id, told, account_id=account_id
-        )
-        transaction.record_response(statement_id, 202)
-        transaction.commit()
-        return made
-
-    return store.retry_on_conflict(attempt)
+    return store.retry_on_conflict(lambda: _request_once(context, account_id, criteria))
 
 
-def _read_section(context: RequestContext, account: Account, asked: StatementCriteria) -> tuple[date, StatementSection]:
-    entity_id, currency = asked.entity_id or account.entity_id, asked.currency or account.currency
-    found = service.read_statement(account.account_id, context.now, bill_group_ids=asked.bill_group_ids)
+@dataclass(frozen=True)
+class _StatementSource:
+    """What a statement is made of, as it was read when the statement was requested."""
+
+    account: Account
+    entity: Entity
+    as_of: date
+    section: StatementSection
+    groups: Sequence[BillGroup]
+    """Those of the open items."""
+    visible_bill_group_ids: frozenset[str]
+    """All that a reader of the mail must be permitted to see."""
+    limit: RateLimitItem | None
+
+
+def _request_once(context: RequestContext, account_id: str, criteria: StatementCriteria) -> StatementRequest:
+    source = _gather_source(context, account_id, criteria)
+    statement_id = ids.new_id(ids.STATEMENT_PREFIX, context.now)
+    requested = StatementRequest(
+        statement_id=statement_id,
+        account_id=account_id,
+        entity_id=source.section.entity_id,
+        currency=source.section.currency,
+        as_of=source.as_of,
+        created_at=context.now,
+        send_to=criteria.send_to,
+        bill_group_ids=None if criteria.bill_group_ids is None else tuple(sorted(criteria.bill_group_ids)),
+    )
+    _write_request(context, requested, _build_content(statement_id, source), source.limit)
+    return requested
+
+
+def _gather_source(context: RequestContext, account_id: str, criteria: StatementCriteria) -> _StatementSource:
+    """Read what a statement is made of, and refuse the request as soon as something that was read forbids it."""
+    account_item, limit, *contacts = store.get_items_for_write(
+        context,
+        keys.account(account_id),
+        keys.rate_limit("statement", account_id),
+        *(keys.contact(account_id, contact_id) for contact_id in criteria.send_to),
+    )
+    if account_item is None:
+        raise NotFound
+    account = store.from_item(Account, account_item)
+    if context.actor.kind == "portal_user":
+        rules.check_request_limit(_recent_requests(limit), context.now)
+    as_of, section = _read_section(context, account, criteria)
+    entity = get_cached_entity(section.entity_id, context.now)
+    if criteria.send_to:
+        _check_recipients(account, entity, contacts)
+    groups = get_bill_groups(sorted({item.bill_group_id for item in section.open_items}))
+    visible = criteria.bill_group_ids
+    if visible is None and criteria.send_to:
+        # The mail is about the whole account: its readers must be permitted to see all bill groups.
+        listed, _ = list_bill_groups(account_id, None, _MAX_BILL_GROUPS)
+        visible = frozenset(group.bill_group_id for group in (*listed, *groups))
+    return _StatementSource(account, entity, as_of, section, groups, visible or frozenset(), limit)
+
+
+def _build_content(statement_id: str, source: _StatementSource) -> StatementContent:
+    account, entity = source.account, source.entity
+    return StatementContent(
+        statement_id=statement_id,
+        account_id=account.account_id,
+        account_name=account.name,
+        as_of=source.as_of,
+        locale=account.locale or entity.locale,
+        seller=build_seller(entity),
+        section=source.section,
+        address=_shared_billing_address(source.groups),
+        bill_group_ids=tuple(sorted(source.visible_bill_group_ids)),
+        portal_url=_portal_url(source.groups),
+    )
+
+
+def _write_request(
+    context: RequestContext, requested: StatementRequest, content: StatementContent, limit: RateLimitItem | None
+) -> None:
+    transaction = store.Transaction(context)
+    row = store.to_item(StatementItem, keys.statement(requested.statement_id), requested)
+    row.content = pack_statement_content(content)
+    row.requested_by = {"kind": context.actor.kind}
+    transaction.create(row)
+    add_task(transaction, context, CreateStatementPdf(requested.statement_id))
+    _count_request(transaction, context, keys.rate_limit("statement", requested.account_id), limit)
+    changes = (
+        FieldChange("as_of", None, requested.as_of.isoformat()),
+        FieldChange("send_to", None, list(requested.send_to)),
+    )
+    record_audit_event(
+        transaction,
+        context,
+        "statement.requested",
+        "statement",
+        requested.statement_id,
+        changes,
+        account_id=requested.account_id,
+    )
+    transaction.record_response(requested.statement_id, 202)
+    transaction.commit()
+
+
+def _read_section(
+    context: RequestContext, account: Account, criteria: StatementCriteria
+) -> tuple[date, StatementSection]:
+    entity_id, currency = criteria.entity_id or account.entity_id, criteria.currency or account.currency
+    found = service.read_statement(account.account_id, context.now, bill_group_ids=criteria.bill_group_ids)
     if entity_id not in {account.entity_id, *(section.entity_id for section in found.sections)}:
         raise InvalidInput.field(
             "entity_id", "unknown_entity", "The account owes nothing to an issuing entity of this id."
@@ -200,12 +244,12 @@ def _count_request(
 def get_statement_request(
     account_id: str, statement_id: str, bill_group_ids: frozenset[str] | None = None
 ) -> StatementRequest:
-    """Read a statement that was asked for. Raises NotFound, also when it tells of more than ``bill_group_ids`` (A9)."""
+    """Read a requested statement. Raises NotFound, also when it covers more than ``bill_group_ids`` (A9)."""
     item = store.get_item(StatementItem, keys.statement(statement_id))
     if item is None or item.account_id != account_id:
         raise NotFound
     found = store.from_item(StatementRequest, item)
-    # What is of the whole account tells more than anybody's bill groups.
+    # A statement of the whole account covers more than any set of bill groups.
     if bill_group_ids is not None and not (found.bill_group_ids and bill_group_ids.issuperset(found.bill_group_ids)):
         raise NotFound
     return found

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import strategies as st
@@ -10,11 +11,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from chalicelib.contacts.rules import (
     CONTACT_ROLES,
     Contact,
+    ContactChange,
+    ContactDeletion,
     RoleAssignments,
     assign_roles,
     check_contact,
     check_self_service,
     deactivate_contact,
+    decide_contact_change,
+    decide_contact_deletion,
     select_roles_with_room,
 )
 from chalicelib.errors import Conflict, Forbidden, InvalidInput
@@ -170,3 +175,63 @@ class TestC5:
         with pytest.raises(Forbidden) as refusal:
             check_self_service("portal_user", cost_center_billing=True)
         assert refusal.value.code == "cost_center_billing"
+
+
+EVERYBODY = RoleAssignments(frozenset({"con_1"}), frozenset({"con_1", "con_2"}), both_held=True)
+
+
+def with_number(number: int = 1, **fields: Any) -> Contact:
+    given = {"email": f"c{number}@example.com", **fields}
+    return replace(PERSON, contact_id=f"con_{number}", **given)
+
+
+def decide(before: Contact, after: Contact, roles: frozenset[str], **others: Any) -> ContactChange:
+    known: dict[str, Any] = {"cell_required": False, "email_holder_id": None, "external_id_holder_id": None, **others}
+    return decide_contact_change(before, after, EVERYBODY, roles, LATER, **known)
+
+
+class TestDecideContactChange:
+    def test_what_is_so_already_is_no_change(self) -> None:
+        ann = with_number()
+        change = decide(ann, ann, EVERYBODY.of("con_1"))
+        assert change.is_empty
+        assert change.after is ann
+
+    def test_a_lost_role_takes_its_preference_along(self) -> None:
+        ann = with_number(preferences={"reminders": True, "general": True})
+        change = decide(ann, ann, frozenset({"invoicing"}))
+        assert change.after.preferences == {"general": True}
+        assert change.after.updated_at == LATER
+        assert change.assignments.accounts_payable == {"con_2"}
+
+    def test_a_taken_address_matters_when_it_is_new(self) -> None:
+        ann = with_number()
+        roles = EVERYBODY.of("con_1")
+        assert not decide(ann, replace(ann, cell="+49301234567"), roles, email_holder_id="con_1").has_new_address
+        with pytest.raises(Conflict, match="email"):
+            decide(ann, replace(ann, email="other@example.com"), roles, email_holder_id="con_2")
+
+
+class TestDecideContactDeletion:
+    def delete(self, contact: Contact, successor: Contact | None, owner: str | None = None) -> ContactDeletion:
+        successor_id = successor.contact_id if successor else None
+        return decide_contact_deletion(contact, successor_id, successor, EVERYBODY, owner, "staff", "s@acme.example")
+
+    def test_a_successor_takes_the_roles_besides_its_own(self) -> None:
+        deletion = self.delete(with_number(1, billing_for=("b2",), shipping_for=("b1", "b2")), with_number(2), "con_1")
+        assert deletion.bill_group_ids == ("b1", "b2")
+        assert deletion.successor_roles == {"invoicing", "accounts_payable"}
+        assert deletion.successor_gains_roles
+        assert deletion.is_owner
+        assert deletion.assignments.of("con_1") == frozenset()
+
+    @pytest.mark.parametrize("owner", [None, "con_1"])
+    def test_who_leaves_a_place_needs_a_successor(self, owner: str | None) -> None:
+        with pytest.raises(Conflict) as refused:
+            self.delete(with_number(1, billing_for=() if owner else ("b1",)), None, owner)
+        assert refused.value.code == ("owner_needs_successor" if owner else "successor_needed")
+
+    def test_an_inactive_contact_or_the_same_one_is_no_successor(self) -> None:
+        for successor in (with_number(1), with_number(2, status="inactive")):
+            with pytest.raises(InvalidInput):
+                self.delete(with_number(1), successor)
