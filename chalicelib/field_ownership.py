@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.audit.rules import to_json_value
+from chalicelib.json_values import to_json_value
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """What changed between two states of a thing."""
 
-from dataclasses import dataclass, is_dataclass
-from datetime import date
+from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.field_marks import FieldUse, fields_marked
+from chalicelib.json_values import to_json_value
 
 
 @dataclass(frozen=True)
@@ -30,21 +30,6 @@ def diff_fields(before: Any, after: Any) -> tuple[FieldChange, ...]:
         if was != is_now and not (_is_empty(was) and _is_empty(is_now)):
             found.append(FieldChange(name, was, is_now))
     return tuple(found)
-
-
-def to_json_value(value: Any) -> Any:
-    """Return ``value`` as JSON can hold it: dataclasses as objects, dates as ISO 8601, sets in order."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {name: to_json_value(part) for name, part in vars(value).items()}
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, dict):
-        return {str(name): to_json_value(part) for name, part in value.items()}
-    if isinstance(value, set | frozenset):
-        return sorted(to_json_value(part) for part in value)
-    if isinstance(value, list | tuple):
-        return [to_json_value(part) for part in value]
-    return value
 
 
 def _is_empty(value: Any) -> bool:

@@ -8,13 +8,13 @@ from datetime import date, timedelta
 from typing import Any
 
 from chalicelib.accounts.rules import Account, PaymentTerms
-from chalicelib.audit.rules import to_json_value
 from chalicelib.bill_groups.rules import BillGroup
 from chalicelib.contacts.rules import Contact
 from chalicelib.entities.rules import Entity
 from chalicelib.errors import FieldError, InvalidInput
 from chalicelib.invoices.figures import InvoiceTotals
 from chalicelib.invoices.rules import CREDIT_NOTE, INVOICE, Buyer, Content, Line, Seller, TaxTotal
+from chalicelib.json_values import to_json_value
 
 CHANGEABLE_FIELDS = frozenset({"due_date"})
 INSTRUCTION_FIELDS = frozenset({"deliver"})

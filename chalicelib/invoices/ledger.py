@@ -19,8 +19,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chalicelib.audit.rules import to_json_value
 from chalicelib.invoices.rules import UNSETTLED, Invoice, normalize_number
+from chalicelib.json_values import to_json_value
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountBalanceItem, BillGroupBalanceItem, InvoiceItem, InvoicePointerItem
 from chalicelib.table.keys import Key

@@ -9,7 +9,6 @@ from typing import Any
 
 from chalicelib import money
 from chalicelib.accounts.rules import Account
-from chalicelib.audit.rules import to_json_value
 from chalicelib.bill_groups import portal_link
 from chalicelib.bill_groups.rules import BillGroup
 from chalicelib.contacts.rules import Contact
@@ -30,6 +29,7 @@ from chalicelib.invoices.rules import (
     derive_invoice_status,
     normalize_number,
 )
+from chalicelib.json_values import to_json_value
 from chalicelib.request_context import RequestContext
 from chalicelib.serialization import build_dataclass
 from chalicelib.table import keys, store

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chalicelib.audit.rules import FieldChange, to_json_value
+from chalicelib.audit.rules import FieldChange
 from chalicelib.audit.service import record_audit_event
 from chalicelib.errors import NotFound
 from chalicelib.invoices import ledger, queries
 from chalicelib.invoices.rules import CREDIT_NOTE, Invoice, invoice_local_date
+from chalicelib.json_values import to_json_value
 from chalicelib.payments import rules, settlements
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store

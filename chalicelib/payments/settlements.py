@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from chalicelib.audit.rules import to_json_value
 from chalicelib.invoices import ledger
 from chalicelib.invoices.rules import Invoice
+from chalicelib.json_values import to_json_value
 from chalicelib.payments.rules import Allocation, Payment, Settlement, SettlementSource
 from chalicelib.table import keys, store
 from chalicelib.table.items import PaymentItem, SettlementItem, UnallocatedPaymentItem

@@ -26,7 +26,8 @@ from chalicelib.invoices.rules import Invoice
 from chalicelib.payments.rules import Payment
 from chalicelib.staff.rules import StaffMember
 from chalicelib.table import items
-from chalicelib.table.items import DateAttribute, InstantAttribute, Item
+from chalicelib.table.attributes import DateAttribute, InstantAttribute
+from chalicelib.table.items import Item
 
 RECORDS: dict[type, type[Item]] = {
     Account: items.AccountItem,

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from chalicelib.audit.rules import FieldChange, to_json_value
+from chalicelib.audit.rules import FieldChange
 from chalicelib.audit.service import record_audit_event
 from chalicelib.errors import InvalidInput, NotFound, StaleVersion
+from chalicelib.json_values import to_json_value
 from chalicelib.reminders.policy import templates
 from chalicelib.reminders.policy.rules import ReminderPolicy, check_reminder_policy
 from chalicelib.request_context import RequestContext

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chalicelib.audit.rules import FieldChange, to_json_value
+from chalicelib.audit.rules import FieldChange
 from chalicelib.audit.service import record_audit_event
 from chalicelib.errors import InvalidInput, NotFound
+from chalicelib.json_values import to_json_value
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import PaymentsAsOfItem

@@ -6,8 +6,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.audit.rules import FieldChange, diff_fields, to_json_value
+from chalicelib.audit.rules import FieldChange, diff_fields
 from chalicelib.field_marks import NotAudited
+from chalicelib.json_values import to_json_value
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from chalicelib.bill_groups.rules import BillGroup, Subscription
 from chalicelib.contacts.rules import Contact
 from chalicelib.entities.rules import Entity
 from chalicelib.table import items, keys, store
+from chalicelib.table.attributes import InstantAttribute
 from chalicelib.table.items import AccountItem, BillGroupItem, ContactItem, EntityItem, Item, SubscriptionItem
 from chalicelib.table.keys import Key
 from chalicelib.tasks.kinds import TASK_KINDS
@@ -62,7 +63,7 @@ def test_every_item_has_a_name_of_its_own() -> None:
 @given(MILLISECONDS, MILLISECONDS)
 def test_instants_sort_as_text(first: datetime, second: datetime) -> None:
     assert (first < second) == (keys.format_instant(first) < keys.format_instant(second))
-    attribute = items.InstantAttribute()
+    attribute = InstantAttribute()
     assert attribute.deserialize(attribute.serialize(first)) == first
 
 
