@@ -1,7 +1,6 @@
 """Everything that is deployed, on one screen."""
 
 from chalicelib.access.api import access_routes
-from chalicelib.access.jobs import access_jobs
 from chalicelib.accounts.api import accounts_routes
 from chalicelib.api.app import CounterfoilApp
 from chalicelib.audit.api import audit_routes
@@ -13,12 +12,19 @@ from chalicelib.contacts.pages import contacts_pages
 from chalicelib.contacts.preferences_api import preferences_routes
 from chalicelib.deliveries.api import deliveries_routes
 from chalicelib.deliveries.jobs import deliveries_jobs
-from chalicelib.documents.jobs import documents_jobs
 from chalicelib.entities.api import entities_routes
+from chalicelib.functions.api_keys import api_key_functions
+from chalicelib.functions.documents import document_functions
+from chalicelib.functions.erasures import erasure_functions
+from chalicelib.functions.imports import import_functions
+from chalicelib.functions.invoices import invoice_functions
+from chalicelib.functions.mail import mail_functions
+from chalicelib.functions.reminders import reminder_functions
+from chalicelib.functions.staff import staff_functions
+from chalicelib.functions.suppressions import suppression_functions
 from chalicelib.imports.api import imports_routes
 from chalicelib.imports.jobs import imports_jobs
 from chalicelib.invoices.api import invoices_routes
-from chalicelib.invoices.jobs import invoices_jobs
 from chalicelib.invoices.pdf.api import invoice_pdf_routes
 from chalicelib.logos.api import logos_routes
 from chalicelib.mail.api import mail_routes
@@ -27,7 +33,6 @@ from chalicelib.passwords.api import passwords_routes
 from chalicelib.passwords.pages import passwords_pages
 from chalicelib.payments.api import payments_routes
 from chalicelib.reminders.outlook.api import policy_comparison_routes, reminder_outlook_routes
-from chalicelib.reminders.outlook.jobs import reminder_outlook_jobs
 from chalicelib.reminders.pauses.api import reminder_pause_routes
 from chalicelib.reminders.policy.api import reminder_policy_routes, reminder_template_routes
 from chalicelib.reminders.replies.pages import reply_pages
@@ -37,7 +42,6 @@ from chalicelib.sessions.api import sessions_routes
 from chalicelib.sign_in.api import sign_in_routes
 from chalicelib.sign_in.pages import sign_in_pages
 from chalicelib.staff.api import staff_routes
-from chalicelib.staff.jobs import staff_jobs
 from chalicelib.statements.api import statements_routes
 from chalicelib.tasks.jobs import tasks_jobs
 
@@ -75,14 +79,19 @@ app.register_pages(bill_groups_pages)
 app.register_pages(contacts_pages)
 app.register_pages(reply_pages)
 
-app.register_blueprint(access_jobs)
 app.register_blueprint(contacts_jobs)
 app.register_blueprint(deliveries_jobs)
-app.register_blueprint(documents_jobs)
 app.register_blueprint(tasks_jobs)
 app.register_blueprint(imports_jobs)
-app.register_blueprint(invoices_jobs)
 app.register_blueprint(mail_jobs)
 app.register_blueprint(reminders_jobs)
-app.register_blueprint(reminder_outlook_jobs)
-app.register_blueprint(staff_jobs)
+
+app.register_blueprint(api_key_functions)
+app.register_blueprint(document_functions)
+app.register_blueprint(erasure_functions)
+app.register_blueprint(import_functions)
+app.register_blueprint(invoice_functions)
+app.register_blueprint(mail_functions)
+app.register_blueprint(reminder_functions)
+app.register_blueprint(staff_functions)
+app.register_blueprint(suppression_functions)

@@ -2,7 +2,8 @@
 
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -109,25 +110,34 @@ def flush_metrics() -> None:
         metrics.flush_metrics()
 
 
-def instrument_job(name: str) -> Callable[[Job], Job]:
-    """Wrap a scheduled, queue or console function; stands under the Chalice decorator.
+@contextmanager
+def job_log_context(name: str, correlation_id: str) -> Iterator[None]:
+    """Give one invocation of a function a log context of its own, log an unexpected exception, and flush its metrics.
 
-    The middleware of the app does not run for such functions in Lambda. Each invocation gets a log
-    context of its own; a queue consumer calls ``bind`` again with the id of each message. Unexpected
-    exceptions are logged and raised again, so that Lambda counts and retries them.
+    The exception is raised again, so that Lambda counts and retries the invocation.
+    """
+    bind_log_context(correlation_id, job_name=name)
+    try:
+        yield
+    except Exception as error:
+        logger.exception("The job failed.", extra={"exception_name": type(error).__name__})
+        raise
+    finally:
+        flush_metrics()
+
+
+def instrument_job(name: str) -> Callable[[Job], Job]:
+    """Run a scheduled or queue function in ``job_log_context``; stands under the Chalice decorator.
+
+    The middleware of the app does not run for such functions in Lambda. A queue consumer calls ``bind_log_context``
+    again with the correlation id of each message.
     """
 
     def decorate(function: Job) -> Job:
         @wraps(function)
         def wrapped(*arguments: Any, **keywords: Any) -> Any:
-            bind_log_context(_correlation_id_of_event(arguments), job_name=name)
-            try:
+            with job_log_context(name, _correlation_id_of_event(arguments)):
                 return function(*arguments, **keywords)
-            except Exception as error:
-                logger.exception("The job failed.", extra={"exception_name": type(error).__name__})
-                raise
-            finally:
-                flush_metrics()
 
         return wrapped  # type: ignore[return-value]
 

@@ -1,4 +1,4 @@
-"""Jobs of contacts: erasures and what follows a failing address, from their queues; after a restore, all erasures."""
+"""The queue functions of contacts: erasures, and what follows a failing address."""
 
 from typing import Any
 
@@ -6,8 +6,7 @@ from chalice.app import Blueprint, SQSEvent
 
 from chalicelib import clock
 from chalicelib.contacts import erasure, reachability
-from chalicelib.errors import CounterfoilError
-from chalicelib.observability import instrument_job, new_correlation_id
+from chalicelib.observability import instrument_job
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.tasks import consumer
 from chalicelib.tasks.kinds import CheckRoleCoverage, RunErasure
@@ -22,7 +21,7 @@ contacts_jobs = Blueprint(__name__)
 )
 @instrument_job("run_erasures")
 def run_erasures(event: SQSEvent) -> dict[str, Any]:
-    """Erase what was asked to be erased."""
+    """Erase the contacts that were requested to be erased."""
     return consumer.consume_task_messages(event, _run_erasure)
 
 
@@ -37,7 +36,7 @@ def _run_erasure(message: TaskMessage[RunErasure]) -> None:
 )
 @instrument_job("check_coverage")
 def check_coverage(event: SQSEvent) -> dict[str, Any]:
-    """Look whether roles still reach somebody after an address has failed, or works again."""
+    """Check whether roles still reach somebody after an address has failed, or works again."""
     return consumer.consume_task_messages(event, _check_coverage)
 
 
@@ -45,25 +44,3 @@ def _check_coverage(message: TaskMessage[CheckRoleCoverage]) -> None:
     context = RequestContext(Actor("system", "coverage", "Role coverage"), clock.utc_now(), message.correlation_id)
     reachability.check_role_coverage(context, message.task.email)
     complete_task(message.key)
-
-
-@contacts_jobs.lambda_function(name="replay_erasures")
-@instrument_job("replay_erasures")
-def replay_erasures(event: dict[str, Any], lambda_context: Any) -> dict[str, Any]:
-    """Begin again every erasure of the ledger whose contact exists, as it does after a restore of the table.
-
-    ``{}`` says what it would begin, ``{"confirm": true}`` begins it.
-    """
-    confirmed = event == {"confirm": True}
-    if not confirmed and event not in ({}, {"confirm": False}):
-        return {
-            "refused": {"code": "invalid", "message": 'Send {} to see what would be done, {"confirm": true} to do it.'}
-        }
-    context = RequestContext(Actor("console", "replay_erasures", "console"), clock.utc_now(), new_correlation_id())
-    try:
-        found = erasure.replay_erasures(context, confirmed=confirmed)
-    except CounterfoilError as refusal:
-        return {"refused": {"code": refusal.code, "message": refusal.message}}
-    if not confirmed:
-        return {"dry_run": True, "would_begin": found, "next": 'Send {"confirm": true} to begin them.'}
-    return {"begun": found}

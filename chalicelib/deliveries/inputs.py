@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from chalicelib.deliveries.rules import MAX_RECIPIENTS, RequestedRecipients
-from chalicelib.field_types import Body, ContactId, EmailAddress, VendorId
+from chalicelib.field_types import Body, ContactId, EmailAddress
 
 
 class SendBody(Body):
@@ -22,10 +22,3 @@ class SendBody(Body):
         """Return whom it is to be sent to; a contact or an address that is named twice counts once."""
         to = tuple(dict.fromkeys(self.to)) if self.to else None
         return RequestedRecipients(to, tuple(dict.fromkeys(self.cc or ())))
-
-
-class ConsoleSendBody(SendBody):
-    """The same for the console function."""
-
-    invoice_id: VendorId
-    confirm: bool = False

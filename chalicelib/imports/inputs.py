@@ -274,23 +274,3 @@ class StartBody(Body):
     dry_run: bool | None = Field(
         default=None, description="Absent: as it was made. A finished dry run is confirmed by false."
     )
-
-
-FileKey = Annotated[str, StringConstraints(pattern=r"^imports/[^\x00-\x1f]{1,900}$")]
-
-
-class FileBody(Body):
-    """A file that is in the bucket already, to be imported from the console."""
-
-    key: FileKey
-    lines_key: FileKey | None = Field(default=None, description="Of the second file that the mapping joins.")
-    mapping: Mapping
-    confirm: bool = False
-    mail: bool = False
-
-
-class KnownImportBody(Body):
-    """An import that was made before, to be looked at or, once its dry run has finished, confirmed."""
-
-    import_id: Annotated[str, StringConstraints(max_length=40)]
-    confirm: bool = False

@@ -1,4 +1,4 @@
-"""What is sent to make or change a staff member, over HTTP or from the console."""
+"""What is sent to make or change a staff member."""
 
 from typing import Literal
 
@@ -23,9 +23,3 @@ class StaffBody(Body):
 
     name: SingleLineText | None = None
     role: Role | None = None
-
-
-class ConsoleStaffBody(NewStaffBody):
-    """The event of the console function."""
-
-    confirm: bool = False

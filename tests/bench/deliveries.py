@@ -19,8 +19,8 @@ import boto3
 from chalicelib import clock, observability
 from chalicelib.config import settings
 from chalicelib.deliveries import jobs as deliveries_jobs
-from chalicelib.documents import jobs as documents_jobs
-from chalicelib.mail import jobs as mail_jobs
+from chalicelib.functions.documents import make_documents
+from chalicelib.functions.mail import deliver_bulk_mail
 from chalicelib.mail import rules
 from chalicelib.mail.sending import ses
 from infra.local.engine import start
@@ -57,9 +57,9 @@ def _measure() -> None:
     _received(of.queue_urls["bulk_mail"])
     _timed("issued", lambda: [service.put(f"/invoices/i{one}", **body(f"I{one}")) for one in range(INVOICES)])
     for word, url, consumer in (
-        ("made", of.queue_urls["documents"], documents_jobs.make_documents),
+        ("made", of.queue_urls["documents"], make_documents),
         ("delivered", of.queue_urls["deliveries"], deliveries_jobs.run_deliveries),
-        ("mailed", of.queue_urls["bulk_mail"], mail_jobs.deliver_bulk_mail),
+        ("mailed", of.queue_urls["bulk_mail"], deliver_bulk_mail),
     ):
         records = _received(url)
         assert len(records) == INVOICES

@@ -24,7 +24,8 @@ from typing import Any
 from chalicelib import clock, observability
 from chalicelib.config import settings
 from chalicelib.entities.service import get_cached_entity
-from chalicelib.mail import jobs as mail_jobs
+from chalicelib.functions.mail import deliver_bulk_mail
+from chalicelib.functions.reminders import send_due_reminders
 from chalicelib.mail import rules
 from chalicelib.mail.sending import ses
 from chalicelib.reminders.run import jobs
@@ -96,10 +97,10 @@ def _run(due: int) -> dict[str, Took]:
     # Settings of the entity are remembered a while, so whoever comes first would read once more.
     get_cached_entity("acme", MORNING)
     of = settings()
-    took = {"found, queued": _timed("found, queued", due, lambda: jobs.send_due_reminders({"confirm": True}, None))}
+    took = {"found, queued": _timed("found, queued", due, lambda: send_due_reminders({"confirm": True}, None))}
     for word, url, consumer, at_once in (
         ("reminded", of.queue_urls["reminders"], jobs.remind_accounts, 5),
-        ("mailed", of.queue_urls["bulk_mail"], mail_jobs.deliver_bulk_mail, 10),
+        ("mailed", of.queue_urls["bulk_mail"], deliver_bulk_mail, 10),
     ):
         records = _received(url)
         assert len(records) == due, f"{len(records)} messages for {due} accounts"

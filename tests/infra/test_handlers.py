@@ -80,6 +80,14 @@ def test_every_handler_is_importable_alone_and_jobs_without_the_api(template: di
             assert "app" not in modules
 
 
+@pytest.mark.parametrize("module", ["mail", "documents"])
+def test_what_sends_mail_and_makes_documents_starts_without_the_capabilities_that_fill_them(module: str) -> None:
+    handlers = {"mail": "deliver_urgent_mail", "documents": "make_documents"}
+    modules = _import(f"chalicelib.functions.{module}.{handlers[module]}", path=(ROOT,))
+    capabilities = {"deliveries", "invoices", "passwords", "payments", "reminders", "sign_in", "statements"}
+    assert not {name for name in modules if name.startswith("chalicelib.") and name.split(".")[1] in capabilities}
+
+
 @pytest.mark.stack
 def test_the_package_holds_all_that_its_handlers_import(packaged: Package, tmp_path: Path) -> None:
     template = json.loads(packaged.template.read_text())

@@ -41,10 +41,7 @@ def test_an_edge_calls_its_own_capability_only() -> None:
             there = imported.split(".")
             own = len(there) < 2 or there[1] == parts[1] or there[1] in SHARED
             # A queue function works by the consumer of tasks; the form of a field is the same everywhere.
-            # The consumers of mails and documents hand each to the capability that prepares it.
             lent = there[1:2] == ["tasks"] or there[2:3] == ["inputs"]
-            lent = lent or (parts[1:] == ["mail", "jobs"] and there[-1] == "mail_content")
-            lent = lent or (parts[1:] == ["documents", "jobs"] and there[-1] == "render")
             if not own and not lent:
                 strangers.append(f"{module} -> {imported}")
     assert strangers == []

@@ -17,7 +17,7 @@ from chalicelib.mail.feedback import health
 from chalicelib.mail.feedback.ses_events import apply_state
 from chalicelib.mail.message import RenderedMail, render_mail, sanitize_values
 from chalicelib.mail.sending import ses
-from chalicelib.mail.sending.late_binding import ClaimedMail, PreparedMail, PrepareMail, WithheldMail
+from chalicelib.mail.sending.late_binding import ClaimedMail, LoadPreparer, PreparedMail, WithheldMail
 from chalicelib.mail.sending.recipients import SUPPRESSED, Recipients, choose_recipients
 from chalicelib.observability import logger, metrics
 from chalicelib.request_context import Actor, RequestContext
@@ -32,7 +32,7 @@ MAILER = Actor("system", "mailer", "Mailer")
 
 # A rate limit of SES is per second: it has often passed before the mail need go back to the table.
 _RETRY_PAUSES_SECONDS = (0.5, 1.5)
-_NO_PREPARERS: Mapping[str, PrepareMail] = {}
+_NO_PREPARERS: Mapping[str, LoadPreparer] = {}
 
 
 class Pacer(Protocol):
@@ -43,11 +43,11 @@ class Pacer(Protocol):
 
 
 def deliver_email(
-    message: TaskMessage[SendEmail], prepare: Mapping[str, PrepareMail] = _NO_PREPARERS, pace: Pacer | None = None
+    message: TaskMessage[SendEmail], prepare: Mapping[str, LoadPreparer] = _NO_PREPARERS, pace: Pacer | None = None
 ) -> None:
     """Do what the email that ``message`` names needs now; usually, send it.
 
-    ``prepare`` holds, by kind, what makes a mail's secrets and attachments when it is claimed; ``pace`` keeps mails
+    ``prepare`` loads, by kind, what makes a mail's secrets and attachments when it is claimed; ``pace`` keeps mails
     back that would leave too fast. Returns when nothing more is to be done at present: it was sent, another consumer
     has it, it waits, or it is finished. Raises what stands in the way of this one mail (a template that fails, a table
     that does not answer).
@@ -77,7 +77,7 @@ class _ClaimAttempt:
     """The claim of one email for one attempt. What is contended is decided afresh, with fresh secrets."""
 
     def __init__(
-        self, message: TaskMessage[SendEmail], claim_id: str, prepare: Mapping[str, PrepareMail], pace: Pacer | None
+        self, message: TaskMessage[SendEmail], claim_id: str, prepare: Mapping[str, LoadPreparer], pace: Pacer | None
     ) -> None:
         self.message = message
         self.claim_id = claim_id
@@ -102,9 +102,8 @@ class _ClaimAttempt:
         if not ours and not self._should_send(item, state, now):
             return None
         if not ours and item.kind in self._prepare:
-            self._prepared = self._prepare[item.kind](
-                _to_claimed_mail(item), RequestContext(MAILER, now, message.correlation_id)
-            )
+            prepare = self._prepare[item.kind]()
+            self._prepared = prepare(_to_claimed_mail(item), RequestContext(MAILER, now, message.correlation_id))
         prepared = self._prepared
         if isinstance(prepared, WithheldMail):
             self._withhold(item, state, prepared.reason)

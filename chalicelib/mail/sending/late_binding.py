@@ -1,8 +1,9 @@
-"""What is known of some mails only when they are claimed: whether they may go, and the secrets in them (I4).
+"""Late-bound mails: whether such a mail may be sent, and what is in it, is decided when it is claimed (I4).
 
-The capability of such a mail gives ``service.deliver`` a ``Prepare`` for the mail's kind (``mail/jobs.py`` names
-them). It is asked at each claim, reads what it needs, and answers with what the mail is to say and with the writes
-that belong into the claim's own transaction, such as the hashes of new secrets. Nothing of ``Ready.context`` is kept.
+The capability of such a mail has a ``PrepareMail`` for the mail's kind; ``functions/mail.py`` names them, and hands
+``deliver.deliver_email`` their loaders. It is called at each claim, reads what it needs, and returns what the mail says
+and what the claim's own transaction must write, such as the hashes of new secrets. Nothing of
+``PreparedMail.context`` is stored.
 """
 
 from collections.abc import Callable, Mapping
@@ -74,3 +75,5 @@ class WithheldMail:
 
 
 PrepareMail = Callable[[ClaimedMail, RequestContext], PreparedMail | WithheldMail]
+LoadPreparer = Callable[[], PrepareMail]
+"""Imports the capability that prepares a kind of mail."""

@@ -7,7 +7,6 @@ from typing import Any
 from chalicelib import money
 from chalicelib.errors import InvalidInput
 from chalicelib.reminders.outlook import plan
-from chalicelib.reminders.outlook.inputs import ConsolePlanBody
 from chalicelib.reminders.outlook.invoice_history import CompletedStep, ReminderHistory
 from chalicelib.reminders.outlook.plan import AccountPlan, PlannedDigest
 from chalicelib.reminders.policy.rules import PlannedStep
@@ -83,17 +82,28 @@ def _step_output(one: CompletedStep) -> dict[str, Any]:
     }
 
 
-def reminder_plan_output(asked: ConsolePlanBody, now: datetime, time_is_left: Callable[[], bool]) -> dict[str, Any]:
-    """Return the plan that the console asks for, by day; of all accounts, as long as there is time and room."""
+def reminder_plan_output(
+    now: datetime,
+    days: int,
+    time_is_left: Callable[[], bool],
+    *,
+    entity_id: str | None,
+    account_id: str | None,
+    position: list[Any] | None,
+) -> dict[str, Any]:
+    """Return the plan of ``days`` from ``now``, by day; of all accounts, as long as there is time and room.
+
+    ``position`` is the ``go_on_with`` of the answer before. Raises InvalidInput when it cannot be.
+    """
     after: Any = None
-    if asked.account_id is not None:
-        if asked.go_on_with is not None:
+    if account_id is not None:
+        if position is not None:
             raise InvalidInput.field(
                 "go_on_with", "not_together", "The plan of one account is told at once. Leave this out."
             )
-        found = plan.plan_account(asked.account_id, now, asked.days, asked.entity_id)
+        found = plan.plan_account(account_id, now, days, entity_id)
     else:
-        found, after = _plan_all(asked, now, time_is_left)
+        found, after = _plan_all(now, days, entity_id, position, time_is_left)
     every = sorted(
         ((digest, account) for account in found for digest in account.digests),
         key=lambda one: (one[0].on, one[1].account_id, one[1].entity_id, one[0].currency),
@@ -103,7 +113,7 @@ def reminder_plan_output(asked: ConsolePlanBody, now: datetime, time_is_left: Ca
         by_day.setdefault(digest.on.isoformat(), []).append(_digest_output(digest, account))
     return {
         "as_of": now.isoformat(),
-        "days": asked.days,
+        "days": days,
         "digests": len(every),
         "invoices": sum(len(digest.invoices) for digest, _ in every),
         "by_day": by_day,
@@ -112,12 +122,12 @@ def reminder_plan_output(asked: ConsolePlanBody, now: datetime, time_is_left: Ca
 
 
 def _plan_all(
-    asked: ConsolePlanBody, now: datetime, time_is_left: Callable[[], bool]
+    now: datetime, days: int, entity_id: str | None, position: list[Any] | None, time_is_left: Callable[[], bool]
 ) -> tuple[list[AccountPlan], list[Any] | None]:
     found: list[AccountPlan] = []
-    after = _check_position(asked.go_on_with, keys.format_instant(now + timedelta(days=asked.days)))
+    after = _check_position(position, keys.format_instant(now + timedelta(days=days)))
     while True:
-        page, after = plan.plan_all_accounts(now, asked.days, after, _ACCOUNTS_PER_PAGE, asked.entity_id)
+        page, after = plan.plan_all_accounts(now, days, after, _ACCOUNTS_PER_PAGE, entity_id)
         found += page
         told = sum(len(account.digests) for account in found)
         if after is None or told >= MAX_DIGESTS or not time_is_left():

@@ -4,25 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from chalicelib.field_types import Body, Instant, VendorId
+from chalicelib.field_types import VendorId
 from chalicelib.reminders.outlook import plan, policy_comparison
 from chalicelib.reminders.policy.inputs import EntityPolicyBody
-
-
-class ConsoleExplainBody(Body):
-    """Of which invoice the console asks."""
-
-    invoice: VendorId
-
-
-class ConsolePlanBody(Body):
-    """Which plan the console asks for."""
-
-    as_of: Instant | None = None
-    days: int = Field(default=plan.DEFAULT_PLAN_DAYS, ge=1, le=plan.MAX_PLAN_DAYS)
-    entity_id: VendorId | None = None
-    account_id: VendorId | None = None
-    go_on_with: list[int | str | None] | None = None
 
 
 class PolicyPreviewBody(EntityPolicyBody):

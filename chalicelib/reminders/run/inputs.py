@@ -2,16 +2,7 @@
 
 from pydantic import Field
 
-from chalicelib.field_types import Body, Instant, VendorId
-
-
-class ConsoleRunBody(Body):
-    """What the console function of the hourly run is asked."""
-
-    as_of: Instant | None = None
-    entity_id: VendorId | None = None
-    account_id: VendorId | None = None
-    confirm: bool = False
+from chalicelib.field_types import Body, Instant
 
 
 class PaymentsAsOfBody(Body):

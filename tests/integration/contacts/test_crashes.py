@@ -18,7 +18,7 @@ from chalicelib.access import rules as access_rules
 from chalicelib.accounts import service as accounts
 from chalicelib.config import settings
 from chalicelib.entities import service as entities
-from chalicelib.mail import jobs as mail_jobs
+from chalicelib.functions.mail import deliver_bulk_mail
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table.items import ContactAddressItem, ContactItem, EmailItem, Item, TaskItem
 from chalicelib.tasks import jobs as duties_jobs
@@ -73,7 +73,7 @@ def deliver_everything() -> None:
         duties_jobs.sweep_duties({}, None)
         while found := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
             records = [{"messageId": one["MessageId"], "body": one["Body"]} for one in found]
-            assert mail_jobs.deliver_bulk_mail({"Records": records}, None) == {"batchItemFailures": []}
+            assert deliver_bulk_mail({"Records": records}, None) == {"batchItemFailures": []}
             for one in found:
                 sqs.delete_message(QueueUrl=queue, ReceiptHandle=one["ReceiptHandle"])
 

@@ -379,7 +379,7 @@ class TestRestoredTable:
         assert rows() == before
 
     def test_it_is_erased_again(self, service: Service, account: str, person: Any, restored: str) -> None:
-        assert self.invoke({"confirm": True}) == {"begun": [restored]}
+        assert self.invoke({"confirm": True}) == {"ok": True, "begun": [restored]}
         run()
         check_erased(service, account, person, restored)
         assert self.invoke({"confirm": True}) == {"begun": []}

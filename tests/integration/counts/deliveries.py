@@ -9,9 +9,9 @@ import boto3
 from chalicelib import clock
 from chalicelib.config import settings
 from chalicelib.deliveries import jobs as deliveries_jobs
-from chalicelib.documents import jobs as documents_jobs
 from chalicelib.entities import service as entities
-from chalicelib.mail import jobs as mail_jobs
+from chalicelib.functions.documents import make_documents
+from chalicelib.functions.mail import deliver_bulk_mail
 from tests.aws_calls import Calls, counted
 
 LINE = {"description": "Telephony", "net_amount": 10000}
@@ -31,11 +31,11 @@ def count_deliveries(found: dict[str, Calls], service: Callable[..., Any], count
     entities.clear_entity_cache()
     entities.get_cached_entity("acme", clock.utc_now())
     of = settings()
-    found["make an invoice's PDF"] = worked_off(of.queue_urls["documents"], "d1", documents_jobs.make_documents)
+    found["make an invoice's PDF"] = worked_off(of.queue_urls["documents"], "d1", make_documents)
     made = worked_off(of.queue_urls["deliveries"], "d1", deliveries_jobs.run_deliveries)
     found["deliver an invoice to one contact"] = made
     email_id = service("GET", "/v1/invoices/d1/deliveries")["items"][0]["recipients"][0]["email_id"]
-    sent = worked_off(of.queue_urls["bulk_mail"], email_id, mail_jobs.deliver_bulk_mail)
+    sent = worked_off(of.queue_urls["bulk_mail"], email_id, deliver_bulk_mail)
     found["send its mail with the PDF, alone in its batch"] = sent
     count("read an invoice's deliveries", "GET", "/v1/invoices/d1/deliveries")
     count("send an invoice again, to all its contacts", "POST", "/v1/invoices/d1/send")

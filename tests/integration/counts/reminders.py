@@ -7,9 +7,9 @@ from typing import Any
 from chalicelib import clock
 from chalicelib.config import settings
 from chalicelib.entities import service as entities
-from chalicelib.mail import jobs as mail_jobs
+from chalicelib.functions.mail import deliver_bulk_mail
+from chalicelib.functions.reminders import explain_reminders, send_due_reminders
 from chalicelib.mail.sending import ses
-from chalicelib.reminders.outlook.jobs import explain_reminders
 from chalicelib.reminders.run import jobs, staged_release
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import keys, store
@@ -34,19 +34,19 @@ def count_reminders(found: dict[str, Calls], service: Callable[..., Any]) -> str
     entities.clear_entity_cache()
     entities.get_cached_entity("acme", clock.utc_now())
     with counted() as found["look for reminders when none is due"]:
-        jobs.send_due_reminders({"confirm": True}, None)
+        send_due_reminders({"confirm": True}, None)
     service("PUT", "/v1/invoices/r1", {**INVOICE, "number": "r1", "due_date": "2026-01-14", "deliver": False})
     of = settings()
     planned = worked_off(of.queue_urls["planning"], "r1", jobs.update_reminder_plans)
     found["plan an invoice's reminders"] = planned
     with counted() as found["look for reminders when one account is due"]:
-        jobs.send_due_reminders({"confirm": True}, None)
+        send_due_reminders({"confirm": True}, None)
     found["remind an account of one invoice"] = worked_off(of.queue_urls["reminders"], "a4 acme", jobs.remind_accounts)
     digest = store.get_item(DigestItem, keys.digest("a4", clock.utc_now().date(), "acme", "EUR"))
     assert digest is not None
     (copy,) = digest.recipients
     with handed_to_ses() as mails:
-        sent = worked_off(of.queue_urls["bulk_mail"], copy["email_id"], mail_jobs.deliver_bulk_mail)
+        sent = worked_off(of.queue_urls["bulk_mail"], copy["email_id"], deliver_bulk_mail)
     found["send its mail, alone in its batch"] = sent
     (mail,) = mails
     return link(mail)
@@ -76,7 +76,7 @@ def count_holding(found: dict[str, Calls], count: Callable[..., Any]) -> None:
     count("read an account's plan with one invoice", "GET", "/v1/reminders/plan?account_id=a4")
     count("read the plan of all, a page of one account", "GET", "/v1/reminders/plan?limit=1")
     with counted() as found["rehearse a run in the console, one account due"]:
-        assert "refused" not in jobs.send_due_reminders({"as_of": "2026-01-22T12:00:00Z", "account_id": "a4"}, None)
+        assert "refused" not in send_due_reminders({"as_of": "2026-01-22T12:00:00Z", "account_id": "a4"}, None)
     count("pause an invoice's reminders", "PUT", "/v1/invoices/r1/reminder-pause", {"until": "2026-01-20"})
     count("resume them", "DELETE", "/v1/invoices/r1/reminder-pause")
     count("note a promise to pay", "PUT", "/v1/invoices/r1/promise", {"on": "2026-01-20"})

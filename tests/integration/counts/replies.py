@@ -5,9 +5,9 @@ from typing import Any
 
 from chalicelib import clock
 from chalicelib.config import settings
-from chalicelib.documents import jobs as documents_jobs
 from chalicelib.entities import service as entities
-from chalicelib.mail import jobs as mail_jobs
+from chalicelib.functions.documents import make_documents
+from chalicelib.functions.mail import deliver_bulk_mail
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.staff import service as staff
 from chalicelib.table.items import EmailItem, Item
@@ -26,7 +26,7 @@ def count_replies(found: dict[str, Calls], service: Callable[..., Any], page: st
         "Sam",
         "admin",
     )
-    worked_off(settings().queue_urls["documents"], "r1", documents_jobs.make_documents)
+    worked_off(settings().queue_urls["documents"], "r1", make_documents)
     entities.clear_entity_cache()
     entities.get_cached_entity("acme", clock.utc_now())
 
@@ -45,7 +45,7 @@ def count_replies(found: dict[str, Calls], service: Callable[..., Any], page: st
     seen("open its form for a promise", lambda: Visitor().go(f"{page}/promised"), 200)
     reply("reply that it will be paid by a day", "promised", on="2026-01-20")
     (told,) = [one for one in Item.scan() if isinstance(one, EmailItem) and one.kind == "reply_received"]
-    sent = worked_off(settings().queue_urls["bulk_mail"], told.email_id, mail_jobs.deliver_bulk_mail)
+    sent = worked_off(settings().queue_urls["bulk_mail"], told.email_id, deliver_bulk_mail)
     found["tell a member of staff by mail, alone in its batch"] = sent
     reply("reply that it was paid", "paid", on="2026-01-14")
     seen("open its form for a problem, with the invoice's lines", lambda: Visitor().go(f"{page}/problem"), 200)

@@ -7,7 +7,7 @@ from chalicelib import clock
 from chalicelib.accounts import service as accounts
 from chalicelib.config import settings
 from chalicelib.contacts import reachability, recipients, unsubscribe_links
-from chalicelib.documents import jobs as documents_jobs
+from chalicelib.functions.documents import make_documents
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import SuppressionItem
@@ -35,7 +35,7 @@ def count_preferences_and_statements(
         "ask for a statement, to be mailed to a contact", "POST", "/v1/accounts/a3/statements", {"send_to": [eve]}
     )
     subject = f"statement/{asked['statement_id']}"
-    made = worked_off(settings().queue_urls["documents"], subject, documents_jobs.make_documents)
+    made = worked_off(settings().queue_urls["documents"], subject, make_documents)
     found["make its PDF, and its mail"] = made
     key = keys.suppression("di@example.com")
     store.create_item(SuppressionItem(key.pk, key.sk, email="di@example.com", reason="complaint", since=call.now))

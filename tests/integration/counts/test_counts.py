@@ -23,6 +23,7 @@ from chalicelib.access import api_keys as access
 from chalicelib.access import rules as access_rules
 from chalicelib.config import settings
 from chalicelib.entities import service as entities
+from chalicelib.functions.mail import deliver_bulk_mail
 from chalicelib.mail import jobs as mail_jobs
 from chalicelib.mail.sending import pacing
 from chalicelib.request_context import Actor, RequestContext
@@ -207,7 +208,7 @@ def _count_mails(found: dict[str, Calls], count: Callable[..., Any]) -> None:
     records = [{"messageId": message["MessageId"], "body": message["Body"]}]
     clock.set_clock_source(lambda: NOW + timedelta(seconds=1))
     with counted() as found["send a mail, alone in its batch"]:
-        assert mail_jobs.deliver_bulk_mail({"Records": records}, None) == {"batchItemFailures": []}
+        assert deliver_bulk_mail({"Records": records}, None) == {"batchItemFailures": []}
     clock.set_clock_source(lambda: NOW)
     sent = store.get_item(EmailItem, keys.email(email_id))
     assert sent is not None

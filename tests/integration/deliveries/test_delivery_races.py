@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.config import settings
 from chalicelib.deliveries import service as deliveries
-from chalicelib.documents import jobs as documents_jobs
+from chalicelib.functions.documents import make_documents
 from chalicelib.invoices.pdf import render
 from chalicelib.mail.sending import ses
 from chalicelib.table.items import BundleItem
@@ -76,7 +76,7 @@ def test_eight_invoices_at_once_are_all_in_the_bundle(service: Service) -> None:
     assert service.ask("PUT", f"/accounts/a1/contacts/{contact}/preferences", TOGETHER).status == 200
     for number in range(THREADS):
         service.put(f"/invoices/i{number}", **body(f"I{number}"))
-    documents_jobs.make_documents({"Records": messages(settings().queue_urls["documents"])}, None)
+    make_documents({"Records": messages(settings().queue_urls["documents"])}, None)
     found = messages(settings().queue_urls["deliveries"])
     at_once(*[partial(deliveries.process_delivery_task, TaskMessage.parse(one["body"])) for one in found])
     (bundle,) = rows(BundleItem)

@@ -8,11 +8,11 @@ import pytest
 
 from chalicelib.config import settings
 from chalicelib.deliveries import jobs as deliveries_jobs
-from chalicelib.documents import jobs as documents_jobs
 from chalicelib.documents import storage
 from chalicelib.entities import service as entities
-from chalicelib.invoices import jobs as invoices_jobs
-from chalicelib.mail import jobs as mail_jobs
+from chalicelib.functions.documents import make_documents
+from chalicelib.functions.invoices import render_invoice
+from chalicelib.functions.mail import deliver_bulk_mail
 from chalicelib.mail import rules
 from chalicelib.mail.sending import ses
 from chalicelib.table.items import forget_connection
@@ -70,9 +70,9 @@ def work_off(url: str, consumer: Callable[..., Any]) -> None:
 
 def work_all_off() -> None:
     of = settings()
-    work_off(of.queue_urls["documents"], documents_jobs.make_documents)
+    work_off(of.queue_urls["documents"], make_documents)
     work_off(of.queue_urls["deliveries"], deliveries_jobs.run_deliveries)
-    work_off(of.queue_urls["bulk_mail"], mail_jobs.deliver_bulk_mail)
+    work_off(of.queue_urls["bulk_mail"], deliver_bulk_mail)
 
 
 def dead_letters(url: str) -> list[str]:
@@ -94,7 +94,7 @@ def test_ninety_nine_are_sent_and_the_poisoned_one_lies_in_the_dead_letter_queue
     for number in range(HOW_MANY):
         service.put(f"/invoices/i{number}", **body(f"I{number}"))
     of = settings()
-    work_off(of.queue_urls["documents"], documents_jobs.make_documents)
+    work_off(of.queue_urls["documents"], make_documents)
     s3 = boto3.client("s3")
     (poisoned,) = s3.list_objects_v2(Bucket=of.bucket_name, Prefix=f"documents/invoices/{POISONED}/")["Contents"]
     s3.delete_object(Bucket=of.bucket_name, Key=poisoned["Key"])
@@ -109,7 +109,7 @@ def test_ninety_nine_are_sent_and_the_poisoned_one_lies_in_the_dead_letter_queue
     assert waiting.context["invoices"][0]["invoice_id"] == POISONED
 
     # The cause is mended, and the sweeper brings it again: its duty stands in the table still.
-    assert "kept" in invoices_jobs.render_invoice({"invoice_id": POISONED, "confirm": True}, None)
+    assert "kept" in render_invoice({"invoice_id": POISONED, "confirm": True}, None)
     service.clock.move(minutes=3)
     duties_jobs.sweep_duties({}, None)
     work_all_off()

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from chalicelib.invoices import jobs
+from chalicelib.functions.invoices import render_invoice
 from chalicelib.invoices.rules import Content
 from chalicelib.table.items import AuditEventItem
 from tests.aws import BUCKET, client
@@ -209,7 +209,10 @@ def made(world: World) -> World:
 
 
 def test_a_pdf_that_is_there_is_left_alone(made: World) -> None:
-    answer = jobs.render_invoice({"invoice_id": "i1", "confirm": True}, None)
+    shown = render_invoice({"invoice_id": "i1"}, None)
+    assert (shown["dry_run"], shown["unchanged"]["in_the_bucket"]) == (True, "whole")
+    assert "confirm" not in shown["next"]
+    answer = render_invoice({"invoice_id": "i1", "confirm": True}, None)
     assert answer["unchanged"]["in_the_bucket"] == "whole"
 
 
@@ -221,11 +224,11 @@ def test_a_pdf_that_is_missing_or_altered_is_made_again_byte_by_byte(made: World
     else:
         client("s3").put_object(Bucket=BUCKET, Key=key_of(made), Body=b"%PDF-1.7 forged")
     harmed = stored()
-    shown = jobs.render_invoice({"invoice_id": "i1"}, None)
+    shown = render_invoice({"invoice_id": "i1"}, None)
     assert (shown["dry_run"], shown["would_keep"]["in_the_bucket"]) == (True, found)
     assert shown["would_keep"]["is_what_was_issued"] is True
     assert stored() == harmed
-    assert "kept" in jobs.render_invoice({"invoice_id": "i1", "confirm": True}, None)
+    assert "kept" in render_invoice({"invoice_id": "i1", "confirm": True}, None)
     assert stored() == before
     made.work()
     assert len(made.invoice_mails) == 1
@@ -235,7 +238,7 @@ def test_an_invoice_whose_pdf_was_never_made_gets_one_and_is_delivered(world: Wo
     world.contact("Ada", "invoicing")
     world.issue()
     world.messages("documents")
-    assert "kept" in jobs.render_invoice({"invoice_id": "i1", "confirm": True}, None)
+    assert "kept" in render_invoice({"invoice_id": "i1", "confirm": True}, None)
     world.pass_time(9)
     assert len(world.invoice_mails) == 1
     assert duties("document") == []
@@ -248,10 +251,10 @@ def test_another_pdf_than_was_issued_is_only_kept_on_demand(made: World, monkeyp
     client("s3").delete_object(Bucket=BUCKET, Key=key_of(made))
     real = render.render_invoice
     monkeypatch.setattr(render, "render_invoice", lambda *given, **named: real(*given, **named) + b"\n")
-    refused = jobs.render_invoice({"invoice_id": "i1", "confirm": True}, None)
+    refused = render_invoice({"invoice_id": "i1", "confirm": True}, None)
     assert refused["refused"]["code"] == "pdf_differs"
     assert stored() == {}
-    answer = jobs.render_invoice({"invoice_id": "i1", "confirm": True, "replace": True}, None)
+    answer = render_invoice({"invoice_id": "i1", "confirm": True, "replace": True}, None)
     after = made.service.get("/invoices/i1")["pdf"]["sha256"]
     assert answer["kept"]["rendered_sha256"] == after != before
     (event,) = [one for one in rows(AuditEventItem) if one.action == "invoice.pdf_restored"]
@@ -262,14 +265,14 @@ def test_another_pdf_than_was_issued_is_only_kept_on_demand(made: World, monkeyp
 
 def test_a_supplied_pdf_is_not_rendered(world: World) -> None:
     world.issue(pdf="supplied")
-    answer = jobs.render_invoice({"invoice_id": "i1", "confirm": True}, None)
+    answer = render_invoice({"invoice_id": "i1", "confirm": True}, None)
     assert answer["refused"]["code"] == "pdf_is_supplied"
 
 
 @pytest.mark.parametrize("event", [{}, {"invoice_id": "i1", "confirm": 1}, {"invoice_id": "i1", "x": 1}, None, "i1"])
 def test_the_console_takes_nothing_else(made: World, event: Any) -> None:
-    assert "refused" in jobs.render_invoice(event, None)
+    assert "refused" in render_invoice(event, None)
 
 
 def test_the_console_says_what_is_not_there(world: World) -> None:
-    assert jobs.render_invoice({"invoice_id": "none"}, None)["refused"]["code"] == "not_found"
+    assert render_invoice({"invoice_id": "none"}, None)["refused"]["code"] == "not_found"

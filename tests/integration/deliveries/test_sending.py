@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.deliveries import jobs
+from chalicelib.functions.invoices import resend_invoice
 from chalicelib.table.items import AuditEventItem
 from tests.integration.deliveries.world import World, attached, delivery_rows, duties, mails, rows
 from tests.integration.people import portal
@@ -179,7 +179,7 @@ def test_after_an_erasure_no_address_is_left(issued: World) -> None:
 
 
 def test_the_console_shows_first_and_sends_when_confirmed(issued: World) -> None:
-    shown = jobs.resend_invoice({"invoice_id": "i1", "cc": ["boss@elsewhere.example"]}, None)
+    shown = resend_invoice({"invoice_id": "i1", "cc": ["boss@elsewhere.example"]}, None)
     assert shown["dry_run"] is True
     assert shown["would_send"] == {
         "invoice_id": "i1",
@@ -189,7 +189,7 @@ def test_the_console_shows_first_and_sends_when_confirmed(issued: World) -> None
         "suppressed": [],
     }
     assert duties("bulk_mail") == []
-    done = jobs.resend_invoice({"invoice_id": "i1", "confirm": True}, None)
+    done = resend_invoice({"invoice_id": "i1", "confirm": True}, None)
     issued.work()
     assert len(issued.invoice_mails) == 1
     assert done["sent"]["email_ids"] == [one.email_id for one in mails() if one.created_at == issued.service.clock.now]
@@ -200,11 +200,11 @@ def test_the_console_shows_first_and_sends_when_confirmed(issued: World) -> None
     [{}, {"invoice_id": 1}, {"invoice_id": "i1", "confirm": "yes"}, {"invoice_id": "i1", "force": True}, [], "i1"],
 )
 def test_the_console_takes_nothing_else(issued: World, event: Any) -> None:
-    answer = jobs.resend_invoice(event, None)
+    answer = resend_invoice(event, None)
     assert "refused" in answer
     assert duties("bulk_mail") == []
 
 
 def test_the_console_says_what_is_not_there(issued: World) -> None:
-    answer = jobs.resend_invoice({"invoice_id": "none", "confirm": True}, None)
+    answer = resend_invoice({"invoice_id": "none", "confirm": True}, None)
     assert answer["refused"]["code"] == "not_found"

@@ -9,9 +9,9 @@ import boto3
 from chalicelib.config import settings
 from chalicelib.contacts import jobs as contacts_jobs
 from chalicelib.deliveries import jobs as deliveries_jobs
-from chalicelib.documents import jobs as documents_jobs
 from chalicelib.entities import service as entities
-from chalicelib.mail import jobs as mail_jobs
+from chalicelib.functions.documents import make_documents
+from chalicelib.functions.mail import deliver_bulk_mail
 from chalicelib.mail.sending import ses
 from chalicelib.table import keys, store
 from chalicelib.table.items import DeliveryItem, EmailItem, Item, SuppressionItem, TaskItem
@@ -92,9 +92,9 @@ class World:
     def _queues() -> dict[str, tuple[str, Callable[..., Any]]]:
         of = settings()
         return {
-            "documents": (of.queue_urls["documents"], documents_jobs.make_documents),
+            "documents": (of.queue_urls["documents"], make_documents),
             "deliveries": (of.queue_urls["deliveries"], deliveries_jobs.run_deliveries),
-            "bulk-mail": (of.queue_urls["bulk_mail"], mail_jobs.deliver_bulk_mail),
+            "bulk-mail": (of.queue_urls["bulk_mail"], deliver_bulk_mail),
         }
 
     def work(self, *, most: int = 50) -> list[str]:

@@ -12,6 +12,7 @@ from chalicelib import clock
 from chalicelib.access import api_keys as access
 from chalicelib.access import rules as access_rules
 from chalicelib.config import settings
+from chalicelib.functions import imports as import_functions
 from chalicelib.imports import jobs, rules, storage
 from chalicelib.imports import service as imports
 from chalicelib.table.items import AccountItem
@@ -127,9 +128,9 @@ def test_a_second_file_from_the_console(entity: None) -> None:
     for key, content in (("imports/i.csv", INVOICES), ("imports/l.csv", LINES)):
         client("s3").put_object(Bucket=BUCKET, Key=key, Body=content.encode())
     event = {"key": "imports/i.csv", "lines_key": "imports/l.csv", "mapping": {"kinds": [JOINED]}}
-    asked = jobs.import_file(event, None)
+    asked = import_functions.import_file(event, None)
     work()
-    assert jobs.import_file({"import_id": asked["import_id"]}, None)["counts"]["invoices"]["created"] == 3
+    assert import_functions.import_file({"import_id": asked["import_id"]}, None)["counts"]["invoices"]["created"] == 3
 
 
 @pytest.mark.parametrize(("kind", "scope"), [("invoices", "invoices:write"), ("payments", "payments:write")])
@@ -224,16 +225,16 @@ def test_a_bucket_that_does_not_answer_is_no_fault_of_the_caller(token: str, mon
 class TestConsole:
     def test_a_dry_run_and_its_confirmation(self, entity: None) -> None:
         client("s3").put_object(Bucket=BUCKET, Key="imports/mine.csv", Body=CONTENT)
-        asked = jobs.import_file({"key": "imports/mine.csv", "mapping": MAPPING}, None)
+        asked = import_functions.import_file({"key": "imports/mine.csv", "mapping": MAPPING}, None)
         assert (asked["status"], asked["dry_run"]) == ("queued", True)
         work()
         known = {"import_id": asked["import_id"]}
-        shown = jobs.import_file(known, None)
+        shown = import_functions.import_file(known, None)
         assert (shown["status"], shown["counts"]["accounts"]["created"]) == ("finished", 1)
         assert "confirm" in shown["next"]
-        assert jobs.import_file({**known, "confirm": True}, None)["dry_run"] is False
+        assert import_functions.import_file({**known, "confirm": True}, None)["dry_run"] is False
         work()
-        shown = jobs.import_file(known, None)
+        shown = import_functions.import_file(known, None)
         assert (shown["status"], shown["dry_run"], "next" in shown) == ("finished", False, False)
         assert json.loads(json.dumps(shown)) == shown
 
@@ -253,13 +254,13 @@ class TestConsole:
         ],
     )
     def test_refusals_name_the_field(self, entity: None, event: Any, field: str) -> None:
-        refused = jobs.import_file(event, None)
+        refused = import_functions.import_file(event, None)
         assert refused["refused"]["message"]
         assert field in [fault["field"] for fault in refused["errors"]]
 
     @pytest.mark.parametrize("import_id", ["imp_1", "imp_01ARZ3NDEKTSV4RRFFQ69G5FAV", "IMPORT#x"])
     def test_an_unknown_import(self, entity: None, import_id: str) -> None:
-        assert jobs.import_file({"import_id": import_id}, None)["refused"]["code"] == "not_found"
+        assert import_functions.import_file({"import_id": import_id}, None)["refused"]["code"] == "not_found"
 
 
 def test_the_queue_function_hands_over_before_its_time_is_up(entity: None) -> None:

@@ -13,6 +13,7 @@ from chalicelib import clock
 from chalicelib.accounts.rules import Account
 from chalicelib.config import settings
 from chalicelib.entities.rules import Entity
+from chalicelib.functions.mail import deliver_bulk_mail
 from chalicelib.mail import jobs, outbox
 from chalicelib.mail.outbox import Mail
 from chalicelib.request_context import Actor, RequestContext
@@ -139,7 +140,7 @@ def received(queue_url: str) -> list[dict[str, Any]]:
             records.append({"messageId": one["MessageId"], "body": one["Body"], "eventSource": "aws:sqs"})
 
 
-def work(consumer: Callable[..., Any] = jobs.deliver_bulk_mail, queue_url: str | None = None) -> list[str]:
+def work(consumer: Callable[..., Any] = deliver_bulk_mail, queue_url: str | None = None) -> list[str]:
     """Let the consumer work off its queue once, in batches of ten; return the messages that have failed."""
     failed: list[str] = []
     records = received(queue_url or settings().queue_urls["bulk_mail"])

@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.access import api_keys as access
 from chalicelib.access import rules
-from chalicelib.mail import jobs
+from chalicelib.functions.mail import MAIL_PREPARERS
 from chalicelib.mail.sending.late_binding import Attachment, ClaimedMail, PreparedMail, WithheldMail
 from chalicelib.request_context import RequestContext
 from tests.integration.api.gateway import send
@@ -30,7 +30,7 @@ class Preparing:
 @pytest.fixture
 def preparing(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> Preparing:
     found = Preparing(PreparedMail(attachments=(PDF,)), [])
-    monkeypatch.setitem(jobs.MAIL_PREPARERS, "contact_added", found)
+    monkeypatch.setitem(MAIL_PREPARERS, "contact_added", lambda: found)
     return found
 
 

@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from chalicelib.config import settings
+from chalicelib.functions.mail import deliver_bulk_mail, deliver_urgent_mail
 from chalicelib.mail import jobs, outbox, service
 from chalicelib.mail.erasure import erase_emails
 from chalicelib.mail.sending import deliver, ses
@@ -86,7 +87,7 @@ def test_a_message_that_comes_twice_sends_once(provider: Provider) -> None:
     email_id = enqueue()
     records = received(settings().queue_urls["bulk_mail"])
     for _ in range(2):
-        assert jobs.deliver_bulk_mail({"Records": records}, None) == {"batchItemFailures": []}
+        assert deliver_bulk_mail({"Records": records}, None) == {"batchItemFailures": []}
     assert provider.sent(email_id) == 1
 
 
@@ -94,7 +95,7 @@ def test_urgent_mails_have_their_own_queue(provider: Provider) -> None:
     email_id = enqueue(urgent=True)
     assert received(settings().queue_urls["bulk_mail"]) == []
     assert len(duties("urgent_mail")) == 1
-    work(jobs.deliver_urgent_mail, settings().queue_urls["urgent_mail"])
+    work(deliver_urgent_mail, settings().queue_urls["urgent_mail"])
     assert provider.sent(email_id) == 1
     assert duties("urgent_mail") == []
 
@@ -223,7 +224,7 @@ def test_a_hundred_mails_with_one_poisoned_reports_that_one(provider: Provider) 
     bodies = {one["messageId"]: one["body"] for one in records}
     failed: list[str] = []
     for start in range(0, 100, 10):
-        answer = jobs.deliver_bulk_mail({"Records": records[start : start + 10]}, None)
+        answer = deliver_bulk_mail({"Records": records[start : start + 10]}, None)
         failed += [one["itemIdentifier"] for one in answer["batchItemFailures"]]
     assert len(provider.taken) == 99
     assert [emails[57] in bodies[one] for one in failed] == [True]
@@ -252,7 +253,7 @@ def test_whatever_the_sender_is_called_the_mail_leaves(provider: Provider) -> No
 def test_a_message_that_is_not_ours_fails_alone(provider: Provider) -> None:
     email_id = enqueue()
     records = [{"messageId": "strange", "body": "{}"}, *received(settings().queue_urls["bulk_mail"])]
-    assert jobs.deliver_bulk_mail({"Records": records}, None) == {"batchItemFailures": [{"itemIdentifier": "strange"}]}
+    assert deliver_bulk_mail({"Records": records}, None) == {"batchItemFailures": [{"itemIdentifier": "strange"}]}
     assert provider.sent(email_id) == 1
 
 
@@ -263,7 +264,7 @@ def test_no_message_is_begun_that_could_not_be_finished(provider: Provider) -> N
 
     enqueue()
     records = received(settings().queue_urls["bulk_mail"])
-    answer = jobs.deliver_bulk_mail({"Records": records}, Context())
+    answer = deliver_bulk_mail({"Records": records}, Context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": records[0]["messageId"]}]}
     assert provider.taken == []
 

@@ -11,7 +11,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
 from chalicelib.config import settings
-from chalicelib.mail import jobs
+from chalicelib.functions.mail import deliver_bulk_mail
 from chalicelib.mail.sending import ses
 from chalicelib.table.items import Item
 from tests.aws import REGION
@@ -96,7 +96,7 @@ def test_the_calls_of_a_delivery(faults: Faults) -> None:
     enqueue()
     records = received(settings().queue_urls["bulk_mail"])
     faults.calls.clear()
-    jobs.deliver_bulk_mail({"Records": records}, None)
+    deliver_bulk_mail({"Records": records}, None)
     assert tuple(faults.calls) == CALLS
 
 
@@ -111,7 +111,7 @@ def test_after_a_crash_the_mail_is_sent_and_once_where_ses_is_heard(
     faults.calls.clear()
     faults.strike_at, faults.fault = number, fault
     try:
-        jobs.deliver_bulk_mail({"Records": records}, None)
+        deliver_bulk_mail({"Records": records}, None)
     except Crash:
         assert fault != "lost"
     assert faults.struck
@@ -121,7 +121,7 @@ def test_after_a_crash_the_mail_is_sent_and_once_where_ses_is_heard(
 
     # SQS shows the message again after its visibility timeout; the sweeper goes round every minute.
     time.passes(minutes=6)
-    assert jobs.deliver_bulk_mail({"Records": records}, None) == {"batchItemFailures": []}
+    assert deliver_bulk_mail({"Records": records}, None) == {"batchItemFailures": []}
     while time.now < START + timedelta(minutes=50):
         time.passes(minutes=4)
         sweep()
@@ -140,7 +140,7 @@ def test_a_mail_of_unknown_fate_waits_for_its_event_and_is_then_not_sent_again(f
     records = received(settings().queue_urls["bulk_mail"])
     faults.calls.clear()
     faults.strike_at, faults.fault = CALLS.index("sesv2.SendEmail"), "lost"
-    jobs.deliver_bulk_mail({"Records": records}, None)
+    deliver_bulk_mail({"Records": records}, None)
     assert (email(email_id).status, email(email_id).reason) == ("unknown", "ReadTimeoutError")
     for _ in range(14):
         time.passes(minutes=1)
@@ -162,7 +162,7 @@ def test_a_mail_of_unknown_fate_is_sent_again_after_fifteen_minutes_of_silence(f
     records = received(settings().queue_urls["bulk_mail"])
     faults.calls.clear()
     faults.strike_at, faults.fault = CALLS.index("sesv2.SendEmail"), "lost"
-    jobs.deliver_bulk_mail({"Records": records}, None)
+    deliver_bulk_mail({"Records": records}, None)
     while accepted() == 1:
         assert time.now <= START + timedelta(minutes=17)
         time.passes(minutes=1)
@@ -178,7 +178,7 @@ def test_a_mail_that_another_consumer_has_claimed_is_left_alone(faults: Faults) 
     faults.calls.clear()
     faults.strike_at, faults.fault = CALLS.index("sesv2.SendEmail"), "before"
     with pytest.raises(Crash):
-        jobs.deliver_bulk_mail({"Records": records}, None)
+        deliver_bulk_mail({"Records": records}, None)
     assert email(email_id).status == "sending"
-    assert jobs.deliver_bulk_mail({"Records": records}, None) == {"batchItemFailures": []}
+    assert deliver_bulk_mail({"Records": records}, None) == {"batchItemFailures": []}
     assert accepted() == 0

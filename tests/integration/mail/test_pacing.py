@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib import clock
 from chalicelib.config import settings
-from chalicelib.mail import jobs
+from chalicelib.functions.mail import deliver_urgent_mail
 from chalicelib.mail.sending import pacing, ses
 from chalicelib.mail.sending.pacing import BulkPacer
 from chalicelib.table import keys, send_slots, store
@@ -164,7 +164,7 @@ def test_a_large_run_is_sent_at_four_fifths_of_the_rate_and_sign_ins_do_not_wait
     assert moments[-1] - moments[0] >= timedelta(seconds=24 * 0.125)
     urgent = enqueue(urgent=True)
     before = clock.utc_now()
-    work(jobs.deliver_urgent_mail, settings().queue_urls["urgent_mail"])
+    work(deliver_urgent_mail, settings().queue_urls["urgent_mail"])
     assert (email(urgent).status, clock.utc_now()) == ("sent", before)
 
 
@@ -177,7 +177,7 @@ def test_mails_over_the_quota_wait_in_the_table_and_go_once_there_is_room(
     assert [email(one).status for one in emails].count("sent") == 3
     assert len(duties()) == 2
     urgent = enqueue(urgent=True)
-    work(jobs.deliver_urgent_mail, settings().queue_urls["urgent_mail"])
+    work(deliver_urgent_mail, settings().queue_urls["urgent_mail"])
     assert email(urgent).status == "sent"
     account.limits = ses.Limits(10, 10, 0)
     time.passes(minutes=16)

@@ -8,7 +8,7 @@ import pytest
 from chalicelib.access import api_keys as access
 from chalicelib.access import rules
 from chalicelib.entities.service import clear_entity_cache
-from chalicelib.mail import jobs
+from chalicelib.functions.suppressions import clear_suppression
 from chalicelib.table import keys, store
 from chalicelib.table.items import MailHealthItem, SuppressionItem
 from tests.integration.api.gateway import send
@@ -84,20 +84,20 @@ def test_scopes_are_needed(token: str) -> None:
 )
 def test_the_console_function_takes_nothing_but_what_it_knows(deployment: None, event: dict[str, Any]) -> None:
     suppress(ANA)
-    assert "refused" in jobs.clear_suppression(event, None)
+    assert "refused" in clear_suppression(event, None)
     assert store.get_item(SuppressionItem, keys.suppression(ANA)) is not None
 
 
 def test_the_console_function_clears_only_when_it_is_confirmed(deployment: None) -> None:
     suppress(ANA)
     shown = {**SHOWN, "since": "2026-03-02T09:00:00+00:00"}
-    dry = jobs.clear_suppression({"email": "Ana@Acme.example"}, None)
+    dry = clear_suppression({"email": "Ana@Acme.example"}, None)
     assert (dry["dry_run"], dry["would_clear"]) == (True, shown)
     assert store.get_item(SuppressionItem, keys.suppression(ANA)) is not None
-    assert jobs.clear_suppression({"email": ANA, "confirm": True}, None) == {"cleared": shown}
+    assert clear_suppression({"email": ANA, "confirm": True}, None) == {"ok": True, "cleared": shown}
     assert store.get_item(SuppressionItem, keys.suppression(ANA)) is None
     for confirm in (False, True):
-        assert jobs.clear_suppression({"email": ANA, "confirm": confirm}, None)["refused"]["code"] == "not_found"
+        assert clear_suppression({"email": ANA, "confirm": confirm}, None)["refused"]["code"] == "not_found"
 
 
 def health(token: str, query: str) -> Any:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.mail.jobs import MAIL_PREPARERS
+from chalicelib.functions.mail import MAIL_PREPARERS
 from chalicelib.mail.rules import SendOutcome
 from chalicelib.mail.sending import deliver as mail
 from chalicelib.mail.sending import ses

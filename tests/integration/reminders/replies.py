@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import boto3
 
 from chalicelib.config import settings
-from chalicelib.documents import jobs as documents_jobs
 from chalicelib.entities import service as entities
-from chalicelib.mail import jobs as mail_jobs
+from chalicelib.functions.documents import make_documents
+from chalicelib.functions.mail import deliver_bulk_mail
 from chalicelib.mail.sending import ses
 from chalicelib.reminders.run.mail_content import REPLY_PATH, hash_reply_token
 from chalicelib.table import keys, store
@@ -42,11 +42,11 @@ class Post:
     @classmethod
     def documents(cls) -> None:
         """Let the PDFs be made."""
-        cls._work(settings().queue_urls["documents"], documents_jobs.make_documents)
+        cls._work(settings().queue_urls["documents"], make_documents)
 
     def deliver(self) -> None:
         """Let the mails be sent."""
-        self._work(settings().queue_urls["bulk_mail"], mail_jobs.deliver_bulk_mail)
+        self._work(settings().queue_urls["bulk_mail"], deliver_bulk_mail)
 
     @staticmethod
     def _work(url: str, function: Callable[..., Any]) -> None:

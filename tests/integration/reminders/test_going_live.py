@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.reminders.outlook import jobs as outlook_jobs
+from chalicelib.functions.reminders import explain_reminders
 from chalicelib.reminders.run import dry_run, going_live
 from chalicelib.table.items import EmailItem, ReminderRunItem, TaskItem
 from tests.integration.invoices.invoices import customer
@@ -60,7 +60,7 @@ class TestRunsThatWait:
         large.hour()
         told = large.service.get("/invoices/i1/reminders")
         assert (told["due_now"]["step"], told["run_that_waits"]) == ("-3", "2026-03-09T09")
-        explained = outlook_jobs.explain_reminders({"invoice": "i1"}, None)
+        explained = explain_reminders({"invoice": "i1"}, None)
         assert explained["now"] == (
             "-3 is due: friendly; it waits with the run of 2026-03-09T09, which is larger than its limit, for a yes."
         )

@@ -6,7 +6,8 @@ import pytest
 
 from chalicelib import clock
 from chalicelib.config import settings
-from chalicelib.reminders.run import dispatch, jobs
+from chalicelib.functions.reminders import send_due_reminders
+from chalicelib.reminders.run import dispatch
 from chalicelib.tasks import queue
 from tests.aws import client
 from tests.integration.reminders.world import World, digests, due_rows, mails, sent, steps
@@ -33,7 +34,7 @@ def several(world: World, count: int, time_zone: str = "Europe/London") -> None:
 
 
 def send(context: Any = None, **event: Any) -> Any:
-    answer = jobs.send_due_reminders({"confirm": True, **event}, context)
+    answer = send_due_reminders({"confirm": True, **event}, context)
     return answer["sent"]
 
 
@@ -187,22 +188,26 @@ class TestDryRun:
             ({"entity_id": "acme", "account_id": "none"}, ["account_id"]),
             ({"entity_id": "acne", "account_id": "none"}, ["entity_id", "account_id"]),
         ):
-            told = jobs.send_due_reminders({**event, **confirm}, None)
+            told = send_due_reminders({**event, **confirm}, None)
             assert told["refused"]["code"] == "not_found"
             assert [one["field"] for one in told["errors"]] == fields
         assert waiting() == 0
 
     @pytest.mark.parametrize("event", [{"as_of": "yesterday"}, {"confrim": True}, {"confirm": "yes"}])
     def test_what_it_does_not_understand_it_refuses(self, world: World, event: dict[str, Any]) -> None:
-        assert jobs.send_due_reminders(event, None)["refused"]["code"] == "invalid_body"
+        assert send_due_reminders(event, None)["refused"]["code"] == "invalid_body"
 
 
 class TestAnotherTime:
     def test_elsewhere_a_real_run_is_of_now(self, world: World) -> None:
         world.issue()
-        answer = jobs.send_due_reminders({"confirm": True, "as_of": "2026-03-09T09:00:00Z"}, None)
+        answer = send_due_reminders({"confirm": True, "as_of": "2026-03-09T09:00:00Z"}, None)
         assert answer["errors"] == [
-            {"field": "as_of", "message": "Only a dry run can be of another time. Leave it out."}
+            {
+                "field": "as_of",
+                "code": "not_with_confirm",
+                "message": "Only a dry run can be of another time. Leave it out.",
+            }
         ]
         assert mails() == []
 
@@ -210,7 +215,7 @@ class TestAnotherTime:
         monkeypatch.setenv("DEPLOYMENT", "local")
         settings.cache_clear()
         world.issue()
-        answer = jobs.send_due_reminders({"confirm": True, "as_of": "2026-03-09T09:00:00Z"}, None)
+        answer = send_due_reminders({"confirm": True, "as_of": "2026-03-09T09:00:00Z"}, None)
         assert answer["sent"]["handed_out"] == 1
         assert sent() == [("2026-03-09", "i1", "-3")]
         assert clock.utc_now() < mails()[0].created_at

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.reminders.outlook import jobs, plan
+from chalicelib.functions.reminders import explain_reminders, plan_reminders
+from chalicelib.reminders.outlook import plan
 from tests.integration.invoices.invoices import body, customer
 from tests.integration.reminders.world import DUE, World, sent
 from tests.integration.service import code, faults
@@ -150,7 +151,7 @@ class TestHistory:
         world.hour()
         expected = ["-3", "+5", "+10", "+15", *(f"+15.{number}" for number in range(1, 11))]
         assert [one["step"] for one in world.service.get("/invoices/i1/reminders")["taken"]] == expected
-        assert [one["step"] for one in jobs.explain_reminders({"invoice": "i1"}, None)["done"]] == expected
+        assert [one["step"] for one in explain_reminders({"invoice": "i1"}, None)["done"]] == expected
 
     def test_what_is_due_now(self, world: World) -> None:
         world.issue()
@@ -173,25 +174,25 @@ class TestConsole:
         world.issue()
         world.days("2026-03-11")
         before = all_rows()
-        told = jobs.explain_reminders({"invoice": "i1"}, None)
+        told = explain_reminders({"invoice": "i1"}, None)
         assert told["done"][0]["outcome"] == "sent"
         assert told["steps_left"][0] == "+7, neutral, from 2026-03-17"
         assert told["now"] == "No further step has come due. (not_yet)"
         assert told["expected"][0] == "2026-03-17: +7, neutral"
         assert all_rows() == before
-        assert jobs.explain_reminders({"invoice": "none"}, None)["refused"]["code"] == "not_found"
-        assert jobs.explain_reminders({}, None)["errors"][0]["field"] == "invoice"
-        assert jobs.explain_reminders({"invoice": "i1", "confirm": True}, None)["errors"][0]["field"] == "confirm"
+        assert explain_reminders({"invoice": "none"}, None)["refused"]["code"] == "not_found"
+        assert explain_reminders({}, None)["errors"][0]["field"] == "invoice"
+        assert explain_reminders({"invoice": "i1", "confirm": True}, None)["errors"][0]["field"] == "confirm"
 
     def test_plan(self, busy: World) -> None:
         before = all_rows()
-        told = jobs.plan_reminders({"days": 60, "as_of": "2026-03-02T08:00:00Z"}, None)
+        told = plan_reminders({"days": 60, "as_of": "2026-03-02T08:00:00Z"}, None)
         assert told["go_on_with"] is None
         assert next(iter(told["by_day"])) == "2026-03-09"
         every = busy.service.all_of("/reminders/plan?days=88")
         assert told["invoices"] == len(steps_of(every))
         assert told["by_day"]["2026-03-09"][0]["contacts"] == ["Ada Test <ada@example.com>"]
-        one = jobs.plan_reminders({"days": 60, "account_id": "a2", "entity_id": "other"}, None)
+        one = plan_reminders({"days": 60, "account_id": "a2", "entity_id": "other"}, None)
         assert {each["entity_id"] for day in one["by_day"].values() for each in day} == {"other"}
         assert all_rows() == before
         for event, field in (
@@ -209,7 +210,7 @@ class TestConsole:
             ({"account_id": "a1", "entity_id": "none"}, "entity_id"),
             ({"account_id": "none"}, "account_id"),
         ):
-            assert jobs.plan_reminders(event, None)["errors"][0]["field"] == field
+            assert plan_reminders(event, None)["errors"][0]["field"] == field
 
     def test_a_plan_that_has_no_time_says_where_to_go_on(self, busy: World) -> None:
         class Hurried:
@@ -219,12 +220,12 @@ class TestConsole:
         busy.at("2026-03-02T08:00")
         found, event = 0, {"days": 60}
         for _ in range(20):
-            told = jobs.plan_reminders(event, Hurried())
+            told = plan_reminders(event, Hurried())
             found += told["digests"]
             if told["go_on_with"] is None:
                 break
             event = {"days": 60, "go_on_with": told["go_on_with"]}
-        assert found == jobs.plan_reminders({"days": 60}, None)["digests"]
+        assert found == plan_reminders({"days": 60}, None)["digests"]
 
 
 def test_nothing_was_sent_by_looking(busy: World) -> None:

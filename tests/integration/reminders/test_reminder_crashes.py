@@ -7,7 +7,7 @@ from unittest.mock import patch
 import pytest
 from botocore.client import BaseClient
 
-from chalicelib.reminders.run import jobs
+from chalicelib.functions.reminders import send_due_reminders
 from tests import aws
 from tests.aws_calls import Crash
 from tests.integration.invoices.invoices import body
@@ -106,7 +106,7 @@ def due(world: World) -> World:
 
 
 def hand_out() -> None:
-    assert "sent" in jobs.send_due_reminders({"confirm": True}, None)
+    assert "sent" in send_due_reminders({"confirm": True}, None)
 
 
 def all_is_well() -> None:

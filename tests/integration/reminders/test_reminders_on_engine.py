@@ -17,6 +17,7 @@ from chalicelib.bill_groups import service as bill_groups
 from chalicelib.config import settings
 from chalicelib.contacts import service as contacts
 from chalicelib.entities import service as entities
+from chalicelib.functions.reminders import send_due_reminders
 from chalicelib.invoices import service as invoices
 from chalicelib.invoices.inputs import InvoiceBody
 from chalicelib.reminders.run import jobs, planning
@@ -112,7 +113,7 @@ def work_off() -> None:
 
 
 def hour(number: int = 0) -> None:
-    assert "sent" in jobs.send_due_reminders({"confirm": True}, None)
+    assert "sent" in send_due_reminders({"confirm": True}, None)
     work_off()
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from chalicelib.deliveries.rules import DeliveredTo, Delivery
-from chalicelib.reminders.run import jobs, process_account
+from chalicelib.functions.reminders import send_due_reminders
+from chalicelib.reminders.run import process_account
 from chalicelib.table import keys, store
 from chalicelib.table.items import DeliveryItem, EmailItem, PaymentsAsOfItem
 from tests.integration.reminders.world import (
@@ -62,7 +63,7 @@ def test_nothing_goes_out_before_the_morning(world: World) -> None:
 def test_a_message_that_is_worked_off_after_midnight_waits_for_the_next_morning(world: World) -> None:
     world.issue()
     world.at("2026-03-09T23:30")
-    jobs.send_due_reminders({"confirm": True}, None)
+    send_due_reminders({"confirm": True}, None)
     world.at("2026-03-10T00:10")
     assert world.remind() == []
     assert mails() == []

@@ -7,6 +7,7 @@ from typing import Any
 
 from chalicelib.config import settings
 from chalicelib.entities import service as entities
+from chalicelib.functions.reminders import send_due_reminders
 from chalicelib.reminders.run import jobs
 from chalicelib.table import keys, store
 from chalicelib.table.items import (
@@ -92,7 +93,7 @@ class World:
 
     def hour(self) -> dict[str, Any]:
         """Let the hourly function run, and the queues be worked off."""
-        answer: dict[str, Any] = jobs.send_due_reminders({"confirm": True}, None)
+        answer: dict[str, Any] = send_due_reminders({"confirm": True}, None)
         assert self.remind() == []
         return answer
 
@@ -109,7 +110,7 @@ class World:
 
     def dry(self, **event: Any) -> dict[str, Any]:
         """Return what a dry run says."""
-        answer: dict[str, Any] = jobs.send_due_reminders(event, None)
+        answer: dict[str, Any] = send_due_reminders(event, None)
         return answer
 
     def sweep(self) -> None:

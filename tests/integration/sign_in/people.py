@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.config import settings
-from chalicelib.mail import jobs
+from chalicelib.functions.mail import deliver_urgent_mail
 from chalicelib.mail.sending import ses
 from tests.integration.mail.conftest import work
 
@@ -57,7 +57,7 @@ class Inbox:
     def fetch(self) -> list[Mail]:
         """Let the consumer work, and return what has come since the last time."""
         known = len(self.mails)
-        assert work(jobs.deliver_urgent_mail, settings().queue_urls["urgent_mail"]) == []
+        assert work(deliver_urgent_mail, settings().queue_urls["urgent_mail"]) == []
         return self.mails[known:]
 
     def newest(self) -> Mail:
