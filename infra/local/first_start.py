@@ -59,8 +59,7 @@ def staff_member(folder: DataFolder) -> str:
     """Return the email address of an admin, created if there is none yet."""
     event = {"email": STAFF_EMAIL, "name": "Local Staff", "role": "admin", "confirm": True}
     told: Any = invoke_in_process(folder, "create_staff_member", event)
-    known = isinstance(told, dict) and told.get("refused", {}).get("code") == "staff_exists"
-    if not known and (not isinstance(told, dict) or "created" not in told):
+    if not told["ok"] and told["refused"]["code"] != "staff_exists":
         raise FirstStartError(f"The first staff member could not be made: {json.dumps(told)}")
     return STAFF_EMAIL
 
@@ -111,7 +110,7 @@ def _may_everything(url: str, key: str) -> bool:
 def _create_api_key(folder: DataFolder) -> str:
     event = {"name": _KEY_NAME, "scopes": list(SCOPES), "confirm": True}
     told: Any = invoke_in_process(folder, "create_api_key", event)
-    if not isinstance(told, dict) or "api_key" not in told:
+    if not told["ok"]:
         raise FirstStartError(f"The first API key could not be made: {json.dumps(told)}")
     key: str = told["api_key"]
     return key
