@@ -45,7 +45,7 @@ class Pattern:
         service.contact(account, "Ada", "accounts_payable")
         given = body(f"PATTERN-{word}", bill_group_id=group_id, due_date=due.isoformat(), deliver=False)
         service.put(f"/invoices/{invoice_id}", **given)
-        planning.plan_invoice_with_retry(service.call, invoice_id)
+        planning.plan_invoice_with_retry(service.context, invoice_id)
         partitions = (f"ACCOUNT#{account_id}", f"BILLGROUP#{group_id}", f"INVOICE#{invoice_id}")
         rows = [
             row

@@ -33,7 +33,7 @@ def an_overdue_invoice_is_planned(stack: Stack) -> None:
     assert (shown["mode"], shown["due_now"]["step"]) == ("live", "+1"), shown
 
 
-def the_reminder_is_rehearsed_and_then_sent_once(stack: Stack) -> None:
+def the_reminder_runs_dry_and_is_then_sent_once(stack: Stack) -> None:
     named = {"account_id": "solveig"}
     told = stack.invoke("SendDueReminders", named)
     (digest,) = told["digests"]
@@ -127,7 +127,7 @@ _INVOICE: dict[str, Any] = {
 
 STEPS = (
     an_overdue_invoice_is_planned,
-    the_reminder_is_rehearsed_and_then_sent_once,
+    the_reminder_runs_dry_and_is_then_sent_once,
     a_promise_is_made_without_signing_in,
     the_console_explains_and_plans,
 )

@@ -99,12 +99,12 @@ def the_queue_function_mails_the_contact_once(stack: Stack) -> None:
     assert len(stack.mails_to(CONTACT)) == 1
 
 
-def an_overdue_duty_is_swept_to_its_queue(stack: Stack) -> None:
+def an_overdue_task_is_swept_to_its_queue(stack: Stack) -> None:
     (mail,) = stack.mails_to(CONTACT)
     email_id = next(tag["Value"] for tag in mail["EmailTags"] if tag["Name"] == "email_id")
     overdue = datetime.now(UTC) - timedelta(hours=1)
     key = keys.task("bulk_mail", email_id, overdue, "00000000000000000000000000")
-    duty = TaskItem(
+    task = TaskItem(
         key.pk,
         key.sk,
         duty_id="00000000000000000000000000",
@@ -114,7 +114,7 @@ def an_overdue_duty_is_swept_to_its_queue(stack: Stack) -> None:
         correlation_id="stack-test",
     )
     client = stack.cloud.client("dynamodb")
-    client.put_item(TableName=stack.outputs["TableName"], Item=duty.serialize())
+    client.put_item(TableName=stack.outputs["TableName"], Item=task.serialize())
     stack.invoke("SweepDuties", {})
     assert not stack.item(key), "the sweeper has left the duty where it was"
     # Its consumer finds the mail delivered, and drops the duty.
@@ -206,7 +206,7 @@ JOURNEY: tuple[Callable[[Stack], None], ...] = (
     strangers_and_unknown_addresses_get_problems,
     an_account_and_a_contact_are_created,
     the_queue_function_mails_the_contact_once,
-    an_overdue_duty_is_swept_to_its_queue,
+    an_overdue_task_is_swept_to_its_queue,
     a_contact_is_erased_for_good,
     a_file_is_imported,
     somebody_signs_in_by_mail,

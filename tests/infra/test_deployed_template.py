@@ -53,7 +53,7 @@ def _console_functions() -> set[str]:
     return set(re.findall(r"^\| ([a-z]+(?:_[a-z]+)+) \|", section, re.MULTILINE))
 
 
-def test_what_people_invoke_has_an_output_and_what_nothing_else_calls_is_told_to_people(
+def test_what_people_invoke_has_an_output_and_what_nothing_else_calls_is_reported_to_people(
     template: dict[str, Any],
 ) -> None:
     from app import app
@@ -199,7 +199,7 @@ def test_a_consumer_may_consume_its_own_queue_only(template: dict[str, Any]) -> 
         assert consumed == queues, name
 
 
-def test_every_log_is_kept_for_a_limited_time(template: dict[str, Any]) -> None:
+def test_every_log_is_stored_for_a_limited_time(template: dict[str, Any]) -> None:
     logs = _of_type(template, "AWS::Logs::LogGroup").values()
     named = {log["LogGroupName"]["Fn::Sub"] for log in logs}
     assert named == {f"/aws/lambda/${{{name}}}" for name in _of_type(template, FUNCTION)}

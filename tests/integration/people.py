@@ -15,9 +15,9 @@ def open_for(
     service: Service, kind: str, email: str, bill_groups: Iterable[tuple[str, str]] = (), origin: str = "link"
 ) -> str:
     """Return the token of a session, opened at the service's present."""
-    transaction = store.Transaction(service.call)
+    transaction = store.Transaction(service.context)
     _, token = open_session(
-        transaction, service.call, kind=kind, email=email, bill_groups=bill_groups, origin=origin, client="Test 1.0"
+        transaction, service.context, kind=kind, email=email, bill_groups=bill_groups, origin=origin, client="Test 1.0"
     )
     transaction.commit()
     return token
@@ -27,8 +27,8 @@ def staff(service: Service, email: str, role: str) -> str:
     """Make a staff member, and the first admin if there is none, and return the token of a session of theirs."""
     if role != "admin":
         with suppress(Conflict):
-            members.add_staff_member(service.call, "first@vendor.example", "First", "admin")
-    members.add_staff_member(service.call, email, email.split("@")[0].title(), role)
+            members.add_staff_member(service.context, "first@vendor.example", "First", "admin")
+    members.add_staff_member(service.context, email, email.split("@")[0].title(), role)
     return open_for(service, "staff", email)
 
 

@@ -51,10 +51,10 @@ class Service:
 
     def another_key(self, name: str) -> str:
         """Return the token of another principal that may do everything."""
-        return api_keys.create(self.call, name, list(rules.SCOPES))[1]
+        return api_keys.create(self.context, name, list(rules.SCOPES))[1]
 
     @property
-    def call(self) -> RequestContext:
+    def context(self) -> RequestContext:
         """The circumstances of what a test asks a service itself, as staff."""
         return RequestContext(Actor("staff", "s1", "Sam"), self.clock.now, "test-correlation")
 

@@ -61,7 +61,7 @@ def test_a_transaction_that_fails_leaves_everything_as_it_was(number: int) -> No
     assert everything()[0]["kept"] == {"L": [{"N": "2"}]}
 
 
-def test_they_end_with_whoever_took_them() -> None:
+def test_they_end_with_who_took_them() -> None:
     from moto.dynamodb.models import DynamoDBBackend
 
     before = DynamoDBBackend.transact_write_items

@@ -66,6 +66,6 @@ def test_a_short_signing_key_is_refused_and_not_shown() -> None:
     assert "too-short-a-secret" not in message
 
 
-def test_all_faults_are_told_together() -> None:
+def test_all_faults_are_reported_together() -> None:
     message = fault(TABLE_NAME=None, MAIL_MODE="redirect", SIGNING_KEY="short")
     assert all(name in message for name in ("TABLE_NAME", "MAIL_REDIRECT_TO", "SIGNING_KEY"))

@@ -9,13 +9,13 @@ __all__ = ["aws"]
 
 
 @pytest.fixture
-def call(aws: None) -> RequestContext:
+def context(aws: None) -> RequestContext:
     """The circumstances of what a test does itself."""
     return RequestContext(Actor("console", "test", "test"), clock.utc_now(), "test-correlation")
 
 
 @pytest.fixture
-def token(call: RequestContext) -> str:
+def token(context: RequestContext) -> str:
     """An API key that may do everything."""
-    _, token = api_keys.create(call, "billing", list(rules.SCOPES))
+    _, token = api_keys.create(context, "billing", list(rules.SCOPES))
     return token

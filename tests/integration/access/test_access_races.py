@@ -12,7 +12,7 @@ from chalicelib.sign_in.service import find_portal_bill_group
 from chalicelib.table import keys, store
 from chalicelib.table.items import ContactAddressItem, DomainAccessItem
 from tests.engine import engine, engine_environment
-from tests.integration.contacts.test_races import THREADS, _fresh, account, at_once, call, contact
+from tests.integration.contacts.test_races import THREADS, _fresh, account, at_once, contact, context
 
 __all__ = ["_fresh", "engine", "engine_environment"]
 
@@ -25,12 +25,12 @@ DOMAIN = "example.com"
 def group(name: str) -> tuple[str, str]:
     account_id = account(f"a-{name}")
     given = {"account_id": account_id, "entity_id": "acme", "name": "Group"}
-    bill_groups.put_bill_group(call(), f"b-{name}", given)
+    bill_groups.put_bill_group(context(), f"b-{name}", given)
     return account_id, f"b-{name}"
 
 
 def add(bill_group_id: str, value: str, *, replace: bool = False) -> None:
-    access_rules.create_access_rule(call(), bill_group_id, domains.parse_rule_target(value), replace_emails=replace)
+    access_rules.create_access_rule(context(), bill_group_id, domains.parse_rule_target(value), replace_emails=replace)
 
 
 def state(bill_group_id: str, emails: list[str]) -> tuple[bool, set[str]]:
@@ -79,10 +79,10 @@ def test_a_contact_that_is_deleted_while_access_is_given_has_none(number: int) -
     def work(thread: int) -> None:
         if thread % 2:
             service.patch_contact(
-                call(), account_id, contact_id, {}, None, None, wanted_access={bill_group_id: ["profile"]}
+                context(), account_id, contact_id, {}, None, None, wanted_access={bill_group_id: ["profile"]}
             )
         else:
-            deletion.delete_contact(call(), account_id, contact_id, None, None)
+            deletion.delete_contact(context(), account_id, contact_id, None, None)
 
     outcomes = at_once(work)
     assert set(outcomes) <= {"done", "contact_is_inactive"}
@@ -99,7 +99,7 @@ def test_a_domain_that_comes_while_a_contact_is_deleted(number: int) -> None:
 
     def work(thread: int) -> None:
         if thread == 0:
-            deletion.delete_contact(call(), account_id, contact_id, None, None)
+            deletion.delete_contact(context(), account_id, contact_id, None, None)
         elif thread == 1:
             add(bill_group_id, DOMAIN, replace=True)
 
@@ -114,7 +114,7 @@ def test_a_domain_that_comes_while_a_contact_is_deleted(number: int) -> None:
 def test_of_many_new_portal_links_one_is_left() -> None:
     _, bill_group_id = group("links")
     urls: list[str] = []
-    at_once(lambda _: urls.append(portal_link.replace(call(), bill_group_id)), threads=8)
+    at_once(lambda _: urls.append(portal_link.replace(context(), bill_group_id)), threads=8)
     newest = portal_link.get_url(bill_group_id)
     alive = [url for url in urls if find_portal_bill_group(url.rpartition("/")[2]) is not None]
     assert alive == [newest]

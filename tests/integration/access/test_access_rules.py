@@ -105,8 +105,8 @@ def test_a_domain_replaces_200_addresses_with_all_their_pointers(service: Servic
     for number in range(200):
         people.admit(f"p{number:03}@example.com", "b1", "a1", ["profile"], f"rul_{number}")
     row = store.batch_get_items([key])[key]
-    book = access_rules.domain_access_from_item("example.com", row)
-    for pointer in access_rules._pointer_keys("b1", book):
+    access = access_rules.domain_access_from_item("example.com", row)
+    for pointer in access_rules._pointer_keys("b1", access):
         store.create_item(access_rules.AccessPointerItem(pointer.pk, pointer.sk, bill_group_id="b1", account_id="a1"))
     assert code(service.ask("POST", RULES, {"value": "one@example.com"})) == (409, "too_many_addresses")
     assert len(service.all_of(RULES, limit=7)) == 200
@@ -125,7 +125,7 @@ def test_what_is_given_begins_after_the_entitys_delay(service: Service, account:
     assert may_enter(service, "ann@example.com")
 
 
-def test_who_entered_and_when_is_told(service: Service, account: str) -> None:
+def test_who_entered_and_when_is_reported(service: Service, account: str) -> None:
     made = add(service, "example.com")
     assert (made["last_used_at"], made["entries"]) == (None, [])
     assert may_enter(service, "ann@example.com")

@@ -80,8 +80,8 @@ def test_unknown_keys_are_404(token: str) -> None:
     assert send("DELETE", address, token=token).status == 404
 
 
-def test_a_key_gives_no_more_than_it_has(call: RequestContext) -> None:
-    _, weak = api_keys.create(call, "weak", ["keys:write", "accounts:read"])
+def test_a_key_gives_no_more_than_it_has(context: RequestContext) -> None:
+    _, weak = api_keys.create(context, "weak", ["keys:write", "accounts:read"])
     refused = send("POST", "/v1/api-keys", token=weak, body={"name": "strong", "scopes": ["contacts:erase"]})
     assert (refused.status, refused.json["code"]) == (403, "scope_not_held")
     assert "contacts:erase" in refused.json["detail"]
@@ -120,7 +120,7 @@ def test_a_wrong_token_is_refused(token: str, spoil: Any) -> None:
         api_keys.authenticate(spoil(token), NOW)
 
 
-def test_use_is_noted_once_an_hour(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_use_is_recorded_once_an_hour(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     key_id = rules.parse_key_id(token)
     assert key_id
     written: list[datetime] = []
@@ -137,7 +137,7 @@ def test_use_is_noted_once_an_hour(token: str, monkeypatch: pytest.MonkeyPatch) 
     assert api_keys.get(key_id).last_used_at == written[-1]
 
 
-def test_a_use_that_cannot_be_noted_does_not_matter(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_use_that_cannot_be_recorded_does_not_matter(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(item: ApiKeyItem) -> None:
         raise store.WriteConflict
 
@@ -146,7 +146,7 @@ def test_a_use_that_cannot_be_noted_does_not_matter(token: str, monkeypatch: pyt
 
 
 def test_noting_the_use_never_brings_a_revoked_key_back(
-    token: str, call: RequestContext, monkeypatch: pytest.MonkeyPatch
+    token: str, context: RequestContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key_id = rules.parse_key_id(token)
     assert key_id
@@ -154,7 +154,7 @@ def test_noting_the_use_never_brings_a_revoked_key_back(
 
     def revoked_in_between(item: ApiKeyItem) -> None:
         monkeypatch.setattr(store, "replace_item", replace)
-        api_keys.revoke(call, key_id)
+        api_keys.revoke(context, key_id)
         replace(item)
 
     monkeypatch.setattr(store, "replace_item", revoked_in_between)

@@ -157,7 +157,7 @@ def test_erased_is_named_nowhere_and_stays_out(service: Service, account: str) -
     signed_in(service, ANN)
     service.ask("DELETE", address(account, ann))
     asked = service.ask("POST", f"{address(account, ann)}/erase", {"confirm": True})
-    erasure.run_erasure(service.call, asked.json["erasure_id"])
+    erasure.run_erasure(service.context, asked.json["erasure_id"])
     left = [row for row in rows() if ANN in repr(row) and row["cls"]["S"] not in ("audit_event", "idempotency")]
     assert left == []
     assert service.all_of("/bill-groups/b2/access-rules")[1]["value"] is None

@@ -70,10 +70,10 @@ def test_what_is_the_vendors_is_not_shown(service: Service, account: str) -> Non
 def test_mails_are_those_about_granted_bill_groups(service: Service, account: str) -> None:
     service.contact(account, "Bee")
     for number, (group, security) in enumerate((("b1", False), ("b3", False), ("b1", True), ("b2", False))):
-        transaction = store.Transaction(service.call)
+        transaction = store.Transaction(service.context)
         outbox.enqueue_mail(
             transaction,
-            service.call,
+            service.context,
             Mail(
                 kind="contact_added", entity_id="acme", account_id="a1", to=(f"{number}@example.com",), locale="en",
                 lifetime=service.clock.now - service.clock.now.replace(hour=8), bill_group_id=group, security=security,
@@ -157,7 +157,7 @@ def test_after_the_contract_it_stays_open_for_reading_while_a_balance_is(service
     assert service.ask("GET", "/bill-groups/b1/summary", token=token).status == 404
 
 
-def test_what_is_owed_is_told_to_those_who_may_see_invoices(service: Service, account: str) -> None:
+def test_what_is_owed_is_reported_to_those_who_may_see_invoices(service: Service, account: str) -> None:
     owe("b1", EUR=100)
     told = service.ask("GET", "/bill-groups/b1/summary", token=portal(service, "profile")).json
     assert (told["open_balances"], told["open_invoices"]) == (None, None)

@@ -208,7 +208,7 @@ class TestTwoSides:
     @pytest.fixture
     def account(self, service: Service) -> str:
         address = service.account(name="Theirs", country="DE")
-        put_account(service.call, "a1", {"name": "Ours"})
+        put_account(service.context, "a1", {"name": "Ours"})
         return address
 
     def test_the_difference_is_shown(self, service: Service, account: str) -> None:

@@ -167,7 +167,7 @@ _KEYS: dict[str, str] = {}
 def key(world: World, scopes: list[str]) -> str:
     given = ",".join(sorted(scopes))
     if given not in _KEYS:
-        _KEYS[given] = api_keys.create(world.service.call, f"key {len(_KEYS)}", scopes)[1]
+        _KEYS[given] = api_keys.create(world.service.context, f"key {len(_KEYS)}", scopes)[1]
     return _KEYS[given]
 
 

@@ -62,7 +62,7 @@ def test_every_route_is_described(document: dict[str, Any]) -> None:
     assert len(names) == len(set(names))
 
 
-def test_what_a_route_declares_is_told(document: dict[str, Any]) -> None:
+def test_what_a_route_declares_is_reported(document: dict[str, Any]) -> None:
     for route in ROUTES:
         told = document["paths"][route.path][route.method.lower()]
         headers = {one["name"] for one in told.get("parameters", []) if one["in"] == "header"}

@@ -67,18 +67,18 @@ def make(method: str, url: str, token: str, body: Any) -> Any:
     return answer.json
 
 
-def admin(call: RequestContext) -> str:
+def admin(context: RequestContext) -> str:
     """Make an admin of the staff and return the token of a session of theirs."""
     email = "kim@vendor.example"
-    staff.add_staff_member(call, email, "Kim", "admin")
-    transaction = store.Transaction(call)
-    _, token = open_session(transaction, call, kind="staff", email=email, bill_groups=(), origin="link")
+    staff.add_staff_member(context, email, "Kim", "admin")
+    transaction = store.Transaction(context)
+    _, token = open_session(transaction, context, kind="staff", email=email, bill_groups=(), origin="link")
     transaction.commit()
     return token
 
 
 @pytest.fixture
-def own(call: RequestContext, token: str) -> dict[str, str]:
+def own(context: RequestContext, token: str) -> dict[str, str]:
     """Two accounts, each with a bill group; the ids of the first one's parents and children."""
     make("PUT", "/v1/entities/acme", token, ENTITY)
     for name in ("one", "two"):
@@ -98,10 +98,10 @@ def own(call: RequestContext, token: str) -> dict[str, str]:
     statement = send("POST", "/v1/accounts/account-one/statements", token=token, body={}).json
     make("PUT", "/v1/reminder-templates/acme/template-one", token, TEMPLATE)
     run = keys.reminder_run("acme", RUN)
-    held = {"entity_id": "acme", "run_hour": RUN, "started": call.now, "accounts": 9, "limit": 5}
+    held = {"entity_id": "acme", "run_hour": RUN, "started": context.now, "accounts": 9, "limit": 5}
     store.create_item(ReminderRunItem(run.pk, run.sk, status="waiting", **held))
     return {
-        "admin": admin(call),
+        "admin": admin(context),
         "entity_id": "acme",
         "run_hour": RUN,
         "template_id": "template-one",

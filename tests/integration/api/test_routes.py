@@ -48,12 +48,12 @@ def test_without_a_principal_it_is_401_and_nothing_is_written(aws: None, route: 
 
 
 @every_guarded_route
-def test_without_the_scope_it_is_403_and_nothing_is_written(call: RequestContext, route: Route) -> None:
+def test_without_the_scope_it_is_403_and_nothing_is_written(context: RequestContext, route: Route) -> None:
     needs = OPERATION_REQUIREMENTS[route.may or ""]
     if not needs.scope:
         pytest.skip("open to every API key")
-    _, token = api_keys.create(call, "weak", [scope for scope in rules.SCOPES if scope != needs.scope])
-    api_keys.authenticate(token, call.now)
+    _, token = api_keys.create(context, "weak", [scope for scope in rules.SCOPES if scope != needs.scope])
+    api_keys.authenticate(token, context.now)
     before = rows()
     assert ask(route, token).status == 403
     assert rows() == before
@@ -67,7 +67,7 @@ def test_its_operation_stands_in_the_permission_table(route: Route) -> None:
 
 
 @every_route
-def test_methods_that_it_lacks_are_405_and_told(aws: None, route: Route) -> None:
+def test_methods_that_it_lacks_are_405_and_reported(aws: None, route: Route) -> None:
     allowed = {*app.handler.routes[route.path], "OPTIONS"} | (
         {"HEAD"} & {"HEAD" if "GET" in app.handler.routes[route.path] else ""}
     )

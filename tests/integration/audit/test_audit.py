@@ -65,7 +65,7 @@ def live(service: Service, account: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("limit", [1, 5, 100])
-def test_every_change_is_told_newest_first(service: Service, account: str, limit: int) -> None:
+def test_every_change_is_reported_newest_first(service: Service, account: str, limit: int) -> None:
     expected = live(service, account)
     found = service.all_of(f"{account}/audit-events", limit)
     assert [(event["action"], event["resource_id"]) for event in found] == expected[::-1]
@@ -76,7 +76,7 @@ def test_every_change_is_told_newest_first(service: Service, account: str, limit
     assert (groups["b1"], groups["s1"], groups["a1"]) == ("b1", "b1", None)
 
 
-def test_what_changed_is_told_from_what_to_what(service: Service, account: str) -> None:
+def test_what_changed_is_reported_from_what_to_what(service: Service, account: str) -> None:
     ann = service.contact(account, "Ann", "invoicing", job_title="CFO")
     service.clock.move(minutes=1)
     body = {"job_title": None, "address": {"city": "Köln"}, "roles": ["accounts_payable"]}
@@ -91,7 +91,7 @@ def test_what_changed_is_told_from_what_to_what(service: Service, account: str) 
     assert (event["correlation_id"], event["at"]) == ("correlation-1", "2026-01-31T09:01:00Z")
 
 
-def test_the_roles_that_a_successor_takes_are_told(service: Service, account: str) -> None:
+def test_the_roles_that_a_successor_takes_are_reported(service: Service, account: str) -> None:
     ann, bee = service.contact(account, "Ann", *BOTH), service.contact(account, "Bee")
     service.clock.move(minutes=1)
     service.ask("DELETE", f"{address(account, ann)}?successor={bee['contact_id']}")
@@ -135,7 +135,7 @@ class TestChanges:
         assert [event["audit_event_id"] for event in found] == sorted(event["audit_event_id"] for event in found)
         assert self.to_the_end(service, cursor, limit)[0] == []
 
-    def test_a_change_is_told_once_it_is_thirty_seconds_old(self, service: Service) -> None:
+    def test_a_change_is_reported_once_it_is_thirty_seconds_old(self, service: Service) -> None:
         service.clock.move(minutes=5)
         _, cursor = self.to_the_end(service, None, 100)
         service.account("new")
@@ -165,7 +165,7 @@ class TestChanges:
 
     def test_a_late_commit_within_a_request_is_not_missed(self, service: Service) -> None:
         service.clock.move(minutes=5)
-        began = service.call
+        began = service.context
         service.clock.move(seconds=29)
         _, cursor = self.to_the_end(service, None, 100)
         put_account(began, "late", {"entity_id": "acme", "name": "Late", "currency": "EUR"})

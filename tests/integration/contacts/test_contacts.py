@@ -218,7 +218,7 @@ class TestPatch:
 class TestSamePerson:
     """C6, as far as it goes: the others are told, and not touched."""
 
-    def test_the_others_are_told(self, service: Service, account: str) -> None:
+    def test_the_others_are_notified(self, service: Service, account: str) -> None:
         second, third = service.account("a2"), service.account("a3")
         ann, two, three = (service.contact(one, "Ann") for one in (account, second, third))
         service.contact(second, "Bee")

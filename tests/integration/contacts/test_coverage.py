@@ -12,7 +12,7 @@ from chalicelib.request_context import Actor, RequestContext
 from chalicelib.staff import service as members
 from chalicelib.table import keys, store
 from chalicelib.table.items import SuppressionItem
-from chalicelib.tasks import service as duties
+from chalicelib.tasks import service as tasks
 from chalicelib.tasks.kinds import CheckRoleCoverage
 from chalicelib.tasks.queue import TaskMessage
 from tests.aws_calls import Crash, failing
@@ -66,7 +66,7 @@ def reachable(service: Service, account: str) -> dict[str, bool]:
 FALLBACK = (("billing@acme.example",), True)
 
 
-def test_nobody_is_told_while_one_holder_is_left(service: Service, account: str) -> None:
+def test_nobody_is_notified_while_one_holder_is_left(service: Service, account: str) -> None:
     for name in ("Ann", "Bob"):
         service.contact(account, name, "invoicing")
     service.contact(account, "Cy", "accounts_payable")
@@ -80,10 +80,10 @@ def test_nobody_is_told_while_one_holder_is_left(service: Service, account: str)
     assert reachable(service, account) == {"invoicing": True, "accounts_payable": True}
 
 
-def test_staff_and_the_other_contacts_are_told_once(service: Service, account: str) -> None:
-    members.add_staff_member(service.call, "kim@vendor.example", "Kim", "admin")
-    members.add_staff_member(service.call, "al@vendor.example", "Al", "agent")
-    members.add_staff_member(service.call, "vic@vendor.example", "Vic", "viewer")
+def test_staff_and_the_other_contacts_are_notified_once(service: Service, account: str) -> None:
+    members.add_staff_member(service.context, "kim@vendor.example", "Kim", "admin")
+    members.add_staff_member(service.context, "al@vendor.example", "Al", "agent")
+    members.add_staff_member(service.context, "vic@vendor.example", "Vic", "viewer")
     ann = service.contact(account, "Ann", "invoicing")
     service.contact(account, "Cy", "accounts_payable", locale="de")
     service.contact(account, "Di")
@@ -114,7 +114,7 @@ def test_staff_and_the_other_contacts_are_told_once(service: Service, account: s
     assert all(ann["email"] not in row["context"]["S"] for row in kept)
 
 
-def test_without_staff_the_entitys_own_address_is_told(service: Service, account: str) -> None:
+def test_without_staff_the_entitys_own_address_is_notified(service: Service, account: str) -> None:
     service.contact(account, "Ann", "invoicing", "accounts_payable")
     suppress(service, "ann@example.com")
     assert alarms() == [(*FALLBACK, ["invoicing", "accounts_payable"])]
@@ -130,7 +130,7 @@ def test_two_that_fail_at_once_are_one_alarm(service: Service, account: str) -> 
     assert len(alarms()) == 1
 
 
-def test_each_occurrence_is_told(service: Service, account: str) -> None:
+def test_each_occurrence_is_reported(service: Service, account: str) -> None:
     service.contact(account, "Ann", "invoicing")
     suppress(service, "ann@example.com")
     clear(service, "ann@example.com")
@@ -167,7 +167,7 @@ def test_every_account_of_the_address_is_looked_at(service: Service, account: st
     assert alarms() == [(*FALLBACK, ["accounts_payable"]), (*FALLBACK, ["invoicing"])]
 
 
-def test_the_nearest_are_told_and_not_more_than_a_limit(
+def test_the_nearest_are_notified_and_not_more_than_a_limit(
     service: Service, account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reachability, "MAX_NOTIFIED_CONTACTS", 2)
@@ -202,21 +202,21 @@ def test_the_portal_says_so(service: Service, account: str) -> None:
     assert summary.get_bill_group_summary("b1").unreachable == ()
 
 
-def test_the_job_does_it_once_and_ends_the_duty(service: Service, account: str) -> None:
+def test_the_job_does_it_once_and_ends_the_task(service: Service, account: str) -> None:
     service.contact(account, "Ann", "invoicing")
     key = keys.suppression("ann@example.com")
     store.create_item(
         SuppressionItem(key.pk, key.sk, email="ann@example.com", reason="complaint", since=service.clock.now)
     )
-    transaction = store.Transaction(service.call)
-    duty = duties.add_task(transaction, service.call, CheckRoleCoverage("ann@example.com"))
+    transaction = store.Transaction(service.context)
+    task = tasks.add_task(transaction, service.context, CheckRoleCoverage("ann@example.com"))
     transaction.commit()
-    body = TaskMessage[CheckRoleCoverage]("coverage", "ann@example.com", duty, "test-correlation").body()
+    body = TaskMessage[CheckRoleCoverage]("coverage", "ann@example.com", task, "test-correlation").body()
     event = {"Records": [{"messageId": "1", "body": body}, {"messageId": "2", "body": body}]}
     for _ in range(2):
         assert jobs.check_coverage(event, None) == {"batchItemFailures": []}
     assert len(alarms()) == 1
-    assert duty not in store.batch_get_items([duty])
+    assert task not in store.batch_get_items([task])
 
 
 @pytest.mark.parametrize("how", ["before", "after", "lost"])

@@ -21,7 +21,7 @@ from chalicelib.entities import service as entities
 from chalicelib.functions.mail import deliver_bulk_mail
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table.items import ContactAddressItem, ContactItem, EmailItem, Item, TaskItem
-from chalicelib.tasks import jobs as duties_jobs
+from chalicelib.tasks import jobs as task_jobs
 from tests.aws import REGION, aws
 from tests.aws_calls import Crash, failing
 
@@ -40,7 +40,7 @@ def token(aws: None) -> str:
     clock.set_clock_source(lambda: NOW)
     entities.clear_entity_cache()
     boto3.client("ses", region_name=REGION).verify_email_identity(EmailAddress="billing@acme.example")
-    call = RequestContext(Actor("console", "test", "test"), NOW, "test-correlation")
+    context = RequestContext(Actor("console", "test", "test"), NOW, "test-correlation")
     entity = {
         "name": "ACME",
         "colour": "#0b5fff",
@@ -48,10 +48,10 @@ def token(aws: None) -> str:
         "locale": "en",
         "time_zone": "UTC",
     }
-    entities.put_entity(call, "acme", entity)
-    accounts.put_account(call, "a1", {"name": "Customer", "entity_id": "acme", "currency": "EUR"})
+    entities.put_entity(context, "acme", entity)
+    accounts.put_account(context, "a1", {"name": "Customer", "entity_id": "acme", "currency": "EUR"})
     entities.clear_entity_cache()
-    _, token = access.create(call, "billing", list(access_rules.SCOPES))
+    _, token = access.create(context, "billing", list(access_rules.SCOPES))
     return token
 
 
@@ -70,7 +70,7 @@ def deliver_everything() -> None:
     sqs, queue = boto3.client("sqs"), settings().queue_urls["bulk_mail"]
     for minutes in range(0, 30, 3):
         clock.set_clock_source(lambda minutes=minutes: NOW + timedelta(minutes=minutes))  # type: ignore[misc]
-        duties_jobs.sweep_duties({}, None)
+        task_jobs.sweep_duties({}, None)
         while found := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
             records = [{"messageId": one["MessageId"], "body": one["Body"]} for one in found]
             assert deliver_bulk_mail({"Records": records}, None) == {"batchItemFailures": []}

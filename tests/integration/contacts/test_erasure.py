@@ -17,7 +17,7 @@ from chalicelib.mail.feedback import ses_events
 from chalicelib.mail.sending import deliver as mailer
 from chalicelib.table import store
 from chalicelib.table.items import EmailItem, TaskItem
-from chalicelib.tasks import service as duties
+from chalicelib.tasks import service as tasks
 from tests.aws import BUCKET, TABLE, client
 from tests.integration.service import Service, code, rows
 
@@ -80,7 +80,7 @@ def send_mails(service: Service) -> None:
         if row["cls"]["S"] == "duty":
             item = store.Item.from_raw_data(row)
             assert isinstance(item, TaskItem)
-            mailer.deliver_email(duties.TaskMessage(item.kind, item.subject, item.key, item.correlation_id))
+            mailer.deliver_email(tasks.TaskMessage(item.kind, item.subject, item.key, item.correlation_id))
 
 
 def traces() -> dict[str, list[str]]:
@@ -322,7 +322,7 @@ def test_somebody_who_is_restored_half_way_is_erased_all_the_same(
     def restored_in_between(*arguments: Any) -> None:
         monkeypatch.setattr(erasure, "erase_emails", erase_emails)
         erase_emails(*arguments)
-        deletion.restore_contact(service.call, "a1", person["contact_id"])
+        deletion.restore_contact(service.context, "a1", person["contact_id"])
 
     monkeypatch.setattr(erasure, "erase_emails", restored_in_between)
     run()
@@ -388,8 +388,8 @@ class TestRestoredTable:
 def test_an_event_is_no_older_than_its_write(service: Service, account: str, person: Any) -> None:
     """Else the feed of changes, which waits 30 seconds, would miss it."""
     erasure_id = request(service, account, person)
-    call = service.call
+    context = service.context
     service.clock.move(minutes=2)
-    erasure.run_erasure(call, erasure_id)
+    erasure.run_erasure(context, erasure_id)
     (event,) = [one for one in service.all_of(f"{account}/audit-events") if one["action"] == "contact.erased"]
     assert event["at"] == "2026-01-31T09:02:00Z"

@@ -143,13 +143,13 @@ class TestManyBillGroups:
         ann, bee = pair
         commit, seen = store.Transaction.commit, []
 
-        def contended_once(transaction: store.Transaction) -> None:
+        def conflict_once(transaction: store.Transaction) -> None:
             seen.append(transaction)
             if len(seen) == step:
                 raise store.WriteConflict
             commit(transaction)
 
-        monkeypatch.setattr(store.Transaction, "commit", contended_once)
+        monkeypatch.setattr(store.Transaction, "commit", conflict_once)
         path = f"{address(account, ann)}?successor={bee['contact_id']}"
         assert service.ask("DELETE", path, if_match=str(ann["version"])).status == 204
         monkeypatch.undo()

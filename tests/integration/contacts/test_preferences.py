@@ -187,7 +187,7 @@ def test_an_erased_contact_is_on_no_list(service: Service, account: str) -> None
     contact = service.contact(account, "Ann")
     service.put(of(account, contact), invoices=True)
     answer = service.ask("POST", f"{account}/contacts/{contact['contact_id']}/erase", {"confirm": True})
-    erasure.run_erasure(service.call, answer.json["erasure_id"])
+    erasure.run_erasure(service.context, answer.json["erasure_id"])
     roles = store.batch_get_items([keys.contact_roles("a1")])[keys.contact_roles("a1")]
     assert roles.copies == {}
     assert invoicing() == []

@@ -30,13 +30,13 @@ def _fresh(engine_environment: dict[str, str]) -> None:  # noqa: F811
     forget()
 
 
-def call() -> RequestContext:
+def context() -> RequestContext:
     return RequestContext(Actor("staff", "s1", "Sam"), NOW, "race-0001")
 
 
 def account(account_id: str) -> str:
     entities.put_entity(
-        call(),
+        context(),
         "acme",
         {
             "name": "ACME",
@@ -46,13 +46,13 @@ def account(account_id: str) -> str:
             "time_zone": "UTC",
         },
     )
-    accounts.put_account(call(), account_id, {"name": "Customer", "entity_id": "acme", "currency": "EUR"})
+    accounts.put_account(context(), account_id, {"name": "Customer", "entity_id": "acme", "currency": "EUR"})
     return account_id
 
 
 def contact(account_id: str, name: str, *roles: str) -> str:
     given = {"first_name": name, "last_name": "Test", "email": f"{name}@example.com"}
-    return service.create_contact(call(), account_id, given, frozenset(roles)).contact.contact_id
+    return service.create_contact(context(), account_id, given, frozenset(roles)).contact.contact_id
 
 
 def at_once(work: Callable[[int], Any], threads: int = THREADS) -> Counter[str]:
@@ -97,9 +97,9 @@ def test_of_the_last_two_holders_one_stays(number: int) -> None:
         # Half of them delete the contact, the others take its roles.
         contact_id = last_two[thread % 2]
         if thread % 4 < 2:
-            deletion.delete_contact(call(), account_id, contact_id, None, None)
+            deletion.delete_contact(context(), account_id, contact_id, None, None)
         else:
-            service.patch_contact(call(), account_id, contact_id, {}, frozenset(), None)
+            service.patch_contact(context(), account_id, contact_id, {}, frozenset(), None)
 
     outcomes = at_once(remove)
     holders = accounts.get_account(account_id).holders
@@ -121,7 +121,7 @@ def test_two_who_swap_the_last_places_do_not_empty_a_role() -> None:
 
     def swap(thread: int) -> None:
         contact_id, role = ((one, "accounts_payable"), (other, "invoicing"))[thread % 2]
-        service.patch_contact(call(), account_id, contact_id, {}, frozenset({role}), None)
+        service.patch_contact(context(), account_id, contact_id, {}, frozenset({role}), None)
 
     outcomes = at_once(swap)
     holders = accounts.get_account(account_id).holders
@@ -138,7 +138,6 @@ def test_contacts_without_roles_do_not_hinder_each_other() -> None:
 def test_a_stale_version_is_refused_to_all_but_one() -> None:
     account_id = account("f1")
     contact_id = contact(account_id, "one")
-    outcomes = at_once(
-        lambda thread: service.patch_contact(call(), account_id, contact_id, {"job_title": f"Title {thread}"}, None, 1)
-    )
+    titles = [{"job_title": f"Title {thread}"} for thread in range(THREADS)]
+    outcomes = at_once(lambda thread: service.patch_contact(context(), account_id, contact_id, titles[thread], None, 1))
     assert outcomes == {"done": 1, "stale_version": THREADS - 1}

@@ -40,7 +40,7 @@ def test_another_body_is_refused(service: Service, account: str) -> None:
     assert rows() == before
 
 
-def test_after_24_hours_the_key_is_usable_anew(service: Service, account: str) -> None:
+def test_after_24_hours_the_key_is_usable_again(service: Service, account: str) -> None:
     first = create(service, account)
     service.clock.move(hours=24)
     other = create(service, account, email="other@example.com")

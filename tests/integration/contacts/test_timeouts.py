@@ -15,7 +15,7 @@ ANN = {"first_name": "Ann", "last_name": "Lee", "email": "ann@example.com"}
 
 @pytest.mark.parametrize("operation", ["GetItem", "BatchGetItem", "TransactWriteItems"])
 @pytest.mark.parametrize("failure", [ReadTimeoutError, ConnectTimeoutError])
-def test_it_is_told_as_such(service: Service, operation: str, failure: type[Exception]) -> None:
+def test_it_is_reported_as_such(service: Service, operation: str, failure: type[Exception]) -> None:
     account = service.account()
     before = rows()
 

@@ -31,17 +31,17 @@ def count_deliveries(found: dict[str, Calls], service: Callable[..., Any], count
     entities.clear_entity_cache()
     entities.get_cached_entity("acme", clock.utc_now())
     of = settings()
-    found["make an invoice's PDF"] = worked_off(of.queue_urls["documents"], "d1", make_documents)
-    made = worked_off(of.queue_urls["deliveries"], "d1", deliveries_jobs.run_deliveries)
+    found["make an invoice's PDF"] = process_message(of.queue_urls["documents"], "d1", make_documents)
+    made = process_message(of.queue_urls["deliveries"], "d1", deliveries_jobs.run_deliveries)
     found["deliver an invoice to one contact"] = made
     email_id = service("GET", "/v1/invoices/d1/deliveries")["items"][0]["recipients"][0]["email_id"]
-    sent = worked_off(of.queue_urls["bulk_mail"], email_id, deliver_bulk_mail)
+    sent = process_message(of.queue_urls["bulk_mail"], email_id, deliver_bulk_mail)
     found["send its mail with the PDF, alone in its batch"] = sent
     count("read an invoice's deliveries", "GET", "/v1/invoices/d1/deliveries")
     count("send an invoice again, to all its contacts", "POST", "/v1/invoices/d1/send")
 
 
-def worked_off(url: str, subject: str, consumer: Callable[..., Any]) -> Calls:
+def process_message(url: str, subject: str, consumer: Callable[..., Any]) -> Calls:
     """Count what the consumer of a queue does with the message about ``subject``; it must do well."""
     sqs = boto3.client("sqs")
     records = []

@@ -15,7 +15,7 @@ from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import DigestItem
 from tests.aws_calls import Calls, counted
-from tests.integration.counts.deliveries import LINE, worked_off
+from tests.integration.counts.deliveries import LINE, process_message
 from tests.integration.reminders.replies import link
 
 PAYER = {"first_name": "Pia", "last_name": "Doe", "email": "pia@example.com", "roles": ["accounts_payable"]}
@@ -37,16 +37,17 @@ def count_reminders(found: dict[str, Calls], service: Callable[..., Any]) -> str
         send_due_reminders({"confirm": True}, None)
     service("PUT", "/v1/invoices/r1", {**INVOICE, "number": "r1", "due_date": "2026-01-14", "deliver": False})
     of = settings()
-    planned = worked_off(of.queue_urls["planning"], "r1", jobs.update_reminder_plans)
+    planned = process_message(of.queue_urls["planning"], "r1", jobs.update_reminder_plans)
     found["plan an invoice's reminders"] = planned
     with counted() as found["look for reminders when one account is due"]:
         send_due_reminders({"confirm": True}, None)
-    found["remind an account of one invoice"] = worked_off(of.queue_urls["reminders"], "a4 acme", jobs.remind_accounts)
+    reminded = process_message(of.queue_urls["reminders"], "a4 acme", jobs.remind_accounts)
+    found["remind an account of one invoice"] = reminded
     digest = store.get_item(DigestItem, keys.digest("a4", clock.utc_now().date(), "acme", "EUR"))
     assert digest is not None
     (copy,) = digest.recipients
     with handed_to_ses() as mails:
-        sent = worked_off(of.queue_urls["bulk_mail"], copy["email_id"], deliver_bulk_mail)
+        sent = process_message(of.queue_urls["bulk_mail"], copy["email_id"], deliver_bulk_mail)
     found["send its mail, alone in its batch"] = sent
     (mail,) = mails
     return link(mail)
@@ -95,7 +96,7 @@ def count_holding(found: dict[str, Calls], count: Callable[..., Any]) -> None:
     count("name it in a step of the entity's policy", "PUT", "/v1/reminder-policies/acme", steps)
     policy = {"minimum_gap_days": 3}
     count("change an account's reminder policy", "PUT", "/v1/accounts/a4/reminder-policy", policy)
-    anew = worked_off(settings().queue_urls["planning"], "account a4", jobs.update_reminder_plans)
+    anew = process_message(settings().queue_urls["planning"], "account a4", jobs.update_reminder_plans)
     found["have its invoices planned anew, up to 500 at once"] = anew
     reported = {"as_of": "2026-01-15T08:00:00Z"}
     count("report up to when payments are known", "PUT", "/v1/entities/acme/payments-as-of", reported)
@@ -104,5 +105,5 @@ def count_holding(found: dict[str, Calls], count: Callable[..., Any]) -> None:
     by = RequestContext(Actor("staff", "sam@acme.example", "Sam"), clock.utc_now(), "counts-0001")
     with counted() as found["release invoices from before the start (the session not counted)"]:
         staged_release.set_release_rate(by, "acme", 1)
-    released = worked_off(settings().queue_urls["planning"], "release acme", jobs.update_reminder_plans)
+    released = process_message(settings().queue_urls["planning"], "release acme", jobs.update_reminder_plans)
     found["look for accounts to release, none left"] = released

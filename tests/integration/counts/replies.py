@@ -12,7 +12,7 @@ from chalicelib.request_context import Actor, RequestContext
 from chalicelib.staff import service as staff
 from chalicelib.table.items import EmailItem, Item
 from tests.aws_calls import Calls, counted
-from tests.integration.counts.deliveries import worked_off
+from tests.integration.counts.deliveries import process_message
 from tests.integration.web.visitor import Seen, Visitor
 
 NOTED = "Thank you, we have noted that"
@@ -26,7 +26,7 @@ def count_replies(found: dict[str, Calls], service: Callable[..., Any], page: st
         "Sam",
         "admin",
     )
-    worked_off(settings().queue_urls["documents"], "r1", make_documents)
+    process_message(settings().queue_urls["documents"], "r1", make_documents)
     entities.clear_entity_cache()
     entities.get_cached_entity("acme", clock.utc_now())
 
@@ -45,7 +45,7 @@ def count_replies(found: dict[str, Calls], service: Callable[..., Any], page: st
     seen("open its form for a promise", lambda: Visitor().go(f"{page}/promised"), 200)
     reply("reply that it will be paid by a day", "promised", on="2026-01-20")
     (told,) = [one for one in Item.scan() if isinstance(one, EmailItem) and one.kind == "reply_received"]
-    sent = worked_off(settings().queue_urls["bulk_mail"], told.email_id, deliver_bulk_mail)
+    sent = process_message(settings().queue_urls["bulk_mail"], told.email_id, deliver_bulk_mail)
     found["tell a member of staff by mail, alone in its batch"] = sent
     reply("reply that it was paid", "paid", on="2026-01-14")
     seen("open its form for a problem, with the invoice's lines", lambda: Visitor().go(f"{page}/problem"), 200)

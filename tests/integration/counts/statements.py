@@ -12,7 +12,7 @@ from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import SuppressionItem
 from tests.aws_calls import Calls, counted
-from tests.integration.counts.deliveries import worked_off
+from tests.integration.counts.deliveries import process_message
 
 EVE = {"first_name": "Eve", "last_name": "Fox", "email": "eve@example.com"}
 
@@ -21,7 +21,7 @@ def count_preferences_and_statements(
     found: dict[str, Calls], service: Callable[..., Any], count: Callable[..., Any]
 ) -> None:
     """Count at the account of ``count_deliveries``, whose one invoicing contact is di@example.com."""
-    call = RequestContext(Actor("system", "test", "test"), clock.utc_now(), "counts-0001")
+    context = RequestContext(Actor("system", "test", "test"), clock.utc_now(), "counts-0001")
     eve = service("POST", "/v1/accounts/a3/contacts", EVE)["contact_id"]
     preferences = f"/v1/accounts/a3/contacts/{eve}/preferences"
     count("choose copies of invoices", "PUT", preferences, {"invoices": True})
@@ -30,14 +30,14 @@ def count_preferences_and_statements(
         recipients.list_invoice_recipients(account, None)
     token = unsubscribe_links.build_unsubscribe_url("a3", eve, "eve@example.com", "invoices").rsplit("/", 1)[1]
     with counted() as found["stop them by the link in the mail"]:
-        assert not unsubscribe_links.unsubscribe(call, token).wanted
+        assert not unsubscribe_links.unsubscribe(context, token).wanted
     asked = count(
         "ask for a statement, to be mailed to a contact", "POST", "/v1/accounts/a3/statements", {"send_to": [eve]}
     )
     subject = f"statement/{asked['statement_id']}"
-    made = worked_off(settings().queue_urls["documents"], subject, make_documents)
+    made = process_message(settings().queue_urls["documents"], subject, make_documents)
     found["make its PDF, and its mail"] = made
     key = keys.suppression("di@example.com")
-    store.create_item(SuppressionItem(key.pk, key.sk, email="di@example.com", reason="complaint", since=call.now))
+    store.create_item(SuppressionItem(key.pk, key.sk, email="di@example.com", reason="complaint", since=context.now))
     with counted() as found["alarm of a role that reaches nobody, by two mails"]:
-        reachability.check_role_coverage(call, "di@example.com")
+        reachability.check_role_coverage(context, "di@example.com")

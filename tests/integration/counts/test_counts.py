@@ -30,7 +30,7 @@ from chalicelib.request_context import Actor, RequestContext
 from chalicelib.sessions.service import open_session
 from chalicelib.table import keys, store
 from chalicelib.table.items import ContactAddressItem, EmailItem
-from chalicelib.tasks import jobs as duties_jobs
+from chalicelib.tasks import jobs as task_jobs
 from tests.aws import forget
 from tests.aws_calls import Calls, counted
 from tests.engine import engine, engine_environment
@@ -60,8 +60,8 @@ class Service:
     """The service through its API, with a key whose use was noted within the hour."""
 
     def __init__(self) -> None:
-        call = RequestContext(Actor("console", "test", "test"), NOW, "counts-0001")
-        _, self.token = access.create(call, "billing", list(access_rules.SCOPES))
+        context = RequestContext(Actor("console", "test", "test"), NOW, "counts-0001")
+        _, self.token = access.create(context, "billing", list(access_rules.SCOPES))
 
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         headers = {
@@ -139,7 +139,7 @@ def measure() -> dict[str, Calls]:
     count_holding(found, count)
     count_replies(found, service, page)
     with counted() as found["sweep when nothing is overdue"]:
-        duties_jobs.sweep_duties({}, None)
+        task_jobs.sweep_duties({}, None)
     return found
 
 
@@ -183,10 +183,10 @@ def _count_payments(service: Service, count: Callable[..., Any]) -> None:
 
 
 def _portal_session(email: str) -> str:
-    call = RequestContext(Actor("console", "test", "test"), NOW, "counts-0001")
-    transaction = store.Transaction(call)
+    context = RequestContext(Actor("console", "test", "test"), NOW, "counts-0001")
+    transaction = store.Transaction(context)
     _, token = open_session(
-        transaction, call, kind="portal_user", email=email, bill_groups=[("b1", "a1")], origin="link"
+        transaction, context, kind="portal_user", email=email, bill_groups=[("b1", "a1")], origin="link"
     )
     transaction.commit()
     return token

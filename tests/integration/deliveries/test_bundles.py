@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.deliveries import rules
 from chalicelib.table.items import BundleItem
-from tests.integration.deliveries.world import World, attached, delivery_rows, duties, mails, rows, subject
+from tests.integration.deliveries.world import World, attached, delivery_rows, mails, rows, subject, tasks
 from tests.integration.people import portal
 
 TOGETHER = {"grouping": "together", "pdf_only": False, "size_limit_kib": None}
@@ -43,7 +43,7 @@ def test_invoices_of_half_an_hour_go_in_one_mail(world: World) -> None:
     assert list(attached(request)) == ["invoice-I0.pdf", "invoice-I1.pdf", "invoice-I2.pdf"]
     assert len(world.invoice_mails) == 4
     assert states(world, "i2") == sorted([(ada, "sent"), (bob, "sent")])
-    assert rows(BundleItem) == duties("delivery") == []
+    assert rows(BundleItem) == tasks("delivery") == []
 
 
 def test_one_alone_is_waiting_and_then_mailed_as_usual(world: World) -> None:
@@ -71,7 +71,7 @@ def test_a_full_bundle_goes_at_once_and_what_comes_after_it_by_the_next(
     assert {row.outcome for row in delivery_rows()} == {"mailed"}
     world.pass_time(60)
     assert len(world.invoice_mails) == 3
-    assert rows(BundleItem) == duties("delivery") == []
+    assert rows(BundleItem) == tasks("delivery") == []
 
 
 def test_invoices_that_pile_up_before_a_bundle_is_sent_are_spread_over_several(
@@ -89,7 +89,7 @@ def test_invoices_that_pile_up_before_a_bundle_is_sent_are_spread_over_several(
     world.pass_time(60)
     sent = [name for one in world.invoice_mails for name in attached(one)]
     assert sorted(sent) == [f"invoice-I{number}.pdf" for number in range(5)]
-    assert rows(BundleItem) == duties("delivery") == []
+    assert rows(BundleItem) == tasks("delivery") == []
 
 
 def test_a_size_limit_spreads_them_over_several_mails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +144,7 @@ def test_the_successor_of_a_deleted_contact_gets_what_waited_for_it(world: World
     assert states(world, "i1") == [(bob, "sent")]
 
 
-def test_who_is_left_out_of_a_bundle_is_told_where_others_got_the_invoice(world: World) -> None:
+def test_who_is_left_out_of_a_bundle_is_reported_where_others_got_the_invoice(world: World) -> None:
     ada, bob = together(world, "Ada", "invoicing"), world.contact("Bob", "invoicing")
     world.issue()
     world.work()

@@ -8,7 +8,7 @@ import pytest
 from chalicelib.entities import service as entities
 from chalicelib.table import keys, store
 from chalicelib.table.items import EntityItem
-from tests.integration.deliveries.world import World, attached, delivery_rows, duties, mails, stored, subject
+from tests.integration.deliveries.world import World, attached, delivery_rows, mails, stored, subject, tasks
 
 
 def test_an_invoice_is_issued_made_and_mailed_to_all_its_contacts_together(world: World) -> None:
@@ -30,7 +30,7 @@ def test_an_invoice_is_issued_made_and_mailed_to_all_its_contacts_together(world
         (ada, "ada@example.com", "sent", False),
         (bob, "bob@example.com", "sent", False),
     ]
-    assert duties("document") == duties("delivery") == duties("bulk_mail") == []
+    assert tasks("document") == tasks("delivery") == tasks("bulk_mail") == []
 
 
 def test_each_gets_an_own_mail_where_the_entity_says_so(world: World) -> None:
@@ -208,7 +208,7 @@ def test_whom_no_mail_reaches_is_left_out_and_told(world: World) -> None:
     assert len(delivery["recipients"]) == 2
 
 
-def test_a_duty_that_comes_twice_delivers_once(world: World) -> None:
+def test_a_task_that_comes_twice_delivers_once(world: World) -> None:
     world.contact("Ada", "invoicing")
     world.issue()
     messages = world.messages("documents")
@@ -268,7 +268,7 @@ def test_a_contact_whose_address_changed_meanwhile_gets_it_there(world: World) -
     assert world.invoice_mails[0]["Destination"]["ToAddresses"] == ["new@example.com", "bob@example.com"]
 
 
-def test_what_is_paid_meanwhile_is_told_so(world: World) -> None:
+def test_what_is_paid_meanwhile_is_reported_so(world: World) -> None:
     messages = queued(world)
     paid = {"amount": 12000, "currency": "EUR", "received_on": "2026-01-31", "entity_id": "acme"}
     allocated = {"allocations": [{"invoice_id": "i1", "amount": 12000}]}

@@ -13,7 +13,7 @@ from botocore.exceptions import ReadTimeoutError
 from chalicelib.mail import jobs as mail_jobs
 from tests import aws
 from tests.aws_calls import Crash
-from tests.integration.deliveries.world import World, delivery_rows, duties, mails, stored, subject
+from tests.integration.deliveries.world import World, delivery_rows, mails, stored, subject, tasks
 from tests.integration.invoices.invoices import body
 
 _REAL = BaseClient._make_api_call
@@ -164,6 +164,6 @@ def test_a_crash_leaves_one_pdf_one_outbox_item_and_one_mail(ready: World, numbe
     (mail,) = mails()
     assert [one["email_id"] for one in delivery.recipients] == [mail.email_id]
     assert mail.status == "sent"
-    assert duties("document") == duties("delivery") == duties("bulk_mail") == []
+    assert tasks("document") == tasks("delivery") == tasks("bulk_mail") == []
     assert {subject(one) for one in ready.taken} == {"Invoice I1 from Acme"}
     assert len(ready.taken) == 1 if heard or not taken_first else 1 <= len(ready.taken) <= 2

@@ -18,7 +18,7 @@ from chalicelib.table.items import BundleItem
 from chalicelib.tasks.queue import TaskMessage
 from tests.engine import engine, engine_environment
 from tests.integration.deliveries.test_hundred import handed
-from tests.integration.deliveries.world import LIVE, delivery_rows, duties, mails, rows
+from tests.integration.deliveries.world import LIVE, delivery_rows, mails, rows, tasks
 from tests.integration.invoices.invoices import body, customer
 from tests.integration.service import Service
 
@@ -66,7 +66,7 @@ def test_eight_consumers_of_one_invoice_make_one_pdf_and_one_mail(service: Servi
     assert len(found) == 1
     at_once(*[partial(deliveries.process_delivery_task, TaskMessage.parse(found[0]["body"]))] * THREADS)
     assert len(delivery_rows()) == len(mails()) == 1
-    assert duties("document") == duties("delivery") == []
+    assert tasks("document") == tasks("delivery") == []
     bucket = boto3.client("s3").list_objects_v2(Bucket=settings().bucket_name, Prefix="documents/")["Contents"]
     assert len(bucket) == 1
 
@@ -81,11 +81,11 @@ def test_eight_invoices_at_once_are_all_in_the_bundle(service: Service) -> None:
     at_once(*[partial(deliveries.process_delivery_task, TaskMessage.parse(one["body"])) for one in found])
     (bundle,) = rows(BundleItem)
     assert sorted(one["invoice_id"] for one in bundle.invoices) == [f"i{number}" for number in range(THREADS)]
-    (duty,) = duties("delivery")
+    (task,) = tasks("delivery")
     service.clock.move(minutes=31)
-    message = TaskMessage("delivery", duty.subject, duty.key, "race")
+    message = TaskMessage("delivery", task.subject, task.key, "race")
     at_once(*[partial(deliveries.process_delivery_task, message)] * THREADS)
-    assert rows(BundleItem) == duties("delivery") == []
+    assert rows(BundleItem) == tasks("delivery") == []
     (mail,) = mails()
     assert len(mail.context["invoices"]) == THREADS
     assert {row.outcome for row in delivery_rows()} == {"mailed"}

@@ -16,7 +16,7 @@ from chalicelib.functions.mail import deliver_bulk_mail
 from chalicelib.mail import rules
 from chalicelib.mail.sending import ses
 from chalicelib.table.items import forget_connection
-from chalicelib.tasks import jobs as duties_jobs
+from chalicelib.tasks import jobs as task_jobs
 from chalicelib.tasks import queue
 from tests.engine import engine, engine_environment
 from tests.integration.deliveries.world import LIVE, mails
@@ -111,7 +111,7 @@ def test_ninety_nine_are_sent_and_the_poisoned_one_lies_in_the_dead_letter_queue
     # The cause is mended, and the sweeper brings it again: its duty stands in the table still.
     assert "kept" in render_invoice({"invoice_id": POISONED, "confirm": True}, None)
     service.clock.move(minutes=3)
-    duties_jobs.sweep_duties({}, None)
+    task_jobs.sweep_duties({}, None)
     work_all_off()
     assert len(handed) == HOW_MANY
     assert handed[-1].attachments[0].name == f"invoice-I{POISONED.removeprefix('i')}.pdf"

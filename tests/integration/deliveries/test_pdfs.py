@@ -10,7 +10,7 @@ from chalicelib.functions.invoices import render_invoice
 from chalicelib.invoices.rules import Content
 from chalicelib.table.items import AuditEventItem
 from tests.aws import BUCKET, client
-from tests.integration.deliveries.world import World, attached, delivery_rows, duties, rows, stored
+from tests.integration.deliveries.world import World, attached, delivery_rows, rows, stored, tasks
 from tests.integration.people import portal
 from tests.integration.service import code, faults
 
@@ -67,7 +67,7 @@ def test_a_due_date_that_changes_leaves_the_pdf_as_it_is(world: World) -> None:
     assert len(stored()) == 1
 
 
-def test_a_change_while_it_is_made_is_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_while_it_is_made_is_stored(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     from chalicelib.invoices.pdf import render
 
     world.contact("Ada", "invoicing")
@@ -98,7 +98,7 @@ def upload(content: bytes, content_hash: str = HASH) -> None:
     client("s3").put_object(Bucket=BUCKET, Key=f"uploads/invoices/i1/{content_hash}.pdf", Body=content)
 
 
-def test_a_supplied_pdf_is_kept_as_it_came_and_delivered(world: World) -> None:
+def test_a_supplied_pdf_is_stored_as_it_came_and_delivered(world: World) -> None:
     world.contact("Ada", "invoicing")
     world.issue(pdf="supplied")
     world.work()
@@ -217,7 +217,7 @@ def test_a_pdf_that_is_there_is_left_alone(made: World) -> None:
 
 
 @pytest.mark.parametrize(("harm", "found"), [("remove", "missing"), ("alter", "different")])
-def test_a_pdf_that_is_missing_or_altered_is_made_again_byte_by_byte(made: World, harm: str, found: str) -> None:
+def test_a_pdf_that_is_missing_or_altered_is_rendered_again_byte_by_byte(made: World, harm: str, found: str) -> None:
     before = stored()
     if harm == "remove":
         client("s3").delete_object(Bucket=BUCKET, Key=key_of(made))
@@ -241,7 +241,7 @@ def test_an_invoice_whose_pdf_was_never_made_gets_one_and_is_delivered(world: Wo
     assert "kept" in render_invoice({"invoice_id": "i1", "confirm": True}, None)
     world.pass_time(9)
     assert len(world.invoice_mails) == 1
-    assert duties("document") == []
+    assert tasks("document") == []
 
 
 def test_another_pdf_than_was_issued_is_only_kept_on_demand(made: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.functions.invoices import resend_invoice
 from chalicelib.table.items import AuditEventItem
-from tests.integration.deliveries.world import World, attached, delivery_rows, duties, mails, rows
+from tests.integration.deliveries.world import World, attached, delivery_rows, mails, rows, tasks
 from tests.integration.people import portal
 from tests.integration.service import code, faults
 
@@ -86,7 +86,7 @@ def test_the_same_key_sends_once(issued: World) -> None:
     assert code(send(issued, {"cc": ["x@example.com"]}, idempotency_key="again")) == (422, "idempotency_key_reused")
 
 
-def test_terms_age_and_style_do_not_hold_back_what_is_asked_for(issued: World) -> None:
+def test_terms_age_and_style_do_not_hold_back_what_is_requested(issued: World) -> None:
     issued.service.put("/accounts/a1", payment_terms={"kind": "due_on_receipt"})
     issued.change_entity(live_from="2026-01-31")
     assert send(issued).status == 202
@@ -188,7 +188,7 @@ def test_the_console_shows_first_and_sends_when_confirmed(issued: World) -> None
         "cc": ["boss@elsewhere.example"],
         "suppressed": [],
     }
-    assert duties("bulk_mail") == []
+    assert tasks("bulk_mail") == []
     done = resend_invoice({"invoice_id": "i1", "confirm": True}, None)
     issued.work()
     assert len(issued.invoice_mails) == 1
@@ -202,7 +202,7 @@ def test_the_console_shows_first_and_sends_when_confirmed(issued: World) -> None
 def test_the_console_takes_nothing_else(issued: World, event: Any) -> None:
     answer = resend_invoice(event, None)
     assert "refused" in answer
-    assert duties("bulk_mail") == []
+    assert tasks("bulk_mail") == []
 
 
 def test_the_console_says_what_is_not_there(issued: World) -> None:

@@ -15,7 +15,7 @@ from chalicelib.functions.mail import deliver_bulk_mail
 from chalicelib.mail.sending import ses
 from chalicelib.table import keys, store
 from chalicelib.table.items import DeliveryItem, EmailItem, Item, SuppressionItem, TaskItem
-from chalicelib.tasks import jobs as duties_jobs
+from chalicelib.tasks import jobs as task_jobs
 from tests.aws import BUCKET, client
 from tests.integration.invoices.invoices import body, customer
 from tests.integration.service import Service
@@ -115,7 +115,7 @@ class World:
         failed = []
         for _ in range(0, minutes, step):
             self.service.clock.move(minutes=step)
-            duties_jobs.sweep_duties({}, None)
+            task_jobs.sweep_duties({}, None)
             failed += self.work()
         return failed
 
@@ -148,7 +148,7 @@ def mails() -> list[Any]:
     return [item for item in rows(EmailItem) if item.kind == "invoice"]
 
 
-def duties(kind: str) -> list[Any]:
+def tasks(kind: str) -> list[Any]:
     return [item for item in rows(TaskItem) if item.kind == kind]
 
 

@@ -20,7 +20,7 @@ def test_what_is_needed_is_named(service: Service) -> None:
     assert faults(service.ask("PUT", "/entities/acme", {"name": None})) == [("name", "required")]
 
 
-def test_the_whole_entity_is_kept(service: Service) -> None:
+def test_the_whole_entity_is_stored(service: Service) -> None:
     whole = {
         **ENTITY,
         "legal_name": "Acme Ltd",
@@ -78,7 +78,7 @@ def test_mail_is_off_until_it_goes_live(service: Service) -> None:
     assert found["invoice_addressing"] == "together"
 
 
-def test_how_far_mail_has_gone_live_is_kept(service: Service) -> None:
+def test_how_far_mail_has_gone_live_is_stored(service: Service) -> None:
     service.account("a1")
     service.account("a2")
     given = {

@@ -68,8 +68,8 @@ def always() -> bool:
 
 def run(import_id: str, time_is_left: Callable[[], bool] = always) -> Import:
     """Run an import by each duty that stands for it."""
-    for duty in duties():
-        run_import(import_id, duty.key, time_is_left)
+    for task in tasks():
+        run_import(import_id, task.key, time_is_left)
     return service.get_import(import_id)
 
 
@@ -78,7 +78,7 @@ def imported(content: str | bytes, wanted: Mapping, *, dry_run: bool = False, ma
     return run(prepare(raw, wanted, dry_run=dry_run, mail=mail))
 
 
-def duties() -> list[TaskItem]:
+def tasks() -> list[TaskItem]:
     return [item for item in rows() if isinstance(item, TaskItem) and item.kind == "import"]
 
 

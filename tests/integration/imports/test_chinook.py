@@ -30,7 +30,7 @@ def mapping() -> Mapping:
 def test_all_customers_come_and_a_second_import_writes_nothing(
     entity: None, customers: bytes, mapping: Mapping
 ) -> None:
-    rehearsed = imported(customers, mapping, dry_run=True)
+    dry_run = imported(customers, mapping, dry_run=True)
     before = data()
     first = imported(customers, mapping)
     print(json.dumps(first.counts, indent=1), *first.refusals, *first.warnings, sep="\n")
@@ -39,7 +39,7 @@ def test_all_customers_come_and_a_second_import_writes_nothing(
     assert first.counts["accounts"] == {"created": 59, "changed": 0, "unchanged": 0, "refused": 0}
     assert first.counts["bill_groups"] == {"created": 59, "changed": 0, "unchanged": 0, "refused": 0}
     assert first.counts["contacts"]["created"] + first.counts["contacts"]["refused"] == 59
-    assert (rehearsed.counts, rehearsed.refusals, rehearsed.warnings) == (first.counts, first.refusals, first.warnings)
+    assert (dry_run.counts, dry_run.refusals, dry_run.warnings) == (first.counts, first.refusals, first.warnings)
     assert not any(isinstance(item, EmailItem) for item in rows())
     after = data()
     assert before.keys() < after.keys()

@@ -64,11 +64,11 @@ def invoices(*, dry_run: bool = False) -> Import:
 def test_all_invoices_come_with_their_lines_and_a_second_import_writes_nothing(fresh: None) -> None:
     assert run(prepared("customers", "Customer.csv")).counts["bill_groups"]["created"] == 59
     before = data()
-    rehearsed = invoices(dry_run=True)
+    dry_run = invoices(dry_run=True)
     assert data() == before
     first = invoices()
     assert (first.status, first.refusals, first.warnings) == ("finished", (), ())
-    assert first.counts == rehearsed.counts
+    assert first.counts == dry_run.counts
     assert first.counts == {
         "rows": {"read": 412, "refused": 0},
         "lines": {"read": 2240, "refused": 0},

@@ -17,7 +17,7 @@ from chalicelib.table.items import AuditEventItem, ContactItem, ImportItem, Invo
 from chalicelib.tasks import service as sweeper
 from tests.aws import BUCKET, client
 from tests.aws_calls import Crash, failing
-from tests.integration.imports.imports import ACCOUNTS, CONTACTS, NOW, always, duties, mapping, prepare, rows, run
+from tests.integration.imports.imports import ACCOUNTS, CONTACTS, NOW, always, mapping, prepare, rows, run, tasks
 from tests.integration.imports.shop import INVOICES, JOINED, LINES, customers, prepare_two
 
 HEAD = "id,name,person,first,last,email,roles\n"
@@ -63,12 +63,12 @@ def test_killed_at_any_call_it_ends_the_same(
     monkeypatch.setattr(rules, "CHECKPOINT_ROWS", 2)
     import_id = prepare(SIX.encode(), BOTH)
     with failing(number, how) as names, suppress(Crash):
-        run_import(import_id, duties()[0].key, always)
+        run_import(import_id, tasks()[0].key, always)
     assert len(names) <= 25, names
     found = finish(import_id)
     assert (found.status, found.counts) == ("finished", EXPECTED)
     assert [one.line for one in found.refusals] == [4, 4]
-    assert duties() == []
+    assert tasks() == []
     whole()
 
 
@@ -84,7 +84,7 @@ def test_handed_over_after_every_row(entity: None, dry_run: bool) -> None:
     found = service.get_import(import_id)
     assert found.counts == EXPECTED
     assert [one.line for one in found.refusals] == [4, 4]
-    assert duties() == []
+    assert tasks() == []
     if not dry_run:
         whole()
 
@@ -101,17 +101,17 @@ def test_rows_of_earlier_runs_are_remembered(entity: None) -> None:
 
 def test_a_run_leaves_an_import_alone_that_another_works_on(entity: None, monkeypatch: pytest.MonkeyPatch) -> None:
     import_id = prepare(SIX.encode(), BOTH)
-    (duty,) = duties()
+    (task,) = tasks()
     work = ImportRun.work
     seen = []
 
     def meanwhile(self: ImportRun) -> None:
-        run_import(import_id, duty.key, always)
+        run_import(import_id, task.key, always)
         seen.append(service.get_import(import_id).status)
         work(self)
 
     monkeypatch.setattr(ImportRun, "work", meanwhile)
-    run_import(import_id, duty.key, always)
+    run_import(import_id, task.key, always)
     assert seen == ["running"]
     assert service.get_import(import_id).counts == EXPECTED
     whole()
@@ -133,7 +133,7 @@ def test_two_that_both_believe_to_have_it(entity: None, monkeypatch: pytest.Monk
         return kind.write(call, row)
 
     monkeypatch.setitem(KINDS, "contacts", dataclasses.replace(kind, write=stalling))
-    run_import(import_id, duties()[0].key, always)
+    run_import(import_id, tasks()[0].key, always)
     found = service.get_import(import_id)
     assert (found.status, found.counts) == ("finished", EXPECTED)
     whole()
@@ -168,7 +168,7 @@ def test_it_gives_up_in_the_end(entity: None, monkeypatch: pytest.MonkeyPatch) -
     assert found.status == "failed"
     assert found.reason is not None
     assert "row 1" in found.reason
-    assert duties() == []
+    assert tasks() == []
 
 
 def test_a_file_that_is_replaced_after_the_start_is_not_read(entity: None) -> None:
@@ -193,7 +193,7 @@ def test_an_import_of_two_files_that_is_killed_at_any_call_ends_the_same(
     customers()
     import_id = prepare_two(TWO_INVOICES, LINES, mapping(JOINED))
     with failing(number, how) as names, suppress(Crash):
-        run_import(import_id, duties()[0].key, always)
+        run_import(import_id, tasks()[0].key, always)
     assert len(names) <= 22, names
     found = finish(import_id)
     assert (found.status, found.counts) == (

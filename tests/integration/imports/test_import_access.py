@@ -42,12 +42,12 @@ def test_access_rules_come_one_a_row_and_once() -> None:
         'b2,"a@x.example,b@x.example",\nb2,gmail.com,\nnone,x.example,\n'
     )
     before = data()
-    rehearsed = imported(file, RULES, dry_run=True)
+    dry_run = imported(file, RULES, dry_run=True)
     assert data() == before
     found = imported(file, RULES)
     assert (
         told(found)
-        == told(rehearsed)
+        == told(dry_run)
         == [
             (5, "access_rules", "value", "one_at_a_time"),
             (6, "access_rules", "value", "free_provider"),

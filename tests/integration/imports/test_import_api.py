@@ -19,7 +19,7 @@ from chalicelib.table.items import AccountItem
 from infra.local import import_file
 from tests.aws import BUCKET, client
 from tests.integration.api.gateway import Answer, send
-from tests.integration.imports.imports import ACCOUNTS, CALL, NOW, data, duties, prepare, rows
+from tests.integration.imports.imports import ACCOUNTS, CALL, NOW, data, prepare, rows, tasks
 from tests.integration.imports.shop import INVOICES, JOINED, LINES, PAYMENT, customers
 
 CONTENT = b"id,name\na1,Acme\na2,\n"
@@ -94,7 +94,7 @@ def test_from_upload_to_confirmation(token: str) -> None:
     work()
     assert [item.account_id for item in rows() if isinstance(item, AccountItem)] == ["a1"]
     assert codes(send("POST", f"{path}/start", token=token)) == (409, "import_is_finished")
-    assert duties() == []
+    assert tasks() == []
 
 
 def test_two_files_from_upload_to_confirmation(token: str) -> None:
@@ -150,7 +150,7 @@ def test_repeated_requests_make_and_start_one_import(token: str) -> None:
     key = {"Idempotency-Key": "start-1"}
     path = f"/v1/imports/{first.json['import_id']}/start"
     assert [send("POST", path, token=token, body={}, headers=key).status for _ in "12"] == [202, 202]
-    assert len(duties()) == 1
+    assert len(tasks()) == 1
     assert len(send("GET", "/v1/imports", token=token).json["items"]) == 1
 
 

@@ -16,7 +16,7 @@ from chalicelib.imports.run.process import run_import
 from chalicelib.table.items import AuditEventItem, ContactItem
 from tests.aws import forget
 from tests.engine import engine, engine_environment
-from tests.integration.imports.imports import ACCOUNTS, CALL, CONTACTS, ENTITY, NOW, always, duties, mapping, rows
+from tests.integration.imports.imports import ACCOUNTS, CALL, CONTACTS, ENTITY, NOW, always, mapping, rows, tasks
 
 __all__ = ["engine", "engine_environment"]
 
@@ -45,14 +45,14 @@ def test_of_workers_at_once_one_does_the_work(fresh: None) -> None:
     made = service.create_import(CALL, mapping(ACCOUNTS, CONTACTS), dry_run=False, mail=False)
     storage.store_file(storage.source_key(made.import_id), content.encode())
     service.start_import(CALL, made.import_id)
-    (duty,) = duties()
+    (task,) = tasks()
     start = threading.Barrier(WORKERS)
     failures: list[BaseException] = []
 
     def work() -> None:
         start.wait()
         try:
-            run_import(made.import_id, duty.key, always)
+            run_import(made.import_id, task.key, always)
         except BaseException as error:
             failures.append(error)
 

@@ -67,10 +67,10 @@ class TestTwoFiles:
     def test_a_dry_run_writes_nothing_and_tells_the_same(self, shop: None) -> None:
         before = data()
         content = changed(INVOICES, "1.98", "1.99")
-        rehearsed = imported_two(content, dry_run=True)
+        dry_run = imported_two(content, dry_run=True)
         assert data() == before
         real = imported_two(content)
-        assert (rehearsed.status, rehearsed.counts, rehearsed.refusals) == ("finished", real.counts, real.refusals)
+        assert (dry_run.status, dry_run.counts, dry_run.refusals) == ("finished", real.counts, real.refusals)
         assert told(real) == [("file", 2, "total", "Total", "wrong_amount")]
         assert real.counts["invoices"] == found(created=2, refused=1)
 
@@ -84,13 +84,13 @@ class TestTwoFiles:
         assert calls.of("dynamodb.TransactWriteItems") == 0
         assert again.counts["invoices"] == found(unchanged=3)
 
-    def test_what_is_issued_stays_and_the_difference_is_told(self, shop: None) -> None:
+    def test_what_is_issued_stays_and_the_difference_is_reported(self, shop: None) -> None:
         imported_two()
         other = imported_two(INVOICES, changed(LINES, "1,1,2,", "1,1,3,"))
         assert told(other) == [("file", 2, "lines", "", "differs")]
         assert other.counts["invoices"] == found(unchanged=2, refused=1)
 
-    def test_nobody_is_mailed_unless_asked_to_deliver(self, shop: None) -> None:
+    def test_nobody_is_mailed_unless_requested_to_deliver(self, shop: None) -> None:
         imported_two()
         assert not any(isinstance(item, EmailItem) for item in rows())
         assert not any(item.delivery_wanted for item in rows() if isinstance(item, InvoiceItem))
@@ -334,7 +334,7 @@ class TestOneFile:
         assert told(came) == [("file", 5, "lines", "Id", "belongs_to_nothing")]
         assert came.counts == {"rows": {"read": 4, "refused": 1}, "invoices": found(created=1)}
 
-    def test_an_id_that_cannot_be_used_is_told_of_each_row(self, shop: None) -> None:
+    def test_an_id_that_cannot_be_used_is_reported_of_each_row(self, shop: None) -> None:
         content = "Id,Customer,Date,Total,Item,Net,Rate\n" + "".join(
             f"{named},c1,2021-02-01,1,a,1,\n" for named in ("", "", "a/b")
         )
@@ -379,10 +379,10 @@ class TestPayments:
             "p7,nobody,1.00,2021-02-04,,,\n"
         )
         before = data()
-        rehearsed = imported(content, mapping(PAYMENT), dry_run=True)
+        dry_run = imported(content, mapping(PAYMENT), dry_run=True)
         assert data() == before
         came = imported(content, mapping(PAYMENT))
-        assert (rehearsed.counts, rehearsed.refusals) == (came.counts, came.refusals)
+        assert (dry_run.counts, dry_run.refusals) == (came.counts, came.refusals)
         assert came.counts["payments"] == found(created=3, refused=4)
         assert [(one.line, one.field, one.column) for one in came.refusals] == [
             (5, "allocations.0.amount", "paid"),

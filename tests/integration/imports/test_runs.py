@@ -59,11 +59,11 @@ class TestDryRun:
             TWO + "a3,,p3,No,Name,nn@c.example,\na4,Deco,p4,De,Co,no address,\na1,Acme,p5,Eve,Fox,eve@a.example,\n"
         )
         before = data()
-        rehearsed = imported(content, BOTH, dry_run=True)
+        dry_run = imported(content, BOTH, dry_run=True)
         assert data() == before
         real = imported(content, BOTH)
-        assert (rehearsed.status, rehearsed.counts) == ("finished", real.counts)
-        assert rehearsed.refusals == real.refusals
+        assert (dry_run.status, dry_run.counts) == ("finished", real.counts)
+        assert dry_run.refusals == real.refusals
         assert real.counts == {
             "rows": {"read": 5, "refused": 2},
             "accounts": counts(created=3, unchanged=1, refused=1),
@@ -79,13 +79,13 @@ class TestDryRun:
         """Six contacts for one role (C2), two of one email (C3), and a change of what the file itself makes."""
         people = "".join(f"a1,Acme,p{n},P,Q,p{n}@a.example,invoicing\n" for n in range(1, 7))
         content = HEAD + people + "a1,Acme,p7,P,Q,p1@a.example,\na1,Acme Ltd,p8,P,Q,p8@a.example,\n"
-        rehearsed = imported(content, BOTH, dry_run=True)
-        assert told(rehearsed) == [
+        dry_run = imported(content, BOTH, dry_run=True)
+        assert told(dry_run) == [
             (7, "contacts", "roles", "role_is_full"),
             (8, "contacts", "", "repeated"),
             (9, "accounts", "", "repeated"),
         ]
-        assert told(imported(content, BOTH)) == told(rehearsed)
+        assert told(imported(content, BOTH)) == told(dry_run)
 
     def test_it_can_be_confirmed_with_the_same_file(self, entity: None) -> None:
         import_id = prepare(TWO.encode(), BOTH, dry_run=True)
@@ -318,7 +318,7 @@ class TestKnownByEmail:
 
     @pytest.mark.parametrize("dry_run", [True, False])
     @pytest.mark.parametrize("on_bad", ["refuse", "drop"])
-    def test_where_the_account_is_refused_no_contact_is_told_to_be_missing(
+    def test_where_the_account_is_refused_no_contact_is_reported_to_be_missing(
         self, entity: None, dry_run: bool, on_bad: str
     ) -> None:
         kinds = self.MAPPING.model_dump(mode="json", exclude_unset=True)["kinds"]
@@ -348,11 +348,11 @@ class TestKnownByEmail:
 
 
 class TestMails:
-    def test_nobody_is_mailed_unless_asked(self, entity: None) -> None:
+    def test_nobody_is_mailed_unless_requested(self, entity: None) -> None:
         imported(TWO, BOTH)
         assert not any(isinstance(item, EmailItem) for item in rows())
 
-    def test_mails_go_out_when_asked_but_not_in_a_dry_run(self, entity: None) -> None:
+    def test_mails_are_sent_when_asked_but_not_in_a_dry_run(self, entity: None) -> None:
         imported(TWO, BOTH, mail=True, dry_run=True)
         assert not any(isinstance(item, EmailItem) for item in rows())
         imported(TWO, BOTH, mail=True)
@@ -362,7 +362,7 @@ class TestMails:
         ]
 
 
-def test_whoever_started_it_acts(entity: None) -> None:
+def test_who_started_it_acts(entity: None) -> None:
     imported(TWO, BOTH)
     events = [item for item in rows() if isinstance(item, AuditEventItem) and item.resource_kind == "contact"]
     assert {(item.actor_kind, item.actor_id) for item in events} == {("api_key", "key_1")}

@@ -15,7 +15,7 @@ from chalicelib.invoices import lifecycle, queries, service
 from chalicelib.invoices.inputs import InvoiceBody
 from chalicelib.table import keys, store
 from tests.engine import engine, engine_environment
-from tests.integration.contacts.test_races import _fresh, account, at_once, call
+from tests.integration.contacts.test_races import _fresh, account, at_once, context
 from tests.integration.invoices.invoices import body
 
 __all__ = ["_fresh", "engine", "engine_environment"]
@@ -29,7 +29,7 @@ THREADS = 12
 @pytest.fixture
 def _customer(_fresh: None) -> None:
     account_id = account("a1")
-    bill_groups.put_bill_group(call(), "g1", {"account_id": account_id, "entity_id": "acme", "name": "Group"})
+    bill_groups.put_bill_group(context(), "g1", {"account_id": account_id, "entity_id": "acme", "name": "Group"})
 
 
 def race(work: Callable[[int], Any]) -> Counter[str]:
@@ -38,7 +38,7 @@ def race(work: Callable[[int], Any]) -> Counter[str]:
 
 def issue(invoice_id: str, number: str, **fields: Any) -> None:
     given = InvoiceBody.model_validate(body(number, **fields), strict=False).given()
-    service.issue_invoice(call(), invoice_id, given)
+    service.issue_invoice(context(), invoice_id, given)
 
 
 def count(beginning: str) -> int:
@@ -88,13 +88,13 @@ def test_void_uncollectible_dispute_and_due_date_at_once(number: int) -> None:
 
     def work(thread: int) -> None:
         if thread % 4 == 0:
-            lifecycle.mark_void(call(), "i1")
+            lifecycle.mark_void(context(), "i1")
         elif thread % 4 == 1:
-            lifecycle.mark_uncollectible(call(), "i1")
+            lifecycle.mark_uncollectible(context(), "i1")
         elif thread % 4 == 2:
-            lifecycle.record_dispute(call(), "i1", {"reason": "other"})
+            lifecycle.record_dispute(context(), "i1", {"reason": "other"})
         else:
-            lifecycle.change_due_date(call(), "i1", date(2026, 3, thread), None)
+            lifecycle.change_due_date(context(), "i1", date(2026, 3, thread), None)
 
     outcomes = race(work)
     assert set(outcomes) <= {"done", "invoice_is_void", "invoice_not_open"}

@@ -35,7 +35,7 @@ def balances() -> tuple[dict[str, int], dict[str, int]]:
     )
 
 
-def duties(kind: str) -> list[str]:
+def tasks(kind: str) -> list[str]:
     return [row["subject"]["S"] for row in rows() if row["PK"]["S"].startswith(f"WORK#{kind}")]
 
 
@@ -48,7 +48,7 @@ def test_an_invoice_is_issued_with_everything_that_follows(service: Service, acc
     assert (answer.json["due_date"], answer.json["status"]) == ("2026-02-14", "open")
     assert answer.json["pdf"]["state"] == "pending"
     assert balances() == ({"invoices": 1, "open": 12000, "unallocated": 0}, {"EUR": 12000})
-    assert duties("document") == ["i1"]
+    assert tasks("document") == ["i1"]
     (event,) = [one for one in service.get(f"{account}/audit-events")["items"] if one["resource_id"] == "i1"]
     assert (event["action"], event["bill_group_id"]) == ("invoice.issued", "g1")
     whole = service.get("/invoices/i1")
@@ -178,7 +178,7 @@ def test_the_due_date_follows_from_the_terms(service: Service, account: str) -> 
     assert [one.kind if one else None for one in terms] == ["net", None, None, "due_on_receipt"]
 
 
-def test_only_invoices_on_net_terms_are_delivered_unless_asked(service: Service, account: str) -> None:
+def test_only_invoices_on_net_terms_are_delivered_unless_requested(service: Service, account: str) -> None:
     assert put(service, "i1", body()).json["delivery_wanted"]
     assert not put(service, "i2", body("2", deliver=False)).json["delivery_wanted"]
     customer(service, "a2", "g2", payment_terms={"kind": "due_on_receipt"})
@@ -232,7 +232,7 @@ def test_what_was_prepaid_counts_from_the_beginning(service: Service, account: s
 
 def test_a_pdf_that_is_supplied_is_waited_for(service: Service, account: str) -> None:
     assert put(service, "i1", body(pdf="supplied")).json["pdf"]["state"] == "awaited"
-    assert duties("document") == []
+    assert tasks("document") == []
 
 
 def test_a_due_date_changed_here_stands_until_the_billing_system_brings_another(service: Service, account: str) -> None:
@@ -264,7 +264,7 @@ def test_what_says_if_match_meets_the_version_that_it_names(service: Service, ac
     assert put(service, "i1", body(), if_match="1").status == 200
 
 
-def test_large_invoices_are_kept_whole_and_larger_ones_refused(service: Service, account: str) -> None:
+def test_large_invoices_are_stored_whole_and_larger_ones_refused(service: Service, account: str) -> None:
     many = [line(100, description=f"Call {number}", details="x" * 300) for number in range(1900)]
     sent = body(lines=many, total=1900 * 120)
     assert put(service, "i1", sent).status == 201
@@ -274,7 +274,7 @@ def test_large_invoices_are_kept_whole_and_larger_ones_refused(service: Service,
     assert answer.status == 413
 
 
-def test_hostile_text_is_kept_as_it_is_or_tidied_and_never_fails(service: Service, account: str) -> None:
+def test_hostile_text_is_stored_as_it_is_or_tidied_and_never_fails(service: Service, account: str) -> None:
     hostile = "<b>&amp;{{7*7}}</b> #let x = 1 \\ $x$ *_`@\u202e\u0001\u200d\U0001f4a9\ufeff\u0627\u05d0'\";--%s%n"
     sent = body(lines=[line(10000, description=hostile, details=hostile * 50)], note=hostile)
     assert put(service, "i1", sent).status == 201

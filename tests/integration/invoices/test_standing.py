@@ -54,21 +54,21 @@ def place(service: Service) -> Service:
 
 def perform(place: Service, step: tuple[str, str, Any]) -> None:
     done, invoice_id, value = step
-    call = place.call
+    context = place.context
     if done == "issue":
         sent = body(
             value["number"], value["net"], **{name: value[name] for name in value if name not in ("net", "number")}
         )
         sent["prepaid"] = 0 if value["kind"] == "credit_note" else min(value["prepaid"], sent["total"])
-        service.issue_invoice(call, invoice_id, InvoiceBody.model_validate(sent, strict=False).given())
+        service.issue_invoice(context, invoice_id, InvoiceBody.model_validate(sent, strict=False).given())
     elif done == "due":
-        lifecycle.change_due_date(call, invoice_id, date(2026, 1, 15) + timedelta(days=value), None)
+        lifecycle.change_due_date(context, invoice_id, date(2026, 1, 15) + timedelta(days=value), None)
     elif done == "dispute":
-        lifecycle.record_dispute(call, invoice_id, {"reason": "other", "amount": value or None})
+        lifecycle.record_dispute(context, invoice_id, {"reason": "other", "amount": value or None})
     elif done in ("pay", "credit", "take_back"):
         settle(place, invoice_id, done, value)
     else:
-        getattr(lifecycle, done)(call, invoice_id)
+        getattr(lifecycle, done)(context, invoice_id)
 
 
 def settle(place: Service, invoice_id: str, done: str, amount: int) -> None:
@@ -85,7 +85,7 @@ def settle(place: Service, invoice_id: str, done: str, amount: int) -> None:
     after = replace(before, paid=paid, credited=credited)
     if before.status in (*UNSETTLED, "paid"):
         after = replace(after, status=derive_invoice_status(after))
-    transaction = store.Transaction(place.call)
+    transaction = store.Transaction(place.context)
     ledger.write_invoice_changes(
         transaction, store.batch_get_items(ledger.invoice_balance_keys(before)), [(before, after)]
     )
@@ -147,7 +147,7 @@ def test_pointers_and_balances_are_what_the_heads_say(place: Service, course: li
 def test_what_an_invoice_says_cannot_be_written_otherwise(place: Service) -> None:
     place.put("/invoices/i1", **body())
     before = queries.get_invoice_head("i1")
-    transaction = store.Transaction(place.call)
+    transaction = store.Transaction(place.context)
     for change in ({"total": 1}, {"number": "2"}, {"bill_group_id": "g2"}, {"version": 2}):
         with pytest.raises(ValueError, match="never changes"):
             ledger.write_invoice_changes(transaction, {}, [(before, replace(before, **change))])
@@ -161,7 +161,7 @@ def test_several_invoices_of_one_account_change_in_one_transaction(place: Servic
     heads = queries.get_invoice_heads(["i2", "i1"])
     assert list(heads) == ["i2", "i1"]
     found = store.batch_get_items(ledger.balance_keys("a1", "acme", "EUR", ("g1", "g2")))
-    transaction = store.Transaction(place.call)
+    transaction = store.Transaction(place.context)
     changes = [(head, replace(head, paid=2000, status="part_paid")) for head in heads.values()]
     more = ledger.UnallocatedChange("a1", "acme", "EUR", 700)
     written = ledger.write_invoice_changes(transaction, found, changes, [more])

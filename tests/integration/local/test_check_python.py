@@ -10,7 +10,7 @@ from infra.local.template import ROOT
 _FILE = str(ROOT / "infra" / "local" / "check_python.py")
 
 
-def test_an_old_python_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_python_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "version_info", (3, 9, 2, "final", 0))
     with pytest.raises(SystemExit, match=r"needs Python 3\.11 or newer, and this is 3\.9;"):
         runpy.run_path(_FILE)

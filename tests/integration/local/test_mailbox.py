@@ -88,7 +88,7 @@ def _request(*recipients: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def test_a_mail_is_kept_and_told_of_as_ses_does(client: Any, endpoint: str, topic: Topic, tmp_path: Path) -> None:
+def test_a_mail_is_stored_and_told_of_as_ses_does(client: Any, endpoint: str, topic: Topic, tmp_path: Path) -> None:
     message_id = client.send_email(**_request("a@customer.example"))["MessageId"]
     events = topic.wait_for(2)
     assert [event["eventType"] for event in events] == ["Send", "Delivery"]
@@ -150,7 +150,7 @@ def test_no_events_without_a_configuration_set(client: Any, topic: Topic) -> Non
         {"Content": {"Raw": {"Data": b"x"}}},
     ],
 )
-def test_what_ses_refuses_is_refused_and_not_kept(client: Any, tmp_path: Path, more: dict[str, Any]) -> None:
+def test_what_ses_refuses_is_refused_and_not_stored(client: Any, tmp_path: Path, more: dict[str, Any]) -> None:
     with pytest.raises(ClientError) as refusal:
         client.send_email(**_request("a@customer.example", **more))
     assert refusal.value.response["Error"]["Code"] in {"BadRequestException", "MessageRejected"}

@@ -216,7 +216,7 @@ def test_clock_and_console_functions(local: Local) -> None:
     local.end(signal.SIGINT)
 
 
-def test_what_cannot_run_is_told_in_one_sentence(local: Local) -> None:
+def test_what_cannot_run_is_reported_in_one_sentence(local: Local) -> None:
     blocked = local.folder.parent / "file"
     blocked.touch()
     for variables, told in (

@@ -58,7 +58,7 @@ def test_the_newest_write_counts(folder: DataFolder) -> None:
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2013-02-01T09:00", "2013-13-01T09:00Z", "9"])
-def test_what_is_no_instant_is_told_in_one_sentence(folder: DataFolder, text: str) -> None:
+def test_what_is_no_instant_is_reported_in_one_sentence(folder: DataFolder, text: str) -> None:
     with pytest.raises(ClockError, match=r"is not an instant such as"):
         service_clock.move(folder, text)
 

@@ -27,7 +27,7 @@ def kept() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(("file", "media_type", "extension"), [(PNG, "image/png", "png"), (JPEG, "image/jpeg", "jpg")])
-def test_it_is_kept_under_its_content_and_told(service: Service, file: bytes, media_type: str, extension: str) -> None:
+def test_it_is_stored_under_its_content(service: Service, file: bytes, media_type: str, extension: str) -> None:
     answer = service.ask("PUT", LOGO, body(file))
     assert (answer.status, answer.headers["etag"]) == (200, '"2"')
     assert {**answer.json, "sha256": ""} == {"sha256": "", "media_type": media_type, "width": 40, "height": 20}
@@ -59,7 +59,7 @@ def test_the_same_again_writes_nothing(service: Service) -> None:
     assert (calls.writes, rows()) == (0, before)
 
 
-def test_another_replaces_it_and_the_old_one_is_kept_for_what_was_issued(service: Service) -> None:
+def test_another_replaces_it_and_the_old_one_is_stored_for_what_was_issued(service: Service) -> None:
     service.put(LOGO, **body(PNG))
     changed = service.ask("PUT", LOGO, body(OTHER))
     assert changed.headers["etag"] == '"3"'
@@ -87,7 +87,7 @@ def test_it_is_taken_away(service: Service) -> None:
     assert len(kept()) == 1
 
 
-def test_what_changed_is_told(service: Service) -> None:
+def test_what_changed_is_reported(service: Service) -> None:
     service.put(LOGO, **body(PNG))
     logo = service.get("/entities/acme")["logo"]
     changed = "entity.changed"
@@ -123,7 +123,7 @@ def test_beyond_the_limit_it_is_not_even_read(service: Service) -> None:
     assert answer.status == 413
 
 
-def test_of_an_unknown_entity_nothing_is_kept(service: Service) -> None:
+def test_of_an_unknown_entity_nothing_is_stored(service: Service) -> None:
     for method, sent in (("PUT", body(PNG)), ("DELETE", None), ("GET", None)):
         assert code(service.ask(method, "/entities/none/logo", sent)) == (404, "not_found")
     assert kept() == {}

@@ -19,7 +19,7 @@ from chalicelib.mail.outbox import Mail
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountItem, EmailItem, EntityItem
-from chalicelib.tasks import jobs as duties_jobs
+from chalicelib.tasks import jobs as task_jobs
 from chalicelib.tasks.kinds import TASK_KINDS
 from tests.aws import aws
 
@@ -88,7 +88,7 @@ def provider(deployment: None) -> Provider:
     return found
 
 
-def call() -> RequestContext:
+def context() -> RequestContext:
     return RequestContext(Actor("system", "test", "test"), clock.utc_now(), "correlation-1")
 
 
@@ -106,7 +106,7 @@ def enqueue(**changes: Any) -> str:
             **changes,
         }
     )
-    of = call()
+    of = context()
     transaction = store.Transaction(of)
     email_id = outbox.enqueue_mail(transaction, of, mail)
     transaction.commit()
@@ -120,7 +120,7 @@ def email(email_id: str) -> EmailItem:
     return item
 
 
-def duties(kind: str = "bulk_mail") -> list[Any]:
+def tasks(kind: str = "bulk_mail") -> list[Any]:
     found: list[Any] = []
     for shard in range(TASK_KINDS[kind].shards):
         found += store.query_items(keys.task_partition(kind, shard), limit=1000).items
@@ -151,7 +151,7 @@ def work(consumer: Callable[..., Any] = deliver_bulk_mail, queue_url: str | None
 
 
 def sweep() -> dict[str, int]:
-    swept: dict[str, int] = duties_jobs.sweep_duties({}, None)
+    swept: dict[str, int] = task_jobs.sweep_duties({}, None)
     return swept
 
 

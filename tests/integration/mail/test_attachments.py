@@ -10,7 +10,7 @@ from chalicelib.functions.mail import MAIL_PREPARERS
 from chalicelib.mail.sending.late_binding import Attachment, ClaimedMail, PreparedMail, WithheldMail
 from chalicelib.request_context import RequestContext
 from tests.integration.api.gateway import send
-from tests.integration.mail.conftest import Provider, call, duties, email, enqueue, work
+from tests.integration.mail.conftest import Provider, context, email, enqueue, tasks, work
 
 PDF = Attachment("Invoice 2026/001.pdf", "application/pdf", b"%PDF-1.7 the invoice")
 
@@ -22,7 +22,7 @@ class Preparing:
     answer: PreparedMail | WithheldMail
     asked: list[ClaimedMail]
 
-    def __call__(self, outgoing: ClaimedMail, call: RequestContext) -> PreparedMail | WithheldMail:
+    def __call__(self, outgoing: ClaimedMail, context: RequestContext) -> PreparedMail | WithheldMail:
         self.asked.append(outgoing)
         return self.answer
 
@@ -41,7 +41,7 @@ def test_a_bulk_mail_carries_what_is_attached_when_it_is_claimed(provider: Provi
     assert (asked.cc, asked.bill_group_id, asked.contact_id) == (("bob@acme.example",), "hq", "con_1")
     (attached,) = provider.taken[0]["Content"]["Simple"]["Attachments"]
     assert (attached["FileName"], attached["RawContent"]) == ("Invoice 2026-001.pdf", PDF.content)
-    token = access.create(call(), "billing", list(rules.SCOPES))[1]
+    token = access.create(context(), "billing", list(rules.SCOPES))[1]
     shown = send("GET", f"/v1/accounts/acme/emails/{email_id}", token=token).json
     assert shown["attachments"] == [
         {"name": "Invoice 2026-001.pdf", "media_type": "application/pdf", "size": len(PDF.content)}
@@ -69,7 +69,7 @@ def test_a_mail_that_ses_would_find_too_large_fails_and_holds_up_nothing(
     email_id = enqueue()
     assert work() == []
     assert (email(email_id).status, email(email_id).reason) == ("failed", "too_large")
-    assert (provider.taken, duties()) == ([], [])
+    assert (provider.taken, tasks()) == ([], [])
 
 
 def test_a_bulk_mail_that_has_become_wrong_is_withheld(provider: Provider, preparing: Preparing) -> None:
@@ -77,4 +77,4 @@ def test_a_bulk_mail_that_has_become_wrong_is_withheld(provider: Provider, prepa
     email_id = enqueue()
     assert work() == []
     assert (email(email_id).status, email(email_id).reason) == ("failed", "invoice_void")
-    assert (provider.taken, duties()) == ([], [])
+    assert (provider.taken, tasks()) == ([], [])

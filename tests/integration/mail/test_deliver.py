@@ -20,13 +20,13 @@ from tests.integration.mail.conftest import (
     CONTEXT,
     Provider,
     Time,
-    call,
-    duties,
+    context,
     email,
     enqueue,
     received,
     report,
     sweep,
+    tasks,
     work,
 )
 
@@ -56,10 +56,10 @@ def refusal(code: str, status: int = 400, message: str = "") -> ClientError:
     )
 
 
-def test_a_mail_is_sent_once_and_its_duty_is_done(provider: Provider) -> None:
+def test_a_mail_is_sent_once_and_its_task_is_done(provider: Provider) -> None:
     email_id = enqueue()
     assert email(email_id).status == "queued"
-    assert len(duties()) == 1
+    assert len(tasks()) == 1
 
     assert work() == []
 
@@ -68,7 +68,7 @@ def test_a_mail_is_sent_once_and_its_duty_is_done(provider: Provider) -> None:
     assert sent.message_id
     assert sent.sent_at == sent.claimed_at
     assert sent.subject == "You are now a billing contact of Acme & Co"
-    assert duties() == []
+    assert tasks() == []
     (request,) = provider.taken
     assert request["FromEmailAddress"] == "=?utf-8?q?Nordlicht_B=C3=BCro?= <billing@nordlicht.example>"
     assert request["Destination"] == {"ToAddresses": ["ana@acme.example"]}
@@ -94,13 +94,13 @@ def test_a_message_that_comes_twice_sends_once(provider: Provider) -> None:
 def test_urgent_mails_have_their_own_queue(provider: Provider) -> None:
     email_id = enqueue(urgent=True)
     assert received(settings().queue_urls["bulk_mail"]) == []
-    assert len(duties("urgent_mail")) == 1
+    assert len(tasks("urgent_mail")) == 1
     work(deliver_urgent_mail, settings().queue_urls["urgent_mail"])
     assert provider.sent(email_id) == 1
-    assert duties("urgent_mail") == []
+    assert tasks("urgent_mail") == []
 
 
-def test_what_a_security_mail_said_is_not_kept(provider: Provider) -> None:
+def test_what_a_security_mail_said_is_not_stored(provider: Provider) -> None:
     email_id = enqueue(security=True)
     work()
     assert email(email_id).status == "sent"
@@ -117,7 +117,7 @@ def test_a_lost_message_is_sent_again_by_the_sweeper(provider: Provider, time: T
     assert sweep() == {"handed_out": 1, "lost": 0}
     assert work() == []
     assert email(email_id).status == "sent"
-    assert duties() == []
+    assert tasks() == []
 
 
 def test_a_queue_that_does_not_answer_costs_no_mail(provider: Provider, time: Time) -> None:
@@ -157,7 +157,7 @@ def test_a_refusal_for_now_goes_back_to_the_queue_with_growing_pauses(
     assert (email(email_id).status, email(email_id).reason) == ("sent", None)
     assert len(asked) == 4
     assert sent_after <= 6
-    assert duties() == []
+    assert tasks() == []
 
 
 def test_a_refusal_for_good_fails_the_mail(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +165,7 @@ def test_a_refusal_for_good_fails_the_mail(provider: Provider, monkeypatch: pyte
     email_id = enqueue()
     assert work() == []
     assert (email(email_id).status, email(email_id).reason) == ("failed", "BadRequestException")
-    assert duties() == []
+    assert tasks() == []
 
 
 def test_a_mail_that_expires_before_it_can_be_sent_fails_unsent(
@@ -178,7 +178,7 @@ def test_a_mail_that_expires_before_it_can_be_sent_fails_unsent(
         time.passes(minutes=30)
         sweep()
     assert (email(email_id).status, email(email_id).reason) == ("failed", "expired")
-    assert duties() == []
+    assert tasks() == []
 
 
 def test_in_mode_capture_nothing_leaves(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +191,7 @@ def test_in_mode_capture_nothing_leaves(provider: Provider, monkeypatch: pytest.
     content = service.get_email("acme", email_id)[1]
     assert content is not None
     assert "Acme & Co" in content.text
-    assert duties() == []
+    assert tasks() == []
 
 
 def test_in_mode_redirect_one_address_gets_everything(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +230,7 @@ def test_a_hundred_mails_with_one_poisoned_reports_that_one(provider: Provider) 
     assert [emails[57] in bodies[one] for one in failed] == [True]
     assert [email(one).status for one in emails].count("sent") == 99
     assert email(emails[57]).status == "queued"
-    assert [duty.subject for duty in duties()] == [emails[57]]
+    assert [task.subject for task in tasks()] == [emails[57]]
 
 
 def service_context(number: int) -> dict[str, Any]:
@@ -269,7 +269,7 @@ def test_no_message_is_begun_that_could_not_be_finished(provider: Provider) -> N
     assert provider.taken == []
 
 
-def test_reports_are_noted_on_their_mail(provider: Provider, time: Time) -> None:
+def test_reports_are_recorded_on_their_mail(provider: Provider, time: Time) -> None:
     email_id = enqueue()
     work()
     report(email_id, "Send")
@@ -281,7 +281,7 @@ def test_reports_are_noted_on_their_mail(provider: Provider, time: Time) -> None
     assert [(event.kind, event.detail) for event in found.events] == [("send", ""), ("delivery", "250")]
 
 
-def test_a_report_that_comes_before_our_own_note_is_kept(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_that_comes_before_our_own_note_is_stored(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     email_id = enqueue()
     original = ses.send
 
@@ -295,7 +295,7 @@ def test_a_report_that_comes_before_our_own_note_is_kept(provider: Provider, mon
     found = email(email_id)
     assert (found.status, found.reason) == ("bounced", "permanent")
     assert found.message_id
-    assert duties() == []
+    assert tasks() == []
 
 
 def test_a_report_does_not_bring_back_who_was_erased(provider: Provider, time: Time) -> None:
@@ -319,10 +319,10 @@ def test_a_report_about_an_unknown_mail_is_ignored(deployment: None) -> None:
 
 
 def test_an_import_that_may_mail_nobody_enqueues_nothing(deployment: None) -> None:
-    quiet = replace(call(), mails_allowed=False)
+    quiet = replace(context(), mails_allowed=False)
     transaction = store.Transaction(quiet)
     mail = outbox.Mail("contact_added", "nordlicht", "acme", ("a@b.example",), "en", timedelta(days=1), CONTEXT)
     assert outbox.enqueue_mail(transaction, quiet, mail) is None
-    assert outbox.enqueue_mail(transaction, call(), None) is None
-    assert duties() == []
+    assert outbox.enqueue_mail(transaction, context(), None) is None
+    assert tasks() == []
     assert boto3.client("sqs").receive_message(QueueUrl=settings().queue_urls["bulk_mail"]).get("Messages") is None

@@ -15,7 +15,7 @@ from chalicelib.functions.mail import deliver_bulk_mail
 from chalicelib.mail.sending import ses
 from chalicelib.table.items import Item
 from tests.aws import REGION
-from tests.integration.mail.conftest import START, Provider, Time, duties, email, enqueue, received, report, sweep, work
+from tests.integration.mail.conftest import START, Provider, Time, email, enqueue, received, report, sweep, tasks, work
 
 CALLS = (
     "dynamodb.GetItem",
@@ -128,7 +128,7 @@ def test_after_a_crash_the_mail_is_sent_and_once_where_ses_is_heard(
         assert work() == []
 
     assert email(email_id).status == "sent"
-    assert duties() == []
+    assert tasks() == []
     assert accepted() == 1 if heard else 1 <= accepted() <= 2
     # Twice only if SES took it, our note of that was never made, and no event told us.
     note_was_lost = (number, fault) in {(4, "after"), (4, "lost"), (5, "before")}
@@ -154,7 +154,7 @@ def test_a_mail_of_unknown_fate_waits_for_its_event_and_is_then_not_sent_again(f
         work()
     assert accepted() == 1
     assert email(email_id).status == "sent"
-    assert duties() == []
+    assert tasks() == []
 
 
 def test_a_mail_of_unknown_fate_is_sent_again_after_fifteen_minutes_of_silence(faults: Faults, time: Time) -> None:

@@ -20,7 +20,7 @@ from chalicelib.table.items import EntityItem, forget_connection
 from chalicelib.tasks import queue
 from chalicelib.tasks.queue import TaskMessage
 from tests.engine import engine, engine_environment
-from tests.integration.mail.conftest import ENTITY, duties, email, enqueue
+from tests.integration.mail.conftest import ENTITY, email, enqueue, tasks
 
 __all__ = ["engine", "engine_environment"]
 
@@ -73,19 +73,19 @@ def note(report: ses_events.EmailReport) -> None:
 def test_of_many_consumers_with_the_same_message_one_sends(taken: list[str]) -> None:
     for number in range(ROUNDS):
         email_id = enqueue()
-        (duty,) = duties()
-        message = TaskMessage("bulk_mail", email_id, duty.key, "correlation-1")
+        (task,) = tasks()
+        message = TaskMessage("bulk_mail", email_id, task.key, "correlation-1")
         at_once(*[partial(deliver.deliver_email, message)] * THREADS)
         assert taken.count(email_id) == 1, f"round {number}"
         assert email(email_id).status == "sent"
-        assert duties() == []
+        assert tasks() == []
 
 
 def test_reports_that_come_while_the_mail_is_sent_are_all_kept(taken: list[str]) -> None:
     for number in range(ROUNDS):
         email_id = enqueue()
-        (duty,) = duties()
-        message = TaskMessage("bulk_mail", email_id, duty.key, "correlation-1")
+        (task,) = tasks()
+        message = TaskMessage("bulk_mail", email_id, task.key, "correlation-1")
         reports = [
             ses_events.EmailReport(
                 email_id, rules.Event(keys.format_instant(datetime(2026, 3, 2, 9, 0, second, tzinfo=UTC)), kind, "m-1")
@@ -97,15 +97,15 @@ def test_reports_that_come_while_the_mail_is_sent_are_all_kept(taken: list[str])
         assert found.status == "complained", f"round {number}"
         assert len(found.events) == 4
         assert taken.count(email_id) <= 1
-        for left in duties():
+        for left in tasks():
             deliver.deliver_email(TaskMessage("bulk_mail", email_id, left.key, "correlation-1"))
-        assert duties() == []
+        assert tasks() == []
 
 
 def test_bounces_of_many_mails_to_one_address_suppress_it_once_and_all_count(taken: list[str]) -> None:
     emails = [enqueue() for _ in range(THREADS)]
-    for duty in duties():
-        deliver.deliver_email(TaskMessage("bulk_mail", duty.subject, duty.key, "correlation-1"))
+    for task in tasks():
+        deliver.deliver_email(TaskMessage("bulk_mail", task.subject, task.key, "correlation-1"))
     address = "ana@acme.example"
     reports = [
         ses_events.EmailReport(
@@ -116,7 +116,7 @@ def test_bounces_of_many_mails_to_one_address_suppress_it_once_and_all_count(tak
     at_once(*[partial(note, report) for report in reports], *[partial(note, report) for report in reports])
     (found,), _ = suppressions.list_suppressions(None, 10)
     assert (found.email, found.email_id) == (address, emails[0]), "the earliest stands"
-    assert [duty.subject for duty in duties("coverage")] == [address]
+    assert [task.subject for task in tasks("coverage")] == [address]
     sent_on = date(2026, 3, 2)
     counts = health.sum_counts(health.read_daily_counts("nordlicht", sent_on, sent_on, clock.utc_now()))
     assert counts == health.MailCounts(mails=THREADS, sent=THREADS, bounced=THREADS)

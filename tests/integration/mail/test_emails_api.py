@@ -7,12 +7,12 @@ from chalicelib.access import rules
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountItem
 from tests.integration.api.gateway import send
-from tests.integration.mail.conftest import ACCOUNT, Provider, Time, call, enqueue, report, work
+from tests.integration.mail.conftest import ACCOUNT, Provider, Time, context, enqueue, report, work
 
 
 @pytest.fixture
 def token(deployment: None) -> str:
-    return access.create(call(), "billing", list(rules.SCOPES))[1]
+    return access.create(context(), "billing", list(rules.SCOPES))[1]
 
 
 def test_the_newest_mail_stands_first_and_pages_join_without_a_gap(token: str, provider: Provider, time: Time) -> None:
@@ -70,5 +70,5 @@ def test_a_mail_of_another_account_is_not_here(token: str) -> None:
 
 
 def test_the_scope_is_needed(deployment: None) -> None:
-    _, weak = access.create(call(), "weak", ["accounts:read"])
+    _, weak = access.create(context(), "weak", ["accounts:read"])
     assert send("GET", "/v1/accounts/acme/emails", token=weak).status == 403

@@ -8,7 +8,7 @@ import pytest
 from chalicelib.mail import service
 from chalicelib.mail.feedback import health, suppressions
 from tests.aws_calls import Crash, failing
-from tests.integration.mail.conftest import Provider, Time, duties, enqueue, report, work
+from tests.integration.mail.conftest import Provider, Time, enqueue, report, tasks, work
 
 ANA = "ana@acme.example"
 BOUNCE = {"bounce": {"bounceType": "Permanent", "bouncedRecipients": [{"emailAddress": ANA}]}}
@@ -32,7 +32,7 @@ COUNTS = {
     [(kind, number) for kind, calls in CALLS.items() for number in range(len(calls))],
     ids=lambda value: str(value),
 )
-def test_a_report_is_noted_once_whatever_fails(
+def test_a_report_is_recorded_once_whatever_fails(
     provider: Provider, time: Time, kind: str, number: int, how: str
 ) -> None:
     email_id = enqueue(to=(ANA,))
@@ -48,4 +48,4 @@ def test_a_report_is_noted_once_whatever_fails(
     assert health.sum_counts(health.read_daily_counts("nordlicht", today, today, time.now)) == COUNTS[kind]
     expected = [ANA] if kind == "Bounce" else []
     assert [one.email for one in suppressions.list_suppressions(None, 9)[0]] == expected
-    assert [one.subject for one in duties("coverage")] == expected
+    assert [one.subject for one in tasks("coverage")] == expected

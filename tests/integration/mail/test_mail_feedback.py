@@ -14,7 +14,7 @@ from chalicelib.mail.erasure import erase_emails
 from chalicelib.mail.feedback import health, suppressions
 from chalicelib.mail.sending import ses
 from chalicelib.table import keys, store
-from tests.integration.mail.conftest import Provider, Time, call, duties, email, enqueue, report, work
+from tests.integration.mail.conftest import Provider, Time, context, email, enqueue, report, tasks, work
 from tests.integration.service import rows
 
 ANA, BOB, EVE = "ana@acme.example", "bob@acme.example", "eve@acme.example"
@@ -53,7 +53,7 @@ def test_a_permanent_bounce_suppresses_the_address_and_asks_who_is_still_reached
     assert suppressed() == [ANA]
     found = suppressions.get_suppression(ANA)
     assert (found.reason, found.since, found.email_id) == ("permanent_bounce", time.now, email_id)
-    assert [duty.subject for duty in duties("coverage")] == [ANA]
+    assert [task.subject for task in tasks("coverage")] == [ANA]
     assert statuses(email_id) == {ANA: "bounced", BOB: "delivered"}
     assert counts(time) == health.MailCounts(mails=1, sent=2, delivered=1, bounced=1)
 
@@ -70,14 +70,14 @@ def test_a_suppressed_address_gets_no_mail_and_the_others_do(provider: Provider,
     assert statuses(copied) == {ANA: "withheld", EVE: "sent"}
     assert (email(alone).status, email(alone).reason) == ("failed", "suppressed")
     assert statuses(alone) == {ANA: "withheld"}
-    assert duties() == []
+    assert tasks() == []
     assert counts(time).sent == 3
 
-    suppressions.clear(call(), ANA)
+    suppressions.clear(context(), ANA)
     again = enqueue(to=(ANA,))
     work()
     assert email(again).status == "sent"
-    assert len(duties("coverage")) == 2, "once when it was suppressed, once when it was cleared"
+    assert len(tasks("coverage")) == 2, "once when it was suppressed, once when it was cleared"
 
 
 def test_a_transient_bounce_suppresses_nobody(provider: Provider, time: Time) -> None:
@@ -102,7 +102,7 @@ def test_a_report_that_is_repeated_does_not_undo_what_a_person_has_cleared(provi
     work()
     at = time.now
     report(email_id, "Bounce", at, **bounced(ANA))
-    suppressions.clear(call(), ANA)
+    suppressions.clear(context(), ANA)
     report(email_id, "Bounce", at, **bounced(ANA))
     assert suppressed() == []
     time.passes(hours=1)
@@ -117,14 +117,14 @@ def test_addresses_are_recognised_however_they_are_written(provider: Provider) -
     assert suppressed() == [ANA]
 
 
-def test_a_bounce_of_fifty_is_noted_in_parts_that_fit_a_transaction(provider: Provider, time: Time) -> None:
+def test_a_bounce_of_fifty_is_recorded_in_parts_that_fit_a_transaction(provider: Provider, time: Time) -> None:
     many = tuple(f"person{number:02d}@acme.example" for number in range(50))
     email_id = enqueue(to=many)
     work()
     for _ in range(2):
         report(email_id, "Bounce", **bounced(*many))
     assert suppressed() == list(many)
-    assert len(duties("coverage")) == 50
+    assert len(tasks("coverage")) == 50
     assert counts(time) == health.MailCounts(mails=1, sent=50, bounced=50)
     assert set(statuses(email_id).values()) == {"bounced"}
 
@@ -168,7 +168,7 @@ def test_a_report_from_before_our_own_note_moves_the_mail_to_the_day_before(prov
     assert [(one.day.day, one.counts.mails, one.counts.sent) for one in found] == [(2, 1, 1)]
 
 
-def test_who_was_erased_still_counts_and_is_told_of_no_more(provider: Provider, time: Time) -> None:
+def test_who_was_erased_still_counts_and_is_reported_of_no_more(provider: Provider, time: Time) -> None:
     email_id = enqueue(to=(ANA, BOB))
     work()
     report(email_id, "Delivery", delivery={"recipients": [ANA, BOB], "smtpResponse": "250 for ana@acme.example"})
@@ -206,8 +206,8 @@ def summary(email_id: str, time: Time) -> dict[str, Any]:
         "recipients": rules.recipient_statuses(found),
         "counts": counts(time),
         "suppressed": [{**vars(one), "email_id": None} for one in suppressions.list_suppressions(None, 100)[0]],
-        "coverage": sorted(duty.subject for duty in duties("coverage")),
-        "duties": duties(),
+        "coverage": sorted(task.subject for task in tasks("coverage")),
+        "duties": tasks(),
     }
 
 

@@ -13,7 +13,7 @@ from chalicelib.mail.sending.pacing import BulkPacer
 from chalicelib.table import keys, send_slots, store
 from chalicelib.table.items import SendingPaceItem
 from chalicelib.table.send_slots import SendSlots
-from tests.integration.mail.conftest import START, Provider, Time, duties, email, enqueue, sweep, work
+from tests.integration.mail.conftest import START, Provider, Time, email, enqueue, sweep, tasks, work
 
 KEY = keys.sending_pace()
 SECOND = timedelta(seconds=1)
@@ -175,7 +175,7 @@ def test_mails_over_the_quota_wait_in_the_table_and_go_once_there_is_room(
     emails = [enqueue() for _ in range(5)]
     assert work() == []
     assert [email(one).status for one in emails].count("sent") == 3
-    assert len(duties()) == 2
+    assert len(tasks()) == 2
     urgent = enqueue(urgent=True)
     work(deliver_urgent_mail, settings().queue_urls["urgent_mail"])
     assert email(urgent).status == "sent"
@@ -184,7 +184,7 @@ def test_mails_over_the_quota_wait_in_the_table_and_go_once_there_is_room(
     sweep()
     assert work() == []
     assert {email(one).status for one in emails} == {"sent"}
-    assert duties() == []
+    assert tasks() == []
 
 
 def test_mail_that_does_not_leave_takes_no_turn(

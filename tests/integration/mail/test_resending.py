@@ -12,7 +12,7 @@ from chalicelib.mail.feedback.reports import PERMANENT_BOUNCE
 from chalicelib.table import keys, store
 from chalicelib.table.items import BillGroupItem, ContactAddressItem, SuppressionItem
 from tests.integration.api.gateway import Answer, send
-from tests.integration.mail.conftest import CONTEXT, Provider, Time, call, duties, email, enqueue, received, work
+from tests.integration.mail.conftest import CONTEXT, Provider, Time, context, email, enqueue, received, tasks, work
 from tests.integration.people import portal
 from tests.integration.service import Clock, Service, code
 
@@ -23,7 +23,7 @@ ANA, BOB, EVE = "ana@acme.example", "bob@acme.example", "eve@acme.example"
 def token(provider: Provider) -> str:
     for address in (ANA, BOB):
         register(address)
-    return access.create(call(), "billing", list(rules.SCOPES))[1]
+    return access.create(context(), "billing", list(rules.SCOPES))[1]
 
 
 def register(address: str) -> None:
@@ -33,7 +33,7 @@ def register(address: str) -> None:
 
 def suppress(address: str) -> None:
     key = keys.suppression(address)
-    store.create_item(SuppressionItem(key.pk, key.sk, email=address, reason=PERMANENT_BOUNCE, since=call().now))
+    store.create_item(SuppressionItem(key.pk, key.sk, email=address, reason=PERMANENT_BOUNCE, since=context().now))
 
 
 def resend(token: str, email_id: str, account_id: str = "acme", **headers: str) -> Answer:
@@ -55,7 +55,7 @@ def test_a_mail_is_sent_again_as_a_new_one(token: str, provider: Provider, time:
     assert (again.status, again.kind, again.context) == ("sent", "contact_added", CONTEXT)
     assert (again.bill_group_id, again.not_after) == ("hq", time.now + timedelta(days=3))
     assert [one["Destination"] for one in provider.taken] == [{"ToAddresses": [ANA], "CcAddresses": [BOB]}] * 2
-    assert duties() == []
+    assert tasks() == []
     event = send("GET", "/v1/accounts/acme/audit-events", token=token).json["items"][0]
     assert (event["action"], event["resource_id"]) == ("email.sent_again", first)
 
@@ -80,7 +80,7 @@ def test_it_goes_to_contacts_only_and_to_no_suppressed_address(token: str, provi
     refused = resend(token, first)
     assert code(refused) == (409, "address_suppressed")
     assert refused.json["details"] == {"addresses": [ANA, BOB]}
-    suppressions.clear(call(), BOB)
+    suppressions.clear(context(), BOB)
     stranger = enqueue(to=(EVE,))
     work()
     assert code(resend(token, stranger)) == (409, "nobody_left")
@@ -141,7 +141,7 @@ def test_portal_users_send_again_what_they_may_see(token: str, provider: Provide
 
 
 def test_the_scope_is_needed(token: str) -> None:
-    _, weak = access.create(call(), "weak", ["emails:read"])
+    _, weak = access.create(context(), "weak", ["emails:read"])
     first = enqueue()
     work()
     assert resend(weak, first).status == 403

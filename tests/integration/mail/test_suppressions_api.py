@@ -12,7 +12,7 @@ from chalicelib.functions.suppressions import clear_suppression
 from chalicelib.table import keys, store
 from chalicelib.table.items import MailHealthItem, SuppressionItem
 from tests.integration.api.gateway import send
-from tests.integration.mail.conftest import Provider, Time, call, duties, enqueue, report, work
+from tests.integration.mail.conftest import Provider, Time, context, enqueue, report, tasks, work
 from tests.integration.service import code, faults
 
 ANA = "ana@acme.example"
@@ -21,7 +21,7 @@ ANA = "ana@acme.example"
 @pytest.fixture
 def token(deployment: None) -> str:
     clear_entity_cache()
-    return access.create(call(), "billing", list(rules.SCOPES))[1]
+    return access.create(context(), "billing", list(rules.SCOPES))[1]
 
 
 def suppress(address: str) -> None:
@@ -34,7 +34,7 @@ def suppress(address: str) -> None:
             gsi1_sk=listed.sk,
             email=address,
             reason="permanent_bounce",
-            since=call().now,
+            since=context().now,
             email_id="eml_01JAAAAAAAAAAAAAAAAAAAAAAA",
             detail="Permanent General",
         )
@@ -64,7 +64,7 @@ def test_a_suppression_is_read_and_cleared_by_its_address(token: str) -> None:
     suppress(ANA)
     assert send("GET", "/v1/suppressions/Ana@acme.example", token=token).json == SHOWN
     assert send("DELETE", f"/v1/suppressions/{ANA}", token=token).status == 204
-    assert [one.subject for one in duties("coverage")] == [ANA]
+    assert [one.subject for one in tasks("coverage")] == [ANA]
     for method in ("GET", "DELETE"):
         assert code(send(method, f"/v1/suppressions/{ANA}", token=token)) == (404, "not_found")
     events = store.query_items("DEPLOYMENT", "AUDIT#", limit=9).items
@@ -73,7 +73,7 @@ def test_a_suppression_is_read_and_cleared_by_its_address(token: str) -> None:
 
 def test_scopes_are_needed(token: str) -> None:
     suppress(ANA)
-    _, reader = access.create(call(), "reader", ["emails:read"])
+    _, reader = access.create(context(), "reader", ["emails:read"])
     assert send("GET", "/v1/suppressions", token=reader).status == 200
     assert send("DELETE", f"/v1/suppressions/{ANA}", token=reader).status == 403
 
@@ -128,7 +128,7 @@ def test_all_shards_are_added_up(token: str, time: Time) -> None:
     day = datetime(2026, 3, 2, tzinfo=UTC).date()
     for shard in range(16):
         for amount in (3, -1):
-            transaction = store.Transaction(call())
+            transaction = store.Transaction(context())
             transaction.add(MailHealthItem, keys.mail_health("nordlicht", day, shard), {"sent": amount})
             transaction.commit()
     assert health(token, "entity_id=nordlicht").json["total"]["sent"] == 32

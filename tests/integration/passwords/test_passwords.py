@@ -94,7 +94,7 @@ def test_a_reset_ends_the_old_password_and_all_sessions(person: Person) -> None:
     assert person.sign_in(OTHER).status == 201
 
 
-def test_a_change_ends_all_sessions_and_is_told(person: Person) -> None:
+def test_a_change_ends_all_sessions_and_is_reported(person: Person) -> None:
     set_up(person)
     token = person.sign_in(OWN).json["token"]
     assert code(person.change("not the password at all", OTHER)) == (403, "wrong_password")
@@ -153,7 +153,7 @@ def test_a_reset_link_lasts_half_an_hour(person: Person) -> None:
     assert code(use(person, link)) == (409, "reset_expired")
 
 
-def test_asking_for_a_reset_tells_nothing(person: Person) -> None:
+def test_asking_for_a_reset_reveals_nothing(person: Person) -> None:
     set_up(person)
     known, unknown = [], []
     for name, calls in (("ann.example", known), ("nobody", unknown)):
@@ -164,7 +164,7 @@ def test_asking_for_a_reset_tells_nothing(person: Person) -> None:
     assert len(person.deliver()) == 1
 
 
-def test_a_wrong_password_tells_nothing(person: Person) -> None:
+def test_a_wrong_password_reveals_nothing(person: Person) -> None:
     set_up(person)
     known, unknown = [], []
     for name, calls in (("ann.example", known), ("nobody", unknown)):
@@ -279,7 +279,7 @@ def test_a_mail_that_was_overtaken_does_not_go(person: Person) -> None:
     assert kinds == {"superseded"}
 
 
-def test_no_password_is_kept_or_shown(person: Person, capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_password_is_stored_or_shown(person: Person, capfd: pytest.CaptureFixture[str]) -> None:
     person.enable()
     temporary = temporary_of(person)
     person.change(temporary, OWN)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.invoices.rules import VOID
-from tests.integration.payments import books
+from tests.integration.payments import ledger_checks
 from tests.integration.service import Service, code, faults, rows
 
 
@@ -14,9 +14,9 @@ from tests.integration.service import Service, code, faults, rows
 def account(service: Service) -> str:
     account = service.account()
     service.bill_group("b1", account)
-    books.issue("c1", 100, kind="credit_note", due_date=None)
-    books.issue("i1", 50)
-    books.issue("i2", 80, bill_group_id="b2")
+    ledger_checks.issue("c1", 100, kind="credit_note", due_date=None)
+    ledger_checks.issue("i1", 50)
+    ledger_checks.issue("i2", 80, bill_group_id="b2")
     return account
 
 
@@ -31,19 +31,19 @@ def test_a_credit_note_is_applied_and_taken_back(service: Service) -> None:
     assert service.get("/invoices/c1/applications") == applied.json
     assert service.ask("GET", "/invoices/i1/applications").status == 404
     assert applied.headers["etag"] == f'"{applied.json["version"]}"'
-    one = books.head("i1")
+    one = ledger_checks.head("i1")
     assert (one.status, one.credited, one.paid, str(one.settled_on)) == ("paid", 50, 0, "2026-01-31")
-    books.check(rows())
+    ledger_checks.check(rows())
     before = rows()
     again = service.ask("POST", "/invoices/c1/applications", applications(i1=50, i2=20), idempotency_key="k1")
     assert (again.json, rows()) == (applied.json, before)
     assert service.get("/invoices/i1/payments")["items"][0]["kind"] == "credit_note"
     full = service.ask("POST", "/invoices/c1/applications", applications(i2=30))
     assert (full.json["status"], full.json["balance"]) == ("paid", 0)
-    books.check(rows())
+    ledger_checks.check(rows())
     assert service.ask("DELETE", "/invoices/c1/applications/i2").status == 204
-    assert (books.head("c1").balance, books.head("i2").balance) == (50, 80)
-    books.check(rows())
+    assert (ledger_checks.head("c1").balance, ledger_checks.head("i2").balance) == (50, 80)
+    ledger_checks.check(rows())
     assert service.ask("DELETE", "/invoices/c1/applications/i2").status == 404
     events = [one for one in service.all_of("/accounts/a1/audit-events") if one["resource_kind"] == "credit_note"]
     assert sorted(one["action"] for one in events) == ["credit_note.applied"] * 2 + ["credit_note.withdrawn"]
@@ -62,8 +62,8 @@ def test_what_may_not_be_applied_is_refused(service: Service) -> None:
     assert service.ask("POST", "/invoices/none/applications", applications(i2=1)).status == 404
     assert service.ask("POST", "/invoices/c1/applications", {"applications": []}).status == 422
     assert rows() == before
-    note = books.head("c1")
-    books.change(note, replace(note, status=VOID))
+    note = ledger_checks.head("c1")
+    ledger_checks.change(note, replace(note, status=VOID))
     assert code(service.ask("POST", "/invoices/c1/applications", applications(i1=1))) == (409, "credit_note_not_open")
 
 
@@ -77,8 +77,8 @@ def test_payments_and_credit_notes_of_one_id_are_apart(service: Service) -> None
         ("credit_note", "c1", 40),
         ("payment", "c1", 10),
     ]
-    books.check(rows())
-    assert books.head("i1").status == "paid"
+    ledger_checks.check(rows())
+    assert ledger_checks.head("i1").status == "paid"
     service.ask("DELETE", "/invoices/c1/applications/i1")
-    assert (books.head("i1").balance, books.head("i1").paid) == (40, 10)
-    books.check(rows())
+    assert (ledger_checks.head("i1").balance, ledger_checks.head("i1").paid) == (40, 10)
+    ledger_checks.check(rows())

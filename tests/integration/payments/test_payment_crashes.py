@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.payments import rules
 from tests.aws_calls import Crash, counted, failing
-from tests.integration.payments import books
+from tests.integration.payments import ledger_checks
 from tests.integration.service import Service, rows
 
 HOW = ("before", "after", "lost")
@@ -26,8 +26,8 @@ def account(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "MAX_INVOICES_PER_WRITE", 2)
     service.bill_group("b1", service.account())
     for number in range(3):
-        books.issue(f"i{number}", 2)
-    books.issue("c1", 10, kind="credit_note")
+        ledger_checks.issue(f"i{number}", 2)
+    ledger_checks.issue("c1", 10, kind="credit_note")
 
 
 def try_(service: Service, number: int, how: str, *request: Any, **headers: str) -> bool:
@@ -43,10 +43,10 @@ def try_(service: Service, number: int, how: str, *request: Any, **headers: str)
 def completed(service: Service, number: int, how: str, *request: Any) -> bool:
     """Send a request whose call ``number`` fails, then the same again; check the books in between and after."""
     there = try_(service, number, how, *request, idempotency_key="once")
-    books.check(rows())
+    ledger_checks.check(rows())
     answer = service.ask(*request, idempotency_key="once")
     assert answer.status in (200, 201, 204), answer.text
-    books.check(rows())
+    ledger_checks.check(rows())
     return there
 
 
@@ -90,7 +90,7 @@ def prepare(service: Service, name: str) -> None:
 def test_once_whatever_fails(service: Service, name: str, number: int, how: str) -> None:
     prepare(service, name)
     assert completed(service, number, how, *REQUESTS[name])
-    heads = [books.head(f"i{number}") for number in range(3)]
+    heads = [ledger_checks.head(f"i{number}") for number in range(3)]
     assert {one.invoice_id: one.paid + one.credited for one in heads if one.paid + one.credited} == AFTER[name]
     recorded = service.all_of(PATH)
     assert len(recorded) == (0 if name == "apply" else 1)

@@ -9,7 +9,7 @@ from chalicelib.invoices.rules import UNCOLLECTIBLE, VOID
 from tests.aws_calls import counted
 from tests.integration import people
 from tests.integration.api.gateway import Answer
-from tests.integration.payments import books
+from tests.integration.payments import ledger_checks
 from tests.integration.service import Service, code, faults, rows
 
 PAYMENT = {"amount": 100, "currency": "EUR", "received_on": "2026-01-30"}
@@ -33,17 +33,17 @@ def put(service: Service, payment_id: str = "p1", **fields: Any) -> Answer:
 
 
 def test_a_payment_is_spread_over_invoices_and_the_rest_stays_unallocated(service: Service, account: str) -> None:
-    books.issue("i1", 50)
-    books.issue("i2", 80, bill_group_id="b2")
+    ledger_checks.issue("i1", 50)
+    ledger_checks.issue("i2", 80, bill_group_id="b2")
     made = put(service, method="bank_transfer", reference="RF18", note="?", allocations=spread(i1=50, i2=30))
     assert made.status == 201
     assert (made.json["status"], made.json["unallocated"], made.json["entity_id"]) == ("received", 20, "acme")
     assert made.json["allocations"] == spread(i1=50, i2=30)
     assert made.headers["etag"] == '"1"'
-    one, two = books.head("i1"), books.head("i2")
+    one, two = ledger_checks.head("i1"), ledger_checks.head("i2")
     assert (one.status, one.balance, str(one.settled_on)) == ("paid", 0, "2026-01-30")
     assert (two.status, two.balance, two.settled_on) == ("part_paid", 50, None)
-    books.check(rows())
+    ledger_checks.check(rows())
     assert service.get(f"{PATH}/p1") == made.json
     told = service.get("/invoices/i2/payments")["items"]
     assert told == [
@@ -53,8 +53,8 @@ def test_a_payment_is_spread_over_invoices_and_the_rest_stays_unallocated(servic
 
 
 def test_the_same_again_changes_nothing_and_other_content_is_refused(service: Service, account: str) -> None:
-    books.issue("i1", 50)
-    books.issue("i2", 50)
+    ledger_checks.issue("i1", 50)
+    ledger_checks.issue("i2", 50)
     body = {"allocations": spread(i1=10, i2=5), "note": None}
     assert put(service, **body).status == 201
     before = rows()
@@ -71,12 +71,12 @@ def test_the_same_again_changes_nothing_and_other_content_is_refused(service: Se
 def test_what_may_not_be_spread_is_refused_by_field_and_nothing_is_written(service: Service, account: str) -> None:
     service.entity("other")
     service.account("a2")
-    books.issue("i1", 50)
-    books.issue("foreign", 50, account_id="a2")
-    books.issue("beta", 50, entity_id="other")
-    books.issue("yen", 50, currency="JPY")
-    books.issue("credit", 50, kind="credit_note")
-    books.change(void := books.issue("void", 50), replace(void, status=VOID))
+    ledger_checks.issue("i1", 50)
+    ledger_checks.issue("foreign", 50, account_id="a2")
+    ledger_checks.issue("beta", 50, entity_id="other")
+    ledger_checks.issue("yen", 50, currency="JPY")
+    ledger_checks.issue("credit", 50, kind="credit_note")
+    ledger_checks.change(void := ledger_checks.issue("void", 50), replace(void, status=VOID))
     before = rows()
     for wanted, fault in (
         (spread(i1=51), ("allocations.0.amount", "more_than_balance")),
@@ -104,19 +104,19 @@ def test_a_payment_on_the_morning_of_the_earliest_zone_is_accepted(service: Serv
 
 
 def test_more_is_allocated_later_and_taken_back(service: Service, account: str) -> None:
-    books.issue("i1", 50)
-    books.issue("i2", 80)
+    ledger_checks.issue("i1", 50)
+    ledger_checks.issue("i2", 80)
     put(service, allocations=spread(i1=20))
     service.clock.move(days=1)
     more = service.ask("POST", f"{PATH}/p1/allocations", {"allocations": spread(i1=30, i2=50)})
     assert (more.status, more.json["allocations"], more.json["unallocated"]) == (200, spread(i1=50, i2=50), 0)
-    assert str(books.head("i1").settled_on) == "2026-01-30"
-    books.check(rows())
+    assert str(ledger_checks.head("i1").settled_on) == "2026-01-30"
+    ledger_checks.check(rows())
     refused = service.ask("POST", f"{PATH}/p1/allocations", {"allocations": spread(i2=1)})
     assert faults(refused) == [("allocations", "more_than_is_left")]
     assert service.ask("DELETE", f"{PATH}/p1/allocations/i1").status == 204
-    books.check(rows())
-    one = books.head("i1")
+    ledger_checks.check(rows())
+    one = ledger_checks.head("i1")
     assert (one.status, one.balance, one.settled_on) == ("open", 50, None)
     assert service.get(f"{PATH}/p1")["unallocated"] == 50
     assert service.ask("DELETE", f"{PATH}/p1/allocations/i1").status == 404
@@ -125,8 +125,8 @@ def test_more_is_allocated_later_and_taken_back(service: Service, account: str) 
 
 
 def test_a_reversal_opens_the_invoices_again_and_stands(service: Service, account: str) -> None:
-    books.issue("i1", 50)
-    books.issue("i2", 80, prepaid=10)
+    ledger_checks.issue("i1", 50)
+    ledger_checks.issue("i2", 80, prepaid=10)
     put(service, allocations=spread(i1=50, i2=40))
     reversed_ = service.ask("POST", f"{PATH}/p1/reversal", {"reason": "Direct debit returned"})
     assert reversed_.status == 200
@@ -136,11 +136,11 @@ def test_a_reversal_opens_the_invoices_again_and_stands(service: Service, accoun
         0,
     )
     assert reversed_.json["reversal"]["reason"] == "Direct debit returned"
-    assert [(books.head(one).status, books.head(one).balance) for one in ("i1", "i2")] == [
+    assert [(ledger_checks.head(one).status, ledger_checks.head(one).balance) for one in ("i1", "i2")] == [
         ("open", 50),
         ("part_paid", 70),
     ]
-    books.check(rows())
+    ledger_checks.check(rows())
     before = rows()
     again = service.ask("POST", f"{PATH}/p1/reversal", {"reason": "Again"})
     assert (again.json, rows()) == (reversed_.json, before)
@@ -152,25 +152,25 @@ def test_a_reversal_opens_the_invoices_again_and_stands(service: Service, accoun
 
 def test_a_reversal_over_many_invoices_is_done_in_parts_that_each_stand(service: Service, account: str) -> None:
     for number in range(45):
-        books.issue(f"i{number}", 2, bill_group_id=f"b{number % 2 + 1}")
+        ledger_checks.issue(f"i{number}", 2, bill_group_id=f"b{number % 2 + 1}")
     first, *rest = [list(range(start, min(start + 20, 45))) for start in (0, 20, 40)]
     put(service, amount=90, allocations=spread(**{f"i{number}": 2 for number in first}))
     for part in rest:
         body = {"allocations": spread(**{f"i{number}": 2 for number in part})}
         assert service.ask("POST", f"{PATH}/p1/allocations", body).status == 200
-    books.check(rows())
+    ledger_checks.check(rows())
     refused = put(service, "p2", allocations=spread(**{f"i{number}": 1 for number in range(21)}))
     assert ("allocations", "too_many_invoices") in faults(refused)
     answer = service.ask("POST", f"{PATH}/p1/reversal", {"reason": "x"}, idempotency_key="k1")
     assert (answer.status, answer.json["status"], answer.json["allocations"]) == (200, "reversed", [])
-    books.check(rows())
+    ledger_checks.check(rows())
     before = rows()
     again = service.ask("POST", f"{PATH}/p1/reversal", {"reason": "x"}, idempotency_key="k1")
     assert (again.json, rows()) == (answer.json, before)
 
 
 def test_one_invoice_is_paid_under_an_id_of_ours(service: Service, account: str) -> None:
-    books.issue("i1", 50)
+    ledger_checks.issue("i1", 50)
     part = service.ask("POST", "/invoices/i1/payments", {**PAYMENT, "amount": 20}, idempotency_key="k1")
     assert (part.status, part.json["allocations"], part.json["account_id"]) == (201, spread(i1=20), "a1")
     assert part.json["payment_id"].startswith("pay_")
@@ -178,20 +178,20 @@ def test_one_invoice_is_paid_under_an_id_of_ours(service: Service, account: str)
     assert (again.status, again.json) == (201, part.json)
     over = service.ask("POST", "/invoices/i1/payments", PAYMENT)
     assert (over.json["allocations"], over.json["unallocated"]) == (spread(i1=30), 70)
-    books.check(rows())
+    ledger_checks.check(rows())
     assert service.get(f"{PATH}/{over.json['payment_id']}") == over.json
     assert code(service.ask("POST", "/invoices/i1/payments", PAYMENT)) == (409, "nothing_is_open")
-    books.issue("i2", 50)
+    ledger_checks.issue("i2", 50)
     assert faults(service.ask("POST", "/invoices/i2/payments", {**PAYMENT, "currency": "USD"})) == [
         ("currency", "other_currency")
     ]
-    books.issue("c1", 50, kind="credit_note")
+    ledger_checks.issue("c1", 50, kind="credit_note")
     assert code(service.ask("POST", "/invoices/c1/payments", PAYMENT)) == (409, "not_an_invoice")
     assert service.ask("POST", "/invoices/none/payments", PAYMENT).status == 404
 
 
 def test_payments_are_listed_by_day_and_those_with_something_left_apart(service: Service, account: str) -> None:
-    books.issue("i1", 500)
+    ledger_checks.issue("i1", 500)
     for number, day in enumerate(("2026-01-03", "2026-01-01", "2026-01-02")):
         put(service, f"p{number}", received_on=day, allocations=spread(i1=100 - number))
     everything = service.all_of(PATH, limit=2)
@@ -203,7 +203,7 @@ def test_payments_are_listed_by_day_and_those_with_something_left_apart(service:
 
 
 def test_what_payments_did_is_audited(service: Service, account: str) -> None:
-    books.issue("i1", 50)
+    ledger_checks.issue("i1", 50)
     put(service, allocations=spread(i1=20))
     service.ask("POST", f"{PATH}/p1/allocations", {"allocations": spread(i1=5)})
     service.ask("DELETE", f"{PATH}/p1/allocations/i1")
@@ -220,22 +220,22 @@ def test_what_payments_did_is_audited(service: Service, account: str) -> None:
 def test_an_uncollectible_invoice_takes_no_payment_and_stays_so_when_one_is_reversed(
     service: Service, account: str
 ) -> None:
-    books.issue("i1", 50)
+    ledger_checks.issue("i1", 50)
     put(service, allocations=spread(i1=20))
-    part = books.head("i1")
-    books.change(part, replace(part, status=UNCOLLECTIBLE))
+    part = ledger_checks.head("i1")
+    ledger_checks.change(part, replace(part, status=UNCOLLECTIBLE))
     refused = service.ask("POST", f"{PATH}/p1/allocations", {"allocations": spread(i1=5)})
     assert faults(refused) == [("allocations.0.invoice_id", "invoice_not_open")]
     assert service.ask("POST", f"{PATH}/p1/reversal", {"reason": "x"}).status == 200
-    assert (books.head("i1").status, books.head("i1").paid) == (UNCOLLECTIBLE, 0)
-    books.check(rows())
+    assert (ledger_checks.head("i1").status, ledger_checks.head("i1").paid) == (UNCOLLECTIBLE, 0)
+    ledger_checks.check(rows())
 
 
 def test_a_portal_user_sees_what_settled_an_invoice_of_theirs_and_no_payment_as_a_whole(
     service: Service, account: str
 ) -> None:
-    books.issue("i1", 50)
-    books.issue("i2", 80, bill_group_id="b2")
+    ledger_checks.issue("i1", 50)
+    ledger_checks.issue("i2", 80, bill_group_id="b2")
     put(service, allocations=spread(i1=20, i2=70))
     token = people.portal(service, "ann@customer.example", ["invoices"], ("b1", "a1"))
     seen = service.ask("GET", "/invoices/i1/payments", token=token)
@@ -252,7 +252,7 @@ def test_a_portal_user_sees_what_settled_an_invoice_of_theirs_and_no_payment_as_
 
 def test_a_write_reads_twice_and_writes_one_transaction(service: Service, account: str) -> None:
     for number in range(20):
-        books.issue(f"i{number}", 5, bill_group_id=f"b{number}")
+        ledger_checks.issue(f"i{number}", 5, bill_group_id=f"b{number}")
     wanted = spread(**{f"i{number}": 5 for number in range(20)})
     with counted() as calls:
         assert put(service, allocations=wanted).status == 201
@@ -261,16 +261,16 @@ def test_a_write_reads_twice_and_writes_one_transaction(service: Service, accoun
     with counted() as calls:
         assert put(service, allocations=wanted).status == 200
     assert (calls.reads, calls.writes) == (2, 0)
-    books.check(rows())
-    assert {books.head(f"i{number}").status for number in range(20)} == {"paid"}
+    ledger_checks.check(rows())
+    assert {ledger_checks.head(f"i{number}").status for number in range(20)} == {"paid"}
     with counted() as calls:
         assert service.ask("POST", f"{PATH}/p1/reversal", {"reason": "x"}).status == 200
     assert (calls.reads, calls.writes) == (4, 1)
-    books.check(rows())
+    ledger_checks.check(rows())
 
 
 def test_a_portal_whose_contract_ended_closes_when_the_last_invoice_is_paid(service: Service, account: str) -> None:
-    books.issue("i1", 50)
+    ledger_checks.issue("i1", 50)
     service.bill_group("b1", account, contract_end="2026-01-30")
     token = people.portal(service, "ann@customer.example", ["invoices"], ("b1", "a1"))
     seen = service.ask("GET", "/bill-groups/b1/summary", token=token)

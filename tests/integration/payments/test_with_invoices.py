@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.integration.invoices.invoices import body, customer
-from tests.integration.payments import books
+from tests.integration.payments import ledger_checks
 from tests.integration.service import Service, code, rows
 
 PATH = "/accounts/a1/payments"
@@ -35,7 +35,7 @@ def payment(amount: int, **allocations: int) -> dict[str, Any]:
 def test_from_issue_to_paid_and_back(service: Service) -> None:
     service.put("/invoices/i1", **body("1"))
     service.put("/invoices/i2", **body("2", bill_group_id="g2"))
-    books.check(rows())
+    ledger_checks.check(rows())
     made = service.put(f"{PATH}/p1", **payment(15000, i1=12000, i2=2000))
     assert made["unallocated"] == 1000
     one, two = service.get("/invoices/i1"), service.get("/invoices/i2")
@@ -47,10 +47,10 @@ def test_from_issue_to_paid_and_back(service: Service) -> None:
     service.ask("DELETE", f"{PATH}/p1/allocations/i1")
     answer = service.ask("POST", "/invoices/i1/void", {"reason": "A mistake."})
     assert (answer.status, answer.json["status"]) == (200, "void")
-    books.check(rows())
+    ledger_checks.check(rows())
     service.ask("POST", f"{PATH}/p1/reversal", {"reason": "Returned."})
     assert service.get("/invoices/i2")["status"] == "open"
-    books.check(rows())
+    ledger_checks.check(rows())
 
 
 def test_a_credit_note_that_is_issued_lowers_what_is_to_be_paid_once_it_is_applied(service: Service) -> None:
@@ -63,21 +63,21 @@ def test_a_credit_note_that_is_issued_lowers_what_is_to_be_paid_once_it_is_appli
     (section,) = service.get("/accounts/a1/statement")["sections"]
     assert (section["owed"], section["credit"], section["balance"]) == (6000, 0, 6000)
     assert code(service.ask("POST", "/invoices/c1/void", {"reason": "A mistake."}))[0] == 409
-    books.check(rows())
+    ledger_checks.check(rows())
 
 
 def test_whether_the_due_date_moves_or_an_invoice_is_given_up(service: Service) -> None:
     service.put("/invoices/i1", **body("1"))
     service.put(f"{PATH}/p1", **payment(2000, i1=2000))
     service.patch("/invoices/i1", due_date="2026-05-01")
-    books.check(rows())
+    ledger_checks.check(rows())
     assert service.ask("POST", "/invoices/i1/uncollectible", {"reason": "Insolvent."}).status == 200
-    books.check(rows())
+    ledger_checks.check(rows())
     assert service.ask("POST", f"{PATH}/p1/reversal", {"reason": "Returned."}).status == 200
-    books.check(rows())
+    ledger_checks.check(rows())
     assert service.ask("DELETE", "/invoices/i1/uncollectible").status in (200, 204)
     assert service.get("/invoices/i1")["balance"] == 12000
-    books.check(rows())
+    ledger_checks.check(rows())
 
 
 def anything(chance: random.Random, number: int) -> tuple[str, str, dict[str, Any] | None]:
@@ -106,7 +106,7 @@ def anything(chance: random.Random, number: int) -> tuple[str, str, dict[str, An
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_whatever_is_asked_for(service: Service, seed: int) -> None:
+def test_whatever_is_requested(service: Service, seed: int) -> None:
     chance = random.Random(seed)
     statuses = set()
     for number in range(80):
@@ -114,6 +114,6 @@ def test_whatever_is_asked_for(service: Service, seed: int) -> None:
         assert answer.status in (200, 201, 204, 404, 409, 422), answer.text
         statuses.add(answer.status)
         if number % 8 == 0:
-            books.check(rows())
-    books.check(rows())
+            ledger_checks.check(rows())
+    ledger_checks.check(rows())
     assert {200, 201, 409, 422} <= statuses

@@ -42,7 +42,7 @@ class TestRunsThatWait:
         world.at("2026-03-09T09:30")
         return world
 
-    def test_a_run_over_its_limit_waits_and_staff_are_told_once(self, large: World) -> None:
+    def test_a_run_over_its_limit_waits_and_staff_are_notified_once(self, large: World) -> None:
         staff(large.service, "ada@vendor.example", "admin")
         for _ in range(3):
             assert large.hour()["sent"]["held"] == {"acme": 3}
@@ -84,17 +84,17 @@ class TestRunsThatWait:
 
     def test_a_yes_is_for_what_was_seen(self, large: World) -> None:
         large.hour()
-        going_live.approve_reminder_run(large.service.call, "acme", "2026-03-09T09")
-        assert going_live.entities_awaiting_approval(large.service.call, {"acme": 5}) == frozenset()
-        assert going_live.entities_awaiting_approval(large.service.call, {"acme": 6}) == {"acme"}
+        going_live.approve_reminder_run(large.service.context, "acme", "2026-03-09T09")
+        assert going_live.entities_awaiting_approval(large.service.context, {"acme": 5}) == frozenset()
+        assert going_live.entities_awaiting_approval(large.service.context, {"acme": 6}) == {"acme"}
         assert len(told()) == 2
         assert large.service.get("/reminder-runs/acme/2026-03-09T09")["accounts"] == 6
 
     def test_a_yes_lapses_and_a_run_that_shrinks_needs_none(self, large: World) -> None:
         large.hour()
-        assert going_live.entities_awaiting_approval(large.service.call, {"acme": 1}, narrowed=True) == frozenset()
+        assert going_live.entities_awaiting_approval(large.service.context, {"acme": 1}, narrowed=True) == frozenset()
         assert large.service.all_of("/reminder-runs")[0]["status"] == "waiting"
-        assert going_live.entities_awaiting_approval(large.service.call, {"acme": 2}) == frozenset()
+        assert going_live.entities_awaiting_approval(large.service.context, {"acme": 2}) == frozenset()
         assert large.service.all_of("/reminder-runs")[0]["status"] == "lapsed"
         answer = large.service.ask("POST", "/reminder-runs/acme/2026-03-09T09/approve", token=admin(large))
         assert code(answer) == (409, "run_not_waiting")
@@ -108,7 +108,7 @@ class TestRunsThatWait:
         before = large.dry()
         assert (before["digests"], len(before["digests_that_wait"])) == ([], 3)
         large.hour()
-        going_live.approve_reminder_run(large.service.call, "acme", "2026-03-09T09")
+        going_live.approve_reminder_run(large.service.context, "acme", "2026-03-09T09")
         after = large.dry()
         assert (after["digests"], after["digests_that_wait"]) == (before["digests_that_wait"], [])
         large.hour()

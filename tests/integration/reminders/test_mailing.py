@@ -124,7 +124,7 @@ def test_a_pause_above_it_holds_it_back(world: World, post: Post, level: str) ->
     world.plan()
 
 
-def test_whoever_holds_the_role_no_more_gets_none(world: World, post: Post) -> None:
+def test_who_holds_the_role_no_more_gets_none(world: World, post: Post) -> None:
     bob = world.contact("Bob", "accounts_payable")
     carl = world.contact("Carl", "accounts_payable")
     world.issue("i1")

@@ -89,8 +89,8 @@ class TestPauseAtLeast:
             world.issue(f"i{number}")
         world.pay("i3")
         world.service.put("/invoices/i1/reminder-pause")
-        call, until = world.service.call, date(2026, 2, 9)
-        assert service.pause_invoices(call, ["i1", "i2", "i3", "none"], until, "Said to be paid.") == ("i1", "i2")
+        context, until = world.service.context, date(2026, 2, 9)
+        assert service.pause_invoices(context, ["i1", "i2", "i3", "none"], until, "Said to be paid.") == ("i1", "i2")
         assert world.state("i1").pause["until"] is None
         assert world.state("i2").pause["until"] == "2026-02-09"
         world.plan()
@@ -100,7 +100,7 @@ class TestPauseAtLeast:
         for invoice_id in ids:
             world.issue(invoice_id)
         parts: list[Any] = []
-        done = service.pause_invoices(world.service.call, ids, date(2026, 2, 9), "Paid.", also=parts.append)
+        done = service.pause_invoices(world.service.context, ids, date(2026, 2, 9), "Paid.", also=parts.append)
         assert done == tuple(ids)
         assert len(parts) == 1
         assert {world.state(one).pause["until"] for one in ids} == {"2026-02-09"}
@@ -154,20 +154,20 @@ class TestPromises:
         world.issue("i2")
         world.pay("i2")
         group = world.service.get("/invoices/i1")["bill_group_id"]
-        call = world.service.call
-        assert promises.promise_window("a1", "acme", [group], call) == promises.PromiseWindow(
+        context = world.service.context
+        assert promises.promise_window("a1", "acme", [group], context) == promises.PromiseWindow(
             date(2026, 2, 2), date(2026, 2, 16)
         )
         world.service.put(f"/bill-groups/{group}/reminder-policy", promise_limit_days=3)
-        allowed = promises.promise_window("a1", "acme", [group], call)
+        allowed = promises.promise_window("a1", "acme", [group], context)
         assert allowed.last == date(2026, 2, 5)
         with pytest.raises(InvalidInput):
-            promises.record_promises(call, ["i1"], date(2026, 2, 6), "Ada", allowed)
+            promises.record_promises(context, ["i1"], date(2026, 2, 6), "Ada", allowed)
         parts: list[Any] = []
-        done = promises.record_promises(call, ["i1", "i2"], date(2026, 2, 5), "Ada", allowed, parts.append)
+        done = promises.record_promises(context, ["i1", "i2"], date(2026, 2, 5), "Ada", allowed, parts.append)
         assert (done, len(parts)) == (("i1",), 1)
         with pytest.raises(Conflict):
-            promises.record_promises(call, ["i2"], date(2026, 2, 5), "Ada", allowed, parts.append)
+            promises.record_promises(context, ["i2"], date(2026, 2, 5), "Ada", allowed, parts.append)
         assert len(parts) == 1
         world.plan()
 

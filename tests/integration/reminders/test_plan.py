@@ -48,7 +48,7 @@ class TestPlan:
         assert len(steps_of(whole)) == len(set(steps_of(whole)))
         assert busy.days("2026-04-01") == [one for one in steps_of(whole) if one[0] <= "2026-04-01"]
 
-    def test_whoever_reminds_an_account_keeps_the_others_waiting(self, busy: World) -> None:
+    def test_who_reminds_an_account_keeps_the_others_waiting(self, busy: World) -> None:
         # The steps of i5, to another entity than i3 of the same account, come a day later.
         busy.issue("i5", DUE + timedelta(days=1), bill_group_id="g3")
         for entity_id in ("acme", "other"):

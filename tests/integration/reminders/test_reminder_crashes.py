@@ -17,7 +17,7 @@ from tests.integration.reminders.world import (
     digests,
     due_rows,
     mails,
-    planning_duties,
+    planning_tasks,
     sent,
     steps,
     to_come,
@@ -137,7 +137,7 @@ def test_a_plan_is_made_however_its_worker_dies(world: World, number: int, how: 
     world.service.put("/invoices/i1", **body(due_date=DUE.isoformat(), deliver=False))
     Faults.run(world.plan, number, how)
     world.sweep()
-    assert planning_duties() == []
+    assert planning_tasks() == []
     assert to_come() == {"i1": "2026-03-09"}
     assert due_rows() == ["2026-03-09T09:00:00.000Z#a1#acme"]
 
@@ -164,7 +164,7 @@ def test_every_step_is_taken_once_however_its_worker_dies(due: World, number: in
 
 
 @pytest.mark.parametrize("number", range(len(REMINDING)))
-def test_a_digest_that_was_left_for_four_days_goes_out_once_with_what_is_due_by_then(due: World, number: int) -> None:
+def test_a_digest_that_was_left_for_four_days_is_sent_once_with_what_is_due_by_then(due: World, number: int) -> None:
     hand_out()
     Faults.run(due.remind, number, "after")
     done = {one.currency for one in digests() if one.status == "mailed"}

@@ -57,27 +57,27 @@ def vendor(engine_environment: dict[str, str]) -> Iterator[None]:  # noqa: F811
         "live_from": "2026-01-01",
         "reminder_mail": {"mode": "live"},
     }
-    entities.put_entity(call(), "acme", given)
+    entities.put_entity(context(), "acme", given)
     yield
     clock.set_clock_source(None)
     entities.clear_entity_cache()
 
 
-def call() -> RequestContext:
+def context() -> RequestContext:
     return RequestContext(Actor("staff", "s1", "Sam"), clock.utc_now(), "engine-0001")
 
 
 def account(account_id: str, group_id: str) -> None:
-    accounts.put_account(call(), account_id, {"name": account_id, "entity_id": "acme", "currency": "EUR"})
-    bill_groups.put_bill_group(call(), group_id, {"account_id": account_id, "entity_id": "acme", "name": "HQ"})
+    accounts.put_account(context(), account_id, {"name": account_id, "entity_id": "acme", "currency": "EUR"})
+    bill_groups.put_bill_group(context(), group_id, {"account_id": account_id, "entity_id": "acme", "name": "HQ"})
     given = {"first_name": "Ada", "last_name": "Test", "email": f"ada@{account_id}.example"}
-    contacts.create_contact(call(), account_id, given, frozenset({"accounts_payable"}))
+    contacts.create_contact(context(), account_id, given, frozenset({"accounts_payable"}))
 
 
 def issue(invoice_id: str, group_id: str, due: str = "2026-03-10", **fields: Any) -> None:
     given = body(invoice_id, bill_group_id=group_id, due_date=due, deliver=False, **fields)
-    invoices.issue_invoice(call(), invoice_id, InvoiceBody.model_validate_json(json.dumps(given)).given())
-    planning.plan_invoice_with_retry(call(), invoice_id)
+    invoices.issue_invoice(context(), invoice_id, InvoiceBody.model_validate_json(json.dumps(given)).given())
+    planning.plan_invoice_with_retry(context(), invoice_id)
 
 
 def at_once(work: Callable[[int], None]) -> None:
@@ -142,7 +142,8 @@ def test_plans_made_at_once_leave_one_row() -> None:
     account("a1", "g1")
     for invoice in range(4):
         issue(f"i{invoice}", "g1")
-    at_once(lambda worker: [planning.plan_invoice_with_retry(call(), f"i{invoice}") for invoice in range(4)] and None)
+    invoice_ids = [f"i{invoice}" for invoice in range(4)]
+    at_once(lambda worker: [planning.plan_invoice_with_retry(context(), one) for one in invoice_ids] and None)
     sound()
 
 

@@ -11,7 +11,7 @@ from tests.integration.invoices.invoices import customer
 from tests.integration.reminders.world import World, due_rows, rows, to_come
 
 
-def duties() -> list[Any]:
+def tasks() -> list[Any]:
     return [item for item in rows(TaskItem) if item.kind in ("planning", "replanning")]
 
 
@@ -36,7 +36,7 @@ def test_modes_time_zones_and_calendars(world: World) -> None:
     world.service.put("/entities/acme", live_from="2026-01-16")
     world.plan()
     assert to_come() == {}
-    assert duties() == []
+    assert tasks() == []
 
 
 def test_what_moves_nothing_plans_nothing(world: World) -> None:
@@ -44,7 +44,7 @@ def test_what_moves_nothing_plans_nothing(world: World) -> None:
     world.service.put("/entities/acme", colour="#123456")
     world.service.put("/accounts/a1", name="Renamed")
     world.service.put("/bill-groups/g1", **{"account_id": "a1", "entity_id": "acme", "name": "Renamed"})
-    assert duties() == []
+    assert tasks() == []
 
 
 def test_only_the_invoices_of_a_bill_group(world: World) -> None:
@@ -52,9 +52,9 @@ def test_only_the_invoices_of_a_bill_group(world: World) -> None:
     world.issue()
     world.issue("i2", bill_group_id="g2")
     world.service.patch("/bill-groups/g2", auto_pay=True)
-    (duty,) = duties()
-    replanning.handle_replanning_task(TaskMessage("replanning", duty.subject, duty.key, "c"))
-    assert [item.subject for item in duties()] == ["i2"]
+    (task,) = tasks()
+    replanning.handle_replanning_task(TaskMessage("replanning", task.subject, task.key, "c"))
+    assert [item.subject for item in tasks()] == ["i2"]
     world.sweep()
     world.plan()
     assert to_come() == {"i1": "2026-03-09"}
@@ -71,21 +71,21 @@ def test_part_by_part(world: World, subject: str, monkeypatch: pytest.MonkeyPatc
     steps = [{"offset": 20, "tone": "friendly"}]
     path = "/reminder-policies/acme" if subject.startswith("entity") else "/accounts/a1/reminder-policy"
     world.service.put(path, steps=steps)
-    (duty,) = duties()
-    assert duty.subject == subject
+    (task,) = tasks()
+    assert task.subject == subject
     rounds = 0
-    while left := [item for item in duties() if item.kind == "replanning"]:
-        (duty,) = left
-        message = TaskMessage("replanning", duty.subject, duty.key, "c")
+    while left := [item for item in tasks() if item.kind == "replanning"]:
+        (task,) = left
+        message = TaskMessage("replanning", task.subject, task.key, "c")
         replanning.handle_replanning_task(message)
         replanning.handle_replanning_task(message)
         rounds += 1
-    planned = [one for item in duties() for one in item.subject.split()]
+    planned = [one for item in tasks() for one in item.subject.split()]
     assert (sorted(planned), rounds) == (ids, 3)
     world.plan()
     world.sweep()
     assert set(to_come().values()) == {"2026-03-30"}
-    assert duties() == []
+    assert tasks() == []
 
 
 def test_an_owner_that_is_gone_or_has_nothing(world: World) -> None:
@@ -93,4 +93,4 @@ def test_an_owner_that_is_gone_or_has_nothing(world: World) -> None:
     world.service.put("/accounts/a2/reminder-policy", send_at="10:00")
     world.service.put("/bill-groups/g-a2/reminder-policy", promise_limit_days=2)
     assert world.plan() == []
-    assert duties() == []
+    assert tasks() == []

@@ -28,7 +28,7 @@ RELEASING = (
 )
 
 
-def replanning_duties() -> list[Any]:
+def replanning_tasks() -> list[Any]:
     return [item for item in rows(TaskItem) if item.kind == "replanning"]
 
 
@@ -59,9 +59,9 @@ def test_replanning(changed: World, number: int, how: str) -> None:
 
 def struck(number: int, how: str) -> tuple[str, ...]:
     """Work off the one duty to plan or release anew, with one call failing, and return the calls."""
-    (duty,) = replanning_duties()
+    (task,) = replanning_tasks()
     return Faults.run(
-        lambda: jobs.handle_plan_message(TaskMessage(duty.kind, duty.subject, duty.key, "c")), number, how
+        lambda: jobs.handle_plan_message(TaskMessage(task.kind, task.subject, task.key, "c")), number, how
     )
 
 
@@ -71,7 +71,7 @@ def old(world: World) -> World:
     world.service.put("/entities/acme", live_from="2026-02-01")
     world.issue()
     world.at("2026-03-16T08:00")
-    staged_release.set_release_rate(world.service.call, "acme", 1)
+    staged_release.set_release_rate(world.service.context, "acme", 1)
     return world
 
 

@@ -27,9 +27,9 @@ GONE = "This link does not work any more"
 @pytest.fixture
 def page(world: World, post: Post) -> str:
     """The page of a reminder of two invoices, to Ada; Sam and Tom are staff who look after customers."""
-    call = world.service.call
+    context = world.service.context
     for name, role in (("Ann", "admin"), ("Sam", "agent"), ("Vic", "viewer")):
-        staff.add_staff_member(call, f"{name.lower()}@vendor.example", name, role)
+        staff.add_staff_member(context, f"{name.lower()}@vendor.example", name, role)
     world.issue("i1")
     world.issue("i2", lines=[line("Calls", 7000), line("Lines", 3000)])
     post.documents()

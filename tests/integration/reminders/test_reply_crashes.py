@@ -24,7 +24,7 @@ from chalicelib.table.items import (
 from tests.integration.reminders.replies import Post, give_link
 from tests.integration.reminders.test_reminder_crashes import HOW, Faults
 from tests.integration.reminders.test_replies import NOTED
-from tests.integration.reminders.world import World, planning_duties, rows
+from tests.integration.reminders.world import World, planning_tasks, rows
 from tests.integration.service import rows as raw_rows
 from tests.integration.web.visitor import Seen, Visitor
 
@@ -118,7 +118,7 @@ CASES = [
 
 def page_of(reply: Reply, world: World) -> str:
     """Give whoever replies the link of a reminder of its invoices; return its page. Ann is staff."""
-    staff.add_staff_member(world.service.call, ANN, "Ann", "admin")
+    staff.add_staff_member(world.service.context, ANN, "Ann", "admin")
     if reply.by == "bob@example.com":
         bob = world.contact("Bob")
         world.service.put(f"/accounts/a1/contacts/{bob}/preferences", reminders=True)
@@ -179,4 +179,4 @@ def test_a_reply_counts_once_however_it_was_cut_short(
     waiting = {one.subject for one in rows(TaskItem, every) if one.kind == "bulk_mail"}
     assert {one.email_id for one in mails if one.status == "queued"} <= waiting
     world.sweep()
-    assert planning_duties() == []
+    assert planning_tasks() == []

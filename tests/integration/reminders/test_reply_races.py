@@ -31,7 +31,7 @@ def reminded(vendor: None) -> list[str]:  # noqa: F811
     return invoice_ids
 
 
-def call(number: int = 0) -> RequestContext:
+def context(number: int = 0) -> RequestContext:
     # Each request is a moment of its own, as its ids are.
     return RequestContext(Actor("nobody", "", ""), MORNING + timedelta(milliseconds=number), f"reply-{number}")
 
@@ -51,7 +51,7 @@ def promises(invoice_ids: list[str]) -> set[str]:
 
 def test_one_of_several_days_at_once_counts_for_each_invoice(reminded: list[str]) -> None:
     days = [date(2026, 3, 12) + timedelta(days=number) for number in range(8)]
-    at_once(lambda number: service.reply_promised(call(number), TOKEN, reminded[:3], days[number]))
+    at_once(lambda number: service.reply_promised(context(number), TOKEN, reminded[:3], days[number]))
     (mail,) = told()
     assert promises(reminded[:3]) == {event.changes[-1]["after"] for event in events()}
     assert len(events()) == 1
@@ -59,8 +59,8 @@ def test_one_of_several_days_at_once_counts_for_each_invoice(reminded: list[str]
 
 
 def test_the_same_button_pressed_at_once(reminded: list[str]) -> None:
-    at_once(lambda number: service.reply_paid(call(number), TOKEN, reminded[:1], date(2026, 3, 8), None))
-    at_once(lambda number: service.reply_not_me(call(number), TOKEN, None))
+    at_once(lambda number: service.reply_paid(context(number), TOKEN, reminded[:1], date(2026, 3, 8), None))
+    at_once(lambda number: service.reply_not_me(context(number), TOKEN, None))
     assert sorted(one.context["answer"] for one in told()) == ["not-me", "paid"]
     assert len(events()) == 2
 
@@ -75,10 +75,10 @@ def test_what_was_cut_short_goes_on_when_it_is_repeated(reminded: list[str], mon
 
     monkeypatch.setattr(service, "pause_invoices", cut)
     with pytest.raises(TimeoutError):
-        service.reply_paid(call(), TOKEN, reminded, date(2026, 3, 8), None)
+        service.reply_paid(context(), TOKEN, reminded, date(2026, 3, 8), None)
     assert (len(events()), told()) == (1, [])
     monkeypatch.undo()
-    again = replace(call(), now=MORNING + timedelta(minutes=1))
+    again = replace(context(), now=MORNING + timedelta(minutes=1))
     service.reply_paid(again, TOKEN, reminded, date(2026, 3, 8), None)
     (mail,) = told()
     assert len(mail.context["numbers"]) == 23

@@ -18,7 +18,7 @@ from tests.integration.reminders.world import (
     due_rows,
     mails,
     of_account,
-    planning_duties,
+    planning_tasks,
     sent,
     steps,
     to_come,
@@ -30,11 +30,11 @@ def test_an_invoice_is_planned_when_it_is_issued(world: World) -> None:
     # The step of three days before falls on a Saturday.
     assert to_come() == {"i1": "2026-03-09"}
     assert due_rows() == ["2026-03-09T09:00:00.000Z#a1#acme"]
-    assert planning_duties() == []
+    assert planning_tasks() == []
     assert world.reasons() == []
 
 
-def test_every_step_goes_out_on_its_morning(world: World) -> None:
+def test_every_step_is_sent_on_its_morning(world: World) -> None:
     world.issue()
     assert world.days("2026-05-31") == [
         ("2026-03-09", "i1", "-3"),
@@ -51,7 +51,7 @@ def test_every_step_goes_out_on_its_morning(world: World) -> None:
     assert world.state().next_on is None
 
 
-def test_nothing_goes_out_before_the_morning(world: World) -> None:
+def test_nothing_is_sent_before_the_morning(world: World) -> None:
     world.issue()
     world.at("2026-03-09T08:59")
     assert world.hour()["sent"]["handed_out"] == 0
@@ -60,7 +60,7 @@ def test_nothing_goes_out_before_the_morning(world: World) -> None:
     assert sent() == [("2026-03-09", "i1", "-3")]
 
 
-def test_a_message_that_is_worked_off_after_midnight_waits_for_the_next_morning(world: World) -> None:
+def test_a_message_that_is_processed_after_midnight_waits_for_the_next_morning(world: World) -> None:
     world.issue()
     world.at("2026-03-09T23:30")
     send_due_reminders({"confirm": True}, None)
@@ -137,7 +137,7 @@ def test_the_highest_step_sets_the_tone(world: World) -> None:
     assert digests()[0].tone == "firm"
 
 
-def test_after_four_days_of_outage_the_newest_step_goes_out_once(world: World) -> None:
+def test_after_four_days_of_outage_the_newest_step_is_sent_once(world: World) -> None:
     world.issue()
     world.issue("i2", date(2026, 3, 12))
     # Nothing runs from the 9th to the 12th.
@@ -158,7 +158,7 @@ def test_steps_from_before_the_invoice_was_recorded_are_superseded(world: World)
     assert to_come() == {"i1": "2026-03-24"}
 
 
-def test_a_step_whose_day_is_today_goes_out_within_the_hour(world: World) -> None:
+def test_a_step_whose_day_is_today_is_sent_within_the_hour(world: World) -> None:
     world.at("2026-03-11T12:10")
     world.issue()
     assert due_rows() == ["2026-03-11T09:00:00.000Z#a1#acme"]
@@ -395,7 +395,7 @@ def test_a_long_digest_takes_its_steps_in_several_transactions(world: World) -> 
     assert len(mails()) == 1
 
 
-def test_what_an_account_was_reminded_of_is_noted(world: World) -> None:
+def test_what_an_account_was_reminded_of_is_recorded(world: World) -> None:
     world.issue()
     world.days("2026-03-09")
     noted = of_account()
@@ -403,7 +403,7 @@ def test_what_an_account_was_reminded_of_is_noted(world: World) -> None:
     assert noted.last_reminded_on == date(2026, 3, 9)
 
 
-def test_an_invoice_that_is_paid_and_reopened_is_planned_anew(world: World) -> None:
+def test_an_invoice_that_is_paid_and_reopened_is_planned_again(world: World) -> None:
     world.issue()
     world.service.put(
         "/accounts/a1/payments/p1",

@@ -216,7 +216,7 @@ class TestInMails:
         shown = "&lt;i&gt;{x} for <bdi>&lt;script&gt;{amount}{{ 7 * 7 }}&lt;/script&gt;</bdi>&lt;/i&gt;"
         assert shown in html(request)
 
-    def test_it_is_told_where_the_tone_is(self, reminded: World) -> None:
+    def test_it_is_reported_where_the_tone_is(self, reminded: World) -> None:
         reminded.at("2026-03-11T09:30")
         (digest,) = reminded.dry()["digests"]
         assert [one["template"] for one in digest["invoices"]] == ["first"]

@@ -17,9 +17,9 @@ from chalicelib.table.items import TaskItem
 from tests.aws import forget
 from tests.engine import engine, engine_environment  # noqa: F401
 from tests.integration.reminders.house import Post
-from tests.integration.reminders.reckoning import NOT_YET, SENT, SKIPPED, SUPERSEDED, TOO_OLD, Reckoning
 from tests.integration.reminders.world import rows, sound
 from tests.integration.reminders.year import AUTUMN, AUTUMN_CLOCKS_IN_ISRAEL, CLOCKS_CHANGE, FIVE_ZONES, YEAR, Replay
+from tests.integration.reminders.year_report import NOT_YET, SENT, SKIPPED, SUPERSEDED, TOO_OLD, YearReport
 
 pytestmark = pytest.mark.engine
 
@@ -48,36 +48,36 @@ def test_every_step_of_every_invoice_is_accounted_for(post: Post) -> None:
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
         replay = Replay.start(YEAR if PROOF else AUTUMN, post)
         replay.live()
-        reckoning = Reckoning(replay)
-    print(f"\n{reckoning.table(time.perf_counter() - begun)}")
-    reckoning.check_mails()
-    reckoning.check_superseded()
-    reckoning.check_days()
+        report = YearReport(replay)
+    print(f"\n{report.table(time.perf_counter() - begun)}")
+    report.check_mails()
+    report.check_superseded()
+    report.check_days()
     sound()
     assert replay.swept == 0, "a message was lost"
     assert rows(TaskItem) == []
-    _check_zones(reckoning)
+    _check_zones(report)
     if PROOF:
-        _check_variety(reckoning)
+        _check_variety(report)
 
 
-def _check_zones(reckoning: Reckoning) -> None:
+def _check_zones(report: YearReport) -> None:
     """Assert that reminders went out in all five zones, also on the days on which clocks change there."""
-    span = reckoning.replay.span
+    span = report.replay.span
     for zone in FIVE_ZONES:
-        days = {line.sent_on for line in reckoning.lines if str(reckoning.terms[line.account_id].zone) == zone}
+        days = {line.sent_on for line in report.lines if str(report.terms[line.account_id].zone) == zone}
         assert days - {None}, f"nobody was reminded in {zone}"
         changes = {day for day in CLOCKS_CHANGE.get(zone, ()) if span.first <= day <= span.last}
         assert changes <= days, f"nobody was reminded in {zone} on a day on which clocks change"
 
 
-def _check_variety(reckoning: Reckoning) -> None:
+def _check_variety(report: YearReport) -> None:
     """Assert that the year has shown what can become of a step."""
-    in_israel = {line.sent_on for line in reckoning.lines if line.account_id == "alon"}
+    in_israel = {line.sent_on for line in report.lines if line.account_id == "alon"}
     assert AUTUMN_CLOCKS_IN_ISRAEL in in_israel
-    assert {SENT, SUPERSEDED, TOO_OLD, SKIPPED, NOT_YET} <= {line.fate for line in reckoning.lines}
-    assert set(reckoning.moved) == {"weekend", "public holiday", "closing day", "quiet spell"}
+    assert {SENT, SUPERSEDED, TOO_OLD, SKIPPED, NOT_YET} <= {line.fate for line in report.lines}
+    assert set(report.moved) == {"weekend", "public holiday", "closing day", "quiet spell"}
     assert {
         *("paid", "void", "disputed", "auto_pay", "covered_by_credit", "reminders_off", "payments_not_current"),
         *("paused_invoice", "paused_bill_group", "paused_promise", "all_suppressed", "too_soon"),
-    } <= set(reckoning.held_up)
+    } <= set(report.held_up)

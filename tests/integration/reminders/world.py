@@ -22,7 +22,7 @@ from chalicelib.table.items import (
     SuppressionItem,
     TaskItem,
 )
-from chalicelib.tasks import jobs as duties_jobs
+from chalicelib.tasks import jobs as task_jobs
 from tests.integration.deliveries.world import received
 from tests.integration.invoices.invoices import body, customer
 from tests.integration.service import Service
@@ -116,7 +116,7 @@ class World:
     def sweep(self) -> None:
         """Let the sweeper bring back what got lost, and work it off."""
         self.service.clock.move(minutes=3)
-        duties_jobs.sweep_duties({}, None)
+        task_jobs.sweep_duties({}, None)
         self.plan()
 
     def suppress(self, address: str) -> None:
@@ -171,7 +171,7 @@ def due_rows() -> list[str]:
     return [item.sk for item in rows(ReminderDueItem)]
 
 
-def planning_duties() -> list[Any]:
+def planning_tasks() -> list[Any]:
     return [item for item in rows(TaskItem) if item.kind == "planning"]
 
 

@@ -84,7 +84,7 @@ def test_it_lasts_half_an_hour_and_as_long_as_its_staff(service: Service, kim: s
     assert service.ask("GET", "/me", token=token).status == 401
 
 
-def test_only_staff_preview_and_it_is_told(service: Service, kim: str) -> None:
+def test_only_staff_preview_and_it_is_reported(service: Service, kim: str) -> None:
     opened(service, kim)
     assert service.ask("POST", "/bill-groups/b1/preview", {}).status == 403
     events = store.query_items(keys.account_audit_event("a1", "").pk, "AUDIT#", limit=50).items

@@ -112,14 +112,14 @@ def test_staff_and_portal_do_not_see_each_other(service: Service, ann: str) -> N
     assert [one["kind"] for one in service.ask("GET", "/sessions", token=ann).json["items"]] == ["portal_user"]
 
 
-def test_opening_and_ending_are_told_where_they_belong(service: Service, ann: str) -> None:
+def test_opening_and_ending_are_reported_where_they_belong(service: Service, ann: str) -> None:
     service.ask("DELETE", "/sessions/current", token=ann)
     told = store.query_items(keys.account_audit_event("a1", "").pk, "AUDIT#", limit=50).items
     found = [(event.action, event.actor_kind, event.actor_id) for event in told if event.resource_kind == "session"]
     assert sorted(found) == [("session.ended", "portal_user", ANN), ("session.opened", "portal_user", ANN)]
 
 
-def test_no_token_is_kept(service: Service, ann: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_token_is_stored(service: Service, ann: str, capfd: pytest.CaptureFixture[str]) -> None:
     wrong = ann[:-1] + ("a" if ann[-1] != "a" else "b")
     answers = [service.ask("GET", "/me", token=ann).text, service.ask("GET", "/me", token=wrong).text]
     seen = capfd.readouterr()
@@ -135,7 +135,7 @@ def me(service: Service, token: str) -> Any:
     return service.ask("GET", "/me", token=token).json
 
 
-def test_everybody_is_told_who_they_are(service: Service, ann: str) -> None:
+def test_everybody_is_shown_who_they_are(service: Service, ann: str) -> None:
     told = me(service, ann)
     assert (told["kind"], told["email"], told["role"], told["scopes"]) == ("portal_user", ANN, None, [])
     assert told["accounts"] == [{"account_id": "a1", "name": "Customer"}]

@@ -14,7 +14,7 @@ from chalicelib.observability import logger
 from chalicelib.sign_in import rules
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem, IdentityItem
-from chalicelib.tasks import jobs as duties_jobs
+from chalicelib.tasks import jobs as task_jobs
 from tests.aws_calls import Crash, counted, failing
 from tests.integration.api.gateway import Answer, send
 from tests.integration.service import Service, code, faults, rows
@@ -100,7 +100,7 @@ def test_five_codes_may_be_tried_and_the_link_still_works(portal: Service, inbox
     assert redeem(flow, link=mail.link).status == 201
 
 
-def test_what_answers_is_the_same_whoever_is_known(portal: Service, inbox: Inbox) -> None:
+def test_what_answers_is_the_same_who_is_known(portal: Service, inbox: Inbox) -> None:
     """The same calls in the same order with the same answer, for every address that may be asked for."""
     ask()
     inbox.fetch()
@@ -266,7 +266,7 @@ def test_redeeming_costs_one_read_and_one_transaction(portal: Service, inbox: In
     assert calls.names == ["dynamodb.BatchGetItem", "dynamodb.TransactWriteItems"]
 
 
-def test_secrets_are_kept_nowhere(portal: Service, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_are_stored_nowhere(portal: Service, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     log = io.StringIO()
     monkeypatch.setattr(logger.registered_handler, "stream", log)
     flow = ask()
@@ -306,7 +306,7 @@ def test_a_mail_that_ses_refuses_for_now_goes_later_with_new_secrets(
         patched.setattr(ses, "send", refuse)
         assert inbox.fetch() == []
     portal.clock.move(seconds=31)
-    duties_jobs.sweep_duties({}, None)
+    task_jobs.sweep_duties({}, None)
     mail = inbox.newest()
     (first,) = tried
     assert mail.link not in first.text
@@ -323,7 +323,7 @@ def test_when_a_response_is_lost_the_link_in_the_mail_works(
         inbox.fetch()
     if not inbox.mails:
         portal.clock.move(minutes=3)
-        duties_jobs.sweep_duties({}, None)
+        task_jobs.sweep_duties({}, None)
         inbox.fetch()
     for mail in inbox.mails:
         assert redeem(flow, link=mail.link).status == 201

@@ -71,7 +71,7 @@ def test_who_is_removed_is_out_and_old_sessions_do_not_come_back(service: Servic
     assert service.ask("GET", "/me", token=again).status == 200
 
 
-def test_every_change_is_told(service: Service, admin: str) -> None:
+def test_every_change_is_reported(service: Service, admin: str) -> None:
     service.ask("POST", "/staff", {"email": "bo@vendor.example", "name": "Bo", "role": "agent"}, admin)
     service.ask("PATCH", "/staff/bo@vendor.example", {"role": "viewer"}, admin, if_match="1")
     service.ask("DELETE", "/staff/bo@vendor.example", token=admin)
@@ -124,8 +124,8 @@ def test_the_console_function_is_strict(service: Service, event: Any, fields: li
 def test_find_knows_active_staff_only(service: Service) -> None:
     assert members.find_staff_member("kim@vendor.example") is None
     with pytest.raises(Conflict):
-        members.add_staff_member(service.call, "kim@vendor.example", "Kim", "agent")
-    members.add_staff_member(service.call, "kim@vendor.example", "Kim", "admin")
+        members.add_staff_member(service.context, "kim@vendor.example", "Kim", "agent")
+    members.add_staff_member(service.context, "kim@vendor.example", "Kim", "admin")
     found = members.find_staff_member("kim@vendor.example")
     assert found is not None
     assert found.role == "admin"

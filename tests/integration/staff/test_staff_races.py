@@ -49,7 +49,7 @@ def at_once(work: Any, threads: int = THREADS) -> list[str]:
 
 
 @pytest.mark.parametrize("way", ["remove", "demote"])
-def test_the_last_admin_stays_whoever_leaves_at_once(way: str) -> None:
+def test_the_last_admin_stays_who_leaves_at_once(way: str) -> None:
     for number in range(ROUNDS):
         emails = [f"{way}{number}-{one}@vendor.example" for one in range(6)]
         for email in emails:

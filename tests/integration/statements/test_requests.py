@@ -11,9 +11,9 @@ from chalicelib.statements import render, rules
 from chalicelib.statements.content import unpack_statement_content
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem, StatementItem
-from chalicelib.tasks import service as duties_service
+from chalicelib.tasks import service as task_service
 from chalicelib.tasks.kinds import CreateStatementPdf
-from tests.integration.deliveries.world import World, attached, duties, rows, stored, subject
+from tests.integration.deliveries.world import World, attached, rows, stored, subject, tasks
 from tests.integration.people import portal
 from tests.integration.service import Service, code, faults
 from tests.integration.service import rows as table
@@ -51,7 +51,7 @@ def mails(world: World) -> list[dict[str, Any]]:
     return [one for one in world.taken if {"Name": "kind", "Value": "statement"} in one["EmailTags"]]
 
 
-def test_asked_for_made_and_read(world: World, tmp_path: Path) -> None:
+def test_requested_made_and_read(world: World, tmp_path: Path) -> None:
     world.issue("i1", due_date="2026-01-16")
     world.issue("i2", number="2026-0002", po_number="PO 7")
     answer = ask(world)
@@ -76,13 +76,13 @@ def test_asked_for_made_and_read(world: World, tmp_path: Path) -> None:
     told = text_of(pdf, tmp_path)
     for part in ("Statement of account", "Customer", "I1", "2026-0002", "PO 7", "€240.00", "€120.00"):
         assert part in told, told
-    assert duties("document") == []
+    assert tasks("document") == []
     assert mails(world) == []
     events = [one["action"] for one in world.service.all_of("/accounts/a1/audit-events")]
     assert events.count("statement.requested") == 1
 
 
-def test_the_figures_are_those_of_when_it_was_asked_for(world: World, tmp_path: Path) -> None:
+def test_the_figures_are_those_of_when_it_was_requested(world: World, tmp_path: Path) -> None:
     world.issue("i1")
     statement_id = asked(world)
     world.issue("i2")
@@ -157,7 +157,7 @@ def test_the_mail_is_withheld_once_the_contact_has_gone_or_mail_is_not_live(worl
         ({"currency": "XXXX"}, ("currency", "bad_currency")),
     ],
 )
-def test_what_cannot_be_asked_for(world: World, body: dict[str, Any], fault: tuple[str, str]) -> None:
+def test_what_cannot_be_requested(world: World, body: dict[str, Any], fault: tuple[str, str]) -> None:
     before = table()
     assert faults(ask(world, **body)) == [fault]
     assert table() == before
@@ -226,7 +226,7 @@ def test_who_mails_from_the_portal_needs_the_permission_and_asks_not_too_often(w
     assert ask(world, eve).status == 202
 
 
-def test_its_mail_is_seen_by_whoever_may_see_all_that_it_tells_of(world: World) -> None:
+def test_its_mail_is_seen_by_who_may_see_all_that_it_tells_of(world: World) -> None:
     service = world.service
     service.bill_group("g2", "/accounts/a1")
     ann = world.contact("Ann")
@@ -269,13 +269,13 @@ def test_the_same_figures_are_the_same_file(world: World) -> None:
     assert len([key for key in stored() if statement_id in key]) == 1
 
 
-def test_a_duty_about_a_statement_that_is_not_there_ends(world: World) -> None:
-    call = RequestContext(Actor("system", "test", "test"), world.service.clock.now, "test-correlation")
-    transaction = store.Transaction(call)
-    duties_service.add_task(transaction, call, CreateStatementPdf("sta_" + "0" * 26))
+def test_a_task_about_a_statement_that_is_not_there_ends(world: World) -> None:
+    context = RequestContext(Actor("system", "test", "test"), world.service.clock.now, "test-correlation")
+    transaction = store.Transaction(context)
+    task_service.add_task(transaction, context, CreateStatementPdf("sta_" + "0" * 26))
     transaction.commit()
     assert world.work() == []
-    assert duties("document") == []
+    assert tasks("document") == []
 
 
 def test_the_day_is_that_of_the_account(service: Service) -> None:

@@ -8,7 +8,7 @@ import pytest
 from chalicelib.statements import api
 from tests.aws_calls import counted
 from tests.integration import people
-from tests.integration.payments import books
+from tests.integration.payments import ledger_checks
 from tests.integration.service import Service
 
 PATH = "/accounts/a1/statement"
@@ -35,14 +35,14 @@ def pay(service: Service, payment_id: str, amount: int, currency: str = "EUR", *
 
 
 def fill(service: Service) -> None:
-    books.issue("ancient", 1000, due_date=late(200), bill_group_id="b2", po_number="PO 7")
-    books.issue("old", 500, due_date=late(45))
-    books.issue("due", 300, due_date=TODAY)
-    books.issue("undated", 40, due_date=None)
-    books.issue("paid", 70, due_date=late(5))
-    books.issue("credit", 60, kind="credit_note", due_date=None)
-    books.issue("yen", 9, currency="JPY", due_date=late(1))
-    books.issue("beta", 8, entity_id="other", due_date=late(1))
+    ledger_checks.issue("ancient", 1000, due_date=late(200), bill_group_id="b2", po_number="PO 7")
+    ledger_checks.issue("old", 500, due_date=late(45))
+    ledger_checks.issue("due", 300, due_date=TODAY)
+    ledger_checks.issue("undated", 40, due_date=None)
+    ledger_checks.issue("paid", 70, due_date=late(5))
+    ledger_checks.issue("credit", 60, kind="credit_note", due_date=None)
+    ledger_checks.issue("yen", 9, currency="JPY", due_date=late(1))
+    ledger_checks.issue("beta", 8, entity_id="other", due_date=late(1))
     pay(service, "p1", 150, paid=70, old=50)
 
 
@@ -84,7 +84,7 @@ def test_one_entity_or_one_currency(service: Service) -> None:
 
 
 def test_today_is_where_the_account_is(service: Service) -> None:
-    books.issue("i1", 5, due_date=TODAY)
+    ledger_checks.issue("i1", 5, due_date=TODAY)
     service.clock.move(hours=13)
     assert service.get(PATH)["sections"][0]["overdue"] == 0
     service.account(time_zone="Pacific/Auckland")
@@ -113,8 +113,8 @@ def test_a_portal_user_reads_of_the_granted_bill_groups_alone(service: Service) 
 def test_many_items_are_all_counted_and_some_listed(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "MAX_ITEMS", 3)
     for number in range(5):
-        books.issue(f"i{number}", 10, due_date=late(number))
-    books.issue("yen", 9, currency="JPY")
+        ledger_checks.issue(f"i{number}", 10, due_date=late(number))
+    ledger_checks.issue("yen", 9, currency="JPY")
     told = service.get(PATH)
     assert [one["invoice_id"] for one in told["sections"][0]["open_items"]] == ["i4", "i3", "i2"]
     assert (told["sections"][0]["owed"], told["sections"][1]["owed"]) == (50, 9)
@@ -123,7 +123,7 @@ def test_many_items_are_all_counted_and_some_listed(service: Service, monkeypatc
 
 def test_reads_follow_what_is_open_and_not_what_was(service: Service) -> None:
     for number in range(10):
-        books.issue(f"i{number}", 10)
+        ledger_checks.issue(f"i{number}", 10)
         pay(service, f"q{number}", 10, **{f"i{number}": 10})
     service.get(PATH)
     with counted() as calls:

@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.table.items import EmailItem, StatementItem
 from tests.aws_calls import Crash, failing
-from tests.integration.deliveries.world import World, duties, rows, stored
+from tests.integration.deliveries.world import World, rows, stored, tasks
 
 HOW = ("before", "after", "lost")
 PATH = "/accounts/a1/statements"
@@ -27,7 +27,7 @@ def check(world: World, contacts: list[str]) -> None:
     assert sorted(item.contact_id for item in mails) == sorted(contacts)
     assert sorted(statement.email_ids) == sorted(item.email_id for item in mails)
     assert len([key for key in stored() if key.startswith("documents/statements/")]) == 1
-    assert duties("document") == []
+    assert tasks("document") == []
 
 
 @pytest.mark.parametrize("how", HOW)

@@ -20,9 +20,9 @@ SWEPT = [kind.name for kind in TASK_KINDS.values() if kind.swept]
 
 
 def add(kind: str, *subjects: str, due: Any = None) -> list[Key]:
-    call = RequestContext(Actor("system", "test", "test"), clock.utc_now(), "correlation-1")
-    transaction = store.Transaction(call)
-    added = [service.add_task(transaction, call, decode_task(kind, subject), due) for subject in subjects]
+    context = RequestContext(Actor("system", "test", "test"), clock.utc_now(), "correlation-1")
+    transaction = store.Transaction(context)
+    added = [service.add_task(transaction, context, decode_task(kind, subject), due) for subject in subjects]
     transaction.commit()
     return added
 
@@ -60,9 +60,9 @@ def test_what_is_due_is_announced_to_its_queue_after_the_commit(time: Time, kind
 
 
 def test_what_is_not_committed_is_not_announced(time: Time) -> None:
-    call = RequestContext(Actor("system", "test", "test"), clock.utc_now(), "correlation-1")
-    transaction = store.Transaction(call)
-    service.add_task(transaction, call, RunImport("subject-1"))
+    context = RequestContext(Actor("system", "test", "test"), clock.utc_now(), "correlation-1")
+    transaction = store.Transaction(context)
+    service.add_task(transaction, context, RunImport("subject-1"))
     transaction.check(Item("no", "row"))
     with pytest.raises(store.WriteConflict):
         transaction.commit()
@@ -80,7 +80,7 @@ def test_what_is_due_later_waits_for_the_sweeper(time: Time) -> None:
     assert [one["subject"] for one in messages("bulk_mail")] == ["subject-1"]
 
 
-def test_a_duty_that_nobody_does_is_handed_out_ever_more_rarely(time: Time) -> None:
+def test_a_task_that_nobody_does_is_requeued_ever_more_rarely(time: Time) -> None:
     add("erase", "subject-1")
     began = time.now
     handed_out = []
@@ -105,7 +105,7 @@ def test_a_message_of_the_sweeper_names_the_new_key(time: Time) -> None:
     assert message["correlation_id"] == "correlation-1"
 
 
-def test_a_duty_can_be_deferred_once_from_each_key(time: Time) -> None:
+def test_a_task_can_be_deferred_once_from_each_key(time: Time) -> None:
     (key,) = add("import", "subject-1")
     moved = service.defer_task(key, time.now + timedelta(minutes=15))
     assert moved is not None
@@ -115,7 +115,7 @@ def test_a_duty_can_be_deferred_once_from_each_key(time: Time) -> None:
     assert service.defer_task(moved, item.due) == moved
 
 
-def test_one_run_hands_out_five_hundred_at_most_and_each_kind_gets_its_turn(time: Time) -> None:
+def test_one_run_requeues_five_hundred_at_most_and_each_kind_gets_its_turn(time: Time) -> None:
     for start in range(0, 90, 30):
         add("bulk_mail", *(f"bulk-{number}" for number in range(start, start + 30)))
     add("erase", "erase-1")

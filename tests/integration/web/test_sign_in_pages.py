@@ -121,7 +121,7 @@ def test_somebody_with_several_bill_groups_chooses(portal: Service, inbox: Inbox
     assert visitor.go("/portal/b/b3").status == 404
 
 
-def test_after_signing_in_the_page_that_was_asked_for(portal: Service, inbox: Inbox) -> None:
+def test_after_signing_in_the_page_that_was_requested(portal: Service, inbox: Inbox) -> None:
     visitor = Visitor()
     seen = visitor.go("/portal/b/b1")
     assert 'name="next" value="/portal/b/b1"' in seen.html
@@ -234,7 +234,7 @@ def test_a_fault_of_ours_is_a_page_that_says_nothing_else(portal: Service, monke
     assert seen.headers["x-correlation-id"] in seen.html
 
 
-def test_every_page_has_its_headers_and_the_style_is_kept(portal: Service) -> None:
+def test_every_page_has_its_headers_and_the_style_is_stored(portal: Service) -> None:
     for path in ("/portal", "/portal/nothing", "/admin/sign-in"):
         headers = Visitor().go(path).headers
         assert headers["content-security-policy"].startswith(

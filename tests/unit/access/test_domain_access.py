@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.access import domain_access as books
+from chalicelib.access import domain_access
 from chalicelib.access.domain_access import DomainAccess, Rule
 from chalicelib.errors import Conflict, InvalidInput
 
@@ -24,62 +24,73 @@ def refusal(work: Any) -> Conflict:
 
 
 def test_the_same_rule_twice_names_the_first() -> None:
-    book = books.add_email_rule(DomainAccess("x.example"), EMAILS[0], rule(1))
-    found = refusal(lambda: books.add_email_rule(book, EMAILS[0], rule(2)))
+    access = domain_access.add_email_rule(DomainAccess("x.example"), EMAILS[0], rule(1))
+    found = refusal(lambda: domain_access.add_email_rule(access, EMAILS[0], rule(2)))
     assert (found.code, found.details["rule_id"]) == ("access_rule_exists", "rul_1")
-    whole = books.add_domain_rule(DomainAccess("x.example"), rule(3), replace_emails=False)
-    assert refusal(lambda: books.add_domain_rule(whole, rule(4), replace_emails=True)).details["rule_id"] == "rul_3"
+    whole = domain_access.add_domain_rule(DomainAccess("x.example"), rule(3), replace_emails=False)
+    assert (
+        refusal(lambda: domain_access.add_domain_rule(whole, rule(4), replace_emails=True)).details["rule_id"]
+        == "rul_3"
+    )
 
 
 def test_an_email_under_its_domain_and_a_domain_over_its_emails_name_what_is_in_the_way() -> None:
-    whole = books.add_domain_rule(DomainAccess("x.example"), rule(1), replace_emails=False)
-    found = refusal(lambda: books.add_email_rule(whole, EMAILS[0], rule(2)))
+    whole = domain_access.add_domain_rule(DomainAccess("x.example"), rule(1), replace_emails=False)
+    found = refusal(lambda: domain_access.add_email_rule(whole, EMAILS[0], rule(2)))
     assert (found.code, found.details["value"]) == ("email_under_domain", "x.example")
-    single = books.add_email_rule(
-        books.add_email_rule(DomainAccess("x.example"), EMAILS[1], rule(1)), EMAILS[0], rule(2)
+    single = domain_access.add_email_rule(
+        domain_access.add_email_rule(DomainAccess("x.example"), EMAILS[1], rule(1)), EMAILS[0], rule(2)
     )
-    found = refusal(lambda: books.add_domain_rule(single, rule(3), replace_emails=False))
+    found = refusal(lambda: domain_access.add_domain_rule(single, rule(3), replace_emails=False))
     assert found.code == "domain_over_emails"
     assert [named["value"] for named in found.details["rules"]] == EMAILS[:2]
-    assert books.add_domain_rule(single, rule(3), replace_emails=True) == DomainAccess("x.example", rule(3))
+    assert domain_access.add_domain_rule(single, rule(3), replace_emails=True) == DomainAccess("x.example", rule(3))
 
 
 def test_at_most_200_addresses() -> None:
-    book = DomainAccess("x.example", addresses={f"p{number}@x.example": rule(number) for number in range(200)})
-    assert refusal(lambda: books.add_email_rule(book, "one@x.example", rule(999))).code == "too_many_addresses"
+    access = DomainAccess("x.example", addresses={f"p{number}@x.example": rule(number) for number in range(200)})
+    assert (
+        refusal(lambda: domain_access.add_email_rule(access, "one@x.example", rule(999))).code == "too_many_addresses"
+    )
 
 
 def test_the_permission_to_give_access_is_the_owners_alone() -> None:
-    assert "access" not in books.check_grantable_permissions(None)
-    assert len(books.check_grantable_permissions(None)) == 8
+    assert "access" not in domain_access.check_grantable_permissions(None)
+    assert len(domain_access.check_grantable_permissions(None)) == 8
     for wanted in (["access"], ["profile", "access"], ["everything"], []):
         with pytest.raises(InvalidInput):
-            books.check_grantable_permissions(wanted)
+            domain_access.check_grantable_permissions(wanted)
 
 
 def test_whom_a_contacts_removal_denies_is_denied_after_the_erasure_too() -> None:
-    whole = books.add_domain_rule(DomainAccess("x.example"), rule(1), replace_emails=False)
-    whole = books.record_entry(whole, EMAILS[0], "2026-01-02T00:00:00.000Z", not_since="2026-01-01T00:00:00.000Z")
-    denied = books.revoke_address(whole, EMAILS[0], rule(2))
+    whole = domain_access.add_domain_rule(DomainAccess("x.example"), rule(1), replace_emails=False)
+    whole = domain_access.record_entry(
+        whole, EMAILS[0], "2026-01-02T00:00:00.000Z", not_since="2026-01-01T00:00:00.000Z"
+    )
+    denied = domain_access.revoke_address(whole, EMAILS[0], rule(2))
     assert denied.find_denial(EMAILS[0]) == rule(2)
-    forgotten = books.anonymise_address(denied, EMAILS[0])
+    forgotten = domain_access.anonymise_address(denied, EMAILS[0])
     assert forgotten.find_denial(EMAILS[0]) == rule(2)
     assert EMAILS[0] not in repr(forgotten)
-    lifted = books.remove_rule(forgotten, "rul_2")
+    lifted = domain_access.remove_rule(forgotten, "rul_2")
     assert lifted is not None
     assert lifted.find_denial(EMAILS[0]) is None
 
 
-def test_entries_are_noted_once_in_a_while_and_only_the_latest_kept() -> None:
-    book = books.add_domain_rule(DomainAccess("x.example"), rule(1), replace_emails=False)
-    first = books.record_entry(book, EMAILS[0], "2026-01-02T10:00:00.000Z", not_since="2026-01-02T09:00:00.000Z")
-    again = books.record_entry(first, EMAILS[0], "2026-01-02T10:30:00.000Z", not_since="2026-01-02T09:30:00.000Z")
+def test_entries_are_recorded_once_in_a_while_and_only_the_latest_kept() -> None:
+    access = domain_access.add_domain_rule(DomainAccess("x.example"), rule(1), replace_emails=False)
+    first = domain_access.record_entry(
+        access, EMAILS[0], "2026-01-02T10:00:00.000Z", not_since="2026-01-02T09:00:00.000Z"
+    )
+    again = domain_access.record_entry(
+        first, EMAILS[0], "2026-01-02T10:30:00.000Z", not_since="2026-01-02T09:30:00.000Z"
+    )
     assert again == first
     for number in range(30):
         at = f"2026-01-03T10:{number:02}:00.000Z"
-        first = books.record_entry(first, f"p{number}@x.example", at, not_since="2026-01-03T09:00:00.000Z")
+        first = domain_access.record_entry(first, f"p{number}@x.example", at, not_since="2026-01-03T09:00:00.000Z")
     assert first.domain_rule is not None
-    assert len(first.domain_rule.entries) == books.MAX_ENTRIES
+    assert len(first.domain_rule.entries) == domain_access.MAX_ENTRIES
     assert EMAILS[0] not in first.domain_rule.entries
 
 
@@ -93,30 +104,30 @@ STEPS = st.lists(
 def test_whatever_is_done_no_rule_overlaps_another_and_nobody_is_both_listed_and_denied(
     steps: list[tuple[str, int]],
 ) -> None:
-    book = DomainAccess("x.example")
+    access = DomainAccess("x.example")
     for number, (step, which) in enumerate(steps):
         email, new = EMAILS[which], rule(number)
         try:
             if step == "email":
-                book = books.add_email_rule(book, email, new)
+                access = domain_access.add_email_rule(access, email, new)
             elif step in ("domain", "replace"):
-                book = books.add_domain_rule(book, new, replace_emails=step == "replace")
+                access = domain_access.add_domain_rule(access, new, replace_emails=step == "replace")
             elif step == "remove":
-                standing = [found.rule_id for _, _, found in book.all()]
-                removed = books.remove_rule(book, standing[which % len(standing)]) if standing else book
+                standing = [found.rule_id for _, _, found in access.all()]
+                removed = domain_access.remove_rule(access, standing[which % len(standing)]) if standing else access
                 assert removed is not None
-                book = removed
+                access = removed
             elif step == "withdraw":
-                book = books.revoke_address(book, email, new)
-                assert email not in book.addresses
-                assert book.domain_rule is None or book.find_denial(email)
+                access = domain_access.revoke_address(access, email, new)
+                assert email not in access.addresses
+                assert access.domain_rule is None or access.find_denial(email)
             else:
-                denied = book.find_denial(email)
-                book = books.anonymise_address(book, email)
-                assert book.find_denial(email) == denied
+                denied = access.find_denial(email)
+                access = domain_access.anonymise_address(access, email)
+                assert access.find_denial(email) == denied
         except Conflict:
             pass
-        assert book.domain_rule is None or not book.addresses
-        assert not any(book.find_denial(listed) for listed in book.addresses)
-        ids = [found.rule_id for _, _, found in book.all()]
+        assert access.domain_rule is None or not access.addresses
+        assert not any(access.find_denial(listed) for listed in access.addresses)
+        ids = [found.rule_id for _, _, found in access.all()]
         assert len(ids) == len(set(ids))

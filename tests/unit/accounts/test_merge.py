@@ -56,7 +56,7 @@ def test_null_from_here_clears(writes: Any, name: str) -> None:
 
 
 @given(WRITES, st.dictionaries(st.sampled_from(NAMES), VALUES))
-def test_a_repeated_import_changes_and_tells_nothing(writes: Any, values: dict[str, Any]) -> None:
+def test_a_repeated_import_changes_and_reveals_nothing(writes: Any, values: dict[str, Any]) -> None:
     thing = Thing(writes)
     thing.write(values, True)
     before = thing.state
@@ -102,7 +102,7 @@ def test_an_override_tells_both_values() -> None:
     assert merged.values == {"a": date(2026, 1, 2)}
 
 
-def test_clearing_here_is_a_change_that_is_told_when_it_is_replaced() -> None:
+def test_clearing_here_is_a_change_that_is_reported_when_it_is_replaced() -> None:
     merged = merge_fields({"a": None}, {"a": "old"}, {"a": "new"}, from_billing=True)
     assert merged.overrides == (Override("a", None, "new"),)
 

@@ -190,7 +190,7 @@ def test_every_error_becomes_a_problem_with_cors(
     assert "Origin" in answer.headers["Vary"]
 
 
-def test_fields_and_details_are_told() -> None:
+def test_fields_and_details_are_reported() -> None:
     raised.append(errors.InvalidInput.field("name", "bad", "Bad."))
     assert ask("GET", TEMPLATE, path=PART).json["errors"] == [{"field": "name", "code": "bad", "message": "Bad."}]
     raised.append(errors.StaleVersion(4))
@@ -287,7 +287,7 @@ def test_a_body_in_base64_is_read() -> None:
     assert (answer.status, answer.json["name"]) == (201, "x")
 
 
-def test_a_body_that_nobody_asked_for_is_refused() -> None:
+def test_a_body_that_nobody_requested_is_refused() -> None:
     path = {"account_id": "acme"}
     assert ask("DELETE", THING, path=path, body={"name": "x"}).json["code"] == "body_not_expected"
     assert ask("DELETE", THING, path=path).status == 204

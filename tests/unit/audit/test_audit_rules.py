@@ -40,7 +40,7 @@ THINGS = st.builds(
 )
 
 
-def test_each_field_that_differs_is_told_from_what_to_what() -> None:
+def test_each_field_that_differs_is_reported_from_what_to_what() -> None:
     before = Thing("a", Inner("x", date(2026, 1, 1)), roles=frozenset({"b", "a"}))
     after = Thing("b", Inner("y", date(2026, 1, 1)), roles=frozenset({"b", "a"}), on=True)
     assert diff_fields(before, after) == (

@@ -61,7 +61,7 @@ def test_the_reader_s_locale_comes_first(contact: str | None, account: str | Non
         assert mail.locale == expected
 
 
-def test_a_role_that_reaches_nobody_is_told_to_contacts_and_to_staff() -> None:
+def test_a_role_that_reaches_nobody_is_notified_to_contacts_and_to_staff() -> None:
     to_contact = emails.role_unreachable(ENTITY, ACCOUNT, CONTACT, {"accounts_payable", "invoicing"})
     assert (to_contact.to, to_contact.account_id, to_contact.contact_id) == (("ana@acme.example",), "acme", "con_1")
     assert to_contact.context["roles"] == ["invoicing", "accounts_payable"]

@@ -72,7 +72,7 @@ def test_how_far_the_mail_has_gone_live(mode: str, pilots: tuple[str, ...], outc
     assert bool(decision.mails) == (outcome in {rules.MAILED, rules.SHADOW})
 
 
-def test_an_entity_is_off_until_it_is_told_otherwise() -> None:
+def test_an_entity_is_off_until_it_is_reported_otherwise() -> None:
     fresh = replace(ENTITY, invoice_mail=Entity("e", "E", "#000000", "e@e.example", "en", "UTC").invoice_mail)
     assert decide(recipient("ada"), entity=fresh) == rules.DeliveryDecision(rules.MAIL_OFF)
 

@@ -73,7 +73,7 @@ def test_a_credit_note_asks_for_no_payment() -> None:
         ("asked", "because somebody asked Nordlicht Cloud to send it to you"),
     ],
 )
-def test_every_reader_is_told_why(cause: str, why: str) -> None:
+def test_every_reader_is_reported_why(cause: str, why: str) -> None:
     assert why in render(cause=cause).text
 
 

@@ -25,7 +25,7 @@ from chalicelib.documents import fonts, printable_text
         "#strong[x] $x^2$ @label <label> `raw` \\ // /* {{ 7*7 }} {% x %} ${x} %s {0} </script>",
     ],
 )
-def test_what_can_be_read_is_kept(text: str) -> None:
+def test_what_can_be_read_is_stored(text: str) -> None:
     assert printable_text.to_single_line(text) == text
 
 
@@ -54,7 +54,7 @@ def test_it_is_cut_with_an_ellipsis() -> None:
     assert printable_text.to_single_line("x" * 20, 20) == "x" * 20
 
 
-def test_lines_are_kept_and_empty_ones_do_not_pile_up() -> None:
+def test_lines_are_stored_and_empty_ones_do_not_pile_up() -> None:
     assert printable_text.split_lines("\n\na\r\nb\r\n\n\n\nc\u2028d\n\n") == ["a", "b", "", "c", "d"]
     assert printable_text.split_lines("\n \n") == []
 

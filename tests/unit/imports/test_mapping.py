@@ -174,13 +174,13 @@ ROW = {"id": "a", "e": "a@b.example", "p": "none", "f": "Ada"}
 
 
 class TestBadValues:
-    def test_a_bad_value_can_be_dropped_whoever_finds_it_bad(self) -> None:
+    def test_a_bad_value_can_be_dropped_who_finds_it_bad(self) -> None:
         for how in (FIELDS["cell"], {"column": "p", "phone": {}, "on_bad": "drop"}):
             result = mapped("contacts", {**FIELDS, "cell": how}, ROW)
             assert result.row.given() == {"account_id": "a", "email": "a@b.example", "first_name": "Ada"}
             assert [(fault.field, fault.column, fault.code) for fault in result.dropped] == [("cell", "p", "bad_phone")]
 
-    def test_every_fault_is_told_with_its_column(self) -> None:
+    def test_every_fault_is_reported_with_its_column(self) -> None:
         result = mapped("contacts", FIELDS, {**ROW, "e": "nobody", "f": "a\tb", "id": ""})
         assert {(fault.field, fault.column, fault.code) for fault in result.faults} == {
             ("account_id", "id", "required"),

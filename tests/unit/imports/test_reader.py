@@ -57,7 +57,7 @@ class TestCsv:
         assert good("id,name\n1,Ångström\n".encode(encoding), encoding=encoding) == [(2, "1", "Ångström")]
 
     @pytest.mark.parametrize("good_rows", [0, 3, 5000])
-    def test_a_wrong_encoding_is_told_with_its_line_after_the_rows_before(self, good_rows: int) -> None:
+    def test_a_wrong_encoding_is_reported_with_its_line_after_the_rows_before(self, good_rows: int) -> None:
         content = "id,name\n" + "1,x\n" * good_rows + "2,Ångström\n" + "3,y\n" * 5
         found, refusal = until_unreadable(content.encode("cp1252"))
         assert len(found) == good_rows
@@ -166,7 +166,7 @@ class TestJsonLines:
         assert (first.line, first.fault.code) == (1, code)
         assert (second.line, second.values) == (2, {"id": "2"})
 
-    def test_a_wrong_encoding_is_told_with_its_line(self) -> None:
+    def test_a_wrong_encoding_is_reported_with_its_line(self) -> None:
         found, refusal = until_unreadable(b'{"id": 1}\n{"id": "\xff"}\n', format="json_lines")
         assert ([row.line for row in found], refusal.line) == ([1], 2)
         long = b'{"id": "' + b"x" * 2 * LIMIT + b"\xff"

@@ -90,7 +90,7 @@ def test_several_taxes_of_a_line_are_named_by_letters() -> None:
     assert [row["label"] for row in table["totals"]][1:3] == ["A  State tax 4%", "B  City tax 4.5%"]
 
 
-def test_reasons_of_exemption_are_told() -> None:
+def test_reasons_of_exemption_are_reported() -> None:
     exempt = line("1", "100", taxes=(Tax("VAT", "0", "AE"),))
     notes = lay_out_invoice(content(exempt, reasons={"AE": "Reverse charge"}, note="Thanks.\n\nBye.", locale="en"))[0][
         "notes"
@@ -123,7 +123,7 @@ def test_a_swiss_slip_comes_instead_of_a_code() -> None:
     assert told["pay"]["slip"]["words"]["receipt"] == "Récépissé"
 
 
-def test_nothing_is_asked_for_where_nothing_is_due() -> None:
+def test_nothing_is_requested_where_nothing_is_due() -> None:
     told, images = lay_out_invoice(replace(TWO, prepaid=TWO.total))
     assert (told["pay"], images) == (None, {})
     assert told["highlights"][1]["value"] == "Nothing is to be paid"

@@ -145,7 +145,7 @@ def test_it_is_right_by_schema_and_business_rules(invoice: Content) -> None:
 @pytest.mark.parametrize(
     ("code", "invoice"), [*INEXPRESSIBLE.items(), *MORE_INEXPRESSIBLE], ids=lambda value: value if value else ""
 )
-def test_what_cannot_be_said_is_told_with_the_reason(code: str, invoice: Content) -> None:
+def test_what_cannot_be_said_is_reported_with_the_reason(code: str, invoice: Content) -> None:
     found = en16931.build_e_invoice(invoice)
     assert isinstance(found, Inexpressible)
     assert found.code == code

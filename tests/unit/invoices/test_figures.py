@@ -133,7 +133,7 @@ def test_tax_totals_are_those_of_the_lines() -> None:
     assert ("tax_totals", "missing_tax") in faults(refused)
 
 
-def test_both_ways_of_rounding_are_told() -> None:
+def test_both_ways_of_rounding_are_reported() -> None:
     # 19% of 1003 is 190.57, twice 191; of 2006 it is 381.14.
     lines = [Line("a", 1003, taxes=(VAT,)), Line("b", 1003, taxes=(VAT,))]
     for amount in (381, 382):
@@ -143,7 +143,7 @@ def test_both_ways_of_rounding_are_told() -> None:
     assert "Send 381 or 382." in refused.value.fields[0].message
 
 
-def test_the_reason_of_an_exemption_is_kept() -> None:
+def test_the_reason_of_an_exemption_is_stored() -> None:
     exempt = Tax("VAT", "0", "E")
     sent = TaxTotal("VAT", "0", 100, 0, "E", "Education")
     assert figures.check_totals([Line("a", 100, taxes=(exempt,))], total=100, tax_totals=[sent]).tax_totals == (sent,)

@@ -83,7 +83,7 @@ def test_transparency_stays() -> None:
     assert opened(keyed).getpixel((0, 0))[3] == 0
 
 
-def test_nothing_else_of_a_png_is_kept() -> None:
+def test_nothing_else_of_a_png_is_stored() -> None:
     told = PngInfo()
     told.add_text("Comment", SECRET.decode())
     told.add_text("Location", SECRET.decode(), zip=True)
@@ -95,7 +95,7 @@ def test_nothing_else_of_a_png_is_kept() -> None:
     assert not opened(picture).info
 
 
-def test_nothing_else_of_a_jpeg_is_kept() -> None:
+def test_nothing_else_of_a_jpeg_is_stored() -> None:
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     file = written(flat(), "JPEG", exif=exif(1), comment=SECRET, icc_profile=srgb) + SECRET
     picture = reencode_image(file)

@@ -44,7 +44,7 @@ def test_the_pauses_double_up_to_half_an_hour() -> None:
     ]
 
 
-def test_whoever_meets_a_live_lease_leaves_the_mail_alone() -> None:
+def test_who_meets_a_live_lease_leaves_the_mail_alone() -> None:
     assert rules.decide(SENDING, NOW + MINUTE) == SendDecision("leave")
 
 

@@ -119,6 +119,6 @@ def test_of_whom_nothing_was_reported_the_mail_was_sent_though_others_have_bounc
         ("captured", "mail_mode_capture"),
     ],
 )
-def test_before_anything_is_reported_the_mail_s_own_status_is_told(status: str, reason: str | None) -> None:
+def test_before_anything_is_reported_the_mail_s_own_status_is_reported(status: str, reason: str | None) -> None:
     email = replace(EMAIL, status=status, reason=reason, sent_at=None)
     assert [(one.status, one.reason) for one in recipients.recipient_statuses(email)] == [(status, reason)] * 3

@@ -114,7 +114,7 @@ class TestReasons:
         assert (sent(decision), code(decision), decision.next_on) == (None, "payments_not_current", date(2026, 3, 11))
 
     @pytest.mark.parametrize(("gap", "then"), [(0, 12), (1, 12), (2, 13), (3, 16)])
-    def test_a_second_digest_of_a_currency_goes_out_another_day(self, gap: int, then: int) -> None:
+    def test_a_second_digest_of_a_currency_is_sent_another_day(self, gap: int, then: int) -> None:
         reminded = replace(OPEN, digest_today=True, last_reminded_on=date(2026, 3, 11))
         decision = decide_reminder(reminded, ReminderPolicy(minimum_gap_days=gap), WEEKEND, date(2026, 3, 11))
         assert (sent(decision), code(decision), decision.next_on) == (None, "too_soon", date(2026, 3, then))

@@ -44,7 +44,7 @@ def test_a_network_is_an_address_or_the_first_half_of_one(first: str, second: st
 
 
 @given(gaps=st.lists(st.integers(0, 3 * 3600), max_size=80))
-def test_the_limits_hold_whenever_mails_are_asked_for(gaps: list[int]) -> None:
+def test_the_limits_hold_whenever_mails_are_requested(gaps: list[int]) -> None:
     now, sent = NOW, []
     for gap in gaps:
         now += timedelta(seconds=gap)

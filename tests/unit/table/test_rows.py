@@ -73,7 +73,7 @@ def test_instants_of_other_zones_become_utc() -> None:
 
 
 @given(MILLISECONDS, MILLISECONDS, st.sampled_from(sorted(TASK_KINDS)))
-def test_duties_of_a_subject_sort_by_the_time_they_are_due(first: datetime, second: datetime, kind: str) -> None:
+def test_tasks_of_a_subject_sort_by_the_time_they_are_due(first: datetime, second: datetime, kind: str) -> None:
     shards = TASK_KINDS[kind].shards
     one, other = (keys.task(kind, shards, "eml_1", due, "dut_1") for due in (first, second))
     assert one.pk == other.pk

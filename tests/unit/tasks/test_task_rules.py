@@ -15,6 +15,6 @@ def test_what_is_due_later_is_due_then() -> None:
     assert rules.first_sweep_at(NOW + timedelta(seconds=30), NOW) == NOW + timedelta(seconds=30)
 
 
-def test_what_nobody_does_is_handed_out_ever_more_rarely() -> None:
+def test_what_nobody_does_is_requeued_ever_more_rarely() -> None:
     minutes = [(rules.next_sweep_at(tries, NOW) - NOW).total_seconds() / 60 for tries in (0, 1, 2, 3, 4, 5, 6, 1000)]
     assert minutes == [1, 2, 4, 8, 16, 32, 60, 60]

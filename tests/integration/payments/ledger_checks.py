@@ -22,7 +22,7 @@ from chalicelib.table.items import (
 NOW = datetime(2026, 1, 31, 9, tzinfo=UTC)
 
 
-def call() -> RequestContext:
+def context() -> RequestContext:
     """The circumstances of what a test writes itself."""
     return RequestContext(Actor("staff", "s1", "Sam"), NOW, "books-0001")
 
@@ -41,7 +41,7 @@ def issue(invoice_id: str, total: int, **fields: Any) -> Invoice:
 
 def change(before: Invoice | None, after: Invoice) -> Invoice:
     """Make one invoice another."""
-    transaction = store.Transaction(call())
+    transaction = store.Transaction(context())
     (written,) = ledger.write_invoice_changes(
         transaction, store.batch_get_items(ledger.invoice_balance_keys(after)), [(before, after)]
     )

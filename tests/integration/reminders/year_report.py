@@ -98,7 +98,7 @@ class Line:
         return self.taken_on if self.fate == SENT else None
 
 
-class Reckoning:
+class YearReport:
     """The account of the year. Drawing it up fails where a step is not accounted for."""
 
     def __init__(self, replay: Replay) -> None:
