@@ -169,9 +169,7 @@ def _list_by_name(name: str, after: str | None, limit: int) -> tuple[list[Accoun
 
     def fitting(rows: list[AccountWordItem]) -> list[Account | None]:
         accounts = {account.account_id: account for account in get_accounts([row.account_id for row in rows])}
-        return [
-            _select_account(accounts.get(row.account_id), row.sk.rsplit("#", 1)[0], wanted, longest) for row in rows
-        ]
+        return [_select_account(accounts.get(row.account_id), keys.word_of(row.key), wanted, longest) for row in rows]
 
     return store.filter_pages(keys.account_word(longest, "").pk, longest, fitting, limit=limit, after=after)
 

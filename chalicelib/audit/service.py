@@ -105,7 +105,8 @@ def list_account_events(account_id: str, after: str | None, limit: int) -> Audit
     key = keys.account(account_id)
     if after is None and store.get_item(AccountItem, key) is None:
         raise NotFound()
-    page = store.query_items(key.pk, "AUDIT#", limit=limit, after=after, newest_first=True)
+    first = keys.account_audit_event(account_id, "")
+    page = store.query_items(first.pk, first.sk, limit=limit, after=after, newest_first=True)
     return AuditEventPage(tuple(store.from_item(AuditEvent, item) for item in page.items), page.after)
 
 

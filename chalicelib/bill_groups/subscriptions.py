@@ -100,7 +100,8 @@ def list_subscriptions(bill_group_id: str, after: str | None, limit: int) -> tup
     """Return a page of a bill group's subscriptions in order of their ids. Raises NotFound without it."""
     if after is None and keys.bill_group(bill_group_id) not in store.batch_get_items([keys.bill_group(bill_group_id)]):
         raise NotFound()
-    page = store.query_items(keys.bill_group(bill_group_id).pk, "SUBSCRIPTION#", limit=limit, after=after)
+    first = keys.subscription(bill_group_id, "")
+    page = store.query_items(first.pk, first.sk, limit=limit, after=after)
     return [store.from_item(Subscription, item) for item in page.items], page.after
 
 

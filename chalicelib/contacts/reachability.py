@@ -122,7 +122,8 @@ def _list_contacts_to_notify(account: Account, roles: RoleAssignments) -> list[C
     near = [account.owner_contact_id] if account.owner_contact_id else []
     near += sorted(roles.invoicing | roles.accounts_payable)
     rows = list(store.batch_get_items([keys.contact(account.account_id, contact_id) for contact_id in near]).values())
-    rows += store.query_items(keys.account(account.account_id).pk, "CONTACT#", limit=_PAGE_SIZE).items
+    first = keys.contact(account.account_id, "")
+    rows += store.query_items(first.pk, first.sk, limit=_PAGE_SIZE).items
     contacts = {row.contact_id: store.from_item(Contact, row) for row in rows if row.status == ACTIVE}
     suppressed = store.batch_get_items([keys.suppression(contact.email) for contact in contacts.values()])
     told = [one for one in contacts.values() if keys.suppression(one.email) not in suppressed]

@@ -236,7 +236,8 @@ def list_contacts(account_id: str, status: str, after: str | None, limit: int) -
             for one in contacts
         ]
 
-    return store.filter_pages(keys.account(account_id).pk, "CONTACT#", fitting, limit=limit, after=after)
+    first = keys.contact(account_id, "")
+    return store.filter_pages(first.pk, first.sk, fitting, limit=limit, after=after)
 
 
 def find_shared_records(account_id: str, contact_id: str) -> tuple[tuple[str, str], ...]:

@@ -171,7 +171,7 @@ def redeem_code(context: RequestContext, flows: Iterable[str], code: str, client
             used = any(flow.used_at is not None for _, flow in found)
             _raise_conflict(NO_TRIES_LEFT if tried else LINK_USED if used else SIGN_IN_EXPIRED)
         judged = {
-            rules.judge_code(flow, rules.hash_code(typed, item.pk.partition("#")[2], key), context.now): (item, flow)
+            rules.judge_code(flow, rules.hash_code(typed, keys.flow_hash_of(item.key), key), context.now): (item, flow)
             for item, flow in live
         }
         if "right" in judged:

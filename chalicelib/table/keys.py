@@ -87,6 +87,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 WORD_PARTITION_LETTERS = 2
+_AFTER_EVERY_ID = "~"
+"""Sorts after every id, day and number."""
 NO_DUE_DATE = "9999-12-31"
 """Stands for a due date that there is none of, so that it sorts last."""
 REMINDER_SHARDS = 8
@@ -126,6 +128,11 @@ def account_word(word: str, account_id: str) -> Key:
     # Names in scripts without spaces are one long word, of which people search the first letter.
     letters = WORD_PARTITION_LETTERS if word[:1].isascii() else 1
     return Key(f"WORD#{word[:letters]}", f"{word}#{account_id}")
+
+
+def word_of(key: Key) -> str:
+    """Return the word of an account's name that stands at ``key``."""
+    return key.sk.rsplit("#", 1)[0]
 
 
 def is_searchable(beginning: str) -> bool:
@@ -358,16 +365,28 @@ def reminder_plans(account_id: str, entity_id: str) -> Key:
     return Key(f"ACCOUNT#{account_id}", f"REMIND#{entity_id}#")
 
 
+def reminder_plans_until(account_id: str, entity_id: str, last: date) -> tuple[Key, Key]:
+    """Return the bounds of those up to a day, which is included."""
+    end = reminder_plan(account_id, entity_id, last, _AFTER_EVERY_ID)
+    return reminder_plans(account_id, entity_id), end
+
+
 def reminder_plans_after_entity(account_id: str, entity_id: str | None) -> tuple[Key, Key]:
     """Return the bounds of those to the entities that sort behind one, or to any."""
     first = f"REMIND#{entity_id}$" if entity_id is not None else "REMIND#"
-    return Key(f"ACCOUNT#{account_id}", first), Key(f"ACCOUNT#{account_id}", "REMIND#~")
+    return Key(f"ACCOUNT#{account_id}", first), Key(f"ACCOUNT#{account_id}", f"REMIND#{_AFTER_EVERY_ID}")
 
 
 def reminder_due(account_id: str, entity_id: str, due: datetime) -> Key:
     """Return the key by which the hourly run finds an account some of whose invoices are to be looked at."""
     shard = _shard(account_id, REMINDER_SHARDS)
     return Key(task_partition("reminder", shard), f"{format_instant(due)}#{account_id}#{entity_id}")
+
+
+def parse_reminder_due(sort_key: str) -> tuple[str, str, str]:
+    """Return the instant, as text that sorts by time, the account and the entity of an account that is due."""
+    due, account_id, entity_id = sort_key.split("#")
+    return due, account_id, entity_id
 
 
 def reminder_due_partitions() -> tuple[str, ...]:
@@ -378,6 +397,12 @@ def reminder_due_partitions() -> tuple[str, ...]:
 def digest(account_id: str, day: date, entity_id: str, currency: str) -> Key:
     """Return the key of the digest of one run, which is put once (R3, R5)."""
     return Key(f"ACCOUNT#{account_id}", f"DIGEST#{day.isoformat()}#{entity_id}#{currency}")
+
+
+def parse_digest(sort_key: str) -> tuple[date, str, str]:
+    """Return the day, the entity and the currency of a digest."""
+    _, day, entity_id, currency = sort_key.split("#")
+    return date.fromisoformat(day), entity_id, currency
 
 
 def account_reminders(account_id: str) -> Key:
@@ -470,6 +495,11 @@ def task(kind: str, shards: int, subject: str, due: datetime, task_id: str) -> K
     return Key(task_partition(kind, _shard(subject, shards)), f"{format_instant(due)}#{task_id}")
 
 
+def task_id_of(key: Key) -> str:
+    """Return the id of the task that stands at ``key``."""
+    return key.sk.partition("#")[2]
+
+
 def task_partition(kind: str, shard: int) -> str:
     """Return the partition key of one shard of a kind of task."""
     return f"WORK#{kind}#{shard}"
@@ -512,6 +542,11 @@ def portal_link(token: str) -> Key:
 def flow(secret_hash: str) -> Key:
     """Return the key of a sign-in flow (A4)."""
     return Key(f"FLOW#{secret_hash}", "FLOW")
+
+
+def flow_hash_of(key: Key) -> str:
+    """Return the hash of the secret of the sign-in flow that stands at ``key``."""
+    return key.pk.removeprefix("FLOW#")
 
 
 def session(token_hash: str) -> Key:
@@ -572,6 +607,17 @@ def suppression_listed(email: str) -> Key:
 def mail_health(entity_id: str, day: date, shard: int) -> Key:
     """Return the key of one shard of the counts of an entity's mails of a UTC day."""
     return Key(f"MAILHEALTH#{entity_id}", f"{day.isoformat()}#{shard}")
+
+
+def mail_health_days(entity_id: str, first: date, last: date) -> tuple[Key, Key]:
+    """Return the bounds of the counts of an entity's mails of some days, both included."""
+    pk = mail_health(entity_id, first, 0).pk
+    return Key(pk, first.isoformat()), Key(pk, f"{last.isoformat()}#{_AFTER_EVERY_ID}")
+
+
+def mail_health_day_of(key: Key) -> date:
+    """Return the UTC day of the counts that stand at ``key``."""
+    return date.fromisoformat(key.sk.partition("#")[0])
 
 
 def sending_pace() -> Key:

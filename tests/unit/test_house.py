@@ -1,5 +1,6 @@
 """The rules of the house (docs/architecture.md): who may import whom, who spells keys, who reads the clock."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -19,7 +20,8 @@ SHARED = {
 # What serves every capability and owns no part of the domain.
 INFRASTRUCTURE = {"api", "console", "functions", "http", "portal", "table", "tasks", "web"}
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
-KEY_TEXT = re.compile(r"\"[A-Z]{4,}#")
+KEY_TEXT = re.compile(r"[A-Z]{4,}#")
+SPLITS = {"partition", "removeprefix", "removesuffix", "rpartition", "rsplit", "split"}
 CLOCKS = re.compile(r"datetime\.(now|utcnow|today)\(|date\.today\(|time\.time\(")
 
 
@@ -48,14 +50,52 @@ def test_an_edge_calls_its_own_capability_only() -> None:
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: str(source.relative_to(ROOT)))
-def test_only_keys_spells_keys_and_only_clock_reads_the_clock(source: Path) -> None:
+def test_only_keys_handles_the_text_of_keys_and_only_clock_reads_the_clock(source: Path) -> None:
     text = source.read_text()
     if source != ROOT / "chalicelib/table/keys.py":
-        # A prefix of a sort key names a kind of row, which a query of one partition needs.
-        spelt = [found for found in KEY_TEXT.findall(text) if found not in {'"AUDIT#', '"CONTACT#', '"SUBSCRIPTION#'}]
-        assert spelt == []
+        assert _key_handling(ast.parse(text)) == []
     if source != ROOT / "chalicelib/clock.py":
         assert CLOCKS.search(text) is None
+
+
+def _key_handling(tree: ast.AST) -> list[str]:
+    """Return the expressions that spell a key or take one apart."""
+    found: list[str] = []
+    for node in ast.iter_child_nodes(tree):
+        match node:
+            case ast.Expr(value=ast.Constant()):
+                continue
+            case ast.Constant(value=str(text)) if KEY_TEXT.search(text):
+                found.append(text)
+            case ast.JoinedStr(values=[_, *others]) if any("#" in _text(one) for one in others):
+                found.append(ast.unparse(node))
+            case ast.Call(func=ast.Attribute(attr=method), args=[part, *_]) if method in SPLITS and "#" in _text(part):
+                found.append(ast.unparse(node))
+            case ast.Subscript(value=ast.Attribute(attr="pk" | "sk")):
+                found.append(ast.unparse(node))
+        found += _key_handling(node)
+    return found
+
+
+def _text(node: ast.AST) -> str:
+    return "".join(str(one.value) for one in ast.walk(node) if isinstance(one, ast.Constant))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'Key("ACCOUNT#a1", "ROLES")',
+        'Key(f"ACCOUNT#{account_id}", "ROLES")',
+        'rows(pk, "AUDIT#")',
+        'f"{day}#{invoice_id}"',
+        'row.sk.split("#")',
+        'row.sk.rpartition("#")[2]',
+        'sk.removesuffix(f"{day}#")',
+        "row.pk[8:]",
+    ],
+)
+def test_keys_that_are_spelt_or_taken_apart_are_found(line: str) -> None:
+    assert _key_handling(ast.parse(f"value = {line}"))
 
 
 def test_each_file_of_a_capability_has_a_standard_name_or_is_listed() -> None:

@@ -110,9 +110,10 @@ def grant_access(
 
 
 def _iterate_contacts(account_id: str) -> Iterator[ContactItem]:
+    first = keys.contact(account_id, "")
     after = None
     while True:
-        page = store.query_items(keys.account(account_id).pk, "CONTACT#", limit=_PAGE_SIZE, after=after)
+        page = store.query_items(first.pk, first.sk, limit=_PAGE_SIZE, after=after)
         yield from page.items
         after = page.after
         if after is None:

@@ -96,15 +96,13 @@ def read_daily_counts(entity_id: str, first: date, last: date, now: datetime) ->
         raise InvalidInput.field(
             "entity_id", "unknown_entity", "There is no such issuing entity. Correct the id."
         ) from None
-    partition = keys.mail_health(entity_id, first, 0).pk
-    # Nothing sorts between a day's last shard and the day with a tilde.
-    span = (keys.mail_health(entity_id, first, 0).sk, f"{last.isoformat()}~")
+    begin, end = keys.mail_health_days(entity_id, first, last)
     found: dict[date, Counter[str]] = {}
     after: str | None = None
     while True:
-        page = store.query_items(partition, span=span, limit=1000, after=after)
+        page = store.query_items(begin.pk, span=(begin.sk, end.sk), limit=1000, after=after)
         for item in page.items:
-            counts = found.setdefault(date.fromisoformat(item.sk.partition("#")[0]), Counter())
+            counts = found.setdefault(keys.mail_health_day_of(item.key), Counter())
             counts.update({name: int(getattr(item, name)) for name in _COUNT_NAMES})
         after = page.after
         if after is None:

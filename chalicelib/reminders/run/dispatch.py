@@ -86,7 +86,7 @@ def find_due_accounts(
         partition, after = turns.popleft()
         sort_keys, after = store.query_sort_keys(partition, limit=_ROWS_PER_PAGE, after=after, until=until)
         for sort_key in sort_keys:
-            due, account_id, entity_id = sort_key.split("#")
+            due, account_id, entity_id = keys.parse_reminder_due(sort_key)
             one = DueAccount(due, account_id, entity_id, Key(partition, sort_key))
             if wanted is None or wanted(one):
                 found.append(one)

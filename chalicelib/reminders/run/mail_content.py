@@ -56,7 +56,7 @@ def prepare_reminder(outgoing: ClaimedMail, context: RequestContext) -> Prepared
     invoice_ids: Sequence[str] = variables["invoice_ids"]
     group_ids: Sequence[str] = variables["bill_group_ids"]
     contact_key, roles_key = keys.contact(account_id, str(outgoing.contact_id)), keys.contact_roles(account_id)
-    currency = variables["digest"][1].rpartition("#")[2]
+    _, _, currency = keys.parse_digest(variables["digest"][1])
     balance_key = keys.account_balance(account_id, outgoing.entity_id, currency)
     template_key = (
         keys.reminder_template(outgoing.entity_id, variables["template"]) if variables.get("template") else None

@@ -38,8 +38,7 @@ _ROWS_PER_INVOICE = 5
 def handle_planning_task(message: TaskMessage[PlanInvoices]) -> None:
     """Plan the invoices that ``message`` names anew."""
     context = RequestContext(PLANNER, clock.utc_now(), message.correlation_id)
-    duty_id = message.key.sk.partition("#")[2]
-    since = ids.time_of_id(ids.TASK_PREFIX, duty_id)
+    since = ids.time_of_id(ids.TASK_PREFIX, keys.task_id_of(message.key))
     *before, last = message.task.invoice_ids
     for invoice_id in before:
         store.retry_on_conflict(lambda one=invoice_id: plan_invoice(context, one, since=since))  # type: ignore[misc]

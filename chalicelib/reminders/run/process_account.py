@@ -145,17 +145,17 @@ def unfinished_digest_keys(about: AccountContext) -> tuple[list[Key], list[Key]]
     begun: list[Key] = []
     earlier: list[Key] = []
     for sort_key in about.reminders.unfinished if about.reminders is not None else ():
-        _, day, entity_id, _ = sort_key.split("#")
+        day, entity_id, _ = keys.parse_digest(sort_key)
         if entity_id == about.entity.entity_id:
             key = Key(keys.account(about.account.account_id).pk, sort_key)
-            (begun if day == about.today.isoformat() else earlier).append(key)
+            (begun if day == about.today else earlier).append(key)
     return begun, earlier
 
 
 def _day_for_unfinished(about: AccountContext, earlier: Sequence[Key]) -> date:
     """Return the day on which what was left over goes out: as everything else a business day, in that day's digest."""
     account_id, entity_id = about.account.account_id, about.entity.entity_id
-    todays = [keys.digest(account_id, about.today, entity_id, key.sk.rpartition("#")[2]) for key in earlier]
+    todays = [keys.digest(account_id, about.today, entity_id, keys.parse_digest(key.sk)[2]) for key in earlier]
     first = about.today + timedelta(days=1) if store.batch_get_items(todays) else about.today
     return about.calendar.first_free(first)
 
@@ -163,9 +163,8 @@ def _day_for_unfinished(about: AccountContext, earlier: Sequence[Key]) -> date:
 def load_due_invoices(about: AccountContext, after: str | None = None) -> DuePage:
     """Read a page of the invoices that are to be looked at today or before. One Query, and one for each invoice."""
     account_id, entity_id = about.account.account_id, about.entity.entity_id
-    last = keys.reminder_plan(account_id, entity_id, about.today, "")
-    first = last.sk.removesuffix(f"{about.today.isoformat()}#")
-    page = store.query_items(last.pk, span=(first, last.sk + "~"), limit=MAX_INVOICES_PER_ROUND, after=after)
+    first, last = keys.reminder_plans_until(account_id, entity_id, about.today)
+    page = store.query_items(first.pk, span=(first.sk, last.sk), limit=MAX_INVOICES_PER_ROUND, after=after)
     due = DuePage([], [], page.after)
     for row in page.items:
         rows = account_context.load_invoice_rows(row.invoice_id)
