@@ -168,12 +168,7 @@ def _iterate_domain_rows(bill_group_id: str, since: str | None = None) -> Iterat
         if first is not None:
             yield first
     after = keys.domain_access(bill_group_id, since).sk if since is not None else None
-    while True:
-        page = store.query_items(prefix.pk, prefix.sk, limit=_PAGE_SIZE, after=after)
-        yield from page.items
-        after = page.after
-        if after is None:
-            return
+    yield from store.iterate_items(prefix.pk, prefix.sk, page_size=_PAGE_SIZE, after=after)
 
 
 def to_access_rule(bill_group_id: str, kind: str, value: str | None, rule: Rule) -> AccessRule:

@@ -33,14 +33,8 @@ def find_access_rows(account_id: str, email: str) -> list[DomainAccessItem]:
 
 
 def _list_pointed_bill_group_ids(partition: str, account_id: str) -> list[str]:
-    found: list[str] = []
-    after: str | None = None
-    while True:
-        page = store.query_items(partition, limit=_PAGE_SIZE, after=after)
-        found += [item.bill_group_id for item in page.items if item.account_id == account_id]
-        after = page.after
-        if after is None:
-            return found
+    pointers = store.iterate_items(partition, page_size=_PAGE_SIZE)
+    return [item.bill_group_id for item in pointers if item.account_id == account_id]
 
 
 def revoke_address_access(transaction: store.Transaction, context: RequestContext, account_id: str, email: str) -> None:
@@ -113,14 +107,8 @@ def _anonymise_in_row(context: RequestContext, bill_group_id: str, domain: str, 
 
 def _erase_from_sessions(account_id: str, email: str) -> None:
     """Take the account out of the person's sessions; one that was for this account alone goes as a whole."""
-    after: str | None = None
-    while True:
-        page = store.query_items_by_index(keys.session_listed(email, "").pk, limit=_PAGE_SIZE, after=after)
-        for item in page.items:
-            store.retry_on_conflict(partial(_remove_account_from_session, item.key, account_id))
-        after = page.after
-        if after is None:
-            return
+    for item in store.iterate_items(keys.session_listed(email, "").pk, page_size=_PAGE_SIZE, by_index=True):
+        store.retry_on_conflict(partial(_remove_account_from_session, item.key, account_id))
 
 
 def _remove_account_from_session(key: Key, account_id: str) -> None:

@@ -172,15 +172,9 @@ def _alarm_on_empty_roles(around: ContactWriteContext, held: frozenset[str], aft
 def _redact_audit(account_id: str, contact_id: str) -> None:
     """Take from the audit what the contact's fields were; that they changed, when and by whom, stays."""
     first = keys.account_audit_event(account_id, "")
-    after: str | None = None
-    while True:
-        page = store.query_items(first.pk, first.sk, limit=_PAGE_SIZE, after=after)
-        for item in page.items:
-            if item.resource_kind == "contact" and item.resource_id == contact_id:
-                _redact_event(item)
-        after = page.after
-        if after is None:
-            return
+    for item in store.iterate_items(first.pk, first.sk, page_size=_PAGE_SIZE):
+        if item.resource_kind == "contact" and item.resource_id == contact_id:
+            _redact_event(item)
 
 
 def _redact_event(item: AuditEventItem) -> None:

@@ -33,14 +33,10 @@ def check_role_coverage(context: RequestContext, email: str) -> None:
 
     Running it again changes nothing.
     """
-    after: str | None = None
-    while True:
-        page = store.query_items_by_index(keys.contact_by_email(email, "", "").pk, limit=_PAGE_SIZE, after=after)
-        for account_id in sorted({item.account_id for item in page.items}):
-            store.retry_on_conflict(partial(_check_account, context, account_id))
-        after = page.after
-        if after is None:
-            return
+    listed = keys.contact_by_email(email, "", "").pk
+    contacts = store.iterate_items(listed, page_size=_PAGE_SIZE, by_index=True)
+    for account_id in sorted({contact.account_id for contact in contacts}):
+        store.retry_on_conflict(partial(_check_account, context, account_id))
 
 
 def _check_account(context: RequestContext, account_id: str) -> None:
@@ -107,14 +103,8 @@ def _unreachable_mails(
 
 def list_agent_and_admin_emails() -> list[str]:
     """Return the addresses of the staff who can do something: agents and admins."""
-    found: list[str] = []
-    after: str | None = None
-    while True:
-        page = store.query_items_by_index(keys.staff_listed("").pk, limit=_PAGE_SIZE, after=after)
-        found += [item.email for item in page.items if item.status == ACTIVE and item.role in _NOTIFIED_STAFF_ROLES]
-        after = page.after
-        if after is None:
-            return found
+    members = store.iterate_items(keys.staff_listed("").pk, page_size=_PAGE_SIZE, by_index=True)
+    return [one.email for one in members if one.status == ACTIVE and one.role in _NOTIFIED_STAFF_ROLES]
 
 
 def _list_contacts_to_notify(account: Account, roles: RoleAssignments) -> list[Contact]:

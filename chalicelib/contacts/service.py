@@ -31,6 +31,7 @@ from chalicelib.serialization import build_dataclass, dataclass_defaults, to_pla
 from chalicelib.table import keys, store
 from chalicelib.table.items import ContactItem, ContactRolesItem
 
+_CONTACTS_PER_PAGE = 100
 _DEFAULTS = {**dataclass_defaults(Contact), "kind": rules.PERSON, "roles": []}
 
 
@@ -247,15 +248,9 @@ def find_shared_records(account_id: str, contact_id: str) -> tuple[tuple[str, st
 
 
 def _find_shared_records(contact: Contact, email: str) -> tuple[tuple[str, str], ...]:
-    found: list[tuple[str, str]] = []
-    after = None
-    while True:
-        page = store.query_items_by_index(keys.contact_by_email(email, "", "").pk, limit=100, after=after)
-        found += [
-            (item.account_id, item.contact_id)
-            for item in page.items
-            if item.status == ACTIVE and item.email == email and item.contact_id != contact.contact_id
-        ]
-        after = page.after
-        if after is None:
-            return tuple(found)
+    listed = keys.contact_by_email(email, "", "").pk
+    return tuple(
+        (item.account_id, item.contact_id)
+        for item in store.iterate_items(listed, page_size=_CONTACTS_PER_PAGE, by_index=True)
+        if item.status == ACTIVE and item.email == email and item.contact_id != contact.contact_id
+    )

@@ -18,15 +18,9 @@ def erase_emails(account_id: str, contact_id: str, email: str, now: datetime) ->
 
     The kind of the mail, its time and its outcome stay. A mail that is still queued is not sent. Idempotent.
     """
-    after: str | None = None
-    while True:
-        page = store.query_items_by_index(keys.email_listed(account_id, "").pk, limit=_PAGE, after=after)
-        for item in page.items:
-            if item.contact_id == contact_id or email in [*item.to, *item.cc]:
-                store.retry_on_conflict(partial(_erase, item.email_id, contact_id, email, now))
-        after = page.after
-        if after is None:
-            return
+    for item in store.iterate_items(keys.email_listed(account_id, "").pk, page_size=_PAGE, by_index=True):
+        if item.contact_id == contact_id or email in [*item.to, *item.cc]:
+            store.retry_on_conflict(partial(_erase, item.email_id, contact_id, email, now))
 
 
 def _erase(email_id: str, contact_id: str, email: str, now: datetime) -> None:

@@ -56,14 +56,8 @@ def list_payments(
 def list_unallocated_payments(account_id: str) -> list[Payment]:
     """Return all payments of an account of which something is not allocated; two reads for each 100."""
     place = keys.unallocated_payments(account_id)
-    found: list[Payment] = []
-    after: str | None = None
-    while True:
-        page = store.query_items(place.pk, place.sk, limit=_PAGE, after=after)
-        found += [one for one in _load_payments(account_id, page.items) if one.unallocated]
-        after = page.after
-        if after is None:
-            return found
+    pointers = list(store.iterate_items(place.pk, place.sk, page_size=_PAGE))
+    return [one for one in _load_payments(account_id, pointers) if one.unallocated]
 
 
 def _load_payments(account_id: str, pointers: list[Any]) -> list[Payment]:

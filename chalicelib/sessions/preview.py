@@ -76,21 +76,12 @@ def open_preview(
 
 
 def _permissions_of_rule(bill_group_id: str, rule_id: str) -> frozenset[str]:
-    after: str | None = None
-    while True:
-        page = store.query_items(
-            keys.domain_access(bill_group_id, "").pk,
-            keys.domain_access(bill_group_id, "").sk,
-            limit=_PAGE_SIZE,
-            after=after,
-        )
-        for item in page.items:
-            for rule in (item.domain_rule, *item.addresses.values()):
-                if rule is not None and rule["rule_id"] == rule_id:
-                    return frozenset(rule["permissions"])
-        after = page.after
-        if after is None:
-            raise NotFound
+    first = keys.domain_access(bill_group_id, "")
+    for item in store.iterate_items(first.pk, first.sk, page_size=_PAGE_SIZE):
+        for rule in (item.domain_rule, *item.addresses.values()):
+            if rule is not None and rule["rule_id"] == rule_id:
+                return frozenset(rule["permissions"])
+    raise NotFound
 
 
 def _permissions_of_contact(context: RequestContext, group: BillGroupItem, contact_id: str) -> frozenset[str]:

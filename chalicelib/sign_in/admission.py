@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from chalicelib.access import grants
@@ -33,7 +34,8 @@ class Admission:
 
 def find_admission(email: str, preferred: str | None, now: datetime) -> Admission:
     """Return what admits ``email``. ``preferred`` is the bill group of the portal link, which gives the brand."""
-    contacts = [item for item in _query_index_all(keys.contact_by_email(email, "", "").pk) if item.status == "active"]
+    listed = _query_all(keys.contact_by_email(email, "", "").pk, by_index=True)
+    contacts = [item for item in listed if item.status == "active"]
     pairs = _find_candidates(email, contacts)
     wanted = access_decision_keys(email, pairs)
     found = store.batch_get_items(wanted + ([keys.bill_group(preferred)] if preferred else []))
@@ -68,7 +70,7 @@ def _find_candidates(email: str, contacts: list[ContactItem]) -> list[BillGroupR
             keys.access_rule_by_address(email, "").pk,
             keys.access_rule_by_domain(grants.get_email_domain(email), "").pk,
         )
-        for item in _query_all(pk)
+        for item in _query_all(pk, by_index=False)
     }
     accounts = sorted({item.account_id for item in contacts})
     found = store.batch_get_items(
@@ -84,28 +86,10 @@ def _list_contact_bill_groups(account_id: str, email: str, found: Mapping[Key, A
     if address is None or account is None:
         return set()
     if account.owner_contact_id == address.contact_id:
-        groups = _query_index_all(keys.bill_group_listed(account_id, "").pk)
+        groups = _query_all(keys.bill_group_listed(account_id, "").pk, by_index=True)
         return {(group.bill_group_id, account_id) for group in groups}
     return {(bill_group_id, account_id) for bill_group_id in address.access}
 
 
-def _query_all(pk: str) -> list[Any]:
-    items: list[Any] = []
-    after: str | None = None
-    while True:
-        page = store.query_items(pk, limit=_PAGE_SIZE, after=after)
-        items += page.items
-        after = page.after
-        if after is None or len(items) >= rules.MAX_BILL_GROUPS * 2:
-            return items
-
-
-def _query_index_all(pk: str) -> list[Any]:
-    items: list[Any] = []
-    after: str | None = None
-    while True:
-        page = store.query_items_by_index(pk, limit=_PAGE_SIZE, after=after)
-        items += page.items
-        after = page.after
-        if after is None or len(items) >= rules.MAX_BILL_GROUPS * 2:
-            return items
+def _query_all(pk: str, *, by_index: bool) -> list[Any]:
+    return list(islice(store.iterate_items(pk, page_size=_PAGE_SIZE, by_index=by_index), rules.MAX_BILL_GROUPS * 2))

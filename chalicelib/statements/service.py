@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from chalicelib.entities.service import get_cached_entity
@@ -60,17 +59,9 @@ def read_statement(
 
 def _open_invoices(account_id: str, bill_group_ids: Collection[str] | None) -> list[Invoice]:
     place = keys.open_invoices(account_id)
-    pointers: list[Any] = []
-    after: str | None = None
-    while True:
-        page = store.query_items(place.pk, place.sk, limit=_PAGE, after=after)
-        pointers += page.items
-        after = page.after
-        if after is None:
-            break
     wanted = {
         pointer.invoice_id: keys.invoice(pointer.invoice_id)
-        for pointer in pointers
+        for pointer in store.iterate_items(place.pk, place.sk, page_size=_PAGE)
         if bill_group_ids is None or pointer.bill_group_id in bill_group_ids
     }
     found = store.batch_get_items(list(wanted.values()))

@@ -7,7 +7,7 @@ seen and explained by the rules. So conditions hold the invariants, and the rule
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -205,6 +205,28 @@ def query_items_by_index(
     found = batch_get_items(keys)
     position = "\n".join((last["PK"]["S"], last["SK"]["S"], last["GSI1SK"]["S"])) if last else None
     return ItemPage([found[key] for key in keys if key in found], position)
+
+
+def iterate_items(
+    pk: str,
+    prefix: str = "",
+    *,
+    page_size: int,
+    after: str | None = None,
+    span: tuple[str, str] | None = None,
+    by_index: bool = False,
+) -> Iterator[Any]:
+    """Yield the items of one partition in order, reading a page only when its first item is wanted.
+
+    ``by_index``: a partition of GSI1. The rest is as in ``query_items`` and ``query_items_by_index``.
+    """
+    query = query_items_by_index if by_index else query_items
+    while True:
+        page = query(pk, prefix, limit=page_size, after=after, span=span)
+        yield from page.items
+        after = page.after
+        if after is None:
+            return
 
 
 def _query_page(

@@ -98,6 +98,18 @@ def test_keys_that_are_spelt_or_taken_apart_are_found(line: str) -> None:
     assert _key_handling(ast.parse(f"value = {line}"))
 
 
+def test_only_the_store_walks_through_pages() -> None:
+    """What walks on to the end uses ``store.iterate_items``."""
+    queries = re.compile(r"\bstore\.query_items\w*\(")
+    walking = [
+        f"{source.relative_to(ROOT)}:{node.lineno}"
+        for source in SOURCES
+        for node in ast.walk(ast.parse(source.read_text()))
+        if isinstance(node, ast.While) and isinstance(node.test, ast.Constant) and queries.search(ast.unparse(node))
+    ]
+    assert walking == []
+
+
 def test_each_file_of_a_capability_has_a_standard_name_or_is_listed() -> None:
     """docs/architecture.md, "The house": the first table gives the standard names, the second all others."""
     house = ARCHITECTURE.read_text().partition("\n## The house\n")[2].partition("\n## ")[0]

@@ -111,13 +111,7 @@ def grant_access(
 
 def _iterate_contacts(account_id: str) -> Iterator[ContactItem]:
     first = keys.contact(account_id, "")
-    after = None
-    while True:
-        page = store.query_items(first.pk, first.sk, limit=_PAGE_SIZE, after=after)
-        yield from page.items
-        after = page.after
-        if after is None:
-            return
+    return store.iterate_items(first.pk, first.sk, page_size=_PAGE_SIZE)
 
 
 def _was_imported_with(item: ContactItem, external_id: str | None, email: str) -> bool:

@@ -19,6 +19,7 @@ from chalicelib.table.items import EmailItem, MailHealthItem
 
 SHARDS = 16
 MAX_DAYS = 92
+_ROWS_PER_PAGE = 1000
 
 
 @dataclass(frozen=True)
@@ -98,15 +99,9 @@ def read_daily_counts(entity_id: str, first: date, last: date, now: datetime) ->
         ) from None
     begin, end = keys.mail_health_days(entity_id, first, last)
     found: dict[date, Counter[str]] = {}
-    after: str | None = None
-    while True:
-        page = store.query_items(begin.pk, span=(begin.sk, end.sk), limit=1000, after=after)
-        for item in page.items:
-            counts = found.setdefault(keys.mail_health_day_of(item.key), Counter())
-            counts.update({name: int(getattr(item, name)) for name in _COUNT_NAMES})
-        after = page.after
-        if after is None:
-            break
+    for item in store.iterate_items(begin.pk, span=(begin.sk, end.sk), page_size=_ROWS_PER_PAGE):
+        counts = found.setdefault(keys.mail_health_day_of(item.key), Counter())
+        counts.update({name: int(getattr(item, name)) for name in _COUNT_NAMES})
     days = [
         DailyMailCounts(day, MailCounts(**{name: counts[name] for name in _COUNT_NAMES}))
         for day, counts in sorted(found.items())

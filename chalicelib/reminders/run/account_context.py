@@ -155,14 +155,7 @@ def _payments_are_current(
 def load_invoice_rows(invoice_id: str) -> InvoiceRows | None:
     """Read the rows of one invoice, one Query without what the invoice says; None if there is no such invoice."""
     first, last = keys.delivery(invoice_id, ""), keys.invoice_reminders(invoice_id)
-    found: list[Any] = []
-    after: str | None = None
-    while True:
-        page = store.query_items(first.pk, span=(first.sk, last.sk), limit=_ROWS_PER_PAGE, after=after)
-        found += page.items
-        after = page.after
-        if after is None:
-            break
+    found = list(store.iterate_items(first.pk, span=(first.sk, last.sk), page_size=_ROWS_PER_PAGE))
     head = next((row for row in found if isinstance(row, InvoiceItem)), None)
     if head is None:
         return None

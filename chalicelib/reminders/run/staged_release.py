@@ -102,21 +102,16 @@ def start_daily_releases(context: RequestContext) -> None:
 
     One read where there is none.
     """
-    after: str | None = None
-    while True:
-        page = store.query_items_by_index(keys.releases(), limit=_ENTITIES_PER_PAGE, after=after)
-        entities = store.batch_get_items([keys.entity(row.entity_id) for row in page.items])
-        for row in page.items:
-            entity = entities.get(keys.entity(row.entity_id))
-            if entity is None or not _reminders_are_live(store.from_item(Entity, entity)):
-                continue
-            if _is_active(row) and row.on != local_day(context.now, entity.time_zone):
-                transaction = store.Transaction(context)
-                add_task(transaction, context, ReleaseOldInvoices(row.entity_id))
-                transaction.commit()
-        after = page.after
-        if after is None:
-            return
+    rows = list(store.iterate_items(keys.releases(), page_size=_ENTITIES_PER_PAGE, by_index=True))
+    entities = store.batch_get_items([keys.entity(row.entity_id) for row in rows])
+    for row in rows:
+        entity = entities.get(keys.entity(row.entity_id))
+        if entity is None or not _reminders_are_live(store.from_item(Entity, entity)):
+            continue
+        if _is_active(row) and row.on != local_day(context.now, entity.time_zone):
+            transaction = store.Transaction(context)
+            add_task(transaction, context, ReleaseOldInvoices(row.entity_id))
+            transaction.commit()
 
 
 def _reminders_are_live(entity: Entity) -> bool:
