@@ -1,14 +1,14 @@
 """Identifiers: our own (a type prefix and a ULID) and the vendor's (chosen by the billing system)."""
 
 import re
-import secrets
 from datetime import datetime
 
-from ulid import ULID
+from ulid import ULID, PureRandomPolicy, ULIDGenerator
 
 VENDOR_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_TIME_BYTES = 6
-_RANDOM_BYTES = 10
+# The library's default policy counts up within a millisecond: one id would tell the next.
+_ids = ULIDGenerator(policy=PureRandomPolicy())
+_lowest_ids = ULIDGenerator(randomness=lambda _: bytes(10), policy=PureRandomPolicy())
 
 API_KEY_PREFIX = "key_"
 AUDIT_EVENT_PREFIX = "aud_"
@@ -28,15 +28,12 @@ STATEMENT_PREFIX = "sta_"
 
 def new_id(prefix: str, now: datetime) -> str:
     """Return ``prefix`` and a new ULID whose time part is ``now`` (UTC), so that ids sort by time."""
-    milliseconds = int(now.timestamp() * 1000)
-    raw = milliseconds.to_bytes(_TIME_BYTES, "big") + secrets.token_bytes(_RANDOM_BYTES)
-    return f"{prefix}{ULID.from_bytes(raw)}"
+    return f"{prefix}{_ids.generate(now)}"
 
 
 def lowest_id_at(prefix: str, moment: datetime) -> str:
     """Return the smallest id that ``new_id`` can make at ``moment``."""
-    milliseconds = int(moment.timestamp() * 1000)
-    return f"{prefix}{ULID.from_bytes(milliseconds.to_bytes(_TIME_BYTES, 'big') + bytes(_RANDOM_BYTES))}"
+    return f"{prefix}{_lowest_ids.generate(moment)}"
 
 
 def time_of_id(prefix: str, text: str) -> datetime:

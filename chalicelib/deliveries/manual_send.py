@@ -170,5 +170,5 @@ def _count_sending(transaction: store.Transaction, context: RequestContext, arou
     counting = row or RateLimitItem(key.pk, key.sk)
     recent = [instant for instant in _recent_sendings(row) if context.now - instant < rules.SEND_LIMIT_WINDOW]
     counting.instants = [keys.format_instant(instant) for instant in (*recent, context.now)]
-    counting.expires_at = int((context.now + rules.SEND_LIMIT_WINDOW).timestamp())
+    counting.expires_at = context.now + rules.SEND_LIMIT_WINDOW
     transaction.put(counting, new=row is None)

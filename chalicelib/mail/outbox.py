@@ -76,7 +76,7 @@ def enqueue_mail(transaction: store.Transaction, context: RequestContext, mail: 
             resent_from=mail.resent_from,
             correlation_id=context.correlation_id,
             # A mail that belongs to no account is in nobody's history, and its address may be anybody's.
-            expires_at=None if mail.account_id else int((context.now + _RETENTION_WITHOUT_ACCOUNT).timestamp()),
+            expires_at=None if mail.account_id else context.now + _RETENTION_WITHOUT_ACCOUNT,
         )
     )
     add_task(transaction, context, SendUrgentEmail(email_id) if mail.urgent else SendBulkEmail(email_id))

@@ -70,7 +70,7 @@ def prepare_password_reset(outgoing: ClaimedMail, context: RequestContext) -> Pr
     def write(transaction: store.Transaction) -> None:
         counting = limit or RateLimitItem(sent.pk, sent.sk)
         counting.instants = [keys.format_instant(instant) for instant in (*earlier, context.now)]
-        counting.expires_at = int((context.now + rules.FAILURE_WINDOW).timestamp())
+        counting.expires_at = context.now + rules.FAILURE_WINDOW
         transaction.put(counting, new=limit is None)
         key = keys.password_reset(sha256_hex(token))
         transaction.create(
@@ -80,7 +80,7 @@ def prepare_password_reset(outgoing: ClaimedMail, context: RequestContext) -> Pr
                 user_name=user_name,
                 created_at=context.now,
                 ends_at=until,
-                expires_at=int(until.timestamp()),
+                expires_at=until,
             )
         )
 

@@ -117,7 +117,7 @@ def _count_try(context: RequestContext, user_name: str) -> UserNameItem | None:
     counted = [*failures, context.now][-rules.MAX_STORED_FAILURES :]
     item = limit or RateLimitItem(tries.pk, tries.sk)
     item.instants = [keys.format_instant(instant) for instant in counted]
-    item.expires_at = int((context.now + rules.FAILURE_WINDOW).timestamp())
+    item.expires_at = context.now + rules.FAILURE_WINDOW
     if limit is None:
         store.create_item(item)
     else:

@@ -71,7 +71,7 @@ def open_session(
             last_seen_at=context.now,
             ends_at=ends_at,
             preview=preview,
-            expires_at=int(ends_at.timestamp()),
+            expires_at=ends_at,
         )
     )
     told = context if kind == "preview" else replace(context, actor=Actor(kind, email, email))

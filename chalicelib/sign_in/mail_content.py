@@ -55,7 +55,7 @@ def prepare_sign_in(outgoing: ClaimedMail, context: RequestContext) -> PreparedM
         kept = {email_id: instant for email_id, instant in sent.items() if instant in counted}
         kept[outgoing.email_id] = context.now
         item.instants = [f"{keys.format_instant(instant)} {email_id}" for email_id, instant in kept.items()]
-        item.expires_at = int((context.now + rules.ADDRESS_MAIL_LIMITS[-1][1]).timestamp())
+        item.expires_at = context.now + rules.ADDRESS_MAIL_LIMITS[-1][1]
         transaction.put(item, new=limit is None)
 
     return _compose_mail(context, flow, flow_hash, count, admission, entity)

@@ -115,13 +115,13 @@ def _write_sign_in_request(
             target=rules.safe_target(target, kind),
             created_at=context.now,
             ends_at=ends_at,
-            expires_at=int((ends_at + _RETENTION_AFTER_END).timestamp()),
+            expires_at=ends_at + _RETENTION_AFTER_END,
         )
     )
     counted = limit or RateLimitItem(limit_key.pk, limit_key.sk)
     within = rules.instants_in_window([*asked, context.now], rules.NETWORK_REQUEST_LIMITS, context.now)
     counted.instants = [keys.format_instant(instant) for instant in within]
-    counted.expires_at = int((context.now + rules.NETWORK_REQUEST_LIMITS[-1][1]).timestamp())
+    counted.expires_at = context.now + rules.NETWORK_REQUEST_LIMITS[-1][1]
     transaction.put(counted, new=limit is None)
     outbox.enqueue_mail(transaction, context, emails.sign_in(email, flow_hash))
     transaction.commit()

@@ -237,7 +237,7 @@ def _count_request(
     counting = row or RateLimitItem(key.pk, key.sk)
     recent = [instant for instant in _recent_requests(row) if context.now - instant < rules.REQUEST_LIMIT_WINDOW]
     counting.instants = [keys.format_instant(instant) for instant in (*recent, context.now)]
-    counting.expires_at = int((context.now + rules.REQUEST_LIMIT_WINDOW).timestamp())
+    counting.expires_at = context.now + rules.REQUEST_LIMIT_WINDOW
     transaction.put(counting, new=row is None)
 
 

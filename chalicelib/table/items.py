@@ -3,7 +3,13 @@
 from threading import Lock
 from typing import Any
 
-from pynamodb.attributes import BooleanAttribute, DiscriminatorAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import (
+    BooleanAttribute,
+    DiscriminatorAttribute,
+    NumberAttribute,
+    TTLAttribute,
+    UnicodeAttribute,
+)
 from pynamodb.connection.table import TableConnection
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
@@ -71,8 +77,8 @@ class Item(Model):
     cls = DiscriminatorAttribute()
     schema_version = NumberAttribute(default=1)
     version = NumberAttribute(default=1)
-    expires_at = NumberAttribute(null=True)
-    """Epoch seconds after which DynamoDB may remove the row; code never relies on it."""
+    expires_at = TTLAttribute(null=True)
+    """After it DynamoDB may remove the row; code never relies on it."""
 
     first_index = FirstIndex()
     second_index = SecondIndex()
@@ -105,6 +111,11 @@ class Item(Model):
     def key(self) -> Key:
         """Return the primary key."""
         return Key(self.pk, self.sk)
+
+
+def table_connection() -> TableConnection:
+    """Return the connection of this process to the table."""
+    return Item._get_connection()
 
 
 def forget_connection() -> None:

@@ -7,7 +7,7 @@ for one page, so a list must run over few.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chalicelib.table.items import Item
+from chalicelib.table.items import Item, table_connection
 from chalicelib.table.keys import Key
 from chalicelib.table.store import ItemPage, batch_get_items, translate_table_errors
 
@@ -71,7 +71,7 @@ def _query_range(
 ) -> list[tuple[str, Key]]:
     column = Item.gsi2_sk if second_index else Item.sk
     with translate_table_errors():
-        answer = Item._get_connection().query(
+        answer = table_connection().query(
             pk,
             range_key_condition=column.between(low, high),
             index_name="GSI2" if second_index else None,

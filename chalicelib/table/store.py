@@ -22,7 +22,7 @@ from chalicelib.ids import new_id
 from chalicelib.request_context import RequestContext
 from chalicelib.serialization import get_type_adapter, to_plain_fields
 from chalicelib.table import dry_run
-from chalicelib.table.items import AuditEventItem, FlowItem, IdempotencyItem, IdentityItem, Item
+from chalicelib.table.items import AuditEventItem, FlowItem, IdempotencyItem, IdentityItem, Item, table_connection
 from chalicelib.table.keys import Key, idempotency
 
 T = TypeVar("T")
@@ -239,7 +239,7 @@ def _query_page(
 ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
     # The connection is asked directly: a model's query filters by class, which a keys-only index lacks.
     with translate_table_errors():
-        answer = Item._get_connection().query(
+        answer = table_connection().query(
             pk,
             range_key_condition=condition,
             index_name=index,
@@ -388,7 +388,7 @@ class Transaction:
         token = new_id("", self._context.now)
         order: list[Key] = []
         with translate_table_errors():
-            transaction = TransactWrite(connection=Item._get_connection().connection, client_request_token=token)
+            transaction = TransactWrite(connection=table_connection().connection, client_request_token=token)
             # PynamoDB sends the kinds in this order, and the cancellation reasons come back in it.
             for wanted in ("check", "delete", "put", "add"):
                 for key, (kind, item, condition) in self._writes.items():
@@ -434,7 +434,7 @@ class Transaction:
             resource_id=self._answer[0],
             status=self._answer[1],
             lapses_at=lapses_at,
-            expires_at=int(lapses_at.timestamp()),
+            expires_at=lapses_at,
         )
         unused = Item.pk.does_not_exist() | (IdempotencyItem.lapses_at <= self._context.now)
         self._writes[key] = ("put", record, unused)

@@ -35,9 +35,16 @@ def test_an_id_knows_its_time(moment: datetime) -> None:
     assert abs(time_of_id(CONTACT_PREFIX, new_id(CONTACT_PREFIX, moment)) - moment) <= 2 * MILLISECOND
 
 
+def test_the_first_id_of_a_moment_is_what_it_always_was() -> None:
+    moment = datetime(2026, 1, 31, 7, 0, 0, 123456, tzinfo=UTC)
+    assert lowest_id_at(AUDIT_EVENT_PREFIX, moment) == "aud_01KG9DKXFV0000000000000000"
+
+
 def test_ids_of_a_moment_differ() -> None:
     moment = datetime(2026, 1, 31, tzinfo=UTC)
-    assert len({new_id(CONTACT_PREFIX, moment) for _ in range(1000)}) == 1000
+    made = [new_id(CONTACT_PREFIX, moment) for _ in range(1000)]
+    assert len(set(made)) == 1000
+    assert made != sorted(made), "One id of a moment must not tell the next."
 
 
 def test_own_ids_have_their_prefix_and_form() -> None:

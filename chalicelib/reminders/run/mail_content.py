@@ -125,7 +125,7 @@ def prepare_reminder(outgoing: ClaimedMail, context: RequestContext) -> Prepared
                 digest=variables["digest"],
                 invoice_ids=[one.invoice_id for one in left],
                 until=until,
-                expires_at=int(until.timestamp()),
+                expires_at=until,
             )
         )
 

@@ -13,7 +13,7 @@ from moto.ses.models import ses_backends
 from chalicelib.config import settings
 from chalicelib.functions.mail import deliver_bulk_mail
 from chalicelib.mail.sending import ses
-from chalicelib.table.items import Item
+from chalicelib.table.items import table_connection
 from tests.aws import REGION
 from tests.integration.mail.conftest import START, Provider, Time, email, enqueue, received, report, sweep, tasks, work
 
@@ -45,7 +45,7 @@ class Faults:
         self.calls = []
 
     def clients(self) -> list[Any]:
-        return [Item._get_connection().connection.client, ses.client()]
+        return [table_connection().connection.client, ses.client()]
 
     def before(self, model: Any, **_: Any) -> None:
         self.calls.append(f"{model.service_model.service_name}.{model.name}")

@@ -10,7 +10,7 @@ import pytest
 from chalicelib import clock
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import keys, store
-from chalicelib.table.items import Item, TaskItem
+from chalicelib.table.items import Item, TaskItem, table_connection
 from chalicelib.table.keys import Key
 from chalicelib.tasks import jobs, queue, rules, service
 from chalicelib.tasks.kinds import TASK_KINDS, RunImport, decode_task
@@ -170,7 +170,7 @@ def test_a_sweeper_that_dies_half_way_loses_nothing(time: Time, number: int, fau
     add("import", *sorted(subjects))
     messages("import")
     time.passes(minutes=3)
-    clients = [Item._get_connection().connection.client, queue.sqs_client()]
+    clients = [table_connection().connection.client, queue.sqs_client()]
     calls: list[str] = []
 
     def strike(model: Any, **_: Any) -> None:

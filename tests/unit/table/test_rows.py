@@ -1,6 +1,7 @@
 """From a thing to its row and back; keys."""
 
 import json
+import math
 from base64 import b64decode
 from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -9,7 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pynamodb.attributes import BooleanAttribute, NumberAttribute
 
@@ -82,6 +83,7 @@ GOLDEN_ROWS = golden_rows()
 
 
 @pytest.mark.parametrize(("cls", "item_cls"), PAIRS)
+@settings(deadline=None)
 @given(data=st.data())
 def test_a_row_gives_back_what_was_put_in(cls: Any, item_cls: Any, data: st.DataObject) -> None:
     thing = data.draw(things(cls))
@@ -137,6 +139,14 @@ def test_instants_sort_as_text(first: datetime, second: datetime) -> None:
     assert (first < second) == (keys.format_instant(first) < keys.format_instant(second))
     attribute = InstantAttribute()
     assert attribute.deserialize(attribute.serialize(first)) == first
+
+
+@given(MILLISECONDS)
+def test_when_a_row_expires_is_stored_in_whole_epoch_seconds(moment: datetime) -> None:
+    stored = items.EmailContentItem("pk", "sk", content=b"", expires_at=moment).serialize()
+    assert stored["expires_at"] == {"N": str(math.floor(moment.timestamp()))}
+    read = items.EmailContentItem.from_raw_data(stored)
+    assert read.serialize() == stored
 
 
 def test_instants_of_other_zones_become_utc() -> None:
