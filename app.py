@@ -2,7 +2,6 @@
 
 from chalicelib.access.api import access_routes
 from chalicelib.accounts.api import accounts_routes
-from chalicelib.api.app import CounterfoilApp
 from chalicelib.audit.api import audit_routes
 from chalicelib.bill_groups.api import bill_groups_routes
 from chalicelib.bill_groups.pages import bill_groups_pages
@@ -22,6 +21,7 @@ from chalicelib.functions.mail import mail_functions
 from chalicelib.functions.reminders import reminder_functions
 from chalicelib.functions.staff import staff_functions
 from chalicelib.functions.suppressions import suppression_functions
+from chalicelib.http.app import CounterfoilApp
 from chalicelib.imports.api import imports_routes
 from chalicelib.imports.jobs import imports_jobs
 from chalicelib.invoices.api import invoices_routes

@@ -25,7 +25,7 @@ def page() -> str:
     from app import app
 
     rows = []
-    routes: list[Any] = app.handler.all_routes()
+    routes: list[Any] = app.json_api.all_routes()
     for route in sorted(routes, key=lambda one: (one.path, one.method)):
         needs = OPERATION_REQUIREMENTS.get(route.may) if route.may else None
         who = (

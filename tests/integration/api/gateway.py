@@ -61,7 +61,7 @@ def send(
 def match(path: str) -> tuple[str, dict[str, str] | None]:
     """Return the template of a path, and its parameters; a path that fits none is its own template."""
     steps = path.split("/")
-    for template in sorted(app.handler.routes):
+    for template in sorted(app.json_api.routes):
         wanted = template.split("/")
         pairs = list(zip(steps, wanted, strict=False))
         if len(steps) == len(wanted) and all(want.startswith("{") or step == want for step, want in pairs):

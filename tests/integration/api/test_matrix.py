@@ -33,7 +33,7 @@ from tests.integration.service import Service
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "permissions.md"
 ROUTES = sorted(
-    (route for route in app.handler.all_routes() if route.path.startswith("/v1/")),
+    (route for route in app.json_api.all_routes() if route.path.startswith("/v1/")),
     key=lambda route: (route.path, route.method),
 )
 GUARDED = [route for route in ROUTES if not route.public]

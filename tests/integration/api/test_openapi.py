@@ -19,7 +19,7 @@ from chalicelib.api.routes import WRITE_METHODS, Route
 from tests.integration.api.gateway import send, wsgi
 
 ROOT = Path(__file__).resolve().parents[3]
-ROUTES = app.handler.all_routes()
+ROUTES = app.json_api.all_routes()
 FULL = os.environ.get("COUNTERFOIL_PROOF") == "1"
 
 

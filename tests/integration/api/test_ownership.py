@@ -15,7 +15,7 @@ from tests.aws import TABLE, client
 from tests.integration.api.gateway import send
 from tests.integration.api.test_routes import for_keys
 
-NESTED = [route for route in app.handler.all_routes() if len(route.parameters) > 1]
+NESTED = [route for route in app.json_api.all_routes() if len(route.parameters) > 1]
 ENTITY = {
     "name": "Acme",
     "colour": "#123456",

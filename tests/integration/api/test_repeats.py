@@ -33,7 +33,7 @@ __all__ = ["own"]
 
 REPEATABLE = [
     route
-    for route in app.handler.all_routes()
+    for route in app.json_api.all_routes()
     if route.method in WRITE_METHODS and route.repeatable and not route.path.startswith("/v1/imports")
 ]
 PDF = b"%PDF-1.7 supplied"

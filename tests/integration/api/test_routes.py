@@ -13,7 +13,7 @@ from chalicelib.request_context import RequestContext
 from tests.aws import TABLE, client
 from tests.integration.api.gateway import Answer, send
 
-ROUTES = app.handler.all_routes()
+ROUTES = app.json_api.all_routes()
 GUARDED = [route for route in ROUTES if not route.public]
 ULID = "01JABCDEFGHJKMNPQRSTVWXYZ0"
 IDS = {name: shape[:4] + ULID if "{26}" in shape else "nobodys-thing" for name, shape in PARAMETER_PATTERNS.items()}
@@ -68,8 +68,8 @@ def test_its_operation_stands_in_the_permission_table(route: Route) -> None:
 
 @every_route
 def test_methods_that_it_lacks_are_405_and_reported(aws: None, route: Route) -> None:
-    allowed = {*app.handler.routes[route.path], "OPTIONS"} | (
-        {"HEAD"} & {"HEAD" if "GET" in app.handler.routes[route.path] else ""}
+    allowed = {*app.json_api.routes[route.path], "OPTIONS"} | (
+        {"HEAD"} & {"HEAD" if "GET" in app.json_api.routes[route.path] else ""}
     )
     for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} - allowed:
         answer = send(method, route.path.format(**IDS))

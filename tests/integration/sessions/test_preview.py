@@ -12,7 +12,7 @@ from tests.integration.api.test_routes import IDS
 from tests.integration.people import admit, staff
 from tests.integration.service import Service, code, faults, rows
 
-GUARDED_WRITES = [route for route in app.handler.all_routes() if route.method in WRITE_METHODS and not route.public]
+GUARDED_WRITES = [route for route in app.json_api.all_routes() if route.method in WRITE_METHODS and not route.public]
 RULE = "rul_01JABCDEFGHJKMNPQRSTVWXYZ0"
 
 

@@ -1,4 +1,4 @@
-"""Routes about the service itself."""
+"""The routes of the service itself: health and the OpenAPI document."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -18,7 +18,7 @@ class HealthReply(View):
 
 
 def build_system_routes(all_routes: Callable[[], list[Route]]) -> Routes:
-    """Return the routes that tell of the service and of ``all_routes``."""
+    """Return the routes that describe the service and ``all_routes``."""
     routes = Routes("service")
     documents: list[dict[str, object]] = []
 

@@ -6,7 +6,8 @@ import pytest
 
 from chalicelib import errors
 from chalicelib.api import Body, Listing, Query, Reply, Request, Routes, View
-from chalicelib.api.handler import ApiHandler
+from chalicelib.http import pipeline
+from chalicelib.http.json_api import JsonApi
 from chalicelib.permissions import Principal
 
 ORIGIN = "https://portal.example.com"
@@ -98,7 +99,7 @@ def _nobody_was_here(environment: None, monkeypatch: pytest.MonkeyPatch) -> None
             raise errors.Unauthenticated
         return known[token]
 
-    monkeypatch.setattr("chalicelib.api.handler.authenticate_token", authenticate)
+    monkeypatch.setattr("chalicelib.http.pipeline.authenticate_token", authenticate)
 
 
 def ask(
@@ -112,8 +113,8 @@ def ask(
     headers: dict[str, str] | None = None,
     **event: Any,
 ) -> Answer:
-    handler = ApiHandler()
-    handler.add([routes])
+    surface = JsonApi()
+    surface.add([routes])
     sent = {"Origin": ORIGIN}
     if token is not None:
         sent["Authorization"] = f"Bearer {token}"
@@ -121,7 +122,8 @@ def ask(
         body = json.dumps(body)
         sent["Content-Type"] = "application/json"
     sent.update(headers or {})
-    answer = handler.answer(
+    answer = pipeline.answer(
+        surface,
         {
             "requestContext": {"httpMethod": method, "resourcePath": template},
             "headers": sent,
@@ -129,7 +131,7 @@ def ask(
             "multiValueQueryStringParameters": query,
             "body": body,
             **event,
-        }
+        },
     )
     return Answer(answer["statusCode"], answer["headers"], answer["body"])
 
@@ -352,7 +354,7 @@ def test_a_bad_correlation_id_is_replaced(given: str) -> None:
 
 
 def test_an_event_without_anything_is_answered() -> None:
-    answer = ApiHandler().answer({"requestContext": {}})
+    answer = pipeline.answer(JsonApi(), {"requestContext": {}})
     assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (404, "not_found")
 
 
@@ -374,4 +376,4 @@ def test_declarations_that_say_too_little_are_refused() -> None:
     with pytest.raises(ValueError, match="repeatable=False"):
         other.post("/v1/x", public=True, returns={204: None})
     with pytest.raises(ValueError, match="declared twice"):
-        ApiHandler().add([routes, routes])
+        JsonApi().add([routes, routes])
