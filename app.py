@@ -4,10 +4,10 @@ from chalicelib.access.api import access_routes
 from chalicelib.accounts.api import accounts_routes
 from chalicelib.audit.api import audit_routes
 from chalicelib.bill_groups.api import bill_groups_routes
-from chalicelib.bill_groups.pages import bill_groups_pages
+from chalicelib.console.home import console_home_pages
+from chalicelib.console.sign_in import console_sign_in_pages
 from chalicelib.contacts.api import contacts_routes
 from chalicelib.contacts.jobs import contacts_jobs
-from chalicelib.contacts.pages import contacts_pages
 from chalicelib.contacts.preferences_api import preferences_routes
 from chalicelib.deliveries.api import deliveries_routes
 from chalicelib.deliveries.jobs import deliveries_jobs
@@ -30,17 +30,19 @@ from chalicelib.logos.api import logos_routes
 from chalicelib.mail.api import mail_routes
 from chalicelib.mail.jobs import mail_jobs
 from chalicelib.passwords.api import passwords_routes
-from chalicelib.passwords.pages import passwords_pages
 from chalicelib.payments.api import payments_routes
+from chalicelib.portal.overview import overview_pages
+from chalicelib.portal.passwords import passwords_pages
+from chalicelib.portal.replies import replies_pages
+from chalicelib.portal.sign_in import portal_sign_in_pages
+from chalicelib.portal.unsubscribe import unsubscribe_pages
 from chalicelib.reminders.outlook.api import policy_comparison_routes, reminder_outlook_routes
 from chalicelib.reminders.pauses.api import reminder_pause_routes
 from chalicelib.reminders.policy.api import reminder_policy_routes, reminder_template_routes
-from chalicelib.reminders.replies.pages import reply_pages
 from chalicelib.reminders.run.api import reminder_run_routes
 from chalicelib.reminders.run.jobs import reminders_jobs
 from chalicelib.sessions.api import sessions_routes
 from chalicelib.sign_in.api import sign_in_routes
-from chalicelib.sign_in.pages import sign_in_pages
 from chalicelib.staff.api import staff_routes
 from chalicelib.statements.api import statements_routes
 from chalicelib.tasks.jobs import tasks_jobs
@@ -73,11 +75,14 @@ app.register(audit_routes)
 app.register(mail_routes)
 app.register(imports_routes)
 
-app.register_pages(sign_in_pages)
+app.register_pages(portal_sign_in_pages)
 app.register_pages(passwords_pages)
-app.register_pages(bill_groups_pages)
-app.register_pages(contacts_pages)
-app.register_pages(reply_pages)
+app.register_pages(overview_pages)
+app.register_pages(replies_pages)
+app.register_pages(unsubscribe_pages)
+
+app.register_pages(console_sign_in_pages)
+app.register_pages(console_home_pages)
 
 app.register_blueprint(contacts_jobs)
 app.register_blueprint(deliveries_jobs)

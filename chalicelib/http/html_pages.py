@@ -91,7 +91,7 @@ class HtmlPages:
             return _render_redirect(Redirect(f"/{area}/sign-in{way_back}", ended))
         status = status_of_error(error)
         html, language = rendering.render_page(
-            "error.html",
+            "web/error.html",
             {"status": status, "code": error.code, "correlation_id": request.correlation_id},
             wanted=_languages(request),
             brand=None,

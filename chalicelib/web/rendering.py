@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from babel import dates
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 
 from chalicelib import languages, money
 from chalicelib.config import settings
@@ -15,7 +15,9 @@ from chalicelib.entities.rules import Entity
 from chalicelib.permissions import Principal
 from chalicelib.web import static, texts
 
-TEMPLATES = Path(__file__).parent / "templates"
+_PACKAGES = Path(__file__).parents[1]
+TEMPLATE_FOLDERS = {package: _PACKAGES / package / "templates" for package in ("web", "portal", "console")}
+"""The name of a template starts with its package: ``portal/sign_in/ask.html``."""
 
 
 def page_address(path: str) -> str:
@@ -66,7 +68,7 @@ def _brand_context(entity: Entity | None) -> dict[str, str | None] | None:
 @cache
 def _template_environment(language: str) -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=PrefixLoader({package: FileSystemLoader(folder) for package, folder in TEMPLATE_FOLDERS.items()}),
         undefined=StrictUndefined,
         autoescape=True,
         extensions=["jinja2.ext.i18n"],

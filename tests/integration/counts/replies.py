@@ -13,7 +13,7 @@ from chalicelib.staff import service as staff
 from chalicelib.table.items import EmailItem, Item
 from tests.aws_calls import Calls, counted
 from tests.integration.counts.deliveries import process_message
-from tests.integration.web.visitor import Seen, Visitor
+from tests.integration.portal.visitor import Seen, Visitor
 
 NOTED = "Thank you, we have noted that"
 

@@ -15,10 +15,10 @@ from chalicelib.staff import service as staff
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem, InvoiceItem, ReplyLinkItem
 from tests.aws_calls import Crash
+from tests.integration.portal.visitor import Visitor
 from tests.integration.reminders.replies import Post, link, text
 from tests.integration.reminders.world import DUE, World, mails, rows
 from tests.integration.service import rows as raw_rows
-from tests.integration.web.visitor import Visitor
 
 NOTED = "Thank you, we have noted that"
 GONE = "This link does not work any more"

@@ -21,12 +21,12 @@ from chalicelib.table.items import (
     ReplyLinkItem,
     TaskItem,
 )
+from tests.integration.portal.visitor import Seen, Visitor
 from tests.integration.reminders.replies import Post, give_link
 from tests.integration.reminders.test_reminder_crashes import HOW, Faults
 from tests.integration.reminders.test_replies import NOTED
 from tests.integration.reminders.world import World, planning_tasks, rows
 from tests.integration.service import rows as raw_rows
-from tests.integration.web.visitor import Seen, Visitor
 
 GET, BATCH, QUERY = "dynamodb.GetItem", "dynamodb.BatchGetItem", "dynamodb.Query"
 COMMIT, HINT = "dynamodb.TransactWriteItems", "sqs.SendMessageBatch"

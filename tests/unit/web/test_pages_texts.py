@@ -10,7 +10,7 @@ from jinja2 import Environment
 from chalicelib import languages
 from chalicelib.web import cookies, texts
 from chalicelib.web.pages import Cookie
-from chalicelib.web.rendering import TEMPLATES
+from chalicelib.web.rendering import TEMPLATE_FOLDERS
 
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 TRANSLATIONS = [language for language in languages.supported_languages() if language != languages.SOURCE_LANGUAGE]
@@ -22,7 +22,7 @@ def found() -> Iterator[Text]:
     environment = Environment(extensions=["jinja2.ext.i18n"], trim_blocks=True, lstrip_blocks=True)
     environment.newstyle_gettext = True  # type: ignore[attr-defined]
     environment.policies["ext.i18n.trimmed"] = True
-    for path in sorted(TEMPLATES.rglob("*.html")):
+    for path in sorted(path for folder in TEMPLATE_FOLDERS.values() for path in folder.rglob("*.html")):
         for _, function, text in environment.extract_translations(path.read_text()):  # type: ignore[attr-defined]
             if function == "ngettext":
                 yield (text[0], text[1])

@@ -1,3 +1,0 @@
-from tests.integration.sign_in.conftest import inbox, portal
-
-__all__ = ["inbox", "portal"]
