@@ -1,21 +1,27 @@
-"""HTML over HTTP: how a capability declares its pages.
+"""HTML over HTTP: how a page is declared.
 
-A capability's ``pages.py`` parses, calls its own service and names a template::
+The pages of customers are the modules of ``chalicelib.portal``, those of staff the modules of ``chalicelib.console``,
+one module a subject. A page parses, calls services of any capability and names a template::
 
+    from chalicelib.bill_groups import summary
     from chalicelib.web import Page, PageRequest, Pages, Redirect
 
-    pages = Pages()
+    overview_pages = Pages()
 
-    @pages.get("/portal/b/{bill_group_id}", may="bill_groups.read")
-    def show(request: PageRequest) -> Page:
-        summary = service.summarise(request.path["bill_group_id"])
-        return Page("bill_groups/summary.html", {"summary": summary}, brand=summary.entity)
+    @overview_pages.get("/portal/b/{bill_group_id}", may="bill_groups.read")
+    def show_bill_group(request: PageRequest) -> Page:
+        \"\"\"Show the summary of a bill group.\"\"\"
+        found = summary.get_bill_group_summary(request.path["bill_group_id"])
+        return Page("portal/overview/summary.html", {"summary": found}, brand=found.entity)
 
-and ``app.py`` adds ``pages`` with ``register_pages``. A page says who may see it: ``may`` an operation of
-``access/rules.py``, for whoever is signed in to the page's area (``/portal``, ``/admin``), or ``public=True``. Who is
-not signed in is led to the sign-in and back. Every form is sent by POST to a page of its own address; what comes from
-another site is refused, but where a page is declared ``from_anywhere``. A refusal that a view does not catch becomes
-a page too.
+and ``app.py`` adds them with ``app.register_pages(overview_pages)``. The template lies beside the module, here in
+``portal/templates/overview/``; it extends ``web/layout.html``.
+
+A page declares who may see it: ``may``, an operation of the table in ``chalicelib/permissions.py``, or
+``public=True``. The request pipeline (``chalicelib.http``) authenticates the session cookie of the page's area
+(``/portal``, ``/admin``), and redirects a visitor without a session to the sign-in and back. A form is sent by POST to
+a page of its own address; one that another site sent is refused, unless the page is declared ``from_anywhere``. An
+error that a view does not catch becomes the error page.
 
 Pages work without JavaScript. Their addresses in templates go through ``address(…)``, which knows the stage.
 """

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import grimp
@@ -11,12 +12,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "chalicelib").rglob("*.py"))
-EDGES = ("api", "jobs", "pages")
-# What every edge of a capability may use besides its own capability.
-SHARED = {
-    "api", "clock", "config", "errors", "field_types", "ids", "languages", "observability", "permissions",
-    "request_context", "validation", "web",
-}  # fmt: skip
 # What serves every capability and owns no part of the domain.
 INFRASTRUCTURE = {"api", "console", "functions", "http", "portal", "table", "tasks", "web"}
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
@@ -32,21 +27,41 @@ def test_the_import_contracts_are_stored() -> None:
     assert ran.returncode == 0, ran.stdout
 
 
-def test_an_edge_calls_its_own_capability_only() -> None:
+def _imports() -> Iterator[tuple[list[str], list[str]]]:
+    """Yield every direct import of a module of a package, both names split at their dots."""
     graph = grimp.build_graph("chalicelib")
+    for module in sorted(graph.modules):
+        for imported in sorted(graph.find_modules_directly_imported_by(module)):
+            if module.count(".") > 1:
+                yield module.split("."), imported.split(".")
+
+
+def _is_edge(module: list[str]) -> bool:
+    return module[-1] in ("api", "jobs") or module[-1].endswith("_api")
+
+
+def test_an_api_and_a_job_call_their_own_capability_only() -> None:
     strangers = []
-    for module in graph.modules:
-        parts = module.split(".")
-        if len(parts) != 3 or parts[2] not in EDGES or parts[1] in SHARED:
+    for module, imported in _imports():
+        if module[1] in INFRASTRUCTURE or not _is_edge(module):
             continue
-        for imported in graph.find_modules_directly_imported_by(module):
-            there = imported.split(".")
-            own = len(there) < 2 or there[1] == parts[1] or there[1] in SHARED
-            # A queue function works by the consumer of tasks; the form of a field is the same everywhere.
-            lent = there[1:2] == ["tasks"] or there[2:3] == ["inputs"]
-            if not own and not lent:
-                strangers.append(f"{module} -> {imported}")
+        own = imported[1] in (module[1], "api")
+        beside_the_packages = len(imported) == 2
+        inputs_of_another = imported[-1] == "inputs"
+        # A queue function runs the consumer of tasks.
+        consumer = module[-1] == "jobs" and imported[1] == "tasks"
+        if not (own or beside_the_packages or inputs_of_another or consumer):
+            strangers.append(f"{'.'.join(module)} -> {'.'.join(imported)}")
     assert strangers == []
+
+
+def test_json_is_for_apis_and_html_for_the_portal_and_the_console() -> None:
+    html = {module[1] for module, imported in _imports() if imported[1] == "web" != module[1]}
+    assert html == {"console", "http", "portal"}
+    json = [module for module, imported in _imports() if imported[1] == "api" != module[1]]
+    # A form refuses a bad request with the same errors.
+    others = {".".join(module[1:]) for module in json if not _is_edge(module) and module[-1] != "views"}
+    assert {name for name in others if not name.startswith("http.")} == {"web.forms"}
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: str(source.relative_to(ROOT)))
