@@ -54,8 +54,8 @@ What the declaration does:
 ``versioned``  the route takes ``If-Match``: ``request.if_match`` is the version or None. PATCH without it is 428.
 ``replay``     the view that rebuilds the reply when an Idempotency-Key is repeated: a GET view of the same reply, or
                a function of its own. A path parameter that the write lacks (``contact_id`` after POST …/contacts)
-               is the resource id that the service recorded with ``transaction.record_response``. The status is the first
-               one. Not needed where no reply has a body. ``repeatable=False`` declares that the route takes no key.
+               is the resource id that the service recorded with ``transaction.record_response``. The status is the
+               first one. Not needed where no reply has a body. ``repeatable=False``: the route takes no key.
 
 Ids in the path are decoded and their shape is checked (``api/paths.py``: add the name of a new one there); a bad
 one is 404. Every error is answered as ``application/problem+json``; raise the classes of ``chalicelib.errors``.
