@@ -1,4 +1,4 @@
-"""Use cases of access rules: who may enter one bill group's portal (A1, A2, A7)."""
+"""Use cases of access rules: who may sign in to one bill group's portal (A1, A2, A7)."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -35,9 +35,9 @@ _PAGE_SIZE = 25
 
 @dataclass(frozen=True)
 class AccessRule:
-    """A rule as it is told: of an ``email`` or a ``domain``, or a ``denial``.
+    """A rule as callers see it: of an ``email`` or a ``domain``, or a ``denial``.
 
-    ``entries`` are who entered by it, and when they last did, the latest first.
+    ``entries`` are the people who signed in by it, with their last sign-in, the latest first.
     """
 
     rule_id: str
@@ -59,11 +59,11 @@ def create_access_rule(
     *,
     replace_emails: bool = False,
 ) -> AccessRule:
-    """Let an address or a domain enter a bill group's portal, from the issuing entity's delay on (A1, A7).
+    """Give an address or a domain access to a bill group's portal, after the issuing entity's delay (A1, A7).
 
-    Rules and pointers stand in one transaction. Where a domain takes the place of more addresses than fit it, the
-    pointers of the rest go afterwards: they only lead a sign-in to a row that is read and decided upon anyway.
-    Raises NotFound, Invalid for permissions, and Conflict naming the rule in the way.
+    Rules and pointers are written in one transaction. If a domain replaces more addresses than fit it, the remaining
+    pointers are deleted afterwards: they only lead a sign-in to a row that is checked anyway. Raises NotFound,
+    InvalidInput for permissions, and Conflict naming the conflicting rule.
     """
     allowed = check_grantable_permissions(permissions)
 
@@ -94,7 +94,7 @@ def create_access_rule(
 
 
 def remove_access_rule(context: RequestContext, bill_group_id: str, rule_id: str) -> None:
-    """Take a rule away at once, or lift a denial. Raises NotFound."""
+    """Remove a rule at once, or lift a denial. Raises NotFound."""
 
     def attempt() -> None:
         (group,) = store.get_items_for_write(context, keys.bill_group(bill_group_id))
@@ -128,7 +128,7 @@ def get_access_rule(bill_group_id: str, rule_id: str) -> AccessRule:
 
 
 def find_access_rule(bill_group_id: str, value: RuleTarget) -> AccessRule | None:
-    """Read the rule of an address or a domain itself, None without one."""
+    """Read the rule of exactly this address or domain, None without one."""
     book = domain_access_from_item(
         value.domain, store.get_item(DomainAccessItem, keys.domain_access(bill_group_id, value.domain))
     )
@@ -143,7 +143,7 @@ def _find_rule(book: DomainAccess, rule_id: str) -> tuple[str, str | None, Rule]
 def list_rules(bill_group_id: str, after: Any, limit: int) -> tuple[list[AccessRule], Any]:
     """Return a page of a bill group's rules and denials by domain, and where the next one begins. Raises NotFound.
 
-    ``after`` is the domain that the last page ended in, and how many of its rules were told.
+    ``after`` is the domain in which the last page ended, and how many of its rules were returned.
     """
     if after is None and store.get_item(BillGroupItem, keys.bill_group(bill_group_id)) is None:
         raise NotFound
@@ -188,13 +188,13 @@ def to_access_rule(bill_group_id: str, kind: str, value: str | None, rule: Rule)
 
 
 def compute_access_start(context: RequestContext, group: BillGroupItem) -> str:
-    """Return from when what is given now at a bill group counts, after its issuing entity's delay (A7)."""
+    """Return the instant from which access given now counts, after the issuing entity's delay (A7)."""
     delay = get_cached_entity(group.entity_id, context.now).access_delay_hours
     return keys.format_instant(context.now + timedelta(hours=delay))
 
 
 def new_rule(context: RequestContext, permissions: tuple[str, ...] = (), starts: str | None = None) -> Rule:
-    """Return a rule, or without permissions a denial, that the caller makes now."""
+    """Return a new rule of the caller, or without permissions a denial."""
     actor = f"{context.actor.kind}:{context.actor.name}"
     return Rule(
         ids.new_id(ids.ACCESS_RULE_PREFIX, context.now), keys.format_instant(context.now), actor, permissions, starts
@@ -209,9 +209,9 @@ def write_domain_access(
     before: DomainAccess,
     after: DomainAccess,
 ) -> list[Key]:
-    """Add the row of a domain as it is after a change to a transaction, with the pointers by which sign-ins find it.
+    """Add the changed row of a domain to a transaction, with the pointers by which sign-ins find it.
 
-    Returns those pointers to be erased for which there is no room.
+    Returns the pointers to delete for which the transaction has no room.
     """
     domain = before.domain
     key = keys.domain_access(bill_group_id, domain)
@@ -243,7 +243,7 @@ def _copy_to_item(item: DomainAccessItem, book: DomainAccess) -> None:
 
 
 def _pointer_keys(bill_group_id: str, book: DomainAccess) -> set[Key]:
-    # Who is denied is led here too: so an erasure finds the row.
+    # A denied address has a pointer too, so that an erasure finds the row.
     named = {*book.addresses, *filter(denied_address, book.denied)}
     found = {keys.access_rule_by_address(email, bill_group_id) for email in named}
     if book.domain_rule is not None:
@@ -252,7 +252,7 @@ def _pointer_keys(bill_group_id: str, book: DomainAccess) -> set[Key]:
 
 
 def _delete_stale_pointers(context: RequestContext, bill_group_id: str, domain: str, stale: list[Key]) -> None:
-    """Erase pointers to rules that were taken away, unless their rules have come back meanwhile."""
+    """Delete pointers to removed rules, unless the rules exist again."""
     key = keys.domain_access(bill_group_id, domain)
 
     def attempt(chunk: list[Key]) -> None:
@@ -281,7 +281,7 @@ def record_access_rule_event(
     value: str | None,
     replaced: Iterable[str] = (),
 ) -> None:
-    """Add the audit event of a rule or denial that comes or goes, and of the addresses whose rules it replaces."""
+    """Add the audit event of a created or removed rule or denial, and of the addresses whose rules it replaces."""
     is_new = action.endswith(".added")
     facts = {"value": value, "permissions": list(rule.permissions), "starts_at": rule.starts_at}
     changes = [

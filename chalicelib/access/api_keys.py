@@ -1,4 +1,4 @@
-"""API keys: made, listed, revoked, and recognised (A11)."""
+"""API keys: create, list, revoke, authenticate (A11)."""
 
 import secrets
 from dataclasses import dataclass
@@ -32,11 +32,10 @@ class ApiKey:
 def create(
     context: RequestContext, name: str, scopes: list[str], grantable: frozenset[str] | None = None
 ) -> tuple[ApiKey, str]:
-    """Make a key and return it with its bearer token, which is shown this once and kept as a hash only.
+    """Create a key and return it with its bearer token, which is shown only now and stored as a hash.
 
-    ``grantable`` are the scopes that the caller holds, None where everything may be given. Raises Invalid for
-    a bad name or scope, Forbidden for a scope that the caller lacks, Conflict when two keys of this name are
-    valid already.
+    ``grantable`` are the scopes that the caller holds, None for all. Raises InvalidInput for a bad name or scope,
+    Forbidden for a scope that the caller lacks, Conflict when two keys of this name are valid already.
     """
     name, tidy_scopes = rules.check_api_key_fields(name, scopes)
     lacking = [scope for scope in tidy_scopes if grantable is not None and scope not in grantable]
@@ -102,7 +101,7 @@ def list_keys(limit: int, after: Any) -> tuple[list[ApiKey], Any]:
 
 
 def revoke(context: RequestContext, key_id: str) -> None:
-    """End a key at once. Revoking it again changes nothing. Raises NotFound."""
+    """Revoke a key at once. Revoking it again changes nothing. Raises NotFound."""
 
     def attempt() -> None:
         (item,) = store.get_items_for_write(context, keys.api_key(key_id))
@@ -126,9 +125,9 @@ def revoke(context: RequestContext, key_id: str) -> None:
 
 
 def authenticate(token: str, now: datetime) -> Principal:
-    """Return who sent ``token``; one read. Raises Unauthenticated, which does not say what was wrong.
+    """Return the principal of ``token``; one read. Raises Unauthenticated, which does not say what was wrong.
 
-    Once an hour the use is noted on the key; if that fails the request goes on.
+    The use is recorded on the key once an hour; if that fails the request continues.
     """
     key_id = rules.parse_key_id(token)
     if key_id is None:
@@ -148,5 +147,5 @@ def _record_use(item: ApiKeyItem, now: datetime) -> None:
     try:
         store.replace_item(item)
     except Exception:
-        # Another request noted it, or the table refused; either way the caller must not notice.
+        # Another request recorded it, or the write failed; either way the request continues.
         logger.warning("The use of an API key could not be noted.", extra={"key_id": item.key_id})

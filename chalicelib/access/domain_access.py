@@ -1,4 +1,4 @@
-"""What one domain may do at one bill group, as one row holds it: a pure decision for each change (A1, A2, C4)."""
+"""Access of one email domain at one bill group, held in one row: a pure decision for each change (A1, A2, C4)."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -9,15 +9,15 @@ from chalicelib.errors import Conflict, InvalidInput
 from chalicelib.permissions import DEFAULT_PERMISSIONS, PORTAL_PERMISSIONS
 
 MAX_ADDRESSES = 200
-"""Of one domain at one bill group, so that all of them fit one row (A1)."""
+"""Addresses of one domain at one bill group, so that they fit one row (A1)."""
 MAX_ENTRIES = 20
-"""How many people a domain's rule remembers as having entered by it, the latest first."""
+"""People recorded as having signed in by a domain's rule, the latest first."""
 OWNER_ONLY_PERMISSIONS = frozenset({"access"})
-"""What nobody but the account's owner may: giving and taking access (A9)."""
+"""Permissions of the account's owner only: giving and taking access (A9)."""
 GRANTABLE_PERMISSIONS = tuple(
     permission for permission in PORTAL_PERMISSIONS if permission not in OWNER_ONLY_PERMISSIONS
 )
-"""What rules and contacts' own access may allow."""
+"""Permissions that rules and contacts' own access may grant."""
 
 EMAIL, DOMAIN, DENIAL = "email", "domain", "denial"
 
@@ -26,7 +26,7 @@ EMAIL, DOMAIN, DENIAL = "email", "domain", "denial"
 class Rule:
     """An access rule of an address or a domain, or a denial under a domain's rule. Instants are ISO 8601, UTC.
 
-    ``entries`` are the addresses that entered by it, each with when it last did.
+    ``entries`` are the addresses that signed in by it, each with its last time.
     """
 
     rule_id: str
@@ -39,17 +39,17 @@ class Rule:
 
 @dataclass(frozen=True)
 class DomainAccess:
-    """The rules of one domain at one bill group: its own, or those of its addresses; and who is denied."""
+    """The rules of one domain at one bill group: of the domain or of its addresses; and the denials."""
 
     domain: str
     domain_rule: Rule | None = None
     addresses: Mapping[str, Rule] = field(default_factory=dict)
     denied: Mapping[str, Rule] = field(default_factory=dict)
-    """By address, or by ``erased(address)`` once the person's data was erased."""
+    """By address, or by ``erased_address_key(address)`` after the person was erased."""
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether nothing is left that a row would be needed for."""
+        """Tell whether no row is needed."""
         return self.domain_rule is None and not self.addresses and not self.denied
 
     def find_denial(self, email: str) -> Rule | None:
@@ -67,17 +67,20 @@ class DomainAccess:
 
 
 def erased_address_key(email: str) -> str:
-    """Return what stands for an erased address, by which it is still denied."""
+    """Return the key that replaces an erased address and keeps it denied."""
     return "sha256:" + hashlib.sha256(email.encode()).hexdigest()
 
 
 def denied_address(key: str) -> str | None:
-    """Return the address of a denial, None once it was erased."""
+    """Return the address of a denial, None if it was erased."""
     return key if "@" in key else None
 
 
 def check_grantable_permissions(permissions: Iterable[str] | None, name: str = "permissions") -> tuple[str, ...]:
-    """Return permissions to be given, in order; the default of A1 for None. Raises Invalid for what cannot be given."""
+    """Return permissions to grant, in order; the default of A1 for None.
+
+    Raises InvalidInput for permissions that cannot be granted.
+    """
     wanted = DEFAULT_PERMISSIONS if permissions is None else frozenset(permissions)
     if wanted & OWNER_ONLY_PERMISSIONS:
         raise InvalidInput.field(name, "owners_alone", "Only the account's owner gives access. Leave out access.")
@@ -90,7 +93,7 @@ def check_grantable_permissions(permissions: Iterable[str] | None, name: str = "
 
 
 def add_email_rule(book: DomainAccess, email: str, rule: Rule) -> DomainAccess:
-    """Add the rule of an address. Raises Conflict that names the rule in the way (A1)."""
+    """Add the rule of an address. Raises Conflict that names the conflicting rule (A1)."""
     if book.domain_rule is not None:
         raise _conflicting_rules_error(
             "email_under_domain",
@@ -112,9 +115,9 @@ def add_email_rule(book: DomainAccess, email: str, rule: Rule) -> DomainAccess:
 
 
 def add_domain_rule(book: DomainAccess, rule: Rule, *, replace_emails: bool) -> DomainAccess:
-    """Add the rule of the domain; it takes the place of its addresses' rules if ``replace_emails``.
+    """Add the rule of the domain; it replaces the rules of its addresses if ``replace_emails``.
 
-    Raises Conflict that names the rules in the way (A1).
+    Raises Conflict that names the conflicting rules (A1).
     """
     if book.domain_rule is not None:
         raise _rule_exists_error(book.domain, book.domain_rule)
@@ -128,7 +131,7 @@ def add_domain_rule(book: DomainAccess, rule: Rule, *, replace_emails: bool) -> 
 
 
 def remove_rule(book: DomainAccess, rule_id: str) -> DomainAccess | None:
-    """Take a rule or a denial away; None when it does not stand here."""
+    """Remove a rule or a denial; None when it does not exist here."""
     if book.domain_rule is not None and book.domain_rule.rule_id == rule_id:
         return replace(book, domain_rule=None)
     addresses = {email: rule for email, rule in book.addresses.items() if rule.rule_id != rule_id}
@@ -139,7 +142,7 @@ def remove_rule(book: DomainAccess, rule_id: str) -> DomainAccess | None:
 
 
 def revoke_address(book: DomainAccess, email: str, denial: Rule) -> DomainAccess:
-    """Take an address's rule away, and deny it under the domain's rule if there is one (C4)."""
+    """Remove an address's rule, and deny the address under the domain's rule if there is one (C4)."""
     addresses = {other: rule for other, rule in book.addresses.items() if other != email}
     denied = dict(book.denied)
     if book.domain_rule is not None and book.find_denial(email) is None:
@@ -148,7 +151,7 @@ def revoke_address(book: DomainAccess, email: str, denial: Rule) -> DomainAccess
 
 
 def anonymise_address(book: DomainAccess, email: str) -> DomainAccess:
-    """Take an address out of the row, for an erasure; whom it denies, it goes on denying without naming (C4)."""
+    """Remove an address for an erasure; a denial stays, without naming the address (C4)."""
     addresses = {other: rule for other, rule in book.addresses.items() if other != email}
     denied = {erased_address_key(email) if key == email else key: rule for key, rule in book.denied.items()}
     rule = book.domain_rule
@@ -158,7 +161,7 @@ def anonymise_address(book: DomainAccess, email: str) -> DomainAccess:
 
 
 def record_entry(book: DomainAccess, email: str, at: str, *, not_since: str) -> DomainAccess:
-    """Note that ``email`` entered at ``at``, unless it is noted to have done so after ``not_since``."""
+    """Record that ``email`` signed in at ``at``, unless a time after ``not_since`` is recorded."""
 
     def noted(rule: Rule) -> Rule:
         if rule.entries.get(email, "") > not_since or (rule.starts_at or "") > at:
@@ -172,7 +175,7 @@ def record_entry(book: DomainAccess, email: str, at: str, *, not_since: str) -> 
 
 
 def address_denied_error(email: str, denial: Rule, bill_group_id: str | None = None) -> Conflict:
-    """Return the refusal to give access to an address that is denied (C4)."""
+    """Return the error of giving access to a denied address (C4)."""
     where = {"bill_group_id": bill_group_id} if bill_group_id else {}
     return Conflict(
         "address_denied",
@@ -191,7 +194,7 @@ def _conflicting_rules_error(code: str, message: str, rules: list[tuple[str, Rul
 
 
 def domain_access_from_item(domain: str, row: Any) -> DomainAccess:
-    """Return the book that a row holds; an empty one for None."""
+    """Return the DomainAccess that a row holds; an empty one for None."""
     if row is None:
         return DomainAccess(domain)
     return DomainAccess(
@@ -207,5 +210,5 @@ def _rule_from_plain(kept: Mapping[str, Any]) -> Rule:
 
 
 def rule_to_plain(rule: Rule) -> dict[str, Any]:
-    """Return a rule as the row keeps it."""
+    """Return a rule as the row stores it."""
     return {**vars(rule), "permissions": list(rule.permissions)}

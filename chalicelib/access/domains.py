@@ -1,6 +1,6 @@
-"""What an access rule is given to: one email address, or one domain that is matched exactly (A1, A2).
+"""The target of an access rule: one email address, or one domain that is matched exactly (A1, A2).
 
-Domains are brought into the one form that the domains of addresses have, so that a rule matches by comparing texts.
+Domains are normalised like the domains of addresses, so that a rule matches by comparing texts.
 """
 
 import ipaddress
@@ -19,7 +19,7 @@ ONE_AT_A_TIME = "Add one address at a time."
 EMAIL = "email"
 DOMAIN = "domain"
 
-# Free providers, and relays that hide an address, which the lists lack.
+# Free providers and address-hiding relays that the lists lack.
 _ADDITIONAL_FREE_PROVIDERS = frozenset({
     "8alias.com", "8shield.net", "addy.io", "aleeas.com", "anonaddy.com", "anonaddy.me", "au.com", "autistici.org",
     "azet.sk", "bbox.fr", "cock.li", "countermail.com", "daum.net", "disroot.org", "dnmx.org", "docomo.ne.jp",
@@ -35,29 +35,29 @@ _LIST_SEPARATOR = re.compile(r"[,;\s]")
 
 
 class RuleTargetError(ValueError):
-    """What was given is neither an address nor a domain that a rule may be for; ``code`` is stable."""
+    """The input is neither an address nor a domain that a rule may have; ``code`` is stable."""
 
     def __init__(self, code: str, message: str) -> None:
-        """Keep the code and the sentence with the way out."""
+        """Store the code and a sentence that says how to fix it."""
         super().__init__(message)
         self.code = code
 
 
 @dataclass(frozen=True)
 class RuleTarget:
-    """What a rule is for: an ``email`` or a ``domain``, in its one form."""
+    """The target of a rule: an ``email`` or a ``domain``, normalised."""
 
     kind: str
     text: str
 
     @property
     def domain(self) -> str:
-        """Return the domain: itself, or the address's."""
+        """Return the domain, or that of the address."""
         return self.text.rsplit("@", 1)[-1]
 
 
 def parse_rule_target(given: str) -> RuleTarget:
-    """Return what one address or domain means. Raises Refused, which says the way out."""
+    """Parse an address or domain. Raises RuleTargetError, which says how to fix it."""
     text = given.strip()
     if _LIST_SEPARATOR.search(text):
         raise RuleTargetError("one_at_a_time", ONE_AT_A_TIME)
@@ -79,7 +79,7 @@ def _parse_domain(text: str) -> str:
     if _is_ip_address(text):
         raise RuleTargetError("ip_address", "This is an IP address. Send a domain, such as example.com.")
     try:
-        # As the domain of an address, whose form it must have to match one.
+        # Validate it as the domain of an address, whose form it must have to match one.
         domain = normalise_email(f"a@{text}").removeprefix("a@")
     except PydanticCustomError:
         raise RuleTargetError(
@@ -103,13 +103,13 @@ def _is_ip_address(text: str) -> bool:
     try:
         ipaddress.ip_address(bare)
     except ValueError:
-        # Such as 10.1 or 0x7f.1, which some readers take for one.
+        # Such as 10.1 or 0x7f.1, which some parsers read as an IP address.
         return re.fullmatch(r"(.*\.)?(\d+|0[xX][0-9a-fA-F]*)", bare) is not None
     return True
 
 
 def is_public_suffix(domain: str) -> bool:
-    """Tell whether strangers register names directly below ``domain``, as below ``co.uk`` or ``github.io``."""
+    """Tell whether anyone can register names directly below ``domain``, as below ``co.uk`` or ``github.io``."""
     return bool(_public_suffixes().publicsuffix(domain) == domain)
 
 
@@ -119,11 +119,11 @@ def _public_suffixes() -> PublicSuffixList:
 
 
 def is_free_provider(domain: str) -> bool:
-    """Tell whether anybody can have an address at ``domain``."""
+    """Tell whether anyone can get an address at ``domain``."""
     return domain in free or domain in _ADDITIONAL_FREE_PROVIDERS
 
 
 def is_disposable_provider(domain: str) -> bool:
-    """Tell whether ``domain``, or one above it, is of a provider of throw-away addresses."""
+    """Tell whether ``domain``, or a parent of it, belongs to a provider of disposable addresses."""
     labels = domain.split(".")
     return any(".".join(labels[start:]) in disposable for start in range(len(labels) - 1))

@@ -1,4 +1,4 @@
-"""May this email enter this bill group, and with which permissions? Rules A1, A3, A7, A9 and C4, over plain values."""
+"""May this address enter this bill group, and with which permissions? Rules A1, A3, A7, A9, C4 over plain values."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -7,12 +7,12 @@ from typing import Any
 from chalicelib.permissions import PORTAL_PERMISSIONS, Grant
 
 OWNER_PERMISSIONS = frozenset(PORTAL_PERMISSIONS)
-"""The account's owner has all (A9)."""
+"""The account's owner has all permissions (A9)."""
 
 
 @dataclass(frozen=True)
 class GrantSource:
-    """One thing that grants something, from ``starts_at`` (UTC) on (A7)."""
+    """One source of a grant, from ``starts_at`` (UTC) on (A7)."""
 
     name: str
     permissions: frozenset[str]
@@ -21,7 +21,7 @@ class GrantSource:
 
 @dataclass(frozen=True)
 class ContractPeriod:
-    """From when to when, both inclusive, a bill group's contract is active; None: no bound. Local dates."""
+    """The period, both days inclusive, in which a bill group's contract is active; None: unbounded. Local dates."""
 
     start: date | None
     end: date | None
@@ -29,7 +29,7 @@ class ContractPeriod:
 
 @dataclass(frozen=True)
 class AccessRefusal:
-    """Why there is no grant: ``unknown``, ``denied``, ``not_yet``, ``no_contract``; and from when there will be."""
+    """Why there is no grant: ``unknown``, ``denied``, ``not_yet``, ``no_contract``; and when there will be one."""
 
     reason: str
     starts_at: datetime | None = None
@@ -45,10 +45,10 @@ def decide_grant(
     today: date,
     signed_in_at: datetime | None = None,
 ) -> Grant | AccessRefusal:
-    """Unite what several sources grant; a denial wins. ``today`` is the date in the account's time zone.
+    """Unite the grants of several sources; a denial wins. ``today`` is the date in the account's time zone.
 
-    For a session, what began after ``signed_in_at`` does not count: access that was taken away and is given anew
-    wants a new sign-in, and no old session comes alive again (C4).
+    For a session, sources that started after ``signed_in_at`` do not count: access that was removed and given again
+    needs a new sign-in, and no old session comes back to life (C4).
     """
     if denied:
         return AccessRefusal("denied")
@@ -82,7 +82,7 @@ def collect_grant_sources(
     is_owner: bool,
     owner_since: datetime,
 ) -> tuple[GrantSource, ...]:
-    """Return what grants ``email`` something at a bill group, from the rows as they are stored."""
+    """Return the sources that grant ``email`` something at a bill group, from the stored rows."""
     rules = [rule for rule in (domain_rule, addresses.get(email)) if rule is not None]
     found = [
         GrantSource(rule["rule_id"], frozenset(rule["permissions"]), _parse_instant(rule["starts_at"]))

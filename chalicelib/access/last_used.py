@@ -1,4 +1,4 @@
-"""Who entered by which access rule, and when: noted at most once an hour, upon rows that were read anyway (A1)."""
+"""Record who signed in by which access rule, at most once an hour, on rows that were read anyway (A1)."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -11,13 +11,13 @@ from chalicelib.table.items import DomainAccessItem
 
 ENTRY_RECORD_INTERVAL = timedelta(hours=1)
 MAX_ROWS_RECORDED = 5
-"""In one request; a person who uses more bill groups at once is noted at the rest with later requests."""
+"""Rows per request; for a person with more bill groups, later requests record the others."""
 
 
 def record_rule_entries(email: str, rows: Iterable[DomainAccessItem], now: datetime) -> None:
-    """Note at the rules in ``rows``, which let ``email`` in, that it entered by them.
+    """Record at the rules in ``rows``, which admitted ``email``, that it signed in by them.
 
-    A failure, as when somebody changes the rules just now, is not told: nobody must be kept out for want of a note.
+    A failure, such as a concurrent change of the rules, is ignored: it must not keep anyone out.
     """
     at, not_since = keys.format_instant(now), keys.format_instant(now - ENTRY_RECORD_INTERVAL)
     noted = 0

@@ -1,4 +1,4 @@
-"""What ends when an address is no longer a contact's: its rules in the account, and a domain's rule for it (C4)."""
+"""Revoke the access of an address that a contact no longer has: its rules, and that of its domain (C4)."""
 
 from dataclasses import replace
 from functools import partial
@@ -16,7 +16,7 @@ from chalicelib.table.items import DomainAccessItem, SessionItem
 from chalicelib.table.keys import Key
 
 MAX_BILL_GROUPS_PER_TRANSACTION = 5
-"""How many bill groups' rules may change in the transaction that deletes a contact."""
+"""Bill groups whose rules may change in the transaction that deletes a contact."""
 _PAGE_SIZE = 100
 
 
@@ -38,9 +38,9 @@ def _list_pointed_bill_group_ids(partition: str, account_id: str) -> list[str]:
 
 
 def revoke_address_access(transaction: store.Transaction, context: RequestContext, account_id: str, email: str) -> None:
-    """Add to a transaction that ``email`` loses its rules in the account, and is denied where its domain has one.
+    """Remove the rules of ``email`` in the account, and deny it where its domain has a rule.
 
-    What would not fit is done beforehand, in transactions of its own: each is whole in itself.
+    Changes that do not fit the transaction are made beforehand, in complete transactions of their own.
     """
     rows = find_access_rows(account_id, email)
     while len(rows) > MAX_BILL_GROUPS_PER_TRANSACTION:
@@ -60,7 +60,7 @@ def _revoke_in_rows(
         denial = access_rules.new_rule(context)
         after = revoke_address(before, email, denial)
         if after == before:
-            # Whoever changes the rules at this moment must not be overtaken.
+            # A concurrent change of the rules must not be lost.
             transaction.check(row)
             continue
         changed = True
@@ -74,9 +74,9 @@ def _revoke_in_rows(
 
 
 def erase_address_access(context: RequestContext, account_id: str, email: str) -> None:
-    """Take an address out of what the account's bill groups keep of access, and out of sessions; repeatable (C4).
+    """Remove an address from the account's access rows and from sessions; idempotent (C4).
 
-    Whom a denial keeps out, it goes on keeping out, by the hash of the address.
+    A denial stays in force, by the hash of the address.
     """
     domain = grants.get_email_domain(email)
     for row in find_access_rows(account_id, email):
@@ -106,7 +106,7 @@ def _anonymise_in_row(context: RequestContext, bill_group_id: str, domain: str, 
 
 
 def _erase_from_sessions(account_id: str, email: str) -> None:
-    """Take the account out of the person's sessions; one that was for this account alone goes as a whole."""
+    """Remove the account from the person's sessions; a session of this account alone is deleted."""
     for item in store.iterate_items(keys.session_listed(email, "").pk, page_size=_PAGE_SIZE, by_index=True):
         store.retry_on_conflict(partial(_remove_account_from_session, item.key, account_id))
 

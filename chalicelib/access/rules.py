@@ -1,4 +1,4 @@
-"""API keys: their form, their names and their scopes (A11)."""
+"""API keys: format, names and scopes (A11)."""
 
 import re
 from collections.abc import Iterable
@@ -9,9 +9,9 @@ from chalicelib.permissions import SCOPES
 
 MAX_KEY_NAME_LENGTH = 80
 MAX_ACTIVE_KEYS_PER_NAME = 2
-"""So that a new key can be taken into use before the old one is revoked (A11)."""
+"""Two, so that a new key can be deployed before the old one is revoked (A11)."""
 LAST_USED_INTERVAL_SECONDS = 3600
-"""The use of a key is noted at most this often."""
+"""Minimum interval between two records of a key's use."""
 
 _API_KEY_TOKEN = re.compile(r"cf_([0-9A-HJKMNP-TV-Z]{26})_([A-Za-z0-9_-]{43})")
 
@@ -22,13 +22,13 @@ def format_api_key_token(key_id: str, random: str) -> str:
 
 
 def parse_key_id(token: str) -> str | None:
-    """Return the id of the key that ``token`` claims to be, None when it has not the form of a token."""
+    """Return the id of the key that ``token`` claims to be, None if it does not have the form of a token."""
     match = _API_KEY_TOKEN.fullmatch(token)
     return ids.API_KEY_PREFIX + match.group(1) if match else None
 
 
 def check_api_key_fields(name: str, scopes: Iterable[str]) -> tuple[str, tuple[str, ...]]:
-    """Return the name and scopes of a key to be made, tidied. Raises Invalid naming every fault."""
+    """Return the name and scopes of a new key, normalised. Raises InvalidInput naming every fault."""
     faults: list[FieldError] = []
     tidy_name = name.strip()
     if not tidy_name or len(tidy_name) > MAX_KEY_NAME_LENGTH or not tidy_name.isprintable():

@@ -1,10 +1,10 @@
-"""Who calls, and what may they do: one read recognises them, one more reads what they are granted (A8).
+"""Authenticate and authorise: one read finds the caller, one more reads what they are granted (A8).
 
-A path that names an invoice names neither account nor bill group. So the first read of a session reads the head of the
-invoice along with it (``named_by``), and the second what is granted at that invoice's bill group, and at no other: to
-a portal user an invoice of a bill group that is not granted is as absent as one that never was (A9, A12). ``api`` and
-``web`` do so for every path with the parameter ``invoice_id``; a view that is reached needs no further check. Its
-portal user has ``principal.grants`` of exactly one bill group, the invoice's.
+A path that names an invoice names neither account nor bill group. So the first read of a session also reads the head of
+the invoice (``path_resource_keys``), and the second the grants of that invoice's bill group, and of no other: to a
+portal user, an invoice of another bill group looks like one that does not exist (A9, A12). This is done for every path
+with the parameter ``invoice_id``; its view needs no further check. The portal user then has ``principal.grants`` of
+exactly one bill group, the invoice's.
 """
 
 import re
@@ -33,16 +33,16 @@ NO_PATH_PARAMETERS: Mapping[str, str] = MappingProxyType({})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _RESOURCE_KEY_BY_PARAMETER: dict[str, Callable[[str], Key]] = {"invoice_id": keys.invoice}
-"""Path parameters that stand for something of one bill group, and the row that says of which."""
+"""Path parameters that name something of one bill group, and the row that tells which."""
 _SCOPE_PARAMETERS = frozenset({"account_id", "bill_group_id", *_RESOURCE_KEY_BY_PARAMETER})
-"""Path parameters that say where the caller wants to be."""
+"""Path parameters that name the scope of the request."""
 
 
 def authenticate_token(token: str, now: datetime, path: Mapping[str, str] = NO_PATH_PARAMETERS) -> Principal:
-    """Return who sent ``token``, an API key or a session's; one read, after which a session has no grants yet.
+    """Return the principal of ``token``, an API key or a session; one read. A session has no grants yet.
 
-    The invoice that ``path`` names, if it does, is looked up in that same read, for ``authorise`` to go by.
-    Raises Unauthenticated, which does not say what was wrong.
+    An invoice in ``path`` is read along with it, for ``authorise``. Raises Unauthenticated, which does not say what was
+    wrong.
     """
     if _SESSION_TOKEN.fullmatch(token) is None:
         return api_keys.authenticate(token, now)
@@ -58,12 +58,12 @@ def authenticate_token(token: str, now: datetime, path: Mapping[str, str] = NO_P
 
 
 def path_resource_keys(path: Mapping[str, str]) -> tuple[Key, ...]:
-    """Return the keys of the rows that tell whose the things are that a path names by ids of their own."""
+    """Return the keys of the rows that tell to which bill group the resources in a path belong."""
     return tuple(key_of(path[name]) for name, key_of in _RESOURCE_KEY_BY_PARAMETER.items() if name in path)
 
 
 def principal_from_session(item: SessionItem) -> Principal:
-    """Return whom a session belongs to, without grants."""
+    """Return the principal of a session, without grants."""
     return Principal(
         kind=item.kind,
         id=item.email,
@@ -86,15 +86,15 @@ def _record_last_seen(item: SessionItem, now: datetime) -> None:
     try:
         store.replace_item(item)
     except store.WriteConflict:
-        # Another request of the same session noted it.
+        # Another request of the same session recorded it.
         logger.debug("A session was seen by two requests at once.")
 
 
 def authorise(principal: Principal, path: Mapping[str, str], now: datetime) -> Principal:
-    """Return ``principal`` with what it may do at the account, bill group or invoice that ``path`` names; one read.
+    """Return ``principal`` with its grants at the account, bill group or invoice in ``path``; one read.
 
-    Raises Unauthenticated when the session or all its access has ended, NotFound when what the path names is not
-    among what the session was opened for, or no longer granted (A12).
+    Raises Unauthenticated when the session or all its access has ended, NotFound when the resource is outside what the
+    session was opened for, or no longer granted (A12).
     """
     if principal.kind == "staff":
         return _authorise_staff(principal)
@@ -157,14 +157,14 @@ def _record_entries(email: str, granted: Mapping[str, Grant], found: Mapping[Key
 
 
 def _resolve_preview_grants(principal: Principal, pairs: tuple[BillGroupRef, ...]) -> dict[str, Grant]:
-    """Return the grant that staff chose to look through, while they are staff themselves (A10)."""
+    """Return the grant that staff preview, while they are staff themselves (A10)."""
     _authorise_staff(principal)
     permissions = frozenset((principal.previewed or {}).get("permissions", ()))
     return {pair[0]: Grant(permissions, ("preview",)) for pair in pairs}
 
 
 def access_decision_keys(email: str, pairs: Iterable[BillGroupRef]) -> list[Key]:
-    """Return the keys of the rows upon which ``decide`` decides about ``pairs`` of bill group and account."""
+    """Return the keys of the rows that decide about ``pairs`` of bill group and account."""
     domain = grants.get_email_domain(email)
     wanted: list[Key] = []
     for bill_group_id, account_id in pairs:
@@ -185,7 +185,7 @@ def decide_access(
     now: datetime,
     signed_in_at: datetime | None = None,
 ) -> Grant | AccessRefusal:
-    """Decide what ``email`` may do at the bill group of ``pair``, upon the rows that ``needed_rows`` names."""
+    """Decide the grant of ``email`` at the bill group of ``pair``, from the rows of ``access_decision_keys``."""
     bill_group_id, account_id = pair
     group = found.get(keys.bill_group(bill_group_id))
     account = found.get(keys.account(account_id))

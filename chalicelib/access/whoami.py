@@ -1,4 +1,4 @@
-"""What a caller is told about themselves: where they may be, and what they may do there."""
+"""The caller's own view: which bill groups they may enter, with which permissions."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class AccessibleBillGroup:
 
 
 def list_accessible_bill_groups(principal: Principal) -> list[AccessibleBillGroup]:
-    """Return the bill groups that ``principal``, authorised for all of them, may enter; one read more."""
+    """Return the bill groups that ``principal``, authorised for all of them, may enter; one more read."""
     pairs = [pair for pair in principal.bill_groups if pair[0] in principal.grants]
     if not pairs:
         return []

@@ -1,4 +1,4 @@
-"""Audit events: written in the transaction of their cause, read by staff, and told as changes."""
+"""Audit events: written in the transaction of their cause, read by staff, and served as the feed of changes."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -11,8 +11,8 @@ from chalicelib.table import keys, store
 from chalicelib.table.items import AccountItem, AuditEventItem
 
 SETTLING_TIME = timedelta(seconds=30)
-"""How old an event must be to be told as a change. An event gets its id before its transaction commits, and a
-request lives at most 29 seconds; so once this time has passed, nothing can appear before it any more."""
+"""Age at which an event appears in the feed. An event gets its id before its transaction commits, and a request lives
+at most 29 seconds; so after this time no event can appear before it."""
 
 _FEED_RETENTION = timedelta(days=400)
 _MAX_DAYS_PER_CALL = 31
@@ -46,7 +46,7 @@ class AuditEventPage:
 
 @dataclass(frozen=True)
 class ChangeFeedPage:
-    """Some changes, the position that the next call is to begin with, and whether more are there already."""
+    """Changes, the position for the next call, and whether more exist already."""
 
     events: tuple[AuditEvent, ...]
     position: str
@@ -111,12 +111,11 @@ def list_account_events(account_id: str, after: str | None, limit: int) -> Audit
 
 
 def list_changes(now: datetime, position: str | None, limit: int) -> ChangeFeedPage:
-    """Return the changes that follow ``position``, in the order in which they were made.
+    """Return the changes after ``position``, in the order in which they were made.
 
-    Changes are told once they are 30 seconds old (see SETTLING). The feed has no end: there is always a new
-    position, and ``more`` tells whether it is worth asking at once. One call looks at no more than 31 days, so
-    that a feed that begins, 400 days ago, may answer with nothing but a position. Raises ValueError when
-    ``position`` is none that was given out.
+    Changes appear once they are 30 seconds old (see SETTLING_TIME). The feed has no end: there is always a new
+    position, and ``more`` tells whether to ask again at once. One call reads at most 31 days, so a feed that starts 400
+    days ago may return only a position. Raises ValueError for a position that was not issued.
     """
     settled = now - SETTLING_TIME
     ceiling = lowest_id_at(AUDIT_EVENT_PREFIX, settled)
@@ -127,7 +126,7 @@ def list_changes(now: datetime, position: str | None, limit: int) -> ChangeFeedP
     found: list[AuditEvent] = []
     last_day = min(settled.date(), day + timedelta(days=_MAX_DAYS_PER_CALL))
     while day <= last_day:
-        # A position is an id that was told already; nothing sorts between it and itself with a digit added.
+        # A position is an id that was already returned; nothing sorts between it and itself with a digit added.
         span = (position + "0", ceiling)
         page = store.query_items_by_index(keys.audit_event_listed(day, "").pk, limit=limit - len(found), span=span)
         found += [store.from_item(AuditEvent, item) for item in page.items]

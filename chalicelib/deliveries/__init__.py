@@ -1,1 +1,1 @@
-"""Deliveries: an invoice mailed to those who are to have it."""
+"""Deliveries: an invoice emailed to its recipients."""

@@ -1,4 +1,4 @@
-"""Invoices that wait for each other, to go to a contact in one mail (C7)."""
+"""Bundles: invoices that wait to be sent to a contact in one email (C7)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from chalicelib.tasks.service import add_task, complete_task
 
 @dataclass(frozen=True)
 class _BundledInvoice:
-    """One invoice of a bundle, its delivery, and the contact as who it gets it now; None if it does not any more."""
+    """One invoice of a bundle, its delivery, and the contact as its current recipient; None if it is one no longer."""
 
     invoice: Invoice
     delivery: DeliveryItem
@@ -38,9 +38,9 @@ def add_to_bundles(
     delivery_id: str,
     held: Sequence[Recipient],
 ) -> None:
-    """Put an invoice into the bundles of contacts, and see to it that each is sent in time; one read.
+    """Add an invoice to the bundles of contacts, and schedule each bundle in time; one read.
 
-    The first invoice of a bundle waits for at most ``rules.BUNDLE_WAITS``; a bundle that is full is sent at once.
+    The first invoice of a bundle waits for at most ``rules.MAX_BUNDLE_WAIT``; a full bundle is sent at once.
     """
     places = {one.contact_id: keys.bundle(invoice.account_id, invoice.entity_id, one.contact_id) for one in held}
     found = store.batch_get_items(list(places.values()))
@@ -68,18 +68,18 @@ def add_to_bundles(
 
 
 def send_bundle(context: RequestContext, task: SendBundle, task_key: Key) -> None:
-    """Send the bundle that ``task`` names, in as many mails as it needs; nothing if that was done.
+    """Send the bundle that ``task`` names, in as many emails as it needs; a no-op if it was sent.
 
-    Everything is decided afresh. An invoice of which the contact is no recipient any more, and that went to nobody
-    else either, is delivered anew, to whoever its recipients are now.
+    Everything is decided again. If the contact is no recipient of an invoice any more, and it was sent to nobody else,
+    the invoice is delivered again to its current recipients.
     """
     account_id, entity_id, contact_id = task.account_id, task.entity_id, task.contact_id
     row = store.get_item(BundleItem, keys.bundle(account_id, entity_id, contact_id))
     if row is None or row.due > context.now:
-        # Another bundle than that of this duty, which was sent before its time, has a duty of its own.
+        # This task's bundle was sent early; a newer bundle has a task of its own.
         complete_task(task_key)
         return
-    # What came in while a full bundle waited for its turn goes by the next.
+    # Invoices that arrived while a full bundle waited go into the next one.
     taken, left = row.invoices[: rules.MAX_BUNDLE_SIZE], row.invoices[rules.MAX_BUNDLE_SIZE :]
     entity, account, held = _read_bundle(account_id, entity_id, contact_id, taken)
     going = [one for one in held if _is_sendable(one, entity, account)]
@@ -156,7 +156,7 @@ def _record_bundle_result(
     before = store.from_item(Delivery, row)
     after = rules.with_bundle_result(before, contact_id, email_id)
     if email_id is None and rules.reaches_nobody(after):
-        # Nothing was sent by it yet, so another one takes its place.
+        # Nothing was sent with it yet, so another one replaces it.
         transaction.delete(row)
         add_task(transaction, context, DeliverInvoice(held.invoice.invoice_id))
         return

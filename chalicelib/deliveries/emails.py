@@ -1,4 +1,4 @@
-"""The mail that brings invoices. What it says of them is looked up when it is sent (``mailing``)."""
+"""The email with invoices. Its content is resolved when it is sent (``mail_content``)."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -21,9 +21,9 @@ def invoice_mail(
     cause: str,
     cc: tuple[str, ...] = (),
 ) -> Mail:
-    """Return the mail that brings ``invoices``, each with whether its PDF is attached, to one contact or several.
+    """Return the email with ``invoices``, each with whether its PDF is attached, to one or several contacts.
 
-    ``cause`` is why they get it: ``rules.ROLE``, ``COPY`` or ``ASKED``.
+    ``cause`` is why they get it: ``rules.ROLE``, ``COPY`` or ``REQUESTED``.
     """
     groups = sorted({one.bill_group_id for one, _ in invoices})
     alone = to[0] if len(to) == 1 else None
@@ -31,7 +31,7 @@ def invoice_mail(
         kind=INVOICE,
         entity_id=entity.entity_id,
         account_id=account.account_id,
-        # A mail about several bill groups belongs to none: who may see but one of them may not see it.
+        # An email about several bill groups belongs to none: access to one of them is not enough to see it.
         bill_group_id=groups[0] if len(groups) == 1 else None,
         bill_group_ids=tuple(groups),
         contact_id=alone.contact_id if alone else None,

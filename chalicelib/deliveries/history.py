@@ -1,4 +1,4 @@
-"""What became of an invoice's deliveries: whom its mails went to, and how each stands with them."""
+"""The deliveries of an invoice, with the status of each recipient."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from chalicelib.table.items import DeliveryItem
 
 @dataclass(frozen=True)
 class DeliveryRecipientStatus:
-    """How a delivery stands with one recipient.
+    """The status of a delivery for one recipient.
 
-    ``status`` is that of the mail for this recipient, or what the delivery came to without one. ``email`` is None when
-    no mail was written, and when the recipient was erased. Whoever only got a Cc need be no contact.
+    ``status`` is that of the email for this recipient, or the outcome of the delivery without one. ``email`` is None
+    when no email was written, and when the recipient was erased. A Cc recipient need not be a contact.
     """
 
     status: str
@@ -33,7 +33,7 @@ class DeliveryRecipientStatus:
 
 @dataclass(frozen=True)
 class DeliveryWithStatuses:
-    """A delivery, and how it stands with each recipient."""
+    """A delivery with the status of each recipient."""
 
     delivery: Delivery
     recipients: tuple[DeliveryRecipientStatus, ...]
@@ -42,7 +42,7 @@ class DeliveryWithStatuses:
 def list_invoice_deliveries(invoice_id: str, after: Any, limit: int) -> tuple[list[DeliveryWithStatuses], str | None]:
     """Return a page of an invoice's deliveries, newest first, and where the next one begins; two reads.
 
-    Raises NotFound when there is no such invoice; where there are deliveries, that is not asked.
+    Raises NotFound when the invoice does not exist, which is checked only if there are no deliveries.
     """
     first = keys.delivery(invoice_id, "")
     page = store.query_items(first.pk, first.sk, limit=limit, after=after, newest_first=True)
@@ -88,7 +88,7 @@ def _statuses_from_email(email: Email, contacts: Sequence[DeliveredTo]) -> list[
         DeliveryRecipientStatus(one.status, one.email, None, email.email_id, cc=one.cc, reason=one.reason, at=one.at)
         for one in statuses
     ]
-    # A mail's addresses stand in the order of its contacts, unless one of them has gone since.
+    # An email's addresses are in the order of its contacts, unless one was erased since.
     if len([one for one in statuses if not one.cc]) != len(contacts):
         return told or [DeliveryRecipientStatus(email.status, None, one.contact_id, email.email_id) for one in contacts]
     named = [

@@ -1,4 +1,4 @@
-"""What a mail with invoices says and carries, looked up when it is claimed; and whether it may still go."""
+"""The content and attachments of an email with invoices, resolved when it is claimed; or that it is withheld."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,10 +22,10 @@ from chalicelib.table.keys import Key
 
 
 def prepare_invoice_mail(outgoing: ClaimedMail, context: RequestContext) -> PreparedMail | WithheldMail:
-    """Make the mail of invoices ready: one read, and one of each PDF that is attached.
+    """Prepare the email: one read, and one for each attached PDF.
 
-    It is withheld when none of its invoices may go any more, none of its contacts is left, or the entity's invoice
-    mail is not live for the account any more. Raises LookupError when a PDF is not in the bucket as it was kept.
+    It is withheld when none of its invoices may be sent, none of its contacts is left, or the entity's invoice mail is
+    not live for the account. Raises LookupError when a PDF is missing or altered in the bucket.
     """
     variables, account_id = outgoing.context, str(outgoing.account_id)
     wanted = [keys.invoice(one["invoice_id"]) for one in variables["invoices"]]
@@ -33,7 +33,7 @@ def prepare_invoice_mail(outgoing: ClaimedMail, context: RequestContext) -> Prep
     contact_keys = [keys.contact(account_id, contact_id) for contact_id in variables["contact_ids"]]
     group_keys = [keys.bill_group(group_id) for group_id in variables["bill_group_ids"]]
     found = store.batch_get_items([account_key, entity_key, *wanted, *contact_keys, *group_keys])
-    # What is withheld never goes, so no older state of the entity will do.
+    # A withheld email is never sent, so a cached entity is not good enough.
     entity = store.from_item(Entity, found[entity_key])
     if entity.invoice_mail.mode_for_account(account_id) != LIVE:
         return WithheldMail("invoice_mail_not_live")
@@ -42,7 +42,7 @@ def prepare_invoice_mail(outgoing: ClaimedMail, context: RequestContext) -> Prep
     contacts = [contact for contact in contacts if contact.status == ACTIVE]
     to = tuple(contact.email for contact in contacts)
     if outgoing.resent:
-        # Who is left was decided when it was asked for; that may be those alone who had it in Cc.
+        # The recipients were decided at the request; possibly only those in Cc are left.
         to = tuple(address for address in outgoing.to if address not in gone)
     if not to:
         return WithheldMail("no_contacts")

@@ -1,4 +1,4 @@
-"""Sending an invoice because somebody asked for it, also to others than its invoicing contacts (I3, R6)."""
+"""Send an invoice on request, also to others than its invoicing contacts (I3, R6)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from chalicelib.table.items import DeliveryItem, InvoiceItem, RateLimitItem
 
 @dataclass(frozen=True)
 class SendingPlan:
-    """By which mails an invoice would be sent, and whom none of them reaches."""
+    """The emails by which an invoice would be sent, and the recipients that none of them reaches."""
 
     invoice: Invoice
     around: DeliveryContext
@@ -38,11 +38,11 @@ def send_invoice_on_request(
     asked: RequestedRecipients,
     also: Callable[[store.Transaction], None] | None = None,
 ) -> Delivery:
-    """Send an invoice again, or for the first time; three to five reads and one transaction, with what ``also`` adds.
+    """Send an invoice, again or for the first time; three to five reads and one transaction, plus ``also``.
 
-    It goes whatever the payment terms are, however old it is, and waits for no other. Raises NotFound; Conflict when
-    it has no PDF yet, is void, its issuing entity's mail is not live, or an address that was named is suppressed;
-    Invalid naming those who are no contacts; LimitReached for a portal user who asks too often.
+    Payment terms and age do not matter, and it waits for no other invoice. Raises NotFound; Conflict when it has no PDF
+    yet, is void, its issuing entity's mail is not live, or a named address is suppressed; InvalidInput naming
+    recipients that are no contacts; LimitReached for a portal user who requests too many.
     """
 
     def attempt() -> Delivery:
@@ -52,7 +52,7 @@ def send_invoice_on_request(
         email_ids = []
         for number, mail in enumerate(made.decision.mails):
             cause = made.cause if made.cause == rules.REQUESTED else mail.cause
-            # A Cc is for once, so it is on one of the mails only.
+            # A Cc applies once, so it is on one of the emails only.
             cc = made.cc if number == 0 else ()
             written = emails.invoice_mail(around.entity, around.account, mail.to, [(invoice, mail.attached)], cause, cc)
             email_ids.append(outbox.enqueue_mail(transaction, context, written))
@@ -83,7 +83,7 @@ def send_invoice_on_request(
 
 
 def plan_sending(context: RequestContext, invoice_id: str, asked: RequestedRecipients) -> SendingPlan:
-    """Return how an invoice would be sent. Raises what ``send`` raises, and writes nothing."""
+    """Return how an invoice would be sent, without writing. Raises what ``send_invoice_on_request`` raises."""
     item = store.get_item(InvoiceItem, keys.invoice(invoice_id))
     if item is None:
         raise NotFound
@@ -126,7 +126,7 @@ def _plan_for_all(who: Sequence[Recipient], around: DeliveryContext, size: int) 
 def _plan_for_named(contacts: Sequence[Contact], around: DeliveryContext, size: int) -> DeliveryDecision:
     found = store.batch_get_items([keys.suppression(contact.email) for contact in contacts])
     rules.check_not_suppressed(contact.email for contact in contacts if keys.suppression(contact.email) in found)
-    # Whoever is named gets it because of that, so it is no copy that one might stop.
+    # A named recipient gets it on request: it is no copy with an unsubscribe link.
     who = [
         Recipient(one.contact_id, one.email, one.name, one.locale, one.delivery_style, copy=False, suppressed=False)
         for one in contacts
@@ -153,7 +153,7 @@ def _check_known_addresses(known: Sequence[bool]) -> None:
 
 
 def _requester(context: RequestContext) -> dict[str, str]:
-    # The address of a portal user stands in the audit event, where an erasure finds it.
+    # The address of a portal user is in the audit event, where an erasure finds it.
     named = {} if context.actor.kind == "portal_user" else {"name": context.actor.name}
     return {"kind": context.actor.kind, **named}
 

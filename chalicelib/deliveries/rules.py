@@ -1,4 +1,4 @@
-"""What becomes of an invoice that is to be delivered: who gets it by which mails, or why nobody does (I3, R9)."""
+"""Decide the delivery of an invoice: who gets it in which emails, or why nobody does (I3, R9)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,10 +13,10 @@ from chalicelib.invoices import rules as invoices
 from chalicelib.invoices.rules import Invoice
 
 ISSUED, SENT_AGAIN = "issued", "sent_again"
-"""Why an invoice is delivered: because it was issued, or because somebody asked for it."""
+"""Why an invoice is delivered: because it was issued, or on request."""
 
 MAILED, WAITING, SHADOW = "mailed", "waiting", "shadow"
-"""What a delivery came to: mails, only places in bundles, or a plan that is not carried out."""
+"""The outcome of a delivery: emails, only places in bundles, or a plan that is not carried out."""
 VOID, MAIL_OFF, BEFORE_LIVE_FROM, PORTAL_ONLY = "void", "mail_off", "before_live_from", "portal_only"
 NO_CONTACTS, NO_REACHABLE_CONTACTS = "no_contacts", "no_reachable_contacts"
 OUTCOMES = (
@@ -24,27 +24,26 @@ OUTCOMES = (
 )  # fmt: skip
 
 PLANNED, UNREACHABLE, LEFT_OUT = "planned", "unreachable", "left_out"
-"""Of a recipient, beside MAILED and WAITING: would have got it, could not, or was in a bundle and no recipient any more
-when that was sent."""
+"""Outcomes of a recipient beside MAILED and WAITING: only planned, unreachable, or dropped from a bundle."""
 
 ROLE, COPY, REQUESTED = "role", "copy", "asked"
-"""Why a reader gets a mail: by a contact role, by a preference, or because somebody asked that they get it."""
+"""Why a reader gets an email: by a contact role, by a preference, or on request."""
 
 MAX_BUNDLE_WAIT = timedelta(minutes=30)
-"""How long the first invoice of a bundle waits for others. Those of one billing run come within that time."""
+"""How long the first invoice of a bundle waits for others. Those of one billing run arrive within that time."""
 MAX_BUNDLE_SIZE = 20
 MAX_RECIPIENTS = 10
-"""Whom somebody can name for one sending, ``to`` and ``cc`` each."""
+"""Maximum recipients of one request, in ``to`` and ``cc`` each."""
 PORTAL_USER_SEND_LIMIT = 20
-"""How many invoices the portal users of an account can have sent within SENDINGS_COUNT_FOR."""
+"""Invoices that the portal users of an account may send within SEND_LIMIT_WINDOW."""
 SEND_LIMIT_WINDOW = timedelta(hours=1)
 MAX_ATTACHED_BYTES = 18 * 1024 * 1024
-"""What mail programs commonly take, which is 25 MB as a mail writes it."""
+"""The size that mail programs commonly accept: 25 MB once encoded."""
 
 
 @dataclass(frozen=True)
 class RequestedRecipients:
-    """Whom somebody wants an invoice sent to: contacts of the account, and addresses in Cc, for this once.
+    """The recipients of a request: contacts of the account, and addresses in Cc, for this email only.
 
     ``to`` None: all invoicing contacts of its bill group. Addresses are normalised.
     """
@@ -55,7 +54,7 @@ class RequestedRecipients:
 
 @dataclass(frozen=True)
 class DeliveredTo:
-    """A contact that an invoice was to go to, what came of it, and by which email."""
+    """A contact as a recipient of an invoice, the outcome, and the email."""
 
     contact_id: str
     state: str
@@ -66,7 +65,7 @@ class DeliveredTo:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What a delivery of an invoice came to. ``at`` is UTC."""
+    """The outcome of a delivery. ``at`` is UTC."""
 
     delivery_id: str
     invoice_id: str
@@ -75,12 +74,12 @@ class Delivery:
     at: datetime
     recipients: tuple[DeliveredTo, ...] = ()
     requested_by: Mapping[str, str] | None = None
-    """Of whoever asked for it: kind and, but for a portal user, name."""
+    """Who requested it: kind and, except for a portal user, name."""
 
 
 @dataclass(frozen=True)
 class PlannedMail:
-    """A mail to one recipient or several. ``attached`` tells whether the PDF is in it, for it may be too large."""
+    """An email to one recipient or several. ``attached`` is False when the PDF is too large."""
 
     to: tuple[Recipient, ...]
     attached: bool
@@ -93,7 +92,7 @@ class PlannedMail:
 
 @dataclass(frozen=True)
 class DeliveryDecision:
-    """What a delivery comes to: the mails, who gets the invoice later with others, and whom no mail reaches."""
+    """The decision about a delivery: the emails, who gets the invoice later in a bundle, and who is unreachable."""
 
     outcome: str
     mails: tuple[PlannedMail, ...] = ()
@@ -103,14 +102,14 @@ class DeliveryDecision:
 
 @dataclass(frozen=True)
 class BundleMail:
-    """One mail of a bundle: the places of its invoices in the bundle, and of those whose PDF is attached."""
+    """One email of a bundle: the positions of its invoices in the bundle, and of those whose PDF is attached."""
 
     places: tuple[int, ...]
     attached: frozenset[int]
 
 
 def blocking_outcome(invoice: Invoice, entity: Entity, account: Account) -> str | None:
-    """Return the outcome that keeps an issued invoice from being delivered whoever its contacts are, None if none."""
+    """Return the outcome that blocks an issued invoice for all contacts, None if nothing does."""
     if invoice.status == invoices.VOID:
         return VOID
     if entity.invoice_mail.mode_for_account(account.account_id) == entities.OFF:
@@ -125,7 +124,7 @@ def blocking_outcome(invoice: Invoice, entity: Entity, account: Account) -> str 
 def decide_delivery(
     invoice: Invoice, entity: Entity, account: Account, recipients: Sequence[Recipient], size: int
 ) -> DeliveryDecision:
-    """Decide what becomes of an invoice that was issued, whose PDF has ``size`` bytes (I3, R9, C7, C8)."""
+    """Decide the delivery of an issued invoice whose PDF has ``size`` bytes (I3, R9, C7, C8)."""
     against = blocking_outcome(invoice, entity, account)
     if against is not None:
         return DeliveryDecision(against)
@@ -143,10 +142,10 @@ def decide_delivery(
 
 
 def plan_mails(recipients: Iterable[Recipient], addressing: str, size: int) -> tuple[PlannedMail, ...]:
-    """Return the mails by which one invoice goes to ``recipients`` at once.
+    """Return the emails that send one invoice to ``recipients`` at once.
 
-    Whoever holds the role shares one mail, unless each is to have an own; those for whom the PDF is too large share
-    another one. A copy is a mail of its own, because it carries its reader's own way to be rid of it (C7).
+    Role holders share one email, unless each gets their own; those for whom the PDF is too large share another one. A
+    copy is an email of its own, because it carries its reader's unsubscribe link (C7).
     """
     mails: list[PlannedMail] = []
     shared: dict[bool, list[Recipient]] = {}
@@ -166,9 +165,9 @@ def attachment_limit(style: DeliveryStyle) -> int:
 
 
 def split_bundle(sizes: Sequence[int], most: int) -> tuple[BundleMail, ...]:
-    """Spread the invoices of a bundle, given by the sizes of their PDFs, over mails of at most ``most`` bytes each.
+    """Split the invoices of a bundle, given by the sizes of their PDFs, into emails of at most ``most`` bytes each.
 
-    They stay in order. A PDF that is too large for a mail of its own is in none; its invoice is in one all the same.
+    The order is kept. A PDF that is too large for any email is not attached; its invoice is listed all the same.
     """
     found: list[BundleMail] = []
     places: list[int] = []
@@ -190,7 +189,7 @@ def _build_bundle_mail(places: list[int], sizes: Sequence[int], most: int) -> Bu
 
 
 def delivery_recipients(decision: DeliveryDecision, email_ids: Sequence[str | None]) -> tuple[DeliveredTo, ...]:
-    """Return what comes of each recipient, given the emails by which the planned mails go; none: it is but a plan."""
+    """Return the outcome of each recipient, given the emails of the plan; without emails it is a mere plan."""
     found = []
     for mail, email_id in zip(decision.mails, email_ids, strict=True):
         state = MAILED if email_id else PLANNED
@@ -201,7 +200,7 @@ def delivery_recipients(decision: DeliveryDecision, email_ids: Sequence[str | No
 
 
 def with_bundle_result(delivery: Delivery, contact_id: str, email_id: str | None) -> Delivery:
-    """Return a delivery once the bundle in which it waited for a contact went by an email, or left it out (None)."""
+    """Return a delivery after the bundle of a contact was sent by an email, or dropped the invoice (None)."""
     settled = tuple(
         replace(one, state=MAILED if email_id else LEFT_OUT, email_id=email_id)
         if (one.contact_id, one.state) == (contact_id, WAITING)
@@ -213,15 +212,14 @@ def with_bundle_result(delivery: Delivery, contact_id: str, email_id: str | None
 
 
 def reaches_nobody(delivery: Delivery) -> bool:
-    """Tell whether nobody has got the invoice by a delivery, nor is to get it."""
+    """Tell whether a delivery has reached nobody and never will."""
     return not any(one.state in {MAILED, WAITING} for one in delivery.recipients)
 
 
 def check_sendable(invoice: Invoice, entity: Entity) -> None:
-    """Raise Conflict where nobody can have an invoice sent.
+    """Raise Conflict when the invoice cannot be sent on request.
 
-    What a person asks for goes whatever the payment terms are and however old the invoice is, but never while the
-    invoice mail of the entity has not gone live for the account (R9).
+    Payment terms and age do not matter, but the entity's invoice mail must be live for the account (R9).
     """
     if invoice.status == invoices.VOID:
         raise Conflict("invoice_is_void", "This invoice is void and is not sent any more.")
@@ -236,7 +234,7 @@ def check_sendable(invoice: Invoice, entity: Entity) -> None:
 
 
 def check_not_suppressed(suppressed: Iterable[str]) -> None:
-    """Raise Conflict that names the addresses that get no mail, if there are any (I6)."""
+    """Raise Conflict that names the suppressed addresses, if any (I6)."""
     named = sorted(suppressed)
     if named:
         raise Conflict(
@@ -248,13 +246,13 @@ def check_not_suppressed(suppressed: Iterable[str]) -> None:
 
 
 def unknown_recipients_error(field: str, places: Iterable[int], what: str) -> InvalidInput:
-    """Return the refusal of those whom a caller may not name as recipients."""
+    """Return the error for recipients that a caller may not name."""
     faults = tuple(FieldError(f"{field}.{place}", "not_a_contact", what) for place in places)
     return InvalidInput("invalid_body", "Not everybody who was named can be sent the invoice.", fields=faults)
 
 
 def check_send_limit(instants: Sequence[datetime], now: datetime) -> None:
-    """Raise LimitReached when portal users of an account have asked for too many sendings lately."""
+    """Raise LimitReached when portal users of an account have requested too many sends lately."""
     recent = sorted(instant for instant in instants if now - instant < SEND_LIMIT_WINDOW)
     if len(recent) >= PORTAL_USER_SEND_LIMIT:
         wait = recent[-PORTAL_USER_SEND_LIMIT] + SEND_LIMIT_WINDOW - now

@@ -1,4 +1,4 @@
-"""Delivering an invoice that was issued: who gets it, by which mails, written once (I3, R9, C7, C8)."""
+"""Deliver an issued invoice: who gets it, in which emails, written once (I3, R9, C7, C8)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +26,7 @@ DELIVERER = Actor("system", "deliveries", "Deliveries")
 
 @dataclass(frozen=True)
 class DeliveryContext:
-    """What a delivery is decided upon, beside the invoice."""
+    """The rows that decide a delivery, beside the invoice."""
 
     account: Account
     group: BillGroup | None
@@ -36,12 +36,12 @@ class DeliveryContext:
 
 
 def issue_delivery_id(invoice: Invoice) -> str:
-    """Return the id of the delivery that follows from an invoice's issue. There is one, so its id is given."""
+    """Return the id of the delivery that follows an issue: exactly one, so the id is derived from the invoice."""
     return ids.lowest_id_at(ids.DELIVERY_PREFIX, invoice.recorded_at)
 
 
 def process_delivery_task(message: TaskMessage[DeliverInvoice] | TaskMessage[SendBundle]) -> None:
-    """Do what the duty that ``message`` names asks for: deliver an invoice, or send the bundle of a contact."""
+    """Process a delivery task: deliver an invoice, or send the bundle of a contact."""
     context = RequestContext(DELIVERER, clock.utc_now(), message.correlation_id)
     task = message.task
     if isinstance(task, SendBundle):
@@ -54,7 +54,7 @@ def _deliver(context: RequestContext, invoice_id: str, task_key: Key) -> None:
     item = store.get_item(InvoiceItem, keys.invoice(invoice_id))
     invoice = store.from_item(Invoice, item) if item else None
     if invoice is None or invoice.pdf is None:
-        # Whoever makes the PDF adds the duty again.
+        # Rendering the PDF adds the task again.
         logger.warning("There is a duty to deliver an invoice that is not here, or has no PDF.")
         complete_task(task_key)
         return
@@ -89,9 +89,9 @@ def _deliver(context: RequestContext, invoice_id: str, task_key: Key) -> None:
 
 
 def read_delivery_context(context: RequestContext, invoice: Invoice, *further: Key) -> DeliveryContext:
-    """Read what a delivery of ``invoice`` is decided upon, and ``further`` rows; one read.
+    """Read the rows that decide the delivery of ``invoice``, and ``further`` rows; one read.
 
-    An idempotency key of the call counts, as in ``store.gather``.
+    The idempotency key of ``context`` counts, as in ``store.get_items_for_write``.
     """
     account, entity, group, roles, *rest = store.get_items_for_write(
         context,
@@ -106,7 +106,7 @@ def read_delivery_context(context: RequestContext, invoice: Invoice, *further: K
     return DeliveryContext(
         account=store.from_item(Account, account),
         group=store.from_item(BillGroup, group) if group else None,
-        # What is not mailed because the entity's mail is off never is, so no older state of the entity will do.
+        # With the entity's mail off the invoice is never emailed, so a cached entity is not good enough.
         entity=store.from_item(Entity, entity),
         roles=roles,
         rest=tuple(rest),

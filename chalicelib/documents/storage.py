@@ -1,4 +1,4 @@
-"""The adapter to S3 for documents and logos: the only module of theirs that calls it.
+"""Adapter to S3 for documents and logos: the only module of theirs that calls it.
 
 What is kept under a key that names its content (its SHA-256) may be kept again at any time: it is the same.
 """

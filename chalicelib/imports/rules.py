@@ -101,7 +101,7 @@ def check_start(state: str, *, dry_run_before: bool) -> None:
 
 
 def check_size(name: str, size: int) -> None:
-    """Raise Invalid when a file, ``file`` or ``lines``, is empty or larger than an import takes."""
+    """Raise InvalidInput when a file, ``file`` or ``lines``, is empty or larger than an import takes."""
     if size == 0:
         raise InvalidInput.field(name, "empty_file", "The file is empty.")
     if size > MAX_FILE_BYTES:
@@ -131,7 +131,7 @@ class ImportSource:
 
 
 def check_second_file(joins: bool, file: ImportSource, lines: ImportSource) -> None:
-    """Raise Invalid when a second file is told of that the mapping does not join, or one is joined and not named."""
+    """Raise InvalidInput when a second file is named that the mapping does not join, or a joined one is not named."""
     message = "The mapping joins no second file. Leave this out, or say in the mapping what it is joined by."
     for name, given in (("lines_size", lines.size), ("lines_key", lines.source)):
         if given is not None and not joins:

@@ -35,7 +35,7 @@ def create_import(
 ) -> Import:
     """Make an import that waits for its files, or for its start where they are in the bucket already.
 
-    ``lines`` is the second file, where the mapping joins one. Raises Invalid naming every fault of the mapping.
+    ``lines`` is the second file, where the mapping joins one. Raises InvalidInput naming every fault of the mapping.
     """
     plan = plan_import(mapping)
     rules.check_second_file(plan.joins, file, lines)
@@ -76,7 +76,7 @@ def create_import(
 def start_import(context: RequestContext, import_id: str, dry_run: bool | None = None) -> Import:
     """Queue an import whose file is there; ``dry_run`` False confirms one whose dry run has finished.
 
-    Raises NotFound, Conflict when it is at work, over, or without its file, Invalid when the file is empty or too
+    Raises NotFound, Conflict when it is at work, over, or without its file, InvalidInput when the file is empty or too
     large.
     """
     key = keys.import_(import_id)
@@ -117,7 +117,7 @@ def start_import(context: RequestContext, import_id: str, dry_run: bool | None =
 
 
 def _require_valid_file(name: str, stored: storage.StoredFile | None) -> storage.StoredFile:
-    """Return a file that can be imported. Raises Conflict before it is there, Invalid for its size."""
+    """Return a file that can be imported. Raises Conflict before it is there, InvalidInput for its size."""
     if stored is None:
         raise rules.upload_missing_error(name)
     rules.check_size(name, stored.size)

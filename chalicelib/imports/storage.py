@@ -1,4 +1,4 @@
-"""The adapter to S3: the only module of imports that calls it."""
+"""Adapter to S3: the only module of imports that calls it."""
 
 import tempfile
 from collections.abc import Iterable

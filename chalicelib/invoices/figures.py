@@ -36,7 +36,7 @@ def compute_net_amount(quantity: str, unit_price: str, digits: int) -> int:
 def with_net_amounts(lines: Sequence[Mapping[str, Any]], digits: int) -> list[dict[str, Any]]:
     """Return lines as they were sent, with a net amount wherever it follows from quantity and unit price.
 
-    Raises Invalid that names the lines in which it neither stands nor follows, or is another.
+    Raises InvalidInput that names the lines in which it neither stands nor follows, or is another.
     """
     completed = []
     faults = []
@@ -73,7 +73,7 @@ def check_totals(
 ) -> InvoiceTotals:
     """Return the totals of an invoice whose lines are ``lines``; None stands for what was not sent.
 
-    A tax is rounded on the sum of its lines, or on each of them: what was sent may follow either way. Raises Invalid
+    A tax is rounded on the sum of its lines, or on each of them: what was sent may follow either way. Raises InvalidInput
     that names every figure at fault, with the one that was expected.
     """
     faults: list[FieldError] = []

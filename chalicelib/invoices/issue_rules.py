@@ -60,7 +60,7 @@ def compute_content_hash(given: Mapping[str, Any]) -> str:
 
 
 def check_draft(draft: InvoiceDraft) -> None:
-    """Raise Invalid that names every field in which an invoice contradicts itself."""
+    """Raise InvalidInput that names every field in which an invoice contradicts itself."""
     faults = []
     if draft.total < 0:
         message = "An invoice is never below zero. Issue a credit note, whose amounts are positive."
@@ -80,7 +80,7 @@ def check_draft(draft: InvoiceDraft) -> None:
 
 
 def check_due_date(kind: str, issue_date: date, due_date: date | None) -> None:
-    """Raise Invalid when an invoice or credit note of ``issue_date`` cannot fall due then."""
+    """Raise InvalidInput when an invoice or credit note of ``issue_date`` cannot fall due then."""
     for fault in _find_due_date_faults(kind, issue_date, due_date):
         raise InvalidInput.field(fault.field, fault.code, fault.message)
 

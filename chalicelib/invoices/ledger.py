@@ -1,13 +1,13 @@
 """Where an invoice stands: its head, the pointers that lead to it, and the balances that it counts in.
 
-Whoever changes a head (issue, payment, credit note, void, PDF …) gathers ``keys_needed`` along with the heads, lets
+Whoever changes a head (issue, payment, credit note, void, PDF …) gathers ``balance_keys`` along with the heads, lets
 the rules make ``after`` of ``before``, and hands both to ``write``, once for a transaction::
 
-    found = store.batch([*heads, *standing.keys_needed(account_id, entity_id, currency, bill_group_ids)])
-    before = store.load(Invoice, found[keys.invoice(invoice_id)])
+    found = store.batch_get_items([*heads, *ledger.balance_keys(account_id, entity_id, currency, bill_group_ids)])
+    before = store.from_item(Invoice, found[keys.invoice(invoice_id)])
     after = …
     transaction = store.Transaction(context)
-    standing.write(transaction, found, [(before, after)])
+    ledger.write_invoice_changes(transaction, found, [(before, after)])
 
 So pointers and balances cannot differ from what the heads say. Rows of a transaction: 2 an invoice (head, pointer of
 the open one; 3 when the due date moves, or a dispute or a promise begins or ends), 1 a bill group, 1 an account and
@@ -67,7 +67,7 @@ def write_invoice_changes(
 ) -> tuple[Invoice, ...]:
     """Add to ``transaction`` all rows that follow from heads becoming others; return the heads with their new versions.
 
-    ``found`` holds the balances that ``keys_needed`` names, as far as they exist; those that do not change need not be
+    ``found`` holds the balances that ``balance_keys`` names, as far as they exist; those that do not change need not be
     in it. ``changes`` are pairs of an invoice as it was read (None: it is being issued) and as it is to be. To be
     called once for a transaction, since the rows of the balances are shared.
     """

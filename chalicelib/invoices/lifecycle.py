@@ -36,7 +36,7 @@ def change_due_date(
 ) -> InvoiceWriteResult:
     """Let an invoice fall due on another day, or on none. What it says, and its PDF, stay as they were issued (I1).
 
-    Raises NotFound, StaleVersion, Invalid for a day before the issue, Conflict when the invoice is void.
+    Raises NotFound, StaleVersion, InvalidInput for a day before the issue, Conflict when the invoice is void.
     """
     return _change_invoice(
         context,
@@ -81,7 +81,7 @@ def reopen_uncollectible(context: RequestContext, invoice_id: str) -> InvoiceWri
 def record_dispute(context: RequestContext, invoice_id: str, given: Mapping[str, Any]) -> InvoiceWriteResult:
     """Note that an invoice is disputed, as ``inputs.DisputeBody`` says; a further one changes what is disputed.
 
-    Raises NotFound, Forbidden to a portal user who names the owner, Invalid, Conflict when the invoice is void.
+    Raises NotFound, Forbidden to a portal user who names the owner, InvalidInput, Conflict when the invoice is void.
     """
     owner = given.get("owner")
     if owner is not None:

@@ -54,8 +54,8 @@ def list_invoices(
     """Return a page of invoices across customers, and where the next one begins.
 
     By status or by days overdue, those that fall due first come first, those that are settled by day of issue, the
-    newest first; with neither, whatever is open. Raises Invalid for what cannot be asked together, and in a deployment
-    with more than MOST_ENTITIES issuing entities when none is named.
+    newest first; with neither, whatever is open. Raises InvalidInput for what cannot be asked together, and in a deployment
+    with more than MAX_ENTITIES issuing entities when none is named.
     """
     _check_filters(wanted)
     if wanted.po is not None:

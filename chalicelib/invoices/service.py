@@ -44,7 +44,7 @@ def issue_invoice(
     """Issue an invoice or credit note, once (I1). ``given`` is what ``inputs.InvoiceBody`` was given.
 
     The same again changes nothing, but for the due date. One transaction holds the head, what it says, number, PO
-    number, balances, audit event, and the duty to make its PDF. Raises Invalid naming every field at fault, Conflict
+    number, balances, audit event, and the task to make its PDF. Raises InvalidInput naming every field at fault, Conflict
     ``invoice_exists`` naming the fields that are other than those of the issued invoice, ``number_taken`` when another
     one has the number, StaleVersion when ``expected_version`` is not the newest.
     """
@@ -121,7 +121,7 @@ def _issue_new_invoice(
 
 
 def _parse_lines(given: Mapping[str, Any], currency: str | None) -> dict[str, Any]:
-    """Return what was sent with its lines and tax totals as such. Raises Invalid for a line without a net amount."""
+    """Return what was sent with its lines and tax totals as such. Raises InvalidInput for a line without a net amount."""
     values = dict(given)
     if values.get("lines") is not None:
         # Without a currency there are no minor units; that it is needed is what the caller is told then.
@@ -133,7 +133,7 @@ def _parse_lines(given: Mapping[str, Any], currency: str | None) -> dict[str, An
 
 
 def _read_issue_context(group: BillGroup, draft: InvoiceDraft) -> dict[Key, Any]:
-    """Read, in one go, everything else that issuing an invoice depends upon."""
+    """Read, in one go, everything else that issuing an invoice depends on."""
     wanted = [
         keys.account(group.account_id),
         keys.entity(group.entity_id),

@@ -18,7 +18,7 @@ from chalicelib.invoices.rules import (
 
 
 def with_due_date(invoice: Invoice, due_date: date | None) -> Invoice:
-    """Return the invoice with another due date. Raises Invalid; Conflict when it is void."""
+    """Return the invoice with another due date. Raises InvalidInput; Conflict when it is void."""
     if due_date == invoice.due_date:
         return invoice
     if invoice.status == VOID:
@@ -66,7 +66,7 @@ def as_collectible(invoice: Invoice, today: date) -> Invoice:
 def with_dispute(invoice: Invoice, dispute: Dispute) -> Invoice:
     """Return the invoice as disputed. One that is disputed already keeps since when, by whom, and who looks after it.
 
-    Raises Conflict when it is void or a credit note, Invalid for lines or amounts that it has not.
+    Raises Conflict when it is void or a credit note, InvalidInput for lines or amounts that it has not.
     """
     if invoice.is_credit_note:
         raise _conflict("not_an_invoice", invoice, "A credit note is not disputed. Write to the vendor.")

@@ -1,1 +1,1 @@
-"""Logos of issuing entities: checked, drawn anew, and kept in the bucket."""
+"""Logos of issuing entities: validated, re-encoded, and stored in the bucket."""

@@ -1,7 +1,7 @@
-"""Pictures that strangers send: only PNG and JPEG, and nothing of the file is kept but what one sees.
+"""Uploaded images: PNG and JPEG only, and nothing of the file survives except the pixels.
 
-Whatever a file carries beside its pixels (place and camera, comments, profiles, files hidden behind the end) does not
-survive: the pixels are decoded and written anew, in sRGB and upright.
+Metadata (place and camera, comments, profiles, files appended to the end) is dropped: the pixels are decoded and
+encoded again, in sRGB and upright.
 """
 
 import re
@@ -16,7 +16,7 @@ from chalicelib.errors import InvalidInput
 from chalicelib.logos.rules import LOGO_FIELD, MAX_LOGO_BYTES, MAX_LOGO_SIDE
 
 _PNG_SIGNATURE, _JPEG_SIGNATURE = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
-# A progressive JPEG has about ten. A small file of very many would be decoded for minutes.
+# A progressive JPEG has about ten scans. A small file with very many would take minutes to decode.
 _SCAN_MARKER, _MAX_SCANS = b"\xff\xda", 64
 _UNSUPPORTED_FORMATS = (
     (rb"GIF8[79]a", "a GIF"),
@@ -38,7 +38,7 @@ _UNSUPPORTED_FORMATS = (
 )
 _SHRINK_FACTOR = 0.9
 _JPEG_QUALITIES = (92, 85, 75)
-# What the decoders raise of files that are cut off or forged.
+# What the decoders raise for truncated or forged files.
 _DECODER_ERRORS = (
     OSError,
     SyntaxError,
@@ -54,7 +54,7 @@ _DECODER_ERRORS = (
 
 @dataclass(frozen=True)
 class ReencodedImage:
-    """A picture drawn anew. Sizes are in pixels."""
+    """A re-encoded image. Sizes are in pixels."""
 
     content: bytes
     media_type: str
@@ -64,9 +64,9 @@ class ReencodedImage:
 
 
 def reencode_image(file: bytes) -> ReencodedImage:
-    """Return the picture in a file, PNG as PNG and JPEG as JPEG, in at most LARGEST_BYTES, smaller if it must be.
+    """Return the image in a file, PNG as PNG and JPEG as JPEG, in at most MAX_LOGO_BYTES, scaled down if necessary.
 
-    Raises Invalid that names what is wrong: another format, too many bytes or pixels, or a file that is damaged.
+    Raises InvalidInput that names the fault: another format, too many bytes or pixels, or a damaged file.
     """
     if len(file) > MAX_LOGO_BYTES:
         raise _invalid_image("too_large", f"A logo has at most {MAX_LOGO_BYTES // 1024} KiB. Send a smaller file.")
@@ -94,7 +94,7 @@ def _describe_format(file: bytes) -> str:
 
 
 def _decode_image(file: bytes) -> Image.Image:
-    """Return the pixels as grey, RGB or RGBA in sRGB, upright, and with nothing else."""
+    """Return the pixels as grey, RGB or RGBA in sRGB, upright, without metadata."""
     with Image.open(BytesIO(file), formats=("PNG", "JPEG")) as opened:
         if max(opened.size) > MAX_LOGO_SIDE:
             raise _too_many_pixels()
@@ -104,7 +104,7 @@ def _decode_image(file: bytes) -> Image.Image:
         upright = ImageOps.exif_transpose(opened)
         profile = opened.info.get("icc_profile")
     if upright.mode.startswith("I"):
-        # 16 bits of grey; a plain conversion would make all that is not black white.
+        # 16-bit grey: a plain conversion would turn everything but black into white.
         upright = upright.convert("I").point(lambda value: value * (1 / 257)).convert("L")
     transparent = upright.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in upright.info
     if profile:
@@ -121,7 +121,7 @@ def _convert_to_srgb(image: Image.Image, profile: bytes, transparent: bool) -> I
         found = ImageCms.ImageCmsProfile(BytesIO(profile))
         converted = ImageCms.profileToProfile(image, found, ImageCms.createProfile("sRGB"), outputMode=wanted)
     except (ImageCms.PyCMSError, OSError):
-        # A profile that cannot be used is as good as none.
+        # An unusable profile is ignored.
         return image
     assert converted is not None
     return converted
@@ -148,7 +148,7 @@ def _encode_jpeg(image: Image.Image) -> ReencodedImage:
 
 
 def _shrink(image: Image.Image, size: int) -> Image.Image:
-    """Return a picture that was ``size`` bytes, scaled so that it may fit."""
+    """Return an image that was ``size`` bytes, scaled to fit."""
     scale = min(_SHRINK_FACTOR, _SHRINK_FACTOR * (MAX_LOGO_BYTES / size) ** 0.5)
     width, height = (max(1, int(side * scale)) for side in image.size)
     return image.resize((width, height), Image.Resampling.LANCZOS)

@@ -1,7 +1,7 @@
-"""Logos: what is taken."""
+"""Logos: limits of uploads."""
 
 LOGO_FIELD = "image"
-"""What the file is called in a request."""
+"""The field of the file in a request."""
 MAX_LOGO_BYTES = 512 * 1024
 MAX_LOGO_SIDE = 2000
 """In pixels."""

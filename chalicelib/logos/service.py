@@ -1,4 +1,4 @@
-"""Use cases of logos."""
+"""Use cases of logos: set, remove, read."""
 
 from datetime import timedelta
 
@@ -14,10 +14,10 @@ LOGO_DOWNLOAD_LIFETIME = timedelta(minutes=1)
 def put_logo(
     context: RequestContext, entity_id: str, file: bytes, expected_version: int | None = None
 ) -> tuple[Logo, int]:
-    """Give an issuing entity the picture in ``file`` as its logo; return it, and the entity's version.
+    """Set the image in ``file`` as the logo of an issuing entity; return it, and the entity's version.
 
-    Documents keep the logo that they were issued with, so what was kept before stays in the bucket. Raises NotFound,
-    Invalid that names what is wrong with the file, StaleVersion when ``expected_version`` is not the newest.
+    Documents keep the logo that they were issued with, so a replaced logo stays in the bucket. Raises NotFound,
+    InvalidInput that names the fault of the file, StaleVersion when ``expected_version`` is not the newest.
     """
     # Its decoders take a twentieth of a second to load, and few requests need them.
     from chalicelib.logos.images import reencode_image
@@ -33,7 +33,7 @@ def put_logo(
 
 
 def delete_logo(context: RequestContext, entity_id: str) -> None:
-    """Take an issuing entity's logo away, where it has one. Raises NotFound."""
+    """Remove the logo of an issuing entity, if it has one. Raises NotFound."""
     put_entity(context, entity_id, {"logo": None}, may_create=False)
 
 
@@ -46,7 +46,7 @@ def get_logo(entity_id: str) -> tuple[Logo, int]:
 
 
 def logo_address(logo: Logo) -> str:
-    """Return an address that shows a logo for a minute."""
+    """Return a URL of the logo, valid for a minute."""
     return storage.presign_object_download(
         logo.key, LOGO_DOWNLOAD_LIFETIME, logo.key.rpartition("/")[2], logo.media_type
     )

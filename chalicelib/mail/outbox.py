@@ -42,7 +42,7 @@ class Mail:
 
 
 def enqueue_mail(transaction: store.Transaction, context: RequestContext, mail: Mail | None) -> str | None:
-    """Add ``mail`` and the duty to send it to ``transaction`` and return its id.
+    """Add ``mail`` and the task to send it to ``transaction`` and return its id.
 
     None, and nothing is added, if there is no mail (a setting is off) or the call may mail nobody (an import).
     """

@@ -1,7 +1,7 @@
 """What happens to a mail, decided over plain values (I4).
 
 A mail's own statuses are ``queued``, ``sending``, ``unknown``, ``captured`` and ``failed``. What SES reports stands
-above them, and among its reports the graver one stands above the lighter (``reports.gravity``). A status only ever
+above them, and among its reports the graver one stands above the lighter (``reports.status_severity``). A status only ever
 rises in that order, so reports lead to the same status in whatever order they come, how often they
 come, and whether they come before or after our own note that the mail was sent.
 """
@@ -79,7 +79,7 @@ class SendDecision:
     """What to do with a mail now.
 
     ``send`` it, ``wait`` until an instant, let it ``expire``, ``leave`` it to whoever is sending it at this moment,
-    or ``drop`` the duty, because nothing is left to do.
+    or ``drop`` the task, because nothing is left to do.
     """
 
     action: str
@@ -87,7 +87,7 @@ class SendDecision:
 
 
 def decide(state: MailState, now: datetime) -> SendDecision:
-    """Decide what whoever holds the duty of a mail is to do at ``now``."""
+    """Decide what whoever holds the task of a mail is to do at ``now``."""
     if state.status == QUEUED:
         if now >= state.not_after:
             return SendDecision("expire")

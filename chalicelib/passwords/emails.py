@@ -1,4 +1,4 @@
-"""The mails about user names and passwords. None carries a lasting password (A6)."""
+"""The emails about user names and passwords. None carries a lasting password (A6)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Passwords are kept as argon2id hashes; and none is taken that others guess first."""
+"""Password hashing by argon2id, and the check of new passwords against easy guesses."""
 
 from functools import cache
 
@@ -33,7 +33,7 @@ def _dummy_hash() -> str:
 
 
 def check_new_password(password: str, field: str, *known: str) -> str:
-    """Return a new password, normalised. Raises Invalid when it is too short, too long, or easy to guess.
+    """Return a new password, normalised. Raises InvalidInput when it is too short, too long, or easy to guess.
 
     ``known`` are words that guessers would try for this person: the user name, the email address.
     """

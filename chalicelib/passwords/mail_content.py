@@ -1,4 +1,4 @@
-"""The claims of the mails that carry a temporary password or a link to reset one: made here, kept as hashes (I4)."""
+"""The content of emails with a temporary password or a reset link, created at the claim, stored as hashes (I4)."""
 
 import secrets
 from datetime import datetime

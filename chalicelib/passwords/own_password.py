@@ -1,4 +1,4 @@
-"""Use cases of whoever holds a password: to sign in with it, to set one's own, to have it reset by mail (A6)."""
+"""Use cases of the holder of a password: sign in, change it, have it reset by email (A6)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -55,7 +55,7 @@ def open_password_session(
         if not pairs:
             raise Forbidden("no_access", "Nothing admits you at present. Ask the account's owner or the vendor.")
         transaction = store.Transaction(context)
-        # Whoever changes the password at this moment sees this sign-in, and ends its session.
+        # A concurrent change of the password sees this sign-in and ends its session.
         item.used_at = context.now
         transaction.replace(item)
         transaction.erase(_tries_key(user_name))
@@ -77,14 +77,14 @@ def open_password_session(
 
 
 def _tries_key(user_name: str) -> Key:
-    # By its hash: whatever was typed is the name of a row then, however long or odd.
+    # By hash, so that any input, however long or odd, is a valid key.
     return keys.rate_limit("password", sha256_hex(rules.fold_user_name(user_name)))
 
 
 def _verify_credentials(context: RequestContext, user_name: str, password: str) -> UserNameItem:
-    """Return the row of a user name whose password, lasting or temporary, is the given one.
+    """Return the row of a user name if the password, lasting or temporary, is right.
 
-    The try is counted before it is heard, so that many at once are no way around the pauses.
+    The try is counted before it is verified, so that parallel tries do not evade the back-off.
     """
     item = store.retry_on_conflict(lambda: _count_try(context, user_name))
     tidy = rules.normalise_password(password)[: rules.MAX_PASSWORD_LENGTH + 1]
@@ -126,7 +126,7 @@ def _count_try(context: RequestContext, user_name: str) -> UserNameItem | None:
 
 
 def _list_admitted_bill_groups(item: UserNameItem, now: datetime) -> tuple[BillGroupRef, ...]:
-    """Return the bill groups of the account that admit the person: found by an index, decided strongly."""
+    """Return the bill groups of the account that admit the person: found by an index, verified by strong reads."""
     page = store.query_items_by_index(keys.bill_group_listed(item.account_id, "").pk, limit=_MAX_BILL_GROUPS)
     pairs = [(group.bill_group_id, item.account_id) for group in page.items]
     if not pairs:
@@ -136,15 +136,15 @@ def _list_admitted_bill_groups(item: UserNameItem, now: datetime) -> tuple[BillG
 
 
 def find_sole_brand_entity(now: datetime) -> Entity | None:
-    """Return the issuing entity whose brand the pages wear: the only one, if there is but one."""
+    """Return the issuing entity that brands the pages: the only one, if there is just one."""
     return get_cached_sole_entity(now)
 
 
 def change_password(context: RequestContext, user_name: str, current: str, new: str) -> None:
-    """Set one's own password, by the one that holds now or by a temporary one, which is spent by it.
+    """Change one's own password, by the current one or by a temporary one, which is used up.
 
-    All sessions of the person end. Raises Forbidden and LimitReached as ``sign_in`` does, Invalid for a password that
-    is too short or easy to guess, or that is the one that held before.
+    All sessions of the person end. Raises Forbidden and LimitReached as ``open_password_session`` does, InvalidInput
+    for a password that is too short, easy to guess, or the current one.
     """
     tidy = check_new_password(new, "password", user_name)
     if tidy == rules.normalise_password(current):
@@ -158,7 +158,7 @@ def change_password(context: RequestContext, user_name: str, current: str, new: 
 
 
 def request_password_reset(context: RequestContext, user_name: str) -> None:
-    """Have a link mailed by which the password can be set anew; whether one goes is not told, nor can be seen."""
+    """Request a link by email to reset the password; the caller cannot tell whether one is sent."""
 
     def attempt() -> None:
         transaction = store.Transaction(context)
@@ -169,9 +169,9 @@ def request_password_reset(context: RequestContext, user_name: str) -> None:
 
 
 def reset_password(context: RequestContext, token: str, new: str) -> None:
-    """Set one's own password by the link of a mail, once. All sessions of the person end.
+    """Set one's own password by an emailed link, once. All sessions of the person end.
 
-    Raises Conflict for a link that is too old, was used, or was followed by another change; Invalid as
+    Raises Conflict for a link that has expired, was used, or was followed by another change; InvalidInput as
     ``change_password`` does.
     """
     own = keys.password_reset(sha256_hex(token))
@@ -197,7 +197,7 @@ def _set_password(
     spent: PasswordResetItem | None = None,
     erase: Sequence[Key] = (),
 ) -> None:
-    """Write the new password, end all sessions, tell the person, and record it."""
+    """Write the new password, end all sessions, notify the person, and record it."""
     wanted = (
         keys.identity(item.email), keys.account(item.account_id), keys.contact(item.account_id, item.contact_id),
     )  # fmt: skip

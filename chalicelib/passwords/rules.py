@@ -1,4 +1,4 @@
-"""User names, passwords and how often one may try, over plain values (A6)."""
+"""User names, passwords and the back-off of tries, over plain values (A6)."""
 
 import re
 import unicodedata
@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from chalicelib.errors import Conflict, Forbidden, InvalidInput
 
 USER_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{2,63}")
-"""No @, so that nobody takes another's email address for a user name."""
+"""No @, so that nobody takes the email address of another person as a user name."""
 MAX_USER_NAME_LENGTH = 64
 MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 12, 128
 
 TEMPORARY_LIFETIME = timedelta(hours=24)
 TEMPORARY_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
-"""Nothing that looks like something else."""
+"""Without look-alikes."""
 TEMPORARY_GROUP_COUNT, TEMPORARY_GROUP_LENGTH = 5, 4
 """Twenty letters and digits: 99 bits."""
 
@@ -24,13 +24,13 @@ RESET_PREFIX = "cp_"
 RESET_BYTES = 32
 
 FAILURES_WITHOUT_BACKOFF = 5
-"""After so many failures in a row, each further try waits twice as long as the one before."""
+"""Failures in a row after which each further try waits twice as long as the one before."""
 MAX_BACKOFF = timedelta(minutes=15)
 MAX_STORED_FAILURES = 20
 FAILURE_WINDOW = timedelta(hours=24)
 
 RESET_MAIL_LIMITS = ((1, timedelta(minutes=1)), (5, timedelta(hours=1)), (20, timedelta(days=1)))
-"""How many mails with a link to reset a password go to one user name, and within what."""
+"""Limits of emails with a reset link per user name."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,12 @@ class Credentials:
 
 
 def fold_user_name(user_name: str) -> str:
-    """Return the one form of a user name by which it is unique."""
+    """Return the normalised user name, by which it is unique."""
     return user_name.lower()
 
 
 def check_user_name(user_name: str) -> str:
-    """Return a user name that may be given. Raises Invalid."""
+    """Return a valid user name. Raises InvalidInput."""
     if USER_NAME_PATTERN.fullmatch(user_name) is None:
         raise InvalidInput.field(
             "user_name",
@@ -64,12 +64,12 @@ def check_user_name(user_name: str) -> str:
 
 
 def normalise_password(password: str) -> str:
-    """Return the one form of a password, however a keyboard composes its letters (NFKC)."""
+    """Return the normalised password (NFKC), independent of how a keyboard composes its letters."""
     return unicodedata.normalize("NFKC", password)
 
 
 def check_password_length(password: str, field: str) -> None:
-    """Raise Invalid for a password, normalised, that is too short or too long."""
+    """Raise InvalidInput for a password, normalised, that is too short or too long."""
     if len(password) < MIN_PASSWORD_LENGTH:
         raise InvalidInput.field(
             field, "too_short", f"A password has at least {MIN_PASSWORD_LENGTH} characters. A sentence is good."
@@ -94,13 +94,13 @@ def get_password_state(
 
 
 def recent_instants(instants: Sequence[str], now: datetime) -> list[datetime]:
-    """Return the failures that still count, as a row keeps them, newest last."""
+    """Return the failures that still count, as a row stores them, newest last."""
     found = [datetime.fromisoformat(instant) for instant in instants]
     return [instant for instant in found if now - instant < FAILURE_WINDOW][-MAX_STORED_FAILURES:]
 
 
 def next_try_at(failures: Sequence[datetime]) -> datetime | None:
-    """Return from when on the next try is heard, after so many failures in a row; None: at once.
+    """Return when the next try is allowed after these failures; None for now.
 
     The pause doubles with each failure up to 15 minutes, and never becomes a lock.
     """
@@ -111,17 +111,17 @@ def next_try_at(failures: Sequence[datetime]) -> datetime | None:
 
 
 def may_send_reset_mail(instants: Sequence[datetime], now: datetime) -> bool:
-    """Tell whether one more mail with a link to reset a password may go (A5)."""
+    """Tell whether another reset email may be sent (A5)."""
     return all(sum(now - instant < span for instant in instants) < most for most, span in RESET_MAIL_LIMITS)
 
 
 def wrong_password_error() -> Forbidden:
-    """Return the one refusal of a user name that is unknown, or of a password that is wrong."""
+    """Return the single error for an unknown user name and for a wrong password."""
     return Forbidden("wrong_password", "The user name or the password is wrong. Try again, or reset the password.")
 
 
 def password_must_be_set_error() -> Forbidden:
-    """Return the answer to a temporary password: it opens nothing but the way to one's own."""
+    """Return the error for a temporary password: it only allows setting one's own."""
     return Forbidden(
         "password_must_be_set",
         "This password is temporary. Set your own with POST /v1/passwords, then sign in with that.",
@@ -129,5 +129,5 @@ def password_must_be_set_error() -> Forbidden:
 
 
 def no_user_name_error() -> Conflict:
-    """Return the refusal to reset the password of a contact that has no user name."""
+    """Return the error of resetting the password of a contact without a user name."""
     return Conflict("no_user_name", "This contact has no user name. Give one first.")

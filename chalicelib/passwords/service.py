@@ -1,4 +1,4 @@
-"""Use cases of staff and of an account's owner: to give a contact a user name, take it away, reset its password."""
+"""Use cases of staff and of an account's owner: give a contact a user name, remove it, reset its password."""
 
 import secrets
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _TICKET_BYTES = 12
 
 @dataclass(frozen=True)
 class _CredentialsContext:
-    """A contact with its user name, as they were read together."""
+    """A contact with its user name, read together."""
 
     around: ContactWriteContext
     contact_item: ContactItem
@@ -45,9 +45,9 @@ def enable_credentials(
 ) -> tuple[Credentials, bool]:
     """Give a contact a user name; return it, and whether it is new.
 
-    A temporary password is mailed to the contact, or is the one that staff have ``chosen`` and hand over themselves.
-    The same user name again changes nothing. Raises NotFound, Invalid, Forbidden by C5 and to an owner who chooses,
-    and Conflict when the user name is taken, or the contact is inactive or has another one.
+    A temporary password is emailed to the contact, or is the one that staff have ``chosen`` and hand over themselves.
+    The same user name again changes nothing. Raises NotFound, InvalidInput, Forbidden by C5 and to an owner who
+    chooses, and Conflict when the user name is taken, or the contact is inactive or has another one.
     """
     rules.check_user_name(user_name)
     secret = _check_chosen_password(context, user_name, chosen)
@@ -78,7 +78,7 @@ def enable_credentials(
         transaction.create(item)
         read.address.user_name = rules.fold_user_name(user_name)
         transaction.replace(read.address)
-        # Whoever deletes the contact at this moment must see the user name, or be seen.
+        # A concurrent deletion of the contact must see the user name, or be seen here.
         transaction.replace(read.contact_item)
         _record(transaction, context, read.contact, "user_name.given", FieldChange("user_name", None, user_name))
         transaction.commit()
@@ -90,9 +90,9 @@ def enable_credentials(
 def issue_temporary_password(
     context: RequestContext, account_id: str, contact_id: str, chosen: str | None
 ) -> Credentials:
-    """Replace a contact's password by a temporary one, mailed or ``chosen`` by staff; the old one ends at once.
+    """Replace a contact's password by a temporary one, emailed or ``chosen`` by staff; the old one ends at once.
 
-    Raises NotFound, Invalid, Forbidden as ``enable`` does, and Conflict when the contact has no user name.
+    Raises NotFound, InvalidInput, Forbidden as ``enable_credentials`` does, and Conflict without a user name.
     """
 
     def attempt() -> Credentials:
@@ -112,7 +112,7 @@ def issue_temporary_password(
 
 
 def disable_credentials(context: RequestContext, account_id: str, contact_id: str) -> None:
-    """Take a contact's user name and password away, and end the sessions that they opened. Raises NotFound."""
+    """Remove a contact's user name and password, and end the sessions that they opened. Raises NotFound."""
 
     def attempt() -> None:
         read = _load_credentials_context(context, account_id, contact_id)
@@ -158,7 +158,8 @@ def _load_credentials_context(context: RequestContext, account_id: str, contact_
 def _check_chosen_password(context: RequestContext, user_name: str, chosen: str | None) -> str | None:
     """Return the temporary password that staff chose, normalised.
 
-    An owner may not choose one: who knows it can set the lasting one, and so pass for the holder of the address.
+    An owner may not choose one: knowing it allows setting the lasting one, and so impersonating the holder of the
+    address.
     """
     if chosen is None:
         return None
@@ -193,9 +194,9 @@ def _set_temporary_password(
 def _end_sessions(
     transaction: store.Transaction, context: RequestContext, read: _CredentialsContext, item: UserNameItem
 ) -> None:
-    """End all sessions of the person; an account's owner ends those only that the password itself opened.
+    """End all sessions of the person; an account's owner ends only those that the password opened.
 
-    Anybody's address can be a contact's: an owner must not be able to end what a stranger does elsewhere.
+    Any address can be a contact's: an owner must not be able to end a stranger's sessions elsewhere.
     """
     if context.actor.kind == "staff":
         end_all_sessions(transaction, item.email, read.identity, compute_session_cutoff(context.now, item.used_at))

@@ -1,1 +1,1 @@
-"""Payments, and what they and credit notes settle of invoices."""
+"""Payments, and how payments and credit notes settle invoices."""

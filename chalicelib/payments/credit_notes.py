@@ -1,4 +1,4 @@
-"""Use cases of credit notes: applied to invoices, and taken back."""
+"""Use cases of credit notes: apply, withdraw."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +20,7 @@ CreditNote = Invoice
 def apply_credit_note(context: RequestContext, credit_note_id: str, given: list[dict[str, Any]]) -> CreditNote:
     """Apply a credit note to invoices, as of today where the account is; two reads.
 
-    Raises NotFound, Conflict when it is not a credit note or void, Invalid that names every fault.
+    Raises NotFound, Conflict when it is not a credit note or void, InvalidInput that names every fault.
     """
     wanted = settlements.parse_allocations(given)
 
@@ -47,7 +47,7 @@ def apply_credit_note(context: RequestContext, credit_note_id: str, given: list[
 
 
 def withdraw_credit_note(context: RequestContext, credit_note_id: str, invoice_id: str) -> None:
-    """Take a credit note back from an invoice, which opens again; two reads.
+    """Withdraw a credit note from an invoice, which opens again; two reads.
 
     Raises NotFound when it settles nothing there.
     """

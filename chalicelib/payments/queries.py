@@ -1,4 +1,4 @@
-"""Reading payments, and what has settled an invoice."""
+"""Queries of payments, and of the settlements of an invoice."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ _PAGE = 1000
 
 @dataclass(frozen=True)
 class SettlementWithPayment:
-    """What has settled something of an invoice; ``payment`` is None where it was a credit note."""
+    """A settlement of an invoice; ``payment`` is None for a credit note."""
 
     settlement: Settlement
     payment: Payment | None
@@ -38,7 +38,7 @@ def get_invoice_payment(invoice_id: str, payment_id: str) -> Payment:
 def list_payments(
     account_id: str, after: str | None, limit: int, *, unallocated: bool = False
 ) -> tuple[list[Payment], str | None]:
-    """Return a page of an account's payments, newest receipt first; or of those not all allocated, by their ids.
+    """Return a page of an account's payments, newest receipt first; or of those with an unallocated part, by id.
 
     Raises NotFound without the account.
     """
@@ -54,7 +54,7 @@ def list_payments(
 
 
 def list_unallocated_payments(account_id: str) -> list[Payment]:
-    """Return all payments of an account of which something is not allocated; two reads for each 100."""
+    """Return all payments of an account with an unallocated part; two reads for each 100."""
     place = keys.unallocated_payments(account_id)
     pointers = list(store.iterate_items(place.pk, place.sk, page_size=_PAGE))
     return [one for one in _load_payments(account_id, pointers) if one.unallocated]
@@ -67,7 +67,7 @@ def _load_payments(account_id: str, pointers: list[Any]) -> list[Payment]:
 
 
 def list_settlements(invoice_id: str, after: str | None, limit: int) -> tuple[list[SettlementWithPayment], str | None]:
-    """Return a page of what has settled an invoice: credit notes, then payments, by their ids; three reads.
+    """Return a page of the settlements of an invoice: credit notes, then payments, by id; three reads.
 
     Raises NotFound without the invoice.
     """

@@ -1,7 +1,7 @@
-"""Payments and credit notes, and how they are spread over invoices. Amounts are integers of minor units.
+"""Payments and credit notes, and how they settle invoices. Amounts are integers of minor units.
 
-What is spread is conserved: of a payment, what is allocated and what is not make up its amount; of an invoice, what is
-paid, what is credited and what is open make up its total; and nothing is ever below zero.
+Amounts are conserved: the allocated and unallocated parts of a payment make up its amount; the paid, credited and open
+parts of an invoice make up its total; nothing is ever below zero.
 """
 
 import hashlib
@@ -17,21 +17,21 @@ from chalicelib.invoices.rules import CREDIT_NOTE, PAID, UNCOLLECTIBLE, VOID, In
 
 RECEIVED, REVERSED = "received", "reversed"
 PAYMENT = "payment"
-"""The kind of what settles an invoice; the other is a credit note."""
+"""One of the two kinds of settlement; the other is a credit note."""
 
 _EARLIEST_ZONE = timedelta(hours=14)
-"""How far the clocks of the earliest time zone are ahead of UTC."""
+"""How far the earliest time zone is ahead of UTC."""
 _CLOSED_STATUSES = frozenset({VOID, UNCOLLECTIBLE})
 
 MAX_INVOICES_PER_WRITE = 20
-"""Over how many invoices one write spreads: up to four rows each and its own fit a transaction of 100 rows."""
+"""Invoices that one write may settle: with up to four rows each they fit a transaction of 100 rows."""
 MAX_INVOICES = 200
-"""Over how many invoices a payment or credit note is spread in all, so that it stays a small row."""
+"""Invoices that a payment or credit note may settle in all, so that its row stays small."""
 
 
 @dataclass(frozen=True)
 class Allocation:
-    """How much of a payment or a credit note goes to an invoice."""
+    """The part of a payment or credit note that goes to an invoice."""
 
     invoice_id: str
     amount: int
@@ -68,13 +68,13 @@ class Payment:
 
     @property
     def unallocated(self) -> int:
-        """Return what no invoice was settled with; nothing of a payment that was reversed."""
+        """Return the unallocated part; 0 for a reversed payment."""
         return self.amount - sum(self.allocations.values()) if self.status == RECEIVED else 0
 
 
 @dataclass(frozen=True)
 class Settlement:
-    """What a payment or a credit note has settled of an invoice, and on which day."""
+    """The part of an invoice that a payment or credit note has settled, and on which day."""
 
     invoice_id: str
     source_kind: str
@@ -85,7 +85,7 @@ class Settlement:
 
 @dataclass(frozen=True)
 class SettlementSource:
-    """What a payment or a credit note has to spread, and over whose invoices it may be."""
+    """The free amount of a payment or credit note, and the invoices it may settle."""
 
     kind: str
     id: str
@@ -95,17 +95,17 @@ class SettlementSource:
     free: int
     spread: Mapping[str, int]
     day: date
-    """The day that counts for the invoice as the one on which it was settled."""
+    """The day that counts as the settlement day of the invoice."""
 
 
 def check_received_on(received_on: date, now: datetime) -> None:
-    """Raise Invalid when a payment would be received on a day that has begun nowhere yet; ``now`` is aware UTC."""
+    """Raise InvalidInput when the day of receipt has not begun in any time zone; ``now`` is aware UTC."""
     if received_on > (now + _EARLIEST_ZONE).date():
         raise InvalidInput.field("received_on", "in_the_future", "This day is yet to come. Send the day of receipt.")
 
 
 def payment_content_hash(given: Mapping[str, Any]) -> str:
-    """Return what tells whether a payment is sent again with the same content: absent, null and empty are one."""
+    """Return the hash that identifies the content of a payment; absent, null and empty are equal."""
     said = {name: value for name, value in given.items() if value not in (None, [])}
     if "allocations" in said:
         said["allocations"] = sorted((one["invoice_id"], one["amount"]) for one in said["allocations"])
@@ -113,7 +113,7 @@ def payment_content_hash(given: Mapping[str, Any]) -> str:
 
 
 def payment_source(payment: Payment) -> SettlementSource:
-    """Return what a payment has to spread. Raises Conflict when it was reversed."""
+    """Return the free amount of a payment. Raises Conflict when it was reversed."""
     if payment.status == REVERSED:
         raise Conflict("payment_reversed", "This payment was reversed. Record the money as another payment.")
     return SettlementSource(
@@ -129,7 +129,7 @@ def payment_source(payment: Payment) -> SettlementSource:
 
 
 def credit_note_source(credit_note: Invoice, today: date) -> SettlementSource:
-    """Return what a credit note has to spread. Raises Conflict when it is an invoice, or void."""
+    """Return the free amount of a credit note. Raises Conflict when it is an invoice, or void."""
     if not credit_note.is_credit_note:
         raise Conflict("not_a_credit_note", "This is an invoice. Only a credit note can be applied to invoices.")
     if credit_note.status in _CLOSED_STATUSES:
@@ -149,10 +149,11 @@ def credit_note_source(credit_note: Invoice, today: date) -> SettlementSource:
 def settle_invoices(
     source: SettlementSource, wanted: Sequence[Allocation], invoices: Mapping[str, Invoice], name: str
 ) -> dict[str, Invoice]:
-    """Return the invoices as they are once ``wanted`` of ``source`` went to them, by id.
+    """Return the invoices after ``wanted`` of ``source`` has been applied to them, by id.
 
-    ``name`` is the field in which the caller sent the list. Raises Invalid that names every fault: an invoice that is
-    not there, is another account's, entity's or currency's, or not open; more than its balance; more than is free.
+    ``name`` is the field in which the caller sent the list. Raises InvalidInput that names every fault: an invoice that
+    does not exist, belongs to another account, entity or currency, or is not open; more than its balance; more than is
+    free.
     """
     faults: list[FieldError] = []
     taken: set[str] = set()
@@ -204,16 +205,16 @@ def _find_overall_faults(
 
 
 def with_settlement(invoice: Invoice, source: SettlementSource, amount: int) -> Invoice:
-    """Return an open invoice once ``amount`` of ``source`` went to it; when nothing is left, it is paid on that day."""
+    """Return an open invoice with ``amount`` of ``source`` applied; with nothing left, it is paid on that day."""
     changed = _add_settled_amount(invoice, source.kind, amount)
     changed = replace(changed, status=derive_invoice_status(changed))
     return replace(changed, settled_on=source.day if changed.status == PAID else None)
 
 
 def without_settlement(invoice: Invoice, kind: str, amount: int) -> Invoice:
-    """Return an invoice once ``amount`` that a source of ``kind`` had settled is taken back: it opens again.
+    """Return an invoice after ``amount``, settled by a source of ``kind``, is withdrawn: it opens again.
 
-    An invoice that was meanwhile found uncollectible stays so.
+    An invoice that became uncollectible meanwhile stays uncollectible.
     """
     changed = _add_settled_amount(invoice, kind, -amount)
     if invoice.status in _CLOSED_STATUSES:
@@ -229,12 +230,12 @@ def _add_settled_amount(invoice: Invoice, kind: str, amount: int) -> Invoice:
 
 
 def with_allocations(payment: Payment, wanted: Sequence[Allocation]) -> Payment:
-    """Return a payment once ``wanted``, which ``spread`` has checked, was allocated."""
+    """Return a payment with ``wanted`` allocated, which ``settle_invoices`` has checked."""
     return replace(payment, allocations=_add_amounts(payment.allocations, wanted))
 
 
 def with_applications(credit_note: Invoice, wanted: Sequence[Allocation], today: date) -> Invoice:
-    """Return a credit note once ``wanted``, which ``spread`` has checked, was applied."""
+    """Return a credit note with ``wanted`` applied, which ``settle_invoices`` has checked."""
     total = sum(one.amount for one in wanted)
     changed = replace(
         credit_note,
@@ -253,13 +254,13 @@ def _add_amounts(before: Mapping[str, int], wanted: Sequence[Allocation]) -> dic
 
 
 def without_allocations(payment: Payment, invoice_ids: Sequence[str]) -> Payment:
-    """Return a payment once it was taken back from invoices."""
+    """Return a payment after it was withdrawn from invoices."""
     kept = {invoice_id: amount for invoice_id, amount in payment.allocations.items() if invoice_id not in invoice_ids}
     return replace(payment, allocations=kept)
 
 
 def without_applications(credit_note: Invoice, invoice_ids: Sequence[str]) -> Invoice:
-    """Return a credit note once it was taken back from invoices."""
+    """Return a credit note after it was withdrawn from invoices."""
     kept = {name: amount for name, amount in credit_note.applications.items() if name not in invoice_ids}
     freed = sum(credit_note.applications.values()) - sum(kept.values())
     changed = replace(credit_note, credited=credit_note.credited - freed, applications=kept)
@@ -269,12 +270,12 @@ def without_applications(credit_note: Invoice, invoice_ids: Sequence[str]) -> In
 
 
 def with_reversal(payment: Payment, reversal: Reversal) -> Payment:
-    """Return a payment that was taken back from all invoices as reversed."""
+    """Return a payment, withdrawn from all invoices, as reversed."""
     return replace(payment, status=REVERSED, reversal=reversal)
 
 
 def check_payable(invoice: Invoice, currency: str) -> None:
-    """Check that a payment can be recorded for one invoice. Raises Conflict, or Invalid naming the currency."""
+    """Check that a payment can be recorded for one invoice. Raises Conflict, or InvalidInput naming the currency."""
     if invoice.is_credit_note:
         raise Conflict("not_an_invoice", "This is a credit note. A payment settles invoices.")
     if not invoice.balance:

@@ -1,4 +1,4 @@
-"""Use cases of payments: recorded, spread over invoices, taken back, reversed."""
+"""Use cases of payments: record, allocate, withdraw, reverse."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,21 +21,21 @@ from chalicelib.table.keys import Key
 
 @dataclass(frozen=True)
 class PaymentWriteResult:
-    """The payment after a write, and whether the write made it."""
+    """The payment after a write, and whether the write created it."""
 
     payment: Payment
     created: bool
     changed: bool = True
-    """False when everything was so already, and nothing was written."""
+    """False when nothing changed and nothing was written."""
 
 
 def record_payment(
     context: RequestContext, account_id: str, payment_id: str, given: dict[str, Any]
 ) -> PaymentWriteResult:
-    """Record a payment under the vendor's id and spread it over invoices; two reads.
+    """Record a payment under the vendor's id and allocate it to invoices; two reads.
 
-    The same content again changes nothing, whatever has become of the payment since. Raises NotFound without the
-    account, Conflict when the payment is there with other content, Invalid that names every field at fault.
+    The same content again changes nothing, whatever happened to the payment since. Raises NotFound without the account,
+    Conflict when the payment exists with other content, InvalidInput that names every invalid field.
     """
     rules.check_received_on(given["received_on"], context.now)
     wanted = settlements.parse_allocations(given.get("allocations") or ())
@@ -70,9 +70,9 @@ def _repeat_payment(before: Payment, said: str) -> PaymentWriteResult:
 
 
 def record_invoice_payment(context: RequestContext, invoice_id: str, given: dict[str, Any]) -> PaymentWriteResult:
-    """Record a payment of one invoice under an id of ours; what exceeds its balance stays unallocated. Two reads.
+    """Record a payment of one invoice under a generated id; what exceeds its balance stays unallocated. Two reads.
 
-    Raises NotFound, Invalid when the currency is another, Conflict when nothing is open.
+    Raises NotFound, InvalidInput when the currency differs, Conflict when nothing is open.
     """
     rules.check_received_on(given["received_on"], context.now)
     payment_id = new_id(PAYMENT_PREFIX, context.now)
@@ -115,7 +115,7 @@ def _record_new(
 
 
 def allocate_payment(context: RequestContext, account_id: str, payment_id: str, given: list[dict[str, Any]]) -> Payment:
-    """Spread more of a payment over invoices; two reads. Raises NotFound, Conflict, Invalid naming every fault."""
+    """Allocate more of a payment to invoices; two reads. Raises NotFound, Conflict, InvalidInput naming every fault."""
     wanted = settlements.parse_allocations(given)
 
     def attempt() -> Payment:
@@ -140,7 +140,7 @@ def allocate_payment(context: RequestContext, account_id: str, payment_id: str, 
 
 
 def deallocate_payment(context: RequestContext, account_id: str, payment_id: str, invoice_id: str) -> None:
-    """Take a payment back from an invoice, which opens again; two reads. Raises NotFound when it settles nothing."""
+    """Withdraw a payment from an invoice, which opens again; two reads. Raises NotFound when it settles nothing."""
 
     def attempt() -> None:
         item, head = store.get_items_for_write(context, keys.payment(account_id, payment_id), keys.invoice(invoice_id))
@@ -158,10 +158,10 @@ def deallocate_payment(context: RequestContext, account_id: str, payment_id: str
 
 
 def reverse_payment(context: RequestContext, account_id: str, payment_id: str, reason: str) -> Payment:
-    """Reverse a payment: all its invoices open again. One that is reversed already stays as it is.
+    """Reverse a payment: all its invoices open again. A reversed payment stays as it is.
 
-    Of a payment over many invoices, the first are taken back in transactions of their own; until the last one it is a
-    payment like others, less allocated. So whoever repeats this after a failure completes it. Raises NotFound.
+    A payment of many invoices is withdrawn from the first ones in transactions of their own; until the last one it is
+    an ordinary payment with less allocated. So repeating this after a failure completes it. Raises NotFound.
     """
 
     def attempt() -> Payment | None:
@@ -171,7 +171,7 @@ def reverse_payment(context: RequestContext, account_id: str, payment_id: str, r
             return before
         ids = sorted(before.allocations)[: rules.MAX_INVOICES_PER_WRITE]
         last = len(ids) == len(before.allocations)
-        # The record of an idempotency key belongs to the transaction that completes what was asked.
+        # The idempotency record belongs to the transaction that completes the request.
         own = context if last else replace(context, idempotency=None)
         invoices = settlements.invoices_by_id(
             store.batch_get_items([keys.invoice(invoice_id) for invoice_id in ids]).values()

@@ -1,4 +1,4 @@
-"""What every write of payments and credit notes shares: the invoices that it spreads over, and their settlements."""
+"""The invoices and settlement rows that all writes of payments and credit notes share."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -15,18 +15,18 @@ InvoiceChange = tuple[Invoice, Invoice]
 
 
 def parse_allocations(given: Iterable[Mapping[str, Any]]) -> list[Allocation]:
-    """Return the allocations that a caller has sent."""
+    """Return the allocations of a request."""
     return [Allocation(str(one["invoice_id"]), int(one["amount"])) for one in given]
 
 
 def invoices_by_id(items: Iterable[Any]) -> dict[str, Invoice]:
-    """Return the invoices of rows that were read, by id; None is left out."""
+    """Return the invoices of the rows read, by id; None is skipped."""
     loaded = [store.from_item(Invoice, item) for item in items if item is not None]
     return {invoice.invoice_id: invoice for invoice in loaded}
 
 
 def read_balances(source: SettlementSource, changes: Sequence[InvoiceChange], *others: Key) -> dict[Key, Any]:
-    """Read the balances in which changed invoices and their source count, and ``others``; one read."""
+    """Read the balances that changed invoices and their source affect, and ``others``; one read."""
     groups = [after.bill_group_id for _, after in changes]
     return store.batch_get_items(
         [*ledger.balance_keys(source.account_id, source.entity_id, source.currency, groups), *others]
@@ -36,7 +36,7 @@ def read_balances(source: SettlementSource, changes: Sequence[InvoiceChange], *o
 def write_settlements(
     transaction: store.Transaction, source: SettlementSource, spread: Mapping[str, int], ids: Iterable[str]
 ) -> None:
-    """Write what a source has settled of the invoices ``ids``; ``spread`` is all that it settles from now on.
+    """Write the settlements of the invoices ``ids`` by a source; ``spread`` is all that it settles from now on.
 
     The heads of those invoices are written in the same transaction, and their conditions protect these rows.
     """
@@ -51,7 +51,7 @@ def write_settlements(
 
 
 def write_payment(transaction: store.Transaction, before: Payment | None, after: Payment) -> int:
-    """Write a payment and, while something of it is not allocated, the row that says so; return its new version."""
+    """Write a payment and, while a part of it is unallocated, its pointer; return its new version."""
     listed = keys.payment_listed(after.account_id, after.received_on, after.payment_id)
     row = store.to_item(PaymentItem, keys.payment(after.account_id, after.payment_id), after, listed=listed)
     row.reversal = to_json_value(after.reversal)

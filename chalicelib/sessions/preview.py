@@ -20,7 +20,7 @@ _PAGE_SIZE = 100
 
 @dataclass(frozen=True)
 class Preview:
-    """A session that only reads, with its token, which is told this once."""
+    """A read-only session, with its token, which is shown only now."""
 
     session_id: str
     token: str
@@ -38,11 +38,11 @@ def open_preview(
     rule_id: str | None = None,
     contact_id: str | None = None,
 ) -> Preview:
-    """Open a preview of a bill group's portal, for 30 minutes, and record that.
+    """Open a preview of a bill group's portal, for 30 minutes, and record it.
 
-    It shows what ``permissions`` allow, or an access rule, or all that a contact is granted now; without any of them,
-    what a new access rule would allow. A rule that only starts later, or a contract that does not run, is shown as if
-    it were time. Raises Forbidden to all but staff, NotFound, and Conflict when the contact is granted nothing now.
+    It shows the portal with ``permissions``, or an access rule, or all current grants of a contact; without any of
+    them, with the permissions of a new access rule. A rule that starts later, or a contract that is not active, counts
+    as active. Raises Forbidden to all but staff, NotFound, and Conflict when the contact is granted nothing now.
     """
     if context.actor.kind != "staff":
         raise Forbidden("forbidden", "Only staff preview a portal.")

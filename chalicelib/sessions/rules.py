@@ -9,13 +9,13 @@ MAX_DURATION_BY_KIND = {
     "staff": timedelta(hours=8),
     "preview": timedelta(minutes=30),
 }
-"""After this a session is over, however much it is used."""
+"""The maximum age of a session, however active it is."""
 PASSWORD_ORIGIN = "password"  # noqa: S105 - the word, not one of them.
 MAX_ENDED_PER_TRANSACTION = 50
-"""How many sessions one transaction ends one by one."""
+"""Sessions that one transaction ends one by one."""
 MAX_CLIENT_LENGTH = 200
 MAX_AUDITED_ACCOUNTS = 20
-"""How many accounts get an event in their own history when one person enters all of them at once."""
+"""Accounts that get an audit event when one person signs in to all of them at once."""
 
 
 def format_session_token(random: str) -> str:
@@ -24,12 +24,12 @@ def format_session_token(random: str) -> str:
 
 
 def compute_session_end(kind: str, opened_at: datetime) -> datetime:
-    """Return when a session of this kind, opened at an instant, is over at the latest."""
+    """Return the latest end of a session of this kind."""
     return opened_at + MAX_DURATION_BY_KIND[kind]
 
 
 def tidy_client_name(text: str | None) -> str | None:
-    """Return what a browser or client says it is, fit to be kept and shown; None when it says nothing."""
+    """Return the name of a browser or client, fit to be stored and shown; None without one."""
     if text is None:
         return None
     tidy = "".join(letter for letter in text if letter.isprintable()).strip()[:MAX_CLIENT_LENGTH]
@@ -45,7 +45,7 @@ def is_over(
     idle: timedelta,
     not_before: datetime | None,
 ) -> bool:
-    """Tell whether a session is over: ended, idle for too long, or older than its person's sessions may be (A8)."""
+    """Tell whether a session has ended: expired, idle for too long, or older than its person's sessions may be (A8)."""
     return ends_at <= now or last_seen_at + idle <= now or (not_before is not None and created_at < not_before)
 
 
@@ -54,9 +54,9 @@ def may_see_session(
 ) -> bool:
     """Tell whether a session may list and end another one of the same email address.
 
-    Staff see staff's and their previews, portal users those of the portal. ``password_accounts`` are the accounts
-    of a session that was opened by password, None otherwise: a password proves its person at its own account only,
-    so such a session sees none that reach beyond it (A6).
+    Staff see sessions of staff and their previews, portal users those of the portal. ``password_accounts`` are the
+    accounts of a session that was opened by password, None otherwise: a password proves its person at its own account
+    only, so such a session sees none that reach beyond it (A6).
     """
     family = {"staff": {"staff", "preview"}, "portal_user": {"portal_user"}}.get(own_kind, set())
     return kind in family and (password_accounts is None or accounts <= password_accounts)

@@ -1,4 +1,4 @@
-"""Sessions: opened in the transaction that proves who somebody is, and ended (A8)."""
+"""Sessions: opened in the transaction that authenticates a person; listed and ended (A8)."""
 
 import secrets
 from collections.abc import Iterable
@@ -43,12 +43,12 @@ def open_session(
     client: str | None = None,
     preview: dict[str, Any] | None = None,
 ) -> tuple[str, str]:
-    """Add a session to ``transaction`` and return its id and its token, which nobody can be told again.
+    """Add a session to ``transaction`` and return its id and its token, which cannot be shown again.
 
-    ``kind`` is ``portal_user``, ``staff`` or ``preview``; ``email`` whose it is, normalised; ``bill_groups`` the pairs
-    of bill group id and account id that admit the person now, what they may do there being read afresh in every
-    request; ``origin`` is what proved the person: ``link``, ``code``, ``password``, or ``preview``; ``client`` what
-    the browser says it is. The audit events name the person as the one who acts, but for a preview, which staff open.
+    ``kind`` is ``portal_user``, ``staff`` or ``preview``; ``email`` is its person, normalised; ``bill_groups`` are the
+    pairs of bill group id and account id that admit the person now (permissions are read again in every request);
+    ``origin`` is the proof: ``link``, ``code``, ``password``, or ``preview``; ``client`` is the browser's name. The
+    audit events name the person as the actor, except for a preview, which staff open.
     """
     session_id = ids.new_id(ids.SESSION_PREFIX, context.now)
     token = rules.format_session_token(secrets.token_urlsafe(rules.TOKEN_BYTES))
@@ -94,7 +94,7 @@ def open_session(
 
 
 def get_principal_session(principal: Principal) -> Session:
-    """Return the session that asks. Raises NotFound for an API key, which has none, Unauthenticated once it ended."""
+    """Return the current session. Raises NotFound for an API key, which has none, Unauthenticated once it ended."""
     return store.from_item(Session, _get_principal_session_item(principal))
 
 
@@ -110,9 +110,9 @@ def _get_principal_session_item(principal: Principal) -> SessionItem:
 def list_own_sessions(
     context: RequestContext, principal: Principal, limit: int, after: Any
 ) -> tuple[list[Session], Any]:
-    """Return a page of the sessions that are open for the person who asks, newest first, and where the next begins.
+    """Return a page of the caller's open sessions, newest first, and where the next begins.
 
-    What was opened in the last moment may be missing: the index that lists them lags. Raises NotFound for an API key.
+    A session of the last moment may be missing: the index that lists them lags. Raises NotFound for an API key.
     """
     own = _get_principal_session_item(principal)
     identity = store.get_item(IdentityItem, keys.identity(own.email))
@@ -144,12 +144,12 @@ def _is_over(item: SessionItem, identity: IdentityItem | None, now: datetime) ->
 
 
 def end_principal_session(context: RequestContext, principal: Principal) -> None:
-    """End the session that asks. Raises NotFound for an API key."""
+    """End the current session. Raises NotFound for an API key."""
     _end_session(context, _get_principal_session_item(principal))
 
 
 def end_own_session(context: RequestContext, principal: Principal, session_id: str) -> None:
-    """End one of the person's own sessions. Raises NotFound when it is somebody else's, or has ended (A12)."""
+    """End one of the caller's sessions. Raises NotFound when it is somebody else's, or has ended (A12)."""
     own = _get_principal_session_item(principal)
     page = store.query_items_by_index(keys.session_listed(own.email, "").pk, session_id, limit=1)
     found = [item for item in page.items if item.session_id == session_id and _may_see(own, item)]
@@ -160,7 +160,7 @@ def end_own_session(context: RequestContext, principal: Principal, session_id: s
 
 def _end_session(context: RequestContext, item: SessionItem) -> None:
     def attempt() -> None:
-        # Requests of the session note that they saw it, so its version moves; its key is its own for ever.
+        # Requests record the last use, so the version moves; the key is never reused.
         transaction = store.Transaction(context)
         transaction.erase(item.key)
         accounts: list[str | None] = [*sorted(_account_ids(item))]
@@ -176,9 +176,9 @@ def _end_session(context: RequestContext, item: SessionItem) -> None:
 def end_all_sessions(
     transaction: store.Transaction, email: str, identity: IdentityItem | None, not_before: datetime
 ) -> None:
-    """Let every session of ``email`` that was opened before an instant (UTC) be over with ``transaction``.
+    """End with ``transaction`` every session of ``email`` that was opened before an instant (UTC).
 
-    ``identity`` is the row at ``keys.identity(email)`` as it was read; the instant never moves back.
+    ``identity`` is the row at ``keys.identity(email)`` as read; the instant never moves back.
     """
     if identity is None:
         key = keys.identity(email)
@@ -193,13 +193,13 @@ def end_all_sessions(
 def compute_session_cutoff(now: datetime, used_at: datetime | None) -> datetime:
     """Return an instant after which no session was opened by what was last used at ``used_at``, nor before ``now``.
 
-    A request that began earlier may be written later: its own instant alone could leave such a session alive.
+    An earlier request may be written later: its own instant alone could leave such a session alive.
     """
     return now if used_at is None else max(now, used_at + timedelta(milliseconds=1))
 
 
 def end_password_sessions(transaction: store.Transaction, email: str, account_id: str) -> None:
-    """Let the sessions that a password of the account opened for ``email`` be over with ``transaction``."""
+    """End with ``transaction`` the sessions that a password of the account opened for ``email``."""
     page = store.query_items_by_index(
         keys.session_listed(email, "").pk, limit=rules.MAX_ENDED_PER_TRANSACTION, newest_first=True
     )

@@ -1,4 +1,4 @@
-"""Which bill groups admit an address: found by rules and contacts, decided strongly by ``access`` (A1, A3, A7, A9)."""
+"""The bill groups that admit an address: found by rules and contacts, verified by ``access`` (A1, A3, A7, A9)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ _PAGE_SIZE = 100
 
 @dataclass(frozen=True)
 class Admission:
-    """What lets an address in now, in pairs of bill group and account, and from when on something will.
+    """The pairs of bill group and account that admit an address now, and the instant at which others will.
 
-    ``group``, ``account`` and ``contact`` are those whose brand, language and time zone the mail takes.
+    ``group``, ``account`` and ``contact`` set the brand, language and time zone of the email.
     """
 
     pairs: tuple[BillGroupRef, ...]
@@ -33,14 +33,14 @@ class Admission:
 
 
 def find_admission(email: str, preferred: str | None, now: datetime) -> Admission:
-    """Return what admits ``email``. ``preferred`` is the bill group of the portal link, which gives the brand."""
+    """Return the bill groups that admit ``email``. ``preferred`` is that of the portal link, which sets the brand."""
     listed = _query_all(keys.contact_by_email(email, "", "").pk, by_index=True)
     contacts = [item for item in listed if item.status == "active"]
     pairs = _find_candidates(email, contacts)
     wanted = access_decision_keys(email, pairs)
     found = store.batch_get_items(wanted + ([keys.bill_group(preferred)] if preferred else []))
     decided = {pair: decide_access(email, pair, found, now) for pair in pairs}
-    # The one that was asked for comes first; else they have a fixed order.
+    # The requested one comes first; the others have a fixed order.
     ordered = sorted(decided, key=lambda pair: (pair[0] != preferred, pair))
     open_now = [pair for pair in ordered if isinstance(decided[pair], Grant)]
     later = {pair: instant for pair in ordered if (instant := _future_start(decided[pair])) is not None}

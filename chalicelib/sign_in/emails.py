@@ -1,4 +1,4 @@
-"""The mails of signing in. The outbox holds the first form; what it is to say is known when it is claimed."""
+"""Sign-in emails. Their content is resolved when they are claimed."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ NOT_YET = "sign_in_not_yet"
 
 
 def sign_in(email: str, flow_hash: str) -> Mail:
-    """Return the mail of a sign-in as it is asked for: the same for every address. Its claim decides all else."""
+    """Return the email of a sign-in request: the same for every address. Its claim decides the rest."""
     return Mail(
         kind=SIGN_IN,
         entity_id="",
@@ -29,7 +29,7 @@ def sign_in(email: str, flow_hash: str) -> Mail:
 
 
 def sign_in_context(link: str, code: str, until: datetime, locale: str, time_zone: str) -> dict[str, object]:
-    """Return what the templates of ``sign_in`` say: the address of the link, the code, and when they expire."""
+    """Return the context of the templates ``sign_in``: the link, the code, and when they expire."""
     return {
         "link": link,
         "code": rules.format_code(code),
@@ -39,7 +39,7 @@ def sign_in_context(link: str, code: str, until: datetime, locale: str, time_zon
 
 
 def not_yet_context(starts_at: datetime, locale: str, time_zone: str) -> dict[str, object]:
-    """Return what the templates of ``sign_in_not_yet`` say: from when on the address may sign in (A7)."""
+    """Return the context of the templates ``sign_in_not_yet``: when the address may sign in (A7)."""
     zone, reader = ZoneInfo(time_zone), languages.formatting_locale(locale)
     day = dates.format_date(starts_at.astimezone(zone), "long", locale=reader)
     joined = str(dates.get_datetime_format("long", locale=reader)).replace("'", "")
@@ -48,7 +48,7 @@ def not_yet_context(starts_at: datetime, locale: str, time_zone: str) -> dict[st
 
 
 def _format_time(moment: datetime, locale: str, time_zone: str) -> str:
-    """Return the time of day, and the town after which its zone is named: people know that better than an offset."""
+    """Return the time of day, and the city of its time zone, which people know better than an offset."""
     zone, reader = ZoneInfo(time_zone), languages.formatting_locale(locale)
     time = dates.format_time(moment.astimezone(zone), "short", tzinfo=zone, locale=reader)
     town = dates.get_timezone_location(zone, locale=reader, return_city=True) if "/" in time_zone else time_zone

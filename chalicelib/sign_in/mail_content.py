@@ -1,4 +1,4 @@
-"""The claim of a sign-in mail: may it go, whom does it look like, and the secrets that it carries (A4, A5, I4)."""
+"""The content of a sign-in email, resolved when it is claimed: whether it is sent, brand, and secrets (A4, A5, I4)."""
 
 import secrets
 from collections.abc import Callable
@@ -19,9 +19,9 @@ from chalicelib.tokens import sha256_hex
 
 
 def prepare_sign_in(outgoing: ClaimedMail, context: RequestContext) -> PreparedMail | WithheldMail:
-    """Decide whether the mail of a flow goes, and make its link and code; only their hashes are written.
+    """Prepare the email of a flow: create link and code, and write only their hashes; or withhold it.
 
-    Whoever asked for the mail learns nothing of what is decided here.
+    The person who requested it learns nothing of this decision.
     """
     email, flow_hash = outgoing.to[0], str(outgoing.context["flow"])
     wanted = (
@@ -62,7 +62,7 @@ def prepare_sign_in(outgoing: ClaimedMail, context: RequestContext) -> PreparedM
 
 
 def _sent_by_email_id(limit: RateLimitItem | None, email_id: str) -> dict[str, datetime]:
-    """Return which mails went to the address when, without this very mail, which an earlier claim may have counted."""
+    """Return when emails went to the address, without this very email, which an earlier claim may have counted."""
     entries = [entry.split(" ") for entry in (limit.instants if limit else [])]
     return {other: datetime.fromisoformat(instant) for instant, other in entries if other != email_id}
 
@@ -70,7 +70,7 @@ def _sent_by_email_id(limit: RateLimitItem | None, email_id: str) -> dict[str, d
 def _find_brand_entity(admission: Admission) -> Entity | None:
     if admission.group is not None:
         return get_entity(admission.group.entity_id)
-    # Staff belong to no entity of the vendor's. Unless one is named, the first speaks to them, also when it is new.
+    # Staff belong to no issuing entity. Unless a setting names one, the first entity is the sender.
     if settings().staff_entity_id:
         return get_entity(settings().staff_entity_id)
     listed, _ = list_entities(None, 1)

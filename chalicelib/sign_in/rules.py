@@ -1,4 +1,4 @@
-"""Sign-in links and codes over plain values: how they are made, what proves an address, and how often (A4, A5)."""
+"""Sign-in links and codes over plain values: format, proof of an address, rate limits (A4, A5)."""
 
 import hashlib
 import hmac
@@ -12,7 +12,7 @@ PORTAL_USER = "portal_user"
 STAFF = "staff"
 KINDS = (PORTAL_USER, STAFF)
 AREAS = {PORTAL_USER: "portal", STAFF: "admin"}
-"""Where each kind signs in: the first part of the addresses of its pages."""
+"""The first part of the page paths of each kind."""
 
 SECRET_BYTES = 32
 """256 bits (A4)."""
@@ -22,21 +22,21 @@ SECRET_PATTERN = re.compile(r"c[lw]_[A-Za-z0-9_-]{43}")
 PORTAL_TOKEN_PATTERN = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 CODE_ALPHABET = "23456789BCDFGHJKMNPQRSTVWXYZ"
-"""Nothing that looks like something else, and no vowels, so that no words come about."""
+"""Without look-alikes, and without vowels, so that no words appear."""
 CODE_LENGTH = 8
 MAX_TRIES = 5
-"""How many codes may be tried in one flow."""
+"""Codes that may be tried per flow."""
 
 LINK_LIFETIME = timedelta(minutes=10)
-"""How long a link and its code work, and how long a mail waits to be sent."""
+"""The lifetime of a link and its code, and how long an email may wait to be sent."""
 FLOW_LIFETIME = 2 * LINK_LIFETIME
-"""A mail that is sent at the last moment still leaves its link the whole of its life."""
+"""An email that is sent at the last moment still leaves its link the full lifetime."""
 MAX_FLOWS = 5
-"""How many flows a browser holds at once; a newer mail leaves the links of older ones valid."""
+"""Flows that a browser holds at once; a newer email leaves the links of older ones valid."""
 MAX_PROOFS = 5
 
 MAX_BILL_GROUPS = 100
-"""How many bill groups one session is opened for at most."""
+"""Maximum bill groups of one session."""
 
 RateLimits = tuple[tuple[int, timedelta], ...]
 ADDRESS_MAIL_LIMITS: RateLimits = ((1, timedelta(minutes=1)), (5, timedelta(hours=1)), (20, timedelta(days=1)))
@@ -48,7 +48,7 @@ _TARGET = re.compile(r"/(portal|admin)(/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){0,6}")
 
 @dataclass(frozen=True)
 class Proof:
-    """What one mail carried, hashed, and until when (UTC) it counts."""
+    """The secrets of one email, hashed, and their expiry (UTC)."""
 
     link: str
     code: str
@@ -78,9 +78,9 @@ def hash_code(code: str, flow_hash: str, key: str) -> str:
 
 
 def hash_network(source_ip: str, key: str) -> str:
-    """Return what stands for the network that asks; of IPv6, that is the first 64 bits. It does not tell the address.
+    """Return the key of the caller's network (for IPv6, the first 64 bits), which hides the address.
 
-    What is no address counts as one network of its own.
+    All invalid addresses share one network.
     """
     try:
         address = ip_address(source_ip.strip())
@@ -93,21 +93,21 @@ def hash_network(source_ip: str, key: str) -> str:
 
 
 def normalise_code(text: str) -> str | None:
-    """Return a code as it was made from a code as people type it; None for what can be none."""
+    """Return the code from what people type; None if it cannot be one."""
     folded = re.sub(r"[\s-]", "", text).upper()
     known = len(folded) == CODE_LENGTH and all(letter in CODE_ALPHABET for letter in folded)
     return folded if known else None
 
 
 def format_code(code: str) -> str:
-    """Return a code as people read it, in two halves."""
+    """Return a code as shown to people, in two halves."""
     half = CODE_LENGTH // 2
     return f"{code[:half]}-{code[half:]}"
 
 
 def judge_link(flow: Flow, link_hash: str, now: datetime) -> str:
-    """Tell what a link is to a flow: ``right``, ``used``, ``expired``, or ``elsewhere``, none of this flow's."""
-    # Every proof is compared, so that the time tells nothing.
+    """Tell what a link is to a flow: ``right``, ``used``, ``expired``, or ``elsewhere``, not of this flow."""
+    # Compare every proof, in constant time.
     own = [proof for proof in flow.proofs if hmac.compare_digest(proof.link, link_hash)]
     if not own:
         return "elsewhere"
@@ -117,7 +117,7 @@ def judge_link(flow: Flow, link_hash: str, now: datetime) -> str:
 
 
 def judge_code(flow: Flow, hashed: str, now: datetime) -> str:
-    """Tell what a code is to a flow that takes codes: ``right``, ``expired`` or ``wrong``."""
+    """Check a code in a flow that accepts codes: ``right``, ``expired`` or ``wrong``."""
     own = [proof for proof in flow.proofs if hmac.compare_digest(proof.code, hashed)]
     if not own:
         return "wrong"
@@ -125,12 +125,12 @@ def judge_code(flow: Flow, hashed: str, now: datetime) -> str:
 
 
 def accepts_codes(flow: Flow, now: datetime) -> bool:
-    """Tell whether a code may be tried in the flow, whether a mail was ever made for it or not."""
+    """Tell whether a code may be tried in the flow, whether an email was sent for it or not."""
     return flow.used_at is None and flow.ends_at > now and flow.tries < MAX_TRIES
 
 
 def next_allowed_at(instants: Sequence[datetime], limits: RateLimits, now: datetime) -> datetime | None:
-    """Return from when on one more is within ``limits``; None when it is now."""
+    """Return when one more is within ``limits``; None for now."""
     waits = []
     for most, span in limits:
         recent = sorted(instant for instant in instants if instant > now - span)
@@ -140,13 +140,13 @@ def next_allowed_at(instants: Sequence[datetime], limits: RateLimits, now: datet
 
 
 def instants_in_window(instants: Sequence[datetime], limits: RateLimits, now: datetime) -> list[datetime]:
-    """Return, in order, the instants that still count towards ``limits``."""
+    """Return, in order, the instants that count towards ``limits``."""
     longest = max(span for _, span in limits)
     return sorted(instant for instant in instants if instant > now - longest)
 
 
 def safe_target(text: str | None, kind: str) -> str | None:
-    """Return a page to go to after signing in, None for anything but a plain path among the pages of ``kind``."""
+    """Return a page for after the sign-in, None for anything but a plain path among the pages of ``kind``."""
     if text is None:
         return None
     match = _TARGET.fullmatch(text)

@@ -1,4 +1,4 @@
-"""Use cases of signing in by email: ask for a mail, prove the address by its link or its code (A4, A5)."""
+"""Use cases of signing in by email: request an email, prove the address by its link or its code (A4, A5)."""
 
 import secrets
 from collections.abc import Callable, Iterable
@@ -35,7 +35,7 @@ TOO_MANY_SIGN_INS = "too_many_sign_ins"
 
 @dataclass(frozen=True)
 class OpenedSession:
-    """A session that was opened; ``token`` is told this once. Instants are UTC."""
+    """A new session; ``token`` is shown only now. Instants are UTC."""
 
     session_id: str
     token: str
@@ -57,7 +57,7 @@ class BillGroupChoice:
 
 @dataclass(frozen=True)
 class PendingSignIn:
-    """Where a flow stands, as far as the browser that holds it may know: what it asked itself."""
+    """The state of a flow, as far as the browser that holds it may know: its own request."""
 
     kind: str
     email: str
@@ -73,11 +73,11 @@ def request_sign_in(
     portal: str | None = None,
     target: str | None = None,
 ) -> str:
-    """Ask for a sign-in mail to ``email``, and return the secret of the flow, which the asker keeps.
+    """Request a sign-in email to ``email``, and return the secret of the flow, which the caller keeps.
 
-    The same is read and written whoever the address belongs to: whether a mail goes, and what it says, is decided
-    when it is claimed. ``portal`` is the token of a portal link, ``target`` a page to go to once signed in. Raises
-    LimitReached when too many were asked for from this network (A5), whatever their addresses.
+    Reads and writes are the same for every address: whether an email is sent, and its content, is decided when it is
+    claimed. ``portal`` is the token of a portal link, ``target`` a page for after the sign-in. Raises LimitReached
+    after too many requests from this network (A5), whatever their addresses.
     """
     secret = rules.FLOW_PREFIX + secrets.token_urlsafe(rules.SECRET_BYTES)
     store.retry_on_conflict(lambda: _write_sign_in_request(context, email, secret, source_ip, kind, portal, target))
@@ -128,7 +128,7 @@ def _write_sign_in_request(
 
 
 def find_pending_sign_in(flows: Iterable[str], now: datetime) -> PendingSignIn | None:
-    """Return what was asked in the newest of the flows that a browser holds; None when all are over."""
+    """Return the newest request among the flows of a browser; None when all have expired."""
     found = [flow for _, flow in _read_flows(flows) if flow.ends_at > now and flow.used_at is None]
     if not found:
         return None
@@ -137,10 +137,10 @@ def find_pending_sign_in(flows: Iterable[str], now: datetime) -> PendingSignIn |
 
 
 def redeem_link(context: RequestContext, flows: Iterable[str], link: str, client: str | None = None) -> OpenedSession:
-    """Redeem a link by whoever holds the flow that asked for it, and open a session: one read, one transaction.
+    """Redeem a link in the flow that requested it, and open a session: one read, one transaction.
 
-    ``flows`` are the secrets of the flows that a browser or client holds. Raises Conflict: ``opened_elsewhere``
-    when none of them asked for this link, ``link_used``, ``sign_in_expired``.
+    ``flows`` are the secrets of the flows that a browser or client holds. Raises Conflict: ``opened_elsewhere`` when
+    none of them requested this link, ``link_used``, ``sign_in_expired``.
     """
     link_hash = sha256_hex(link)
 
@@ -156,10 +156,10 @@ def redeem_link(context: RequestContext, flows: Iterable[str], link: str, client
 
 
 def redeem_code(context: RequestContext, flows: Iterable[str], code: str, client: str | None = None) -> OpenedSession:
-    """Redeem a code in the flow that asked for it, and open a session: one read, one transaction.
+    """Redeem a code in the flow that requested it, and open a session: one read, one transaction.
 
-    Each try is counted before it is answered, in every flow that is held. Raises Invalid (``wrong_code``, with the
-    tries that are left), Conflict: ``no_tries_left``, ``link_used``, ``sign_in_expired``.
+    Each try is counted before it is answered, in every flow that the caller holds. Raises InvalidInput (``wrong_code``,
+    with the remaining tries), Conflict: ``no_tries_left``, ``link_used``, ``sign_in_expired``.
     """
     typed = rules.normalise_code(code) or ""
     key = settings().signing_key
@@ -189,12 +189,12 @@ def redeem_code(context: RequestContext, flows: Iterable[str], code: str, client
 
 
 def sign_out(context: RequestContext, principal: Principal) -> None:
-    """End the session that asks."""
+    """End the current session."""
     end_principal_session(context, principal)
 
 
 def find_brand_entity(bill_group_id: str | None, now: datetime) -> Entity | None:
-    """Return the issuing entity whose brand a page before sign-in wears; None where several could be meant."""
+    """Return the issuing entity that brands a page before sign-in; None if several are possible."""
     group = store.get_item(BillGroupItem, keys.bill_group(bill_group_id)) if bill_group_id else None
     if group is not None:
         return get_cached_entity(group.entity_id, now)
@@ -202,7 +202,7 @@ def find_brand_entity(bill_group_id: str | None, now: datetime) -> Entity | None
 
 
 def find_portal_bill_group(token: str) -> str | None:
-    """Return the bill group of a portal link (A3), None for a token that is not known."""
+    """Return the bill group of a portal link (A3), None for an unknown token."""
     link = (
         store.get_item(PortalLinkItem, keys.portal_link(token)) if rules.PORTAL_TOKEN_PATTERN.fullmatch(token) else None
     )
@@ -235,7 +235,7 @@ def _redeem(
 
     def attempt() -> OpenedSession:
         if chosen:
-            # What stood in the way may be that the person's sessions were ended since.
+            # The conflict may be that the person's sessions were ended since.
             _reject_ended_sign_in(chosen.pop())
         item, flow = choose(_read_flows(held))
         chosen.append(flow)

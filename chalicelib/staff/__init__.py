@@ -1,1 +1,1 @@
-"""Staff: the vendor's people, and what their roles let them do."""
+"""Staff: the vendor's people and their roles."""

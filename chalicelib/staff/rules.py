@@ -1,4 +1,4 @@
-"""Staff members: there is always an admin among them."""
+"""Staff members: at least one of them is always an admin."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,9 +24,9 @@ class StaffMember:
 
 
 def admins_after(admins: frozenset[str], email: str, role: str | None) -> frozenset[str]:
-    """Return who is admin once ``email`` has ``role``, or has left (None).
+    """Return the admins after ``email`` gets ``role``, or leaves (None).
 
-    Raises Conflict when nobody would be: then nobody could let anybody in.
+    Raises Conflict when none would be left: then nobody could add anyone.
     """
     after = admins | {email} if role == ADMIN else admins - {email}
     if not after:

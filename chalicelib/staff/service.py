@@ -1,4 +1,4 @@
-"""Use cases of staff. One row holds who is admin; every write that could change that conditions on it."""
+"""Use cases of staff. One row holds the admins; every write that could change them is conditional on it."""
 
 from dataclasses import replace
 from typing import Any
@@ -38,7 +38,7 @@ def list_staff(limit: int, after: Any) -> tuple[list[StaffMember], Any]:
 
 
 def add_staff_member(context: RequestContext, email: str, name: str, role: str) -> StaffMember:
-    """Make a staff member, who signs in by a link to ``email``. Raises Conflict when there is one already.
+    """Add a staff member, who signs in by a link to ``email``. Raises Conflict when the address is taken.
 
     The first staff member must be an admin, else Conflict.
     """
@@ -61,9 +61,9 @@ def add_staff_member(context: RequestContext, email: str, name: str, role: str) 
 def update_staff_member(
     context: RequestContext, email: str, given: dict[str, Any], expected_version: int | None
 ) -> StaffMember:
-    """Change name or role; the role holds from the next request. Raises NotFound, StaleVersion.
+    """Change name or role; the role applies from the next request. Raises NotFound, StaleVersion.
 
-    Raises Conflict when the last admin would be one no more.
+    Raises Conflict when the last admin would lose the role.
     """
 
     def attempt() -> StaffMember:
@@ -90,7 +90,7 @@ def update_staff_member(
 
 
 def delete_staff_member(context: RequestContext, email: str) -> None:
-    """Remove a staff member, whose sessions are over at once. Raises NotFound, Conflict for the last admin."""
+    """Remove a staff member, whose sessions end at once. Raises NotFound, Conflict for the last admin."""
 
     def attempt() -> None:
         item, admins, identity = store.get_items_for_write(
@@ -103,7 +103,7 @@ def delete_staff_member(context: RequestContext, email: str) -> None:
         transaction.delete(item)
         if before.role == rules.ADMIN:
             _write_admins(transaction, admins, email, None)
-        # Whoever is made staff again must not find old sessions alive.
+        # A person who joins the staff again must not find old sessions alive.
         end_all_sessions(transaction, email, identity, context.now)
         _record(transaction, context, "staff.removed", before, None)
         transaction.record_response(email, 204)
@@ -113,7 +113,7 @@ def delete_staff_member(context: RequestContext, email: str) -> None:
 
 
 def check_new_staff_member(email: str, role: str) -> None:
-    """Raise the Conflict that ``create`` would raise now, and write nothing."""
+    """Raise the Conflict that ``add_staff_member`` would raise now; write nothing."""
     key = keys.staff_admins()
     admins = store.batch_get_items([key]).get(key)
     _reject_existing(find_staff_member(email))
@@ -126,7 +126,7 @@ def _reject_existing(known: Any) -> None:
 
 
 def _write_admins(transaction: store.Transaction, item: StaffAdminsItem | None, email: str, role: str | None) -> None:
-    """Write who is admin, or condition on it, so that there is always one, whatever is written at the same time."""
+    """Write the admins, or make the write conditional on them, so that one always remains under concurrency."""
     before = frozenset(item.emails) if item else frozenset[str]()
     after = rules.admins_after(before, email, role)
     if item is None:

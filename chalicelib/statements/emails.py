@@ -1,4 +1,4 @@
-"""The mail that brings a statement of account. What it says is looked up when it is sent (``mailing``)."""
+"""The mail that brings a statement of account. What it says is looked up when it is sent (``mail_content``)."""
 
 from datetime import timedelta
 

@@ -79,7 +79,7 @@ class StatementCriteria:
 def request_statement(context: RequestContext, account_id: str, criteria: StatementCriteria) -> StatementRequest:
     """Read the figures of a statement; a task creates its PDF, and its mails if ``criteria`` names contacts.
 
-    Raises NotFound; Invalid for another entity than the account's and for those who are no contacts; Conflict when
+    Raises NotFound; InvalidInput for another entity than the account's and for those who are no contacts; Conflict when
     too much is open for a PDF, the entity's mail is not live, or an address is suppressed; LimitReached for portal
     users who request too often.
     """

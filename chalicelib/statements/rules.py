@@ -10,7 +10,7 @@ from chalicelib.errors import Conflict, LimitReached
 MAX_PDF_ITEMS = 2000
 MAX_RECIPIENTS = 10
 PORTAL_USER_REQUEST_LIMIT = 20
-"""How many statements the portal users of an account can ask for within REQUESTS_COUNT_FOR."""
+"""How many statements the portal users of an account can ask for within REQUEST_LIMIT_WINDOW."""
 REQUEST_LIMIT_WINDOW = timedelta(hours=1)
 
 BUCKETS = ("current", "days_1_30", "days_31_60", "days_61_90", "days_over_90")

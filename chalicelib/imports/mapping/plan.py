@@ -168,7 +168,7 @@ class ImportPlan:
 
 
 def plan_import(mapping: Mapping) -> ImportPlan:
-    """Return the plan of a mapping. Raises Invalid naming every kind and field that is not known or is missing."""
+    """Return the plan of a mapping. Raises InvalidInput naming every kind and field that is not known or is missing."""
     faults: list[FieldError] = []
     planned = [_plan_kind(f"mapping.kinds.{number}", wanted, faults) for number, wanted in enumerate(mapping.kinds)]
     if faults:

@@ -87,7 +87,7 @@ class PartsIndex:
         self._database.close()
 
     def read(self, first: IO[bytes], second: IO[bytes] | None) -> None:
-        """Read what the mapping needs of both files; the first is left at its beginning. Raises Unreadable."""
+        """Read what the mapping needs of both files; the first is left at its beginning. Raises UnreadableFile."""
         columns = self._columns[FIRST_FILE] = read_header(first, first_file_columns(self._plan.mapping))
         if second is not None:
             self._read_second(second, columns)
@@ -224,7 +224,7 @@ def _may_match(condition: Condition | None, row: Values) -> bool:
     try:
         return matches_condition(condition, row)
     except BadValue:
-        # What cannot be said of a row is told where it is worked upon.
+        # What cannot be said of a row is told where it is worked on.
         return True
 
 

@@ -20,7 +20,7 @@ _ENTRY = re.compile(r"(\w+)\.([0-9])\.(.+)")
 class Fault:
     """What is wrong with one field of a row, or what is to be warned of.
 
-    ``line`` is that of the row that the field came of, 0 where it is the one that is worked upon.
+    ``line`` is that of the row that the field came of, 0 where it is the one that is worked on.
     """
 
     field: str

@@ -51,7 +51,7 @@ class LeaseLost(Exception):
 
 
 def run_import(import_id: str, duty: Key, time_is_left: Callable[[], bool]) -> None:
-    """Work on an import, as its duty says. Does nothing while another run is at work on it."""
+    """Work on an import, as its task says. Does nothing while another run is at work on it."""
     item = store.get_item(ImportItem, keys.import_(import_id))
     if item is None or item.status not in (rules.QUEUED, rules.RUNNING):
         complete_task(duty)
@@ -109,7 +109,7 @@ class ImportRun:
         return True
 
     def work(self) -> None:
-        """Work through the rows that are left. Raises Unreadable, Unavailable, Conflict, LeaseLost."""
+        """Work through the rows that are left. Raises UnreadableFile, Unavailable, Conflict, LeaseLost."""
         plan = plan_import(Mapping.model_validate_json(json.dumps(self._item.mapping)))
         with ExitStack() as open_:
             if self._item.dry_run:

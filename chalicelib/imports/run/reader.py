@@ -109,7 +109,7 @@ class _Lines:
 
 
 def read_rows(file: IO[bytes], columns: FileColumns) -> Generator[Row, None, None]:
-    """Yield the rows of a file. Raises Unreadable where no further row can be trusted.
+    """Yield the rows of a file. Raises UnreadableFile where no further row can be trusted.
 
     Rows that are faulty in themselves come with their fault. Empty lines are no rows. The file stays open.
     """
@@ -122,7 +122,7 @@ def read_rows(file: IO[bytes], columns: FileColumns) -> Generator[Row, None, Non
 
 
 def read_header(file: IO[bytes], columns: FileColumns) -> list[str]:
-    """Return the names of a file's columns; JSON Lines has none. Raises Unreadable when the mapping names others.
+    """Return the names of a file's columns; JSON Lines has none. Raises UnreadableFile when the mapping names others.
 
     The file is left at its beginning.
     """

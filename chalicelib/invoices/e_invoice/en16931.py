@@ -1,7 +1,7 @@
 """The e-invoice: an invoice as EN 16931 has it, as an XML file (UN/CEFACT CII) to embed in its PDF (I2).
 
 Not every invoice can be said in the terms of the standard. One that cannot is told with the reason; nothing is guessed,
-rounded anew or left out to make it fit.
+rounded again or left out to make it fit.
 """
 
 import unicodedata

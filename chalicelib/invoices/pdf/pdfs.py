@@ -68,7 +68,7 @@ def supply_pdf(context: RequestContext, invoice_id: str, content_hash: str, size
     """Take the PDF of ``size`` bytes and of ``content_hash`` (SHA-256 in hex) for an invoice issued with its own PDF.
 
     Before it was uploaded, says where to; once it was, keeps it as it came, and hands the invoice on to be delivered.
-    The same again changes nothing. Raises NotFound, Invalid when what was uploaded is another file or no PDF, and
+    The same again changes nothing. Raises NotFound, InvalidInput when what was uploaded is another file or no PDF, and
     Conflict when the PDF is made here or another one is kept already.
     """
     key = storage.upload_key(KIND, invoice_id, content_hash)

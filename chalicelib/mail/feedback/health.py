@@ -89,7 +89,7 @@ def add_counts(transaction: store.Transaction, item: EmailItem, counted: Mapping
 def read_daily_counts(entity_id: str, first: date, last: date, now: datetime) -> list[DailyMailCounts]:
     """Return the counts of an entity's days from ``first`` to ``last``, those without any mail left out.
 
-    Raises Invalid where there is no such entity.
+    Raises InvalidInput where there is no such entity.
     """
     try:
         get_cached_entity(entity_id, now)

@@ -82,7 +82,7 @@ def suppress_addresses(
 ) -> list[str]:
     """Suppress addresses in ``transaction``, and return those that were not suppressed before.
 
-    Whether their contacts' roles are still reachable (C9) is looked into afterwards: a duty asks for it.
+    Whether their contacts' roles are still reachable (C9) is looked into afterwards: a task asks for it.
     """
     rows = store.batch_get_items([keys.suppression(cause.suppression.email) for cause in found]) if found else {}
     fresh: list[str] = []

@@ -74,7 +74,7 @@ class _ClaimedEmail:
 
 
 class _ClaimAttempt:
-    """The claim of one email for one attempt. What is contended is decided afresh, with fresh secrets."""
+    """The claim of one email for one attempt. What is contended is decided again, with fresh secrets."""
 
     def __init__(
         self, message: TaskMessage[SendEmail], claim_id: str, prepare: Mapping[str, LoadPreparer], pace: Pacer | None
@@ -271,7 +271,7 @@ def _read_email(message: TaskMessage[SendEmail]) -> EmailItem:
 def _record_outcome(
     message: TaskMessage[SendEmail], item: EmailItem, claim_id: str, outcome: rules.SendOutcome
 ) -> rules.MailState:
-    """Note what came of the attempt, beside whatever SES has reported meanwhile, and take care of the duty."""
+    """Note what came of the attempt, beside whatever SES has reported meanwhile, and take care of the task."""
     now = clock.utc_now()
     before = store.from_item(rules.MailState, item)
     after = rules.apply_outcome(before, claim_id, outcome, now)
@@ -294,7 +294,7 @@ def _finish(
     rendered: RenderedMail | None = None,
     before: rules.MailState | None = None,
 ) -> None:
-    """Write the email's state, count what it changes in mail health, and delete its duty with it."""
+    """Write the email's state, count what it changes in mail health, and delete its task with it."""
     apply_state(item, state)
     counted = health.count_changes(before, state) if before else {}
     _commit(item, message, rendered=rendered, duty=message.key, more=lambda it: health.add_counts(it, item, counted))

@@ -1,4 +1,4 @@
-"""The adapter to SES, version 2: the only module that sends mail. One call is one attempt.
+"""Adapter to SES, version 2: the only module that sends mail. One call is one attempt.
 
 SES has no token against sending twice, so the client never repeats a request by itself; each failure is told as
 what it proves: that the mail was not taken (for now, or at all), or nothing (I4).
