@@ -13,13 +13,13 @@ from chalicelib.tasks.queue import TaskMessage
 imports_jobs = Blueprint(__name__)
 
 _SECONDS_IN_RESERVE = 120
-"""For handing an import over; what a dry run has gathered takes time to store."""
+"""Time reserved to hand over an import; storing the findings of a dry run takes a while."""
 
 
 @imports_jobs.on_sqs_message(queue_arn="arn:aws:sqs:us-east-1:000000000000:imports", batch_size=1, name="run_imports")
 @instrument_job("run_imports")
 def run_imports(event: SQSEvent) -> dict[str, Any]:
-    """Work on the import that was started, or handed over."""
+    """Process an import that was started or handed over."""
     remaining = getattr(event.context, "get_remaining_time_in_millis", None)
 
     def time_is_left() -> bool:

@@ -1,4 +1,4 @@
-"""Imports: their states, what may be done in which, and what a run tells."""
+"""Imports: states, transitions and the findings of a run."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,38 +16,38 @@ EXPIRED = "expired"
 MAX_FILE_BYTES = 100 * 1024 * 1024
 MAX_ROW_LENGTH = 64 * 1024
 MAX_ROWS = 100_000
-"""Of the first file; where its rows belong together, so many things that they name. A dry run keeps what it would have
-written on disk: about 2 KB for a customer with contact and bill group, 1 KB for an invoice."""
+"""Rows of the first file; if its rows are grouped, the number of groups. A dry run stores what it would have written
+on disk: about 2 KB for a customer with contact and bill group, 1 KB for an invoice."""
 MAX_PARTS = 1_000_000
-"""Rows of the second file, or of one whose rows belong together."""
+"""Rows of the second file, or of a grouped one."""
 UPLOAD_LIFETIME = timedelta(hours=1)
-"""How long the upload address works."""
+"""Lifetime of the upload URL."""
 START_DEADLINE = timedelta(hours=24)
-"""How long an import waits to be started for the first time."""
+"""How long an import may wait for its first start."""
 MAX_FINDINGS_SHOWN = 100
-"""How many refusals, and how many warnings, an import tells itself; all of them stand in files."""
+"""Refusals, and warnings, that an import itself holds; the files have all of them."""
 
 CHECKPOINT_ROWS = 200
 CHECKPOINT_AFTER = timedelta(seconds=15)
 LEASE = timedelta(minutes=5)
-"""How long a run that gives no sign of life is taken to be alive. One row takes a minute at the very worst."""
+"""Lease of a run without a heartbeat. One row takes a minute at the very worst."""
 MAX_ATTEMPTS = 5
 """Runs without progress, after which an import fails."""
 
 ROW_RESULTS = ("created", "changed", "unchanged", "refused")
 
 ROWS, LINES = "rows", "lines"
-"""What is counted beside the kinds: the rows of the first file, and those of the second."""
+"""Counters beside the kinds: the rows of the first file, and those of the second."""
 
 Counts = dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a run tells of a row: why something was refused, or a warning.
+    """A finding about a row: a rejection, or a warning.
 
     ``line`` is where in ``file``, the first (``file``) or the second (``lines``), the row begins, from 1. ``column``
-    names the columns that ``field`` came of.
+    names the source columns of ``field``.
     """
 
     line: int
@@ -71,7 +71,7 @@ class Import:
     source: str
     created_at: datetime
     lines_source: str | None = None
-    """Where the second file is, None when there is none."""
+    """The key of the second file, None without one."""
     size: int | None = None
     lines_size: int | None = None
     started_at: datetime | None = None
@@ -90,7 +90,7 @@ class Import:
 def check_start(state: str, *, dry_run_before: bool) -> None:
     """Raise Conflict when an import in this state cannot be started.
 
-    It can once its file may be there, and again after a finished dry run.
+    It can be started once its file may exist, and again after a finished dry run.
     """
     if state in (QUEUED, RUNNING):
         raise Conflict("import_is_running", "This import is at work already. Wait until it has finished.")
@@ -113,7 +113,7 @@ def check_size(name: str, size: int) -> None:
 
 
 def upload_missing_error(name: str) -> Conflict:
-    """Return the refusal to start before a file, ``file`` or ``lines``, is there."""
+    """Return the error of a start before a file, ``file`` or ``lines``, exists."""
     which = "The second file" if name == LINES else "The file"
     return Conflict(
         "upload_missing",
@@ -124,7 +124,7 @@ def upload_missing_error(name: str) -> Conflict:
 
 @dataclass(frozen=True)
 class ImportSource:
-    """What is known of a file that is to be imported: its size in bytes, and where in the bucket it is already."""
+    """A file to import: its size in bytes, and its key if it is in the bucket already."""
 
     size: int | None = None
     source: str | None = None
@@ -141,7 +141,7 @@ def check_second_file(joins: bool, file: ImportSource, lines: ImportSource) -> N
 
 
 def new_counts(kinds: tuple[str, ...], *, joins: bool) -> Counts:
-    """Return counts of nothing: of rows, of those of a second file, and of what is done for each kind."""
+    """Return zero counts: of rows, of those of a second file, and of results for each kind."""
     names = (ROWS, LINES) if joins else (ROWS,)
     rows = {name: {"read": 0, "refused": 0} for name in names}
     return {**rows, **{kind: dict.fromkeys(ROW_RESULTS, 0) for kind in kinds}}

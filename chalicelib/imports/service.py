@@ -1,4 +1,4 @@
-"""Use cases of imports: make one, start it, look at it. What a run does is in ``run``."""
+"""Use cases of imports: create, start, read. ``run`` processes them."""
 
 from dataclasses import asdict
 from datetime import timedelta
@@ -33,9 +33,9 @@ def create_import(
     file: ImportSource = _UNKNOWN_SOURCE,
     lines: ImportSource = _UNKNOWN_SOURCE,
 ) -> Import:
-    """Make an import that waits for its files, or for its start where they are in the bucket already.
+    """Create an import that waits for its files, or for its start if they are in the bucket already.
 
-    ``lines`` is the second file, where the mapping joins one. Raises InvalidInput naming every fault of the mapping.
+    ``lines`` is the second file, if the mapping joins one. Raises InvalidInput naming every fault of the mapping.
     """
     plan = plan_import(mapping)
     rules.check_second_file(plan.joins, file, lines)
@@ -74,10 +74,10 @@ def create_import(
 
 
 def start_import(context: RequestContext, import_id: str, dry_run: bool | None = None) -> Import:
-    """Queue an import whose file is there; ``dry_run`` False confirms one whose dry run has finished.
+    """Queue an import whose file exists; ``dry_run`` False confirms a finished dry run.
 
-    Raises NotFound, Conflict when it is at work, over, or without its file, InvalidInput when the file is empty or too
-    large.
+    Raises NotFound, Conflict when it is running, finished, or without its file, InvalidInput when the file is empty or
+    too large.
     """
     key = keys.import_(import_id)
     first = store.get_item(ImportItem, key)
@@ -117,7 +117,7 @@ def start_import(context: RequestContext, import_id: str, dry_run: bool | None =
 
 
 def _require_valid_file(name: str, stored: storage.StoredFile | None) -> storage.StoredFile:
-    """Return a file that can be imported. Raises Conflict before it is there, InvalidInput for its size."""
+    """Return a file to import. Raises Conflict before it exists, InvalidInput for its size."""
     if stored is None:
         raise rules.upload_missing_error(name)
     rules.check_size(name, stored.size)
@@ -139,14 +139,14 @@ def list_imports(after: str | None, limit: int) -> tuple[list[Import], str | Non
 
 
 def get_upload_url(found: Import) -> str | None:
-    """Return the address that takes the file, None when the import does not wait for one."""
+    """Return the upload URL of the file, None when the import does not wait for one."""
     if found.status != rules.WAITING or found.source != storage.source_key(found.import_id):
         return None
     return storage.presign_upload(found.source, found.size, rules.UPLOAD_LIFETIME)
 
 
 def get_lines_upload_url(found: Import) -> str | None:
-    """Return the address that takes the second file, None when the import does not wait for one."""
+    """Return the upload URL of the second file, None when the import does not wait for one."""
     wanted = storage.lines_key(found.import_id)
     if found.status != rules.WAITING or found.lines_source != wanted:
         return None
@@ -154,7 +154,7 @@ def get_lines_upload_url(found: Import) -> str | None:
 
 
 def get_result_urls(found: Import) -> dict[str, str]:
-    """Return addresses, good for 15 minutes, of the files with all refusals and all warnings, where there are any."""
+    """Return URLs, valid for 15 minutes, of the files with all refusals and all warnings, if there are any."""
     if found.status not in (rules.FINISHED, rules.FAILED):
         return {}
     named = ((REFUSALS, found.refusals), (WARNINGS, found.warnings))

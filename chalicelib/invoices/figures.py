@@ -1,4 +1,4 @@
-"""Do an invoice's figures agree, to the minor unit? Pure, over integers of minor units and decimals as text."""
+"""Check the arithmetic of an invoice to the minor unit. Pure, over integers of minor units and decimals as text."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from chalicelib.invoices.rules import MAX_AMOUNT, Line, Tax, TaxTotal
 
 _EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
 _MAX_FAULTS = 50
-"""So that a refusal stays readable."""
+"""Limits the length of an error."""
 
 
 @dataclass(frozen=True)
 class InvoiceTotals:
-    """The totals of an invoice, all of which agree with its lines and with one another."""
+    """The totals of an invoice, which agree with its lines and with one another."""
 
     tax_totals: tuple[TaxTotal, ...]
     net_total: int
@@ -29,14 +29,14 @@ def round_minor_units(exact: Decimal) -> int:
 
 
 def compute_net_amount(quantity: str, unit_price: str, digits: int) -> int:
-    """Return quantity times unit price in minor units, of which a unit of the currency has 10 ** ``digits``."""
+    """Return quantity times unit price in minor units; the currency has 10 ** ``digits`` of them per unit."""
     return round_minor_units(_EXACT.multiply(Decimal(quantity), Decimal(unit_price)).scaleb(digits, context=_EXACT))
 
 
 def with_net_amounts(lines: Sequence[Mapping[str, Any]], digits: int) -> list[dict[str, Any]]:
-    """Return lines as they were sent, with a net amount wherever it follows from quantity and unit price.
+    """Return the lines, with a net amount wherever it follows from quantity and unit price.
 
-    Raises InvalidInput that names the lines in which it neither stands nor follows, or is another.
+    Raises InvalidInput that names the lines in which it is neither given nor computable, or is wrong.
     """
     completed = []
     faults = []
@@ -71,10 +71,10 @@ def check_totals(
     tax_total: int | None = None,
     tax_totals: Sequence[TaxTotal] | None = None,
 ) -> InvoiceTotals:
-    """Return the totals of an invoice whose lines are ``lines``; None stands for what was not sent.
+    """Return the totals of an invoice with ``lines``; None stands for an absent value.
 
-    A tax is rounded on the sum of its lines, or on each of them: what was sent may follow either way. Raises InvalidInput
-    that names every figure at fault, with the one that was expected.
+    A tax may be rounded on the sum of its lines, or on each of them. Raises InvalidInput that names every wrong figure,
+    with the expected one.
     """
     faults: list[FieldError] = []
     net = sum(line.net_amount for line in lines)
@@ -138,7 +138,7 @@ def _group_by_tax(lines: Iterable[Line]) -> dict[Tax, _TaxBase]:
 
 
 def _compute_tax_totals(by_tax: Mapping[Tax, _TaxBase], wanted: int) -> tuple[TaxTotal, ...]:
-    """Return the tax totals, rounded in that way by which they come to ``wanted``; on the sums if neither does."""
+    """Return the tax totals, rounded in the way that gives ``wanted``; on the sums if neither does."""
     on_sums = tuple(taxed.total(taxed.on_the_sum) for taxed in by_tax.values())
     on_lines = tuple(taxed.total(taxed.on_each_line) for taxed in by_tax.values())
     return on_lines if sum(one.amount for one in on_lines) == wanted else on_sums

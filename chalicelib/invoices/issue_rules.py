@@ -1,4 +1,4 @@
-"""From what the billing system sends to what an invoice says: pure, and the rules that it must meet (I1, I2, C8)."""
+"""From a request to the content of an invoice: pure, with the rules that it must meet (I1, I2, C8)."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ from chalicelib.json_values import to_json_value
 
 CHANGEABLE_FIELDS = frozenset({"due_date"})
 INSTRUCTION_FIELDS = frozenset({"deliver"})
-"""What is sent along, and is not said by the invoice."""
+"""Fields of the request that are no content of the invoice."""
 _NOT_SENT_WHEN_NULL = frozenset(
     {"bill_group_id", "number", "issue_date", "currency", "lines", "total", "net_total", "tax_total", "tax_totals"}
 )
@@ -26,7 +26,7 @@ _NOT_SENT_WHEN_NULL = frozenset(
 
 @dataclass(frozen=True)
 class InvoiceDraft:
-    """An invoice as it is sent to be issued; what is None was left out, or is not there."""
+    """An invoice as requested; None is absent."""
 
     bill_group_id: str
     number: str
@@ -50,7 +50,7 @@ class InvoiceDraft:
 
 
 def compute_content_hash(given: Mapping[str, Any]) -> str:
-    """Return the SHA-256, in hex, of everything that was sent and may never change."""
+    """Return the SHA-256, in hex, of everything sent that may never change."""
     said = {
         name: to_json_value(value)
         for name, value in given.items()
@@ -80,7 +80,7 @@ def check_draft(draft: InvoiceDraft) -> None:
 
 
 def check_due_date(kind: str, issue_date: date, due_date: date | None) -> None:
-    """Raise InvalidInput when an invoice or credit note of ``issue_date`` cannot fall due then."""
+    """Raise InvalidInput when the due date is impossible for an invoice or credit note of ``issue_date``."""
     for fault in _find_due_date_faults(kind, issue_date, due_date):
         raise InvalidInput.field(fault.field, fault.code, fault.message)
 
@@ -96,13 +96,13 @@ def _find_due_date_faults(kind: str, issue_date: date, due_date: date | None) ->
 
 
 def due_date_from_terms(terms: PaymentTerms, issue_date: date) -> date:
-    """Return when an invoice falls due by the account's payment terms."""
+    """Return the due date by the account's payment terms."""
     return issue_date + timedelta(days=terms.days or 0)
 
 
 @dataclass(frozen=True)
 class InvoiceParties:
-    """Between whom an invoice is issued, as they are at that moment. ``contact`` is the billing contact (C8)."""
+    """The parties of an invoice, as they are at issue. ``contact`` is the billing contact (C8)."""
 
     entity: Entity
     account: Account
@@ -120,7 +120,7 @@ def build_invoice_content(
     due_date: date | None,
     po_number: str | None,
 ) -> Content:
-    """Return what the invoice says, now and for ever (I2)."""
+    """Return the content of the invoice, which never changes (I2)."""
     account, entity = parties.account, parties.entity
     by_terms = draft.kind == INVOICE and due_date == due_date_from_terms(account.payment_terms, draft.issue_date)
     return Content(
@@ -151,7 +151,7 @@ def build_invoice_content(
 
 
 def build_seller(entity: Entity) -> Seller:
-    """Return the issuing entity as a document that is issued now shows it."""
+    """Return the issuing entity as a document issued now shows it."""
     return Seller(
         entity_id=entity.entity_id,
         name=entity.name,
@@ -170,7 +170,7 @@ def build_seller(entity: Entity) -> Seller:
 def _build_buyer(parties: InvoiceParties) -> Buyer:
     account, group, contact = parties.account, parties.bill_group, parties.contact
     company = contact.company if contact else None
-    # The billing contact's address stands on the invoice (C8); many contacts have none of their own.
+    # The invoice shows the billing contact's address (C8); many contacts have none.
     address = contact.address if contact and contact.address else group.billing_address
     return Buyer(
         account_id=account.account_id,
@@ -186,10 +186,10 @@ def _build_buyer(parties: InvoiceParties) -> Buyer:
 
 
 def differing_fields(content: Content, pdf_expected: str, given: Mapping[str, Any]) -> list[str]:
-    """Return the names of those fields in which what is sent is other than what the issued invoice says.
+    """Return the names of the fields in which a request differs from the issued invoice.
 
-    ``given`` holds ``lines`` and ``tax_totals`` as tuples of Line and TaxTotal. What is absent is unchanged; nor does
-    null say anything where an invoice must have a value.
+    ``given`` holds ``lines`` and ``tax_totals`` as tuples of Line and TaxTotal. An absent field is unchanged, and so is
+    null where an invoice must have a value.
     """
     unset = {"kind": INVOICE, "prepaid": 0, "preceding_numbers": (), "pdf": "made"}
     said = {**vars(content), "bill_group_id": content.buyer.bill_group_id, "pdf": pdf_expected}

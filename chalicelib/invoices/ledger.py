@@ -1,7 +1,7 @@
-"""Where an invoice stands: its head, the pointers that lead to it, and the balances that it counts in.
+"""The invoice ledger: heads, the pointers to them, and the balances; the only writer of all three.
 
-Whoever changes a head (issue, payment, credit note, void, PDF …) gathers ``balance_keys`` along with the heads, lets
-the rules make ``after`` of ``before``, and hands both to ``write``, once for a transaction::
+A use case that changes heads (issue, payment, credit note, void, PDF …) reads ``balance_keys`` with them, applies the
+rules, and passes both states to ``write_invoice_changes``, once per transaction::
 
     found = store.batch_get_items([*heads, *ledger.balance_keys(account_id, entity_id, currency, bill_group_ids)])
     before = store.from_item(Invoice, found[keys.invoice(invoice_id)])
@@ -9,8 +9,8 @@ the rules make ``after`` of ``before``, and hands both to ``write``, once for a 
     transaction = store.Transaction(context)
     ledger.write_invoice_changes(transaction, found, [(before, after)])
 
-So pointers and balances cannot differ from what the heads say. Rows of a transaction: 2 an invoice (head, pointer of
-the open one; 3 when the due date moves, or a dispute or a promise begins or ends), 1 a bill group, 1 an account and
+So pointers and balances always agree with the heads. Rows per transaction: 2 per invoice (head, pointer of
+the open one; 3 when the due date moves, or a dispute or a promise begins or ends), 1 per bill group, 1 per account and
 currency.
 """
 
@@ -30,9 +30,9 @@ from chalicelib.tasks.service import add_task
 
 @dataclass(frozen=True)
 class UnallocatedChange:
-    """By how much the payments of an account to an entity that are not allocated grow, in minor units.
+    """The change, in minor units, of the unallocated payments of an account to an entity.
 
-    What credit notes have left follows from their heads and is not to be told here.
+    The remainder of credit notes follows from their heads and does not belong here.
     """
 
     account_id: str
@@ -49,13 +49,13 @@ class _BalanceChange:
 
 
 def balance_keys(account_id: str, entity_id: str, currency: str, bill_group_ids: Iterable[str] = ()) -> tuple[Key, ...]:
-    """Return the keys of the balances that ``write`` needs to find: of the account and of the bill groups."""
+    """Return the keys of the balances that ``write_invoice_changes`` needs: of the account and of the bill groups."""
     groups = dict.fromkeys(bill_group_ids)
     return (keys.account_balance(account_id, entity_id, currency), *map(keys.bill_group_balance, groups))
 
 
 def invoice_balance_keys(invoice: Invoice) -> tuple[Key, ...]:
-    """Return the keys of the balances that ``write`` needs to find for one invoice."""
+    """Return the keys of the balances that ``write_invoice_changes`` needs for one invoice."""
     return balance_keys(invoice.account_id, invoice.entity_id, invoice.currency, (invoice.bill_group_id,))
 
 
@@ -65,11 +65,11 @@ def write_invoice_changes(
     changes: Sequence[tuple[Invoice | None, Invoice]],
     unallocated: Sequence[UnallocatedChange] = (),
 ) -> tuple[Invoice, ...]:
-    """Add to ``transaction`` all rows that follow from heads becoming others; return the heads with their new versions.
+    """Add to ``transaction`` all rows that follow from changed heads; return the heads with their new versions.
 
-    ``found`` holds the balances that ``balance_keys`` names, as far as they exist; those that do not change need not be
-    in it. ``changes`` are pairs of an invoice as it was read (None: it is being issued) and as it is to be. To be
-    called once for a transaction, since the rows of the balances are shared.
+    ``found`` holds the existing balances of ``balance_keys``; those that do not change may be absent. ``changes`` are
+    pairs of an invoice as read (None: it is being issued) and as it becomes. Call it once per transaction, since the
+    balance rows are shared.
     """
     accounts: dict[tuple[str, str, str], _BalanceChange] = defaultdict(_BalanceChange)
     groups: dict[tuple[str, str], _BalanceChange] = defaultdict(_BalanceChange)
@@ -99,9 +99,9 @@ def write_invoice_changes(
 
 
 def _needs_replanning(before: Invoice | None, after: Invoice) -> bool:
-    """Tell whether it may have changed when an invoice is to be reminded of (R7).
+    """Tell whether the day of the next reminder may have changed (R7).
 
-    What makes an end of reminders, as a payment, is found when the next one comes due, and costs nothing before.
+    What ends reminders, such as a payment, is found when the next one comes due, and costs nothing before.
     """
     if after.is_credit_note or after.due_date is None or after.status not in UNSETTLED:
         return False
@@ -122,7 +122,7 @@ def _check_invariants(before: Invoice | None, after: Invoice) -> None:
 
 
 def to_invoice_item(invoice: Invoice) -> InvoiceItem:
-    """Return the row of a head, with the keys under which it is listed."""
+    """Return the row of a head, with its index keys."""
     listed = keys.invoice_listed(invoice.bill_group_id, invoice.issue_date, invoice.invoice_id)
     row = store.to_item(InvoiceItem, keys.invoice(invoice.invoice_id), invoice, listed=listed)
     row.dispute, row.promise = to_json_value(invoice.dispute), to_json_value(invoice.promise)
@@ -144,7 +144,7 @@ def _write_pointers(transaction: store.Transaction, before: Invoice | None, afte
         transaction.erase(key)
     for key in sorted(new.keys() - old.keys()):
         pointer = InvoicePointerItem(key.pk, key.sk, invoice_id=after.invoice_id, bill_group_id=after.bill_group_id)
-        # The head's condition protects the pointers, but for the number, for which invoices compete (I1).
+        # The head's condition protects the pointers, except the number, for which invoices compete (I1).
         if key == _number_key(after):
             transaction.create(pointer)
         else:

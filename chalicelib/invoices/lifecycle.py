@@ -1,6 +1,6 @@
-"""Use cases of what becomes of an issued invoice: another due date, void, uncollectible, disputed (I1).
+"""Use cases of an issued invoice: change its due date, void, write off, dispute (I1).
 
-A dispute is raised by whoever may see the invoices, and resolved by the vendor alone.
+Anyone who may see an invoice may dispute it; only the vendor resolves a dispute.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,15 +26,15 @@ class InvoiceWriteResult:
     invoice: Invoice
     created: bool = False
     changed: bool = True
-    """False when everything was so already, and nothing was written."""
+    """False when nothing changed and nothing was written."""
     overrides: tuple[Override, ...] = ()
-    """A due date that was changed here and that the billing system has now replaced."""
+    """The due date changed here that the billing system has now replaced."""
 
 
 def change_due_date(
     context: RequestContext, invoice_id: str, due_date: date | None, expected_version: int | None
 ) -> InvoiceWriteResult:
-    """Let an invoice fall due on another day, or on none. What it says, and its PDF, stay as they were issued (I1).
+    """Change the due date of an invoice, or remove it. Its content and PDF stay as issued (I1).
 
     Raises NotFound, StaleVersion, InvalidInput for a day before the issue, Conflict when the invoice is void.
     """
@@ -57,7 +57,7 @@ def mark_void(
 def mark_uncollectible(
     context: RequestContext, invoice_id: str, reason: str | None = None, expected_version: int | None = None
 ) -> InvoiceWriteResult:
-    """Note that an invoice will not be paid. Raises NotFound, StaleVersion, Conflict when nothing is open of it."""
+    """Mark an invoice as uncollectible. Raises NotFound, StaleVersion, Conflict when nothing is open."""
     return _change_invoice(
         context,
         invoice_id,
@@ -79,7 +79,7 @@ def reopen_uncollectible(context: RequestContext, invoice_id: str) -> InvoiceWri
 
 
 def record_dispute(context: RequestContext, invoice_id: str, given: Mapping[str, Any]) -> InvoiceWriteResult:
-    """Note that an invoice is disputed, as ``inputs.DisputeBody`` says; a further one changes what is disputed.
+    """Record a dispute, by ``inputs.DisputeBody``; another one changes what is disputed.
 
     Raises NotFound, Forbidden to a portal user who names the owner, InvalidInput, Conflict when the invoice is void.
     """
@@ -99,7 +99,7 @@ def record_dispute(context: RequestContext, invoice_id: str, given: Mapping[str,
 
 
 def clear_dispute(context: RequestContext, invoice_id: str) -> InvoiceWriteResult:
-    """Note that an invoice is not disputed any more. Raises NotFound."""
+    """Clear the dispute of an invoice. Raises NotFound."""
     return _change_invoice(context, invoice_id, transitions.without_dispute, "dispute_resolved", answer=204)
 
 
@@ -140,7 +140,7 @@ def _change_invoice(
 def write_changed_invoice(
     context: RequestContext, before: Invoice, after: Invoice, action: str | None, answer: int, reason: str | None = None
 ) -> InvoiceWriteResult:
-    """Write what has become of an invoice: its row, all that follows from it, and the audit event of ``action``."""
+    """Write a changed invoice: its head, everything that follows from it, and the audit event ``action``."""
     found = store.batch_get_items(ledger.invoice_balance_keys(before)) if before.balance != after.balance else {}
     transaction = store.Transaction(context)
     (written,) = ledger.write_invoice_changes(transaction, found, [(before, after)])
@@ -159,7 +159,7 @@ def record_invoice_event(
     after: Invoice,
     reason: str | None = None,
 ) -> None:
-    """Add the audit event of what was done to an invoice or credit note."""
+    """Add the audit event of a change of an invoice or credit note."""
     told = diff_fields(before, after)
     if reason is not None:
         told = (*told, FieldChange("reason", None, reason))

@@ -1,4 +1,4 @@
-"""Lists of invoices: of a bill group, and of the issuing entities across customers, always by an index or pointers."""
+"""Lists of invoices of a bill group, and across customers by issuing entity; always by an index or pointers."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,13 +20,13 @@ from chalicelib.table import keys, merged_query, store
 from chalicelib.table.merged_query import KeyRange
 
 MAX_ENTITIES = 20
-"""Across how many issuing entities a list is merged; in a deployment with more, one is named."""
+"""Issuing entities that a list can merge; with more, the caller names one."""
 _EASTERNMOST = timedelta(hours=14)
 
 
 @dataclass(frozen=True)
 class InvoiceFilters:
-    """Which invoices are asked for: one of number, PO, disputed, promised, and status or days overdue; an entity."""
+    """Filters: one of number, PO, disputed, promised, and status or days overdue; and an entity."""
 
     entity: str | None = None
     number: str | None = None
@@ -53,9 +53,9 @@ def list_invoices(
 ) -> tuple[list[Invoice], str | None]:
     """Return a page of invoices across customers, and where the next one begins.
 
-    By status or by days overdue, those that fall due first come first, those that are settled by day of issue, the
-    newest first; with neither, whatever is open. Raises InvalidInput for what cannot be asked together, and in a deployment
-    with more than MAX_ENTITIES issuing entities when none is named.
+    By status or by days overdue, the earliest due date comes first; settled ones by day of issue, newest first; with
+    neither filter, all open ones. Raises InvalidInput for filters that exclude each other, and in a deployment with
+    more than MAX_ENTITIES issuing entities when none is named.
     """
     _check_filters(wanted)
     if wanted.po is not None:
@@ -119,7 +119,7 @@ def _list_by_status(
     statuses = (OPEN, PART_PAID) if wanted.status is None else (wanted.status,)
     until = None
     if wanted.overdue_days is not None:
-        # Whether it is overdue is decided in each account's time zone; none is further ahead.
+        # Overdue is decided in each account's time zone; none is further ahead.
         until = ((now + _EASTERNMOST).date() - timedelta(days=wanted.overdue_days)).isoformat()
     page = merged_query.query_merged_ranges(
         [

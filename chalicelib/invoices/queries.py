@@ -1,4 +1,4 @@
-"""Reading invoices: one, with what it says, and lists of them."""
+"""Queries of invoices."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from chalicelib.table.items import InvoiceItem
 
 @dataclass(frozen=True)
 class InvoiceWithContent:
-    """An invoice or credit note: its head, and what it says."""
+    """An invoice or credit note: its head and content."""
 
     invoice: Invoice
     content: Content
@@ -27,20 +27,20 @@ def get_invoice_head(invoice_id: str) -> Invoice:
 
 
 def get_invoice_heads(invoice_ids: Iterable[str]) -> dict[str, Invoice]:
-    """Read the heads of invoices by their ids, in their order, as far as they exist; one read for each 100."""
+    """Read the heads of invoices by their ids, in order, as far as they exist; one read for each 100."""
     wanted = {invoice_id: keys.invoice(invoice_id) for invoice_id in invoice_ids}
     found = store.batch_get_items(list(wanted.values()))
     return {invoice_id: store.from_item(Invoice, found[key]) for invoice_id, key in wanted.items() if key in found}
 
 
 def get_invoice_content(invoice: Invoice) -> Content:
-    """Read what an invoice says; one read."""
+    """Read the content of an invoice; one read."""
     found = store.batch_get_items(content_item_keys(invoice.invoice_id, invoice.content_parts))
     return from_content_items(found, invoice.invoice_id, invoice.content_parts)
 
 
 def get_invoice_with_content(invoice_id: str) -> InvoiceWithContent:
-    """Read an invoice with what it says; one read, two where its content is large. Raises NotFound."""
+    """Read an invoice with its content; one read, two if the content is large. Raises NotFound."""
     key = keys.invoice(invoice_id)
     found = store.batch_get_items([key, *content_item_keys(invoice_id, 1)])
     if key not in found:

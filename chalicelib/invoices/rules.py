@@ -1,4 +1,4 @@
-"""Invoices and credit notes: what they are.
+"""The records of invoices and credit notes.
 
 Amounts are integers of minor units, quantities and rates decimals as text.
 """
@@ -18,24 +18,24 @@ INVOICE, CREDIT_NOTE = "invoice", "credit_note"
 
 OPEN, PART_PAID, PAID, VOID, UNCOLLECTIBLE = "open", "part_paid", "paid", "void", "uncollectible"
 STATUSES = (OPEN, PART_PAID, PAID, VOID, UNCOLLECTIBLE)
-"""Of a credit note, ``open`` and ``part_paid`` tell what is left to apply, ``paid`` that nothing is."""
+"""For a credit note, ``open`` and ``part_paid`` mean a remainder to apply, ``paid`` that there is none."""
 
 STATUS_GROUPS = {OPEN: "open", PART_PAID: "open", PAID: "settled", VOID: "void", UNCOLLECTIBLE: "void"}
-"""What each status means for what is owed."""
+"""The meaning of each status for what is owed."""
 UNSETTLED = frozenset({OPEN, PART_PAID})
-"""Of these statuses something is open."""
+"""Statuses with an open balance."""
 DUE_SOON_DAYS = 7
 MAX_AMOUNT = 10**15
 """In minor units: exact in every program that reads JSON."""
 _MAX_NORMALIZED_LENGTH = 512
-"""In bytes of UTF-8, of which a key of the table has at most 1024."""
+"""In bytes of UTF-8; a key of the table has at most 1024."""
 
 
 @dataclass(frozen=True)
 class Tax:
     """A tax on a line. ``category`` is the code of UNCL 5305 as EN 16931 uses it (S, Z, E, AE, K, G, O, L, M).
 
-    None is a tax that EN 16931 does not know, as a sales tax. ``rate`` is in percent.
+    None is a tax outside EN 16931, such as a sales tax. ``rate`` is in percent.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Tax:
 
 @dataclass(frozen=True)
 class TaxTotal:
-    """What one tax comes to on the whole invoice."""
+    """The total of one tax on the whole invoice."""
 
     name: str
     rate: str
@@ -57,7 +57,7 @@ class TaxTotal:
 
 @dataclass(frozen=True)
 class Line:
-    """A line. ``unit_price`` is a decimal in whole units of the currency, for it may be finer than minor units.
+    """A line. ``unit_price`` is a decimal in whole units of the currency, as it may be finer than minor units.
 
     ``unit`` is a code of UN/ECE Recommendation 20 (C62 is one piece); ``net_amount`` is before tax.
     """
@@ -89,7 +89,7 @@ class Seller:
     email: str | None = None
     website: str | None = None
     logo: str | None = None
-    """The key of the logo in the bucket. It names the content and is never given to another."""
+    """The key of the logo in the bucket, which names its content and is never reused."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Buyer:
     bill_group_id: str
     bill_group_name: str
     company: str | None = None
-    """Of the billing contact, where it is another than the account."""
+    """Of the billing contact, if it differs from the account's."""
     attention: str | None = None
     """The name of the billing contact (C8)."""
     address: PostalAddress | None = None
@@ -111,7 +111,7 @@ class Buyer:
 
 @dataclass(frozen=True)
 class Content:
-    """Everything that the PDF and the e-invoice are made of. It is taken at issue and never changes (I2)."""
+    """The input of the PDF and the e-invoice. It is taken at issue and never changes (I2)."""
 
     invoice_id: str
     kind: str
@@ -136,12 +136,12 @@ class Content:
     period_start: date | None = None
     period_end: date | None = None
     preceding_numbers: tuple[str, ...] = ()
-    """Of a credit note: the invoices that it corrects."""
+    """For a credit note: the invoices that it corrects."""
     portal_url: str | None = None
 
     @property
     def amount_due(self) -> int:
-        """Return what is to be paid as of issue, in minor units."""
+        """Return the amount to pay as of issue, in minor units."""
         return self.total - self.prepaid
 
 
@@ -153,7 +153,7 @@ class StoredPdf:
     sha256: str
     size: int
     source: str
-    """``made`` here, or ``supplied``."""
+    """``made`` (rendered here) or ``supplied``."""
     e_invoice: str | None = None
     """Why no EN 16931 invoice is embedded; None when one is."""
 
@@ -162,8 +162,8 @@ class StoredPdf:
 class Dispute:
     """What is disputed of an invoice, why, by whom and since when (UTC).
 
-    ``lines`` are numbers from 1 on, ``amount`` is in minor units; neither: the whole invoice. ``owner`` is the email
-    of the member of staff who looks after it.
+    ``lines`` are numbers from 1 on, ``amount`` is in minor units; neither: the whole invoice. ``owner`` is the email of
+    the staff member in charge.
     """
 
     reason: str
@@ -177,7 +177,7 @@ class Dispute:
 
 @dataclass(frozen=True)
 class Promise:
-    """The day by which an invoice is to be paid, as was promised by ``by`` at the instant ``since`` (R6)."""
+    """The day by which an invoice will be paid, promised by ``by`` at the instant ``since`` (R6)."""
 
     on: date
     since: datetime
@@ -186,7 +186,7 @@ class Promise:
 
 @dataclass(frozen=True)
 class Invoice:
-    """The head of an invoice or credit note, and what has become of it. Amounts are never below zero."""
+    """The head of an invoice or credit note: its current state. Amounts are never below zero."""
 
     invoice_id: NotPersonal[str]
     kind: NotPersonal[str]
@@ -203,15 +203,15 @@ class Invoice:
     content_parts: NotAudited[int]
     recorded_at: NotAudited[datetime]
     time_zone: NotPersonal[str] = "UTC"
-    """The account's at issue, whose date tells whether the invoice is overdue."""
+    """The account's time zone at issue, whose date decides whether the invoice is overdue."""
     due_date: date | None = None
     po_number: NotPersonal[str | None] = None
     prepaid: int = 0
     """What was paid before the invoice was issued; it is part of ``paid``."""
     paid: int = 0
-    """By payments, and what was prepaid; of a credit note, always 0."""
+    """By payments and prepayment; for a credit note always 0."""
     credited: int = 0
-    """By credit notes; of a credit note: what of it was applied."""
+    """By credit notes; for a credit note, the applied part."""
     status: NotPersonal[str] = OPEN
     dispute: FreeText[Dispute | None] = None
     promise: OfPortalUser[Promise | None] = None
@@ -221,14 +221,14 @@ class Invoice:
     settled_on: date | None = None
     line_count: int = 0
     upstream: NotAudited[NotPersonal[dict[str, str | None]]] = field(default_factory=dict)
-    """The due date that the billing system last brought; while it repeats that, one that was changed here stands."""
+    """The due date that the billing system last sent; while it repeats that, one changed here stands."""
     applications: NotPersonal[dict[str, int]] = field(default_factory=dict)
-    """Of a credit note: the amounts that were applied, by the id of the invoice."""
+    """For a credit note: the applied amounts, by the id of the invoice."""
     version: NotAudited[int] = 1
 
     @property
     def balance(self) -> int:
-        """Return what is still open in minor units: to be paid, or of a credit note, to be applied."""
+        """Return the open amount in minor units: to be paid, or for a credit note, to be applied."""
         return self.total - self.paid - self.credited if self.status in UNSETTLED else 0
 
     @property
@@ -238,7 +238,7 @@ class Invoice:
 
     @property
     def settled(self) -> int:
-        """Return what payments and credit notes have settled since the issue, in minor units."""
+        """Return the amount that payments and credit notes have settled since the issue, in minor units."""
         return self.paid - self.prepaid + self.credited
 
 
@@ -251,12 +251,12 @@ def derive_invoice_status(invoice: Invoice) -> str:
 
 
 def invoice_local_date(invoice: Invoice, now: datetime) -> date:
-    """Return the date at ``now`` (aware) that counts for an invoice."""
+    """Return the local date at ``now`` (aware) that applies to an invoice."""
     return now.astimezone(ZoneInfo(invoice.time_zone)).date()
 
 
 def days_overdue(invoice: Invoice, today: date) -> int:
-    """Return for how many days an open invoice is overdue, 0 when it is not; the day on which it is due is not."""
+    """Return the number of days that an open invoice is overdue, 0 up to its due date."""
     if invoice.due_date is None or invoice.is_credit_note or not invoice.balance:
         return 0
     return max(0, (today - invoice.due_date).days)
@@ -270,9 +270,9 @@ def is_due_soon(invoice: Invoice, today: date) -> bool:
 
 
 def normalize_number(text: str) -> str:
-    """Return a number or PO number as it is compared: compatible forms, no case, white space as single spaces.
+    """Return a normalised number or PO number for comparison: compatible forms, no case, single spaces.
 
-    What becomes too long for a key by this, as some ligatures do, is compared by its hash.
+    One that becomes too long for a key, as some ligatures do, is compared by its hash.
     """
     compatible = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     tidy = " ".join(compatible.split())

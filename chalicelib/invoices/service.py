@@ -1,6 +1,6 @@
 """Use case of issuing an invoice or credit note, once (I1).
 
-What becomes of it is in ``altering``, reading in ``reading``, what settles it in ``payments``.
+Later changes are in ``lifecycle``, reads in ``queries``, settlement in ``payments``.
 """
 
 from collections.abc import Mapping
@@ -41,12 +41,12 @@ from chalicelib.tasks.service import add_task
 def issue_invoice(
     context: RequestContext, invoice_id: str, given: dict[str, Any], expected_version: int | None = None
 ) -> InvoiceWriteResult:
-    """Issue an invoice or credit note, once (I1). ``given`` is what ``inputs.InvoiceBody`` was given.
+    """Issue an invoice or credit note, once (I1). ``given`` is the input of ``inputs.InvoiceBody``.
 
-    The same again changes nothing, but for the due date. One transaction holds the head, what it says, number, PO
-    number, balances, audit event, and the task to make its PDF. Raises InvalidInput naming every field at fault, Conflict
-    ``invoice_exists`` naming the fields that are other than those of the issued invoice, ``number_taken`` when another
-    one has the number, StaleVersion when ``expected_version`` is not the newest.
+    Repeating it changes nothing except the due date. One transaction holds the head, content, number, PO number,
+    balances, audit event, and the task to render its PDF. Raises InvalidInput naming every invalid field, Conflict
+    ``invoice_exists`` naming the fields that differ from the issued invoice, ``number_taken`` when another one has the
+    number, StaleVersion when ``expected_version`` is not the newest.
     """
 
     def attempt() -> InvoiceWriteResult:
@@ -85,7 +85,7 @@ def _issue_new_invoice(
     found = _read_issue_context(group, draft)
     taken = found.get(keys.invoice_number(group.entity_id, normalize_number(draft.number)))
     if taken is not None and taken.invoice_id == invoice_id:
-        # It was issued since its head was looked for.
+        # It was issued since its head was read.
         raise store.WriteConflict
     if taken is not None:
         raise _number_taken_error(draft.number, taken.invoice_id)
@@ -121,10 +121,13 @@ def _issue_new_invoice(
 
 
 def _parse_lines(given: Mapping[str, Any], currency: str | None) -> dict[str, Any]:
-    """Return what was sent with its lines and tax totals as such. Raises InvalidInput for a line without a net amount."""
+    """Return the input with parsed lines and tax totals.
+
+    Raises InvalidInput for a line without a net amount.
+    """
     values = dict(given)
     if values.get("lines") is not None:
-        # Without a currency there are no minor units; that it is needed is what the caller is told then.
+        # Without a currency there are no minor units; the caller gets the error about the currency.
         lines = figures.with_net_amounts(values["lines"], money.minor_unit_digits(currency)) if currency else []
         values["lines"] = tuple(build_dataclass(Line, line) for line in lines)
     if values.get("tax_totals") is not None:
@@ -146,7 +149,7 @@ def _read_issue_context(group: BillGroup, draft: InvoiceDraft) -> dict[Key, Any]
 
 
 def _parties(group: BillGroup, found: Mapping[Key, Any]) -> InvoiceParties:
-    """Return seller and buyer as they were read: what changed a moment later was no part of the invoice."""
+    """Return seller and buyer as they were read: a change a moment later is no part of the invoice."""
     contact = found.get(keys.contact(group.account_id, group.billing_contact_id or ""))
     return InvoiceParties(
         entity=store.from_item(Entity, found[keys.entity(group.entity_id)]),
@@ -195,7 +198,7 @@ def _number_taken_error(number: str, invoice_id: str) -> Conflict:
 
 
 def _repeat_issue(context: RequestContext, before: Invoice, given: dict[str, Any]) -> InvoiceWriteResult:
-    """Answer an invoice that is issued already: nothing of it changes but its due date (I1)."""
+    """Handle an invoice that is already issued: only its due date may change (I1)."""
     if issue_rules.compute_content_hash(given) != before.content_hash:
         content = queries.get_invoice_content(before)
         differing = issue_rules.differing_fields(content, before.pdf_expected, _parse_lines(given, before.currency))

@@ -1,4 +1,4 @@
-"""What may become of an issued invoice, as pure decisions (I1). Payments and credit notes decide in ``payments``."""
+"""State transitions of an issued invoice, as pure decisions (I1). Those of settlement are in ``payments``."""
 
 from dataclasses import replace
 from datetime import date
@@ -28,9 +28,9 @@ def with_due_date(invoice: Invoice, due_date: date | None) -> Invoice:
 
 
 def as_void(invoice: Invoice) -> Invoice:
-    """Return the invoice as void; whatever was disputed of it is not owed any more. Raises Conflict.
+    """Return the invoice as void; a dispute of it ends. Raises Conflict.
 
-    What was paid or credited since must be taken back first, so that the money does not vanish with the invoice.
+    Payments and credits since the issue must be withdrawn first, so that no money vanishes.
     """
     if invoice.status == VOID:
         return invoice
@@ -43,7 +43,7 @@ def as_void(invoice: Invoice) -> Invoice:
 
 
 def as_uncollectible(invoice: Invoice) -> Invoice:
-    """Return the invoice as one that will not be paid: nothing is open of it. Raises Conflict."""
+    """Return the invoice as uncollectible: nothing is open. Raises Conflict."""
     if invoice.is_credit_note:
         raise _conflict("not_an_invoice", invoice, "A credit note is not collected. Void it instead.")
     if invoice.status == UNCOLLECTIBLE:
@@ -54,7 +54,8 @@ def as_uncollectible(invoice: Invoice) -> Invoice:
 
 
 def as_collectible(invoice: Invoice, today: date) -> Invoice:
-    """Return an uncollectible invoice as open again, by what is settled of it. Raises Conflict when it is not one."""
+    """Return an uncollectible invoice as open again, by what is settled. Raises Conflict when it is not
+    uncollectible."""
     if invoice.status in UNSETTLED or STATUS_GROUPS[invoice.status] == "settled":
         return invoice
     if invoice.status != UNCOLLECTIBLE:
@@ -64,9 +65,9 @@ def as_collectible(invoice: Invoice, today: date) -> Invoice:
 
 
 def with_dispute(invoice: Invoice, dispute: Dispute) -> Invoice:
-    """Return the invoice as disputed. One that is disputed already keeps since when, by whom, and who looks after it.
+    """Return the invoice as disputed. An existing dispute keeps its start, its author and its owner.
 
-    Raises Conflict when it is void or a credit note, InvalidInput for lines or amounts that it has not.
+    Raises Conflict when it is void or a credit note, InvalidInput for lines or amounts that it does not have.
     """
     if invoice.is_credit_note:
         raise _conflict("not_an_invoice", invoice, "A credit note is not disputed. Write to the vendor.")
@@ -87,7 +88,7 @@ def with_dispute(invoice: Invoice, dispute: Dispute) -> Invoice:
 
 
 def with_promise(invoice: Invoice, promise: Promise) -> Invoice:
-    """Return the invoice as one that is to be paid by a day; the same day again changes nothing. Raises Conflict."""
+    """Return the invoice with a promise for a day; the same day again changes nothing. Raises Conflict."""
     if invoice.is_credit_note:
         raise _conflict("not_an_invoice", invoice, "A credit note is not paid.")
     if invoice.status not in UNSETTLED:
@@ -103,7 +104,7 @@ def without_promise(invoice: Invoice) -> Invoice:
 
 
 def without_dispute(invoice: Invoice) -> Invoice:
-    """Return the invoice as not disputed."""
+    """Return the invoice without a dispute."""
     return replace(invoice, dispute=None)
 
 

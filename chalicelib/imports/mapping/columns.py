@@ -9,7 +9,7 @@ from chalicelib.imports.inputs import FileForm, KindMapping, Mapping, PartsMappi
 
 @dataclass(frozen=True)
 class NamedColumns:
-    """A place in the mapping that names columns; ``beside`` tells that they may also be of the first file's row."""
+    """A place in the mapping that names columns; ``beside``: they may also be in the row of the first file."""
 
     where: str
     names: tuple[str, ...]
@@ -18,12 +18,12 @@ class NamedColumns:
 
 @dataclass(frozen=True)
 class FileColumns:
-    """How a file is written, and which of its columns the mapping names where."""
+    """The format of a file, and the columns that the mapping names."""
 
     form: FileForm
     named: tuple[NamedColumns, ...]
     beside: frozenset[str] = frozenset()
-    """Of a second file: the columns of the first one."""
+    """For a second file: the columns of the first one."""
 
     def unknown(self, known: Iterable[str], *, alone: bool = False) -> tuple[FieldError, ...]:
         """Return a fault for each place in the mapping that names a column which is not ``known``.
@@ -40,7 +40,7 @@ class FileColumns:
 
 
 def first_file_columns(mapping: Mapping) -> FileColumns:
-    """Return what a mapping says of the first file."""
+    """Return the columns that a mapping names of the first file."""
     named: list[NamedColumns] = []
     for number, kind in enumerate(mapping.kinds):
         where = f"mapping.kinds.{number}"
@@ -54,7 +54,7 @@ def first_file_columns(mapping: Mapping) -> FileColumns:
 
 
 def second_file_columns(mapping: Mapping, columns_of_first: Iterable[str]) -> FileColumns:
-    """Return what a mapping says of the second file, whose rows also know the columns of the row they belong to."""
+    """Return the columns that a mapping names of the second file, including those of the joined row."""
     named: list[NamedColumns] = []
     for number, kind in enumerate(mapping.kinds):
         for name, parts in kind.parts():

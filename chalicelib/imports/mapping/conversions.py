@@ -1,4 +1,4 @@
-"""From the texts of a file to values: each conversion is exact, or it says why it cannot be done."""
+"""Conversions from text to values: each is exact, or gives the reason why it fails."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from phonenumbers import NumberParseException, PhoneNumberFormat
 from chalicelib.accounts.rules import fold_for_search
 from chalicelib.money import minor_unit_digits
 
-# What people write and CLDR does not list in English.
+# Common names that CLDR does not list in English.
 _COUNTRY_ALIASES = {
     "america": "US",
     "burma": "MM",
@@ -48,24 +48,24 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class BadValue(Exception):
-    """A text is not what the mapping says it is: a stable code, and a sentence with the way out."""
+    """A text does not fit the mapping: a stable code, and a sentence that says how to fix it."""
 
     def __init__(self, code: str, message: str) -> None:
-        """Keep code and sentence."""
+        """Store code and sentence."""
         super().__init__(message)
         self.code = code
         self.message = message
 
 
 def check_text(text: str) -> str:
-    """Return the text without white space around it. Raises BadValue for what no text may hold."""
+    """Return the stripped text. Raises BadValue for characters that no text may have."""
     if _UNSTORABLE.search(text):
         raise BadValue("bad_character", "This holds a NUL character or half of a character. Correct it in the file.")
     return text.strip()
 
 
 def date(text: str, formats: Sequence[str]) -> str:
-    """Return a date in ISO 8601; the first of ``formats`` that fits tells how to read it."""
+    """Return a date in ISO 8601, by the first of ``formats`` that matches."""
     for form in formats:
         try:
             return datetime.strptime(text, form).date().isoformat()
@@ -75,7 +75,7 @@ def date(text: str, formats: Sequence[str]) -> str:
 
 
 def decimal(text: str, *, decimal_separator: str = ".", group_separator: str | None = None) -> str:
-    """Return a decimal number with a point before its decimals and nothing between its groups."""
+    """Return a decimal number with a decimal point and without group separators."""
     whole = r"\d+"
     if group_separator is not None:
         spaces = "[ \u00a0\u202f]" if group_separator == " " else re.escape(group_separator)
@@ -93,7 +93,7 @@ def negate(number: str) -> str:
 
 
 def minor_units(text: str, currency: str, *, decimal_separator: str = ".", group_separator: str | None = None) -> int:
-    """Return an amount in minor units of ``currency``, exactly. More decimals than it has are refused."""
+    """Return an amount in minor units of ``currency``, exactly. More decimals than it has are rejected."""
     number = decimal(text, decimal_separator=decimal_separator, group_separator=group_separator)
     integer, _, fraction = number.removeprefix("-").partition(".")
     fraction, decimals = fraction.rstrip("0"), minor_unit_digits(currency)
@@ -113,7 +113,7 @@ def integer(text: str) -> int:
 
 
 def boolean(text: str, true: Sequence[str], false: Sequence[str]) -> bool:
-    """Return what a word means, by the words for true and false."""
+    """Return the boolean that a word means."""
     word = text.casefold()
     if word in (one.casefold() for one in true):
         return True
@@ -142,12 +142,12 @@ def country(text: str, language: str = "en") -> str:
 
 
 def phone(text: str, region: str | None) -> str:
-    """Return a phone number in E.164 form; one without country code is one of ``region``."""
+    """Return a phone number in E.164 form; one without a country code belongs to ``region``."""
     try:
         number = phonenumbers.parse(text, region)
     except NumberParseException:
         number = None
-    # What can be dialled within one town only is no use to anybody here.
+    # A local number without area code is useless here.
     possible = phonenumbers.ValidationResult.IS_POSSIBLE
     if number is None or phonenumbers.is_possible_number_with_reason(number) != possible:
         raise BadValue("bad_phone", "This is not a phone number. Write it with its country code.")

@@ -1,4 +1,4 @@
-"""A mapping that was understood: what each row, or the rows that belong together, give for each kind."""
+"""A parsed mapping: the values that each row, or group of rows, gives for each kind."""
 
 import json
 import re
@@ -29,7 +29,7 @@ _PART = re.compile(r"(\w+)\.([0-9]+)(?:\.(.*))?")
 
 @dataclass(frozen=True)
 class Part:
-    """A row of one of the files that makes a part of something, such as a line of an invoice."""
+    """A row that is a part of something, such as a line of an invoice."""
 
     values: RowValues
     line: int
@@ -37,12 +37,12 @@ class Part:
 
 
 class MappedRow:
-    """What a row, and its parts, give for one kind: the model, unless faults forbid it."""
+    """The result of a row and its parts for one kind: the model, unless there are faults."""
 
     def __init__(
         self, kind: Kind, head: FilledFields, parts: Sequence[FilledFields], refused: Sequence[Fault] = ()
     ) -> None:
-        """Validate what was filled in, unless it is refused; fields that may be left out when bad are left out."""
+        """Validate the filled fields, unless a fault rejects the row; droppable fields at fault are dropped."""
         self._kind, self._head, self._parts = kind, head, parts
         self.row: Any | None = None
         self.faults = tuple(refused)
@@ -62,7 +62,7 @@ class MappedRow:
                 self.row = None if faults else made
                 break
             if sum(filled.drop(found) for filled in (head, *parts)) == 0:
-                # What was refused above is absent here; that it is missing is no news.
+                # A field rejected above is absent here: do not report it as missing.
                 known = {(fault.line, fault.field) for fault in faults}
                 faults += [fault for fault in found if (fault.line, fault.field) not in known]
                 break
@@ -84,9 +84,9 @@ class MappedRow:
         return self._head.explained(fault)
 
     def without(self, row: Any, faults: Iterable[FieldError]) -> tuple[Any, tuple[Fault, ...]] | None:
-        """Return the model without the fields that a use case refused, and the warnings.
+        """Return the model without the fields that a use case rejected, and the warnings.
 
-        None where the mapping wants a refusal for any of them.
+        None if the mapping rejects the row for any of them.
         """
         dropped = tuple(self.explained(fault) for fault in faults)
         names = {fault.field.partition(".")[0] for fault in dropped}
@@ -98,7 +98,7 @@ class MappedRow:
 
 @dataclass(frozen=True)
 class PlannedParts:
-    """What the parts of a kind are made of."""
+    """The source of the parts of a kind."""
 
     mapping: PartsMapping
     only_if: Condition | None
@@ -112,7 +112,7 @@ class PlannedParts:
 
 @dataclass(frozen=True)
 class PlannedKind:
-    """One kind, and how its fields get their values."""
+    """One kind, and the sources of its fields."""
 
     kind: Kind
     only_if: Condition | None
@@ -122,9 +122,9 @@ class PlannedKind:
     def map(
         self, row: RowValues, parts: Sequence[Part] = (), others: Sequence[Part] = (), line: int = 0
     ) -> MappedRow | None:
-        """Return what a row, at ``line``, and its parts give for this kind; None when it is not meant to give anything.
+        """Return the result of a row at ``line`` and its parts for this kind; None if ``only_if`` excludes it.
 
-        ``others`` are further rows that are of the same thing and must say the same of it.
+        ``others`` are further rows of the same record, which must agree with it.
         """
         try:
             if not matches_condition(self.only_if, row):
@@ -151,7 +151,7 @@ class PlannedKind:
 
 @dataclass(frozen=True)
 class ImportPlan:
-    """A mapping that was understood."""
+    """A parsed mapping."""
 
     mapping: Mapping
     kinds: tuple[PlannedKind, ...]
@@ -163,12 +163,12 @@ class ImportPlan:
 
     @property
     def groups(self) -> bool:
-        """Tell whether rows of the first file belong together."""
+        """Tell whether rows of the first file are grouped."""
         return any(planned.parts is not None and not planned.parts.of_second_file for planned in self.kinds)
 
 
 def plan_import(mapping: Mapping) -> ImportPlan:
-    """Return the plan of a mapping. Raises InvalidInput naming every kind and field that is not known or is missing."""
+    """Return the parsed mapping. Raises InvalidInput naming every unknown or missing kind and field."""
     faults: list[FieldError] = []
     planned = [_plan_kind(f"mapping.kinds.{number}", wanted, faults) for number, wanted in enumerate(mapping.kinds)]
     if faults:
@@ -216,7 +216,7 @@ def _plan_fields(
 
 
 def _type_of(model: type[BaseModel], path: list[str]) -> type | None:
-    """Return int, bool or list where the field at ``path`` holds that. Raises LookupError without such a field."""
+    """Return int, bool or list if the field at ``path`` has that type. Raises LookupError without such a field."""
     field = model.model_fields[path[0]]
     types = list(_types_in(field.annotation))
     inner = [one for one in types if isinstance(one, type) and issubclass(one, BaseModel)]

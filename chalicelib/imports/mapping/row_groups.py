@@ -1,7 +1,7 @@
-"""Rows that are parts of something, such as lines of an invoice: found by what they belong to, however many there are.
+"""Rows that are parts of a record, such as lines of an invoice, found by their record, however many there are.
 
-They wait in a database on disk that vanishes when it is closed. So memory does not grow with the files; the disk holds
-each row of the second file, or of one whose rows belong together, once, and some 60 bytes of keys.
+They are in a temporary database on disk. So memory does not grow with the files; the disk holds each row of the second
+file, or of a grouped file, once, plus some 60 bytes of keys.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from chalicelib.invoices.inputs import MAX_LINES
 
 _CACHE_KIB = 16 * 1024
 _MAX_PARTS = MAX_LINES + 1
-"""One more than anything may have, so that it is refused for having too many."""
+"""One more than the limit, so that a record with too many is rejected."""
 _BATCH_SIZE = 5000
 _SCHEMA = (
     f"PRAGMA cache_size = -{_CACHE_KIB}",
@@ -52,7 +52,7 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True)
 class Group:
-    """What belongs together: the parts, and other rows that name the same thing."""
+    """A group: the parts, and other rows that name the same record."""
 
     parts: tuple[Part, ...]
     others: tuple[Part, ...] = ()
@@ -60,19 +60,19 @@ class Group:
 
 @dataclass(frozen=True)
 class UnmatchedRow:
-    """A row that became part of nothing, and why."""
+    """A row that belongs to no record, and why."""
 
     kind: str
     fault: Fault
 
 
 class PartsIndex:
-    """The rows of the second file, and those of the first that belong together."""
+    """The rows of the second file, and the grouped rows of the first."""
 
     def __init__(self, plan: ImportPlan) -> None:
-        """Begin with none."""
+        """Start empty."""
         self.of_second_file = 0
-        """How many rows the second file has."""
+        """Number of rows of the second file."""
         self._plan = plan
         self._columns: dict[str, list[str]] = {}
         self._number = 0
@@ -83,11 +83,11 @@ class PartsIndex:
             self._database.execute(statement)
 
     def close(self) -> None:
-        """Let the database vanish."""
+        """Delete the database."""
         self._database.close()
 
     def read(self, first: IO[bytes], second: IO[bytes] | None) -> None:
-        """Read what the mapping needs of both files; the first is left at its beginning. Raises UnreadableFile."""
+        """Read both files as far as the mapping needs; the first is rewound. Raises UnreadableFile."""
         columns = self._columns[FIRST_FILE] = read_header(first, first_file_columns(self._plan.mapping))
         if second is not None:
             self._read_second(second, columns)
@@ -135,7 +135,7 @@ class PartsIndex:
             join = _join_columns(planned)
             if planned.parts is None or join is None or not _may_match(planned.parts.only_if, row.values):
                 continue
-            # A row whose columns hold nothing that can be compared belongs to nothing.
+            # A row without comparable values belongs to no record.
             yield position, _row_key(tuple(join.values()), row.values) or b"", False, True
 
     def _add(self, row: Row, file: str, members: Iterator[tuple[int, bytes, bool, bool]]) -> None:
@@ -154,13 +154,13 @@ class PartsIndex:
         self._rows, self._members = [], []
 
     def _packed(self, values: Values, file: str) -> str:
-        # The names of columns need no repeating: in CSV each row has the same.
+        # Column names are not repeated: in CSV all rows have the same.
         columns = self._columns[file]
         packed = list(values.values()) if columns and len(values) == len(columns) else values
         return json.dumps(packed, default=lambda number: format(number, "f"))
 
     def of(self, position: int, row: Row) -> Group | None:
-        """Return what belongs to a row of the first file, for the kind at ``position`` of the mapping.
+        """Return the group of a row of the first file, for the kind at ``position`` of the mapping.
 
         None: the row itself belongs to an earlier one.
         """
@@ -170,12 +170,12 @@ class PartsIndex:
             return Group(())
         join = _join_columns(planned)
         if join is not None:
-            # Also of a row that is not meant to make anything: then its parts are not meant to, either.
+            # Also for a row that ``only_if`` excludes: then its parts are excluded too.
             key = _row_key(tuple(join), row.values)
             return Group(self._parts(position, key, SECOND_FILE) if key is not None else ())
         own = _own_key(planned, row.values)
         if own is None:
-            # What names nothing belongs to nothing else; it is going to be refused.
+            # A row without a key has no group; it will be rejected.
             return Group((Part(row.values, row.line),))
         if not _may_match(planned.only_if, row.values):
             return Group(())
@@ -200,7 +200,7 @@ class PartsIndex:
         return tuple(parts)
 
     def left_over(self) -> Iterator[UnmatchedRow]:
-        """Yield the rows that cannot be read, and those that no row of the first file was asked for."""
+        """Yield the unreadable rows, and those that belong to no row of the first file."""
         for file, line, fault, position in self._database.execute(_SELECT_UNMATCHED):
             if fault is not None:
                 found = FieldError(**json.loads(fault))
@@ -224,7 +224,7 @@ def _may_match(condition: Condition | None, row: Values) -> bool:
     try:
         return matches_condition(condition, row)
     except BadValue:
-        # What cannot be said of a row is told where it is worked on.
+        # Faults of a row are reported where it is processed.
         return True
 
 

@@ -1,4 +1,4 @@
-"""From one row of a file to the values of fields, as the mapping says."""
+"""Row mapper: from one row of a file to field values, by the mapping."""
 
 import re
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ _ENTRY = re.compile(r"(\w+)\.([0-9])\.(.+)")
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with one field of a row, or what is to be warned of.
+    """A fault of, or a warning about, one field of a row.
 
-    ``line`` is that of the row that the field came of, 0 where it is the one that is worked on.
+    ``line`` is that of the row that the field came from, 0 for the current row.
     """
 
     field: str
@@ -33,21 +33,21 @@ class Fault:
 
 @dataclass(frozen=True)
 class PlannedField:
-    """One field of a kind, and how it gets its value."""
+    """One field of a kind, and its source."""
 
     target: str
     mapping: FieldMapping
     type: type | None
-    """What the field holds where that is no text: int, bool or list."""
+    """The type of the field if it is not text: int, bool or list."""
 
     @property
     def is_constant(self) -> bool:
-        """Tell whether every row gives the same."""
+        """Tell whether the value is constant."""
         return "constant" in self.mapping.model_fields_set
 
     @property
     def columns(self) -> str:
-        """Return the columns that the value comes of, for people."""
+        """Return the source columns of the value, for people."""
         return ", ".join(self.mapping.columns())
 
     def value(self, row: RowValues) -> Any:
@@ -130,7 +130,7 @@ class PlannedField:
 
 
 class FilledFields:
-    """What one row gives for some fields: values by field, and what is to be told of them."""
+    """The values that one row gives for some fields, with faults and warnings."""
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class FilledFields:
         line: int = 0,
         file: str = FIRST_FILE,
     ) -> None:
-        """Fill ``fields`` from ``row``; ``within`` is what they are fields of, such as lines."""
+        """Fill ``fields`` from ``row``; ``within`` is their parent, such as lines."""
         self.values: dict[str, Any] = {}
         self.faults: list[Fault] = []
         self.dropped: list[Fault] = []
@@ -168,7 +168,7 @@ class FilledFields:
         self.values[planned.target] = value
 
     def _kept_entries(self) -> dict[str, list[str]]:
-        """Return, by list, its entries in order, without those that hold nothing but constants for once."""
+        """Return, by list, its entries in order, without those that have only constants."""
         varying: dict[tuple[str, str], list[bool]] = {}
         for planned in self._fields:
             found = _ENTRY.fullmatch(planned.target)
@@ -183,7 +183,7 @@ class FilledFields:
         return kept
 
     def nested(self) -> dict[str, Any]:
-        """Return the values as the field of a field, and the entry of a list, that each is."""
+        """Return the values as nested fields and list entries."""
         nested: dict[str, Any] = {}
         for target, value in self.values.items():
             place, path = nested, target
@@ -210,7 +210,7 @@ class FilledFields:
         return self._fault(came_of[0].target if len(came_of) == 1 else field, columns, fault.code, fault.message)
 
     def drop(self, faults: list[Fault]) -> bool:
-        """Leave those fields out that are at fault and that may be left out; tell whether there were any."""
+        """Drop the droppable fields at fault; tell whether there were any."""
         by_target = {self._within + one.target: one for one in self._fields if one.mapping.on_bad == "drop"}
         found = {
             fault.field: fault
@@ -224,7 +224,7 @@ class FilledFields:
         return bool(found)
 
     def differing(self, other: "FilledFields", line: int) -> list[Fault]:
-        """Return a fault for each field in which another row says otherwise than this one, which is at ``line``."""
+        """Return a fault for each field in which another row contradicts this one, which is at ``line``."""
         message = f"Line {line}, which is of the same thing, says otherwise. Correct one of the two."
         return [
             other._fault(one.target, one.columns, "differs", message)
@@ -233,11 +233,11 @@ class FilledFields:
         ]
 
     def droppable(self) -> set[str]:
-        """Return the fields that may be left out when they are refused."""
+        """Return the droppable fields."""
         return {one.target for one in self._fields if one.mapping.on_bad == "drop"}
 
     def _as_mapped(self, field: str) -> str:
-        """Return a field as the mapping numbers it: entries that were left out are counted there."""
+        """Return a field as the mapping numbers it, counting omitted entries."""
         name, _, rest = field.partition(".")
         number, dot, rest = rest.partition(".")
         entries = self._entries.get(name, [])
@@ -250,7 +250,7 @@ class FilledFields:
 
 
 def cell_value(row: RowValues, column: str | None) -> Any:
-    """Return the value of a column; in JSON, ``address.city`` is within an object where there is no such name."""
+    """Return the value of a column; in JSON, ``address.city`` may be nested."""
     if column is None or column in row:
         return None if column is None else row[column]
     value: Any = row
@@ -260,7 +260,7 @@ def cell_value(row: RowValues, column: str | None) -> Any:
 
 
 def matches_condition(condition: Condition | None, row: RowValues) -> bool:
-    """Tell whether a row is one of those that are wanted. Raises BadValue."""
+    """Tell whether a row passes the filter. Raises BadValue."""
     if condition is None:
         return True
     text = conversions.plain_text(cell_value(row, condition.column))

@@ -1,4 +1,4 @@
-"""Which contact a row means: the one with its external id, else the one that has, or was brought with, its email."""
+"""Find the contact of a row: by external id, else by its email, current or once imported."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from chalicelib.table import keys, store
 from chalicelib.table.items import ContactItem
 
 _PAGE_SIZE = 1000
-"""Contacts that one Query returns at most; DynamoDB ends it earlier at 1 MB."""
+"""Contacts per Query at most; DynamoDB ends it earlier at 1 MB."""
 
 
 @dataclass(frozen=True)
 class ContactWriteResult:
-    """The contact after a row, and whether the row made it."""
+    """The contact after a row, and whether the row created it."""
 
     read: ContactRead
     created: bool
@@ -27,10 +27,10 @@ class ContactWriteResult:
 def write_contact(
     context: RequestContext, account_id: str, given: dict[str, Any], roles: frozenset[str] | None
 ) -> ContactWriteResult:
-    """Add the contact that a row means, or change it, as the billing system does (DESIGN §5).
+    """Create or change the contact of a row, on behalf of the billing system (DESIGN §5).
 
-    Raises Conflict ``contact_is_inactive`` rather than bring back a contact that was deleted here, and what adding
-    and changing raise.
+    Raises Conflict ``contact_is_inactive`` instead of restoring a contact that was deleted here, and what creating and
+    changing raise.
     """
     contact_id = find_intended_contact(account_id, given.get("external_id"), given.get("email"))
     if contact_id is not None:
@@ -42,7 +42,7 @@ def write_contact(
 def find_contact(account_id: str, external_id: str | None, email: str | None) -> str | None:
     """Return the id of the contact with this external id, else of the active one with this email, else None.
 
-    Raises Conflict ``email_taken`` when the contact with the email has another external id: it is somebody else.
+    Raises Conflict ``email_taken`` when the contact with the email has another external id: it is a different person.
     """
     by_external_id = keys.contact_external_id(account_id, external_id) if external_id is not None else None
     by_email = keys.contact_address(account_id, email) if email is not None else None
@@ -62,9 +62,9 @@ def find_contact(account_id: str, external_id: str | None, email: str | None) ->
 def find_intended_contact(account_id: str, external_id: str | None, email: str | None) -> str | None:
     """Return the id of the contact that the billing system means, else None; it may be inactive.
 
-    It is the one of ``find``; where nobody active has the email, the one that was brought with it, whose email was
-    changed here since (DESIGN §5), or one with it that was deleted here. A contact with another external id is
-    somebody else. Costs a Query of the account's contacts, and only where ``find`` finds none. Raises as ``find``.
+    It is that of ``find_contact``; if no active contact has the email, the one imported with it whose email was changed
+    here since (DESIGN §5), or one with it that was deleted here. A contact with another external id is a different
+    person. Costs a Query of the account's contacts, only if ``find_contact`` finds none. Raises as ``find_contact``.
     """
     contact_id = find_contact(account_id, external_id, email)
     if contact_id is not None or email is None:
@@ -72,10 +72,10 @@ def find_intended_contact(account_id: str, external_id: str | None, email: str |
     known = [item for item in _iterate_contacts(account_id) if _was_imported_with(item, external_id, email)]
     if not known:
         return None
-    # Earlier rows of a dry run are not in the table that was searched.
+    # Rows written earlier in a dry run are not in the table.
     read = store.batch_get_items([item.key for item in known]).values()
     meant = [item for item in read if _was_imported_with(item, external_id, email)]
-    # An active one rather than one that was deleted, and the newest of them.
+    # Prefer an active one, and the newest.
     newest = max(meant, key=lambda item: (item.status == rules.ACTIVE, item.contact_id), default=None)
     return str(newest.contact_id) if newest is not None else None
 
@@ -89,9 +89,9 @@ def is_contact_inactive(account_id: str, contact_id: str) -> bool:
 def grant_access(
     context: RequestContext, account_id: str, contact_id: str, bill_group_id: str, permissions: Sequence[str] | None
 ) -> bool:
-    """Let a contact enter one bill group more, or with other permissions; tell whether that changed anything.
+    """Add one bill group to a contact's access, or change its permissions there; tell whether that changed anything.
 
-    What it may enter otherwise stays. Raises what changing a contact raises.
+    Its other access stays. Raises what changing a contact raises.
     """
 
     def attempt() -> bool:

@@ -1,4 +1,4 @@
-"""What a file says twice: no two rows may say different things of the same."""
+"""Contradictions within a file: two rows with different values for the same record."""
 
 import hashlib
 from typing import Any
@@ -7,14 +7,14 @@ from chalicelib.imports.run.kinds import Kind
 
 
 class SeenRows:
-    """What the rows so far have said, as digests: some 300 bytes for each thing."""
+    """Digests of the rows so far: some 300 bytes per record."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start empty."""
         self._seen: dict[bytes, tuple[bytes, int]] = {}
 
     def compare(self, kind: Kind, row: Any | None, line: int) -> tuple[int, bool] | None:
-        """Return the earlier line that names the same thing, and whether it says the same; None when there is none."""
+        """Return the earlier line of the same record, and whether it has the same values; None when there is none."""
         if row is None:
             return None
         content = _digest(row.model_dump_json(exclude_unset=True))

@@ -1,4 +1,4 @@
-"""Invoices, credit notes and payments in rows: what a row must give, and its way to the use cases."""
+"""Rows of invoices, credit notes and payments: required fields, and the call of the use cases."""
 
 from chalicelib.errors import InvalidInput, NotFound
 from chalicelib.field_types import VendorId
@@ -25,13 +25,13 @@ class PaymentRow(PaymentBody):
 
 
 def write_invoice(context: RequestContext, row: InvoiceRow) -> RowOutcome:
-    """Issue an invoice or credit note, once (I1). It is mailed only where the call allows mails (I3)."""
+    """Issue an invoice or credit note, once (I1). It is emailed only if the context allows emails (I3)."""
     written = issue_invoice(context, row.invoice_id, values_without(row, "invoice_id"))
     return row_outcome(written.created, written.changed, written.overrides)
 
 
 def write_payment(context: RequestContext, row: PaymentRow) -> RowOutcome:
-    """Record a payment; whose it is follows from the first invoice that it pays, where the row does not say."""
+    """Record a payment; without an account in the row, for the account of the first invoice that it pays."""
     account_id = row.account_id or _account_of(row)
     try:
         written = record_payment(context, account_id, row.payment_id, values_without(row, "account_id", "payment_id"))

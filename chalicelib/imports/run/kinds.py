@@ -1,4 +1,4 @@
-"""What can be imported: one entry a kind. Each goes through the models and use cases that the API uses."""
+"""The kinds of records that can be imported. Each uses the models and use cases of the API."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -34,22 +34,22 @@ from chalicelib.request_context import RequestContext
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of thing that rows can make."""
+    """One kind of record."""
 
     name: str
     may: str
-    """The operation that whoever imports these must be permitted."""
+    """The operation that the caller must be permitted."""
     row: type[Body]
-    """What a row must give: the body of the API and the ids of its path."""
+    """The model of a row: the body of the API plus the ids of its path."""
     needs: tuple[tuple[str, ...], ...]
-    """Of each group of fields, the mapping must give at least one."""
+    """Of each group of fields, at least one must be mapped."""
     identities: Callable[[Any], tuple[str, ...]]
-    """Names under which no two rows of a file may say different things."""
+    """The identity of a record: rows with the same one must agree."""
     write: Callable[[RequestContext, Any], RowOutcome]
     parts: str = ""
-    """The field whose entries may each be made of a row of its own."""
+    """The field whose entries may come from rows of their own."""
     grouped_by: tuple[str, ...] = ()
-    """The fields by which rows of one file belong together, when its parts are among them."""
+    """The fields by which rows of one file are grouped, when it contains the parts."""
     needs_parts: bool = False
 
 
@@ -135,7 +135,7 @@ def _write_bill_group(context: RequestContext, row: BillGroupRow) -> RowOutcome:
         named = (replace(fault, field=references.get(fault.field, fault.field)) for fault in refusal.fields)
         raise InvalidInput(refusal.code, refusal.message, fields=tuple(named), details=refusal.details) from None
     group = written.bill_group
-    # Where another contact stands here, it may be because this one was deleted.
+    # Another contact may be here because this one was deleted.
     notes = tuple(
         FieldError(name, "contact_is_inactive", "This contact was deleted here. Who took its place stays.")
         for field, name in references.items()
@@ -160,7 +160,7 @@ def _resolve_contact(row: BillGroupRow, name: str, reference: ContactReference |
 
 
 def _unknown_contact_error(account_id: str, field: str) -> InvalidInput:
-    """Return the refusal of a contact that is not there, or, where it is not there, of its account."""
+    """Return the error of a contact that does not exist, or of its account."""
     if not get_accounts([account_id]):
         return unknown_reference_error("account_id")
     return InvalidInput.field(field, "unknown_contact", "The account has no such contact. Import contacts before it.")

@@ -1,4 +1,4 @@
-"""What became of one thing that a row gives."""
+"""The result of one record of a row."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,14 +12,14 @@ CREATED, CHANGED, UNCHANGED = "created", "changed", "unchanged"
 
 @dataclass(frozen=True)
 class RowOutcome:
-    """What became of one thing, and what the import should warn of."""
+    """The result of one record, with warnings."""
 
     done: str
     notes: tuple[FieldError, ...] = ()
 
 
 def row_outcome(created: bool, changed: bool, overrides: tuple[Override, ...] = ()) -> RowOutcome:
-    """Return what a write came to; values that were changed here and that it replaced are warned of."""
+    """Return the result of a write, with a warning for each value changed here that it replaced."""
     notes = tuple(
         FieldError(
             override.field,
@@ -32,10 +32,10 @@ def row_outcome(created: bool, changed: bool, overrides: tuple[Override, ...] = 
 
 
 def values_without(row: Body, *names: str) -> dict[str, Any]:
-    """Return what a row gives, but for the fields ``names``."""
+    """Return the values of a row without the fields ``names``."""
     return {name: value for name, value in row.given().items() if name not in names}
 
 
 def unknown_reference_error(field: str) -> InvalidInput:
-    """Return the refusal of an id of something that is not there."""
+    """Return the error of an unknown id."""
     return InvalidInput.field(field, "unknown", "There is no such thing. Import it first, or correct the id.")

@@ -1,8 +1,8 @@
-"""One run of an import: claims it, works through rows until it is finished or time runs out, and hands it over.
+"""One run of an import: claim it, process rows until it is finished or time runs out, and hand it over.
 
-A run may die anywhere. The next one goes on at the last checkpoint; rows that were done after it are met again, and
-because each wrote an idempotency record with its effect, they are counted as what they were the first time.
-A dry run writes nothing, so one that dies begins again where it was last handed over.
+A run may crash anywhere. The next one resumes at the last checkpoint; rows processed after it are met again, and
+because each wrote an idempotency record with its effect, they are counted as they were the first time. A dry run writes
+nothing, so a crashed one restarts where it was last handed over.
 """
 
 import io
@@ -38,11 +38,11 @@ from chalicelib.tasks.service import add_task, complete_task
 
 
 class BillingSystemContext(RequestContext):
-    """A call of an import: whoever started it, what the file brings is what the billing system holds (DESIGN §5)."""
+    """The context of an import: whoever started it, its values count as those of the billing system (DESIGN §5)."""
 
     @property
     def is_billing_system(self) -> bool:
-        """Tell that the billing system speaks."""
+        """Return True: the values are those of the billing system."""
         return True
 
 
@@ -51,7 +51,7 @@ class LeaseLost(Exception):
 
 
 def run_import(import_id: str, duty: Key, time_is_left: Callable[[], bool]) -> None:
-    """Work on an import, as its task says. Does nothing while another run is at work on it."""
+    """Process an import task. Does nothing while another run holds the lease."""
     item = store.get_item(ImportItem, keys.import_(import_id))
     if item is None or item.status not in (rules.QUEUED, rules.RUNNING):
         complete_task(duty)
@@ -72,7 +72,7 @@ def run_import(import_id: str, duty: Key, time_is_left: Callable[[], bool]) -> N
         run.release()
         raise
     finally:
-        # A rehearsal may have made entities that are not there.
+        # A dry run may have cached entities that do not exist.
         clear_entity_cache()
 
 
@@ -80,7 +80,7 @@ class ImportRun:
     """The state of one run."""
 
     def __init__(self, item: ImportItem, duty: Key, time_is_left: Callable[[], bool]) -> None:
-        """Begin with an import that was read."""
+        """Start with an import that was read."""
         self._item = item
         self._duty = duty
         self._time_is_left = time_is_left
@@ -91,7 +91,7 @@ class ImportRun:
         self._checkpoint_at = clock.utc_now()
 
     def claim(self) -> bool:
-        """Take the import for this run; False when another run has it."""
+        """Claim the import for this run; False when another run holds the lease."""
         item, now = self._item, clock.utc_now()
         if item.lease_until is not None and item.lease_until > now:
             return False
@@ -109,7 +109,7 @@ class ImportRun:
         return True
 
     def work(self) -> None:
-        """Work through the rows that are left. Raises UnreadableFile, Unavailable, Conflict, LeaseLost."""
+        """Process the remaining rows. Raises UnreadableFile, Unavailable, Conflict, LeaseLost."""
         plan = plan_import(Mapping.model_validate_json(json.dumps(self._item.mapping)))
         with ExitStack() as open_:
             if self._item.dry_run:
@@ -132,7 +132,7 @@ class ImportRun:
         self._report.set_count(rules.LINES, "read", parts.of_second_file)
 
     def _work_through(self, plan: ImportPlan, parts: PartsIndex, found: Iterator[Row]) -> bool:
-        """Work through rows and tell whether all are done; otherwise the import has been handed over."""
+        """Process rows and tell whether all are done; otherwise the import was handed over."""
         start = int(self._item.next_row)
         most = rules.MAX_PARTS if plan.groups else rules.MAX_ROWS
         for number, row in enumerate(found, start=1):
@@ -153,7 +153,7 @@ class ImportRun:
             self._report.count(rules.LINES if left.fault.file == SECOND_FILE else rules.ROWS, "refused")
 
     def fail(self, reason: str, because: UnreadableFile | Conflict | None = None) -> None:
-        """End the import for good, with what was found so far."""
+        """Finish the import with the findings so far."""
         if isinstance(because, UnreadableFile):
             line, file = because.line, because.file
             faults = (Fault(fault.field, "", fault.code, fault.message, line, file) for fault in because.faults)
@@ -161,7 +161,7 @@ class ImportRun:
         self._end(rules.FAILED, reason)
 
     def release(self) -> None:
-        """Let the next run go on at the last checkpoint; the sweeper will call it."""
+        """Hand over at the last checkpoint; the sweeper starts the next run."""
         self._item.status, self._item.lease_id, self._item.lease_until = rules.QUEUED, None, None
         try:
             store.replace_item(self._item)
@@ -242,7 +242,7 @@ class ImportRun:
             actor=Actor(**item.actor),
             now=_now(),
             correlation_id=item.correlation_id,
-            # A rehearsal leaves no records; reading them would tell of nothing.
+            # A dry run leaves no idempotency records to read.
             idempotency=None if item.dry_run else Idempotency(f"import:{item.import_id}", place, item.import_id),
             mails_allowed=bool(item.mail),
         )
@@ -260,7 +260,7 @@ class ImportRun:
         self._save()
 
     def _keep(self, number: int) -> None:
-        """Put into the item what the next run needs to go on at ``number``."""
+        """Store in the item what the next run needs to resume at ``number``."""
         self._report.save(self._item, f"{int(self._item.next_row)}-{self._lease_id}")
         if number > self._item.next_row:
             self._item.next_row, self._item.attempts = number, 0
@@ -284,7 +284,7 @@ class ImportRun:
         try:
             transaction.commit()
         except store.WriteConflict:
-            # Either it is ours already and only the answer was lost, or the lease was; both leave nothing to do.
+            # Either the write succeeded and only the response was lost, or the lease was lost; nothing is left to do.
             logger.warning("The import was handed over before.")
 
     def _end(self, status: str, reason: str | None) -> None:

@@ -18,7 +18,7 @@ from chalicelib.imports.rules import MAX_ROW_LENGTH
 
 _MAX_NUMBER_LENGTH = 40
 _UNDECODED = "\udc00"
-"""Stands for bytes that are not of the encoding. No encoding decodes to half of a character."""
+"""Marks bytes that are invalid in the encoding. No encoding decodes to half of a character."""
 _MARK_UNDECODED = "counterfoil.mark-undecoded"
 
 
@@ -40,12 +40,12 @@ class Row:
 
 
 class UnreadableFile(Exception):
-    """The file cannot be read (any further); ``faults`` says why, for fields of the mapping where they are wrong."""
+    """The file, or the rest of it, cannot be read; ``faults`` name wrong fields of the mapping."""
 
     def __init__(
         self, message: str, *, line: int = 0, faults: tuple[FieldError, ...] = (), file: str = FIRST_FILE
     ) -> None:
-        """Keep the sentence, the line, the faults, and which of the files it is."""
+        """Store the sentence, the line, the faults, and which file it is."""
         super().__init__(message)
         self.message = message
         self.line = line
@@ -66,7 +66,7 @@ class _WrongEncoding(Exception):
 
 
 class _Lines:
-    """The lines of a file, counted, as ``csv`` wants them: with their ends."""
+    """The counted lines of a file, with their ends, as ``csv`` needs them."""
 
     def __init__(self, file: io.TextIOWrapper) -> None:
         self._file = file
@@ -101,7 +101,7 @@ class _Lines:
         try:
             text = self._file.readline(most)
         except UnicodeError:
-            # The byte order mark is missing without which nothing can be decoded.
+            # The byte order mark, which this encoding needs, is missing.
             raise _WrongEncoding(number) from None
         if _UNDECODED in text:
             raise _WrongEncoding(number)
@@ -109,9 +109,9 @@ class _Lines:
 
 
 def read_rows(file: IO[bytes], columns: FileColumns) -> Generator[Row, None, None]:
-    """Yield the rows of a file. Raises UnreadableFile where no further row can be trusted.
+    """Yield the rows of a file. Raises UnreadableFile when no further row can be trusted.
 
-    Rows that are faulty in themselves come with their fault. Empty lines are no rows. The file stays open.
+    Invalid rows come with their fault. Empty lines are skipped. The file stays open.
     """
     with _open_lines(file, columns.form) as lines:
         if columns.form.format == "json_lines":
@@ -122,9 +122,9 @@ def read_rows(file: IO[bytes], columns: FileColumns) -> Generator[Row, None, Non
 
 
 def read_header(file: IO[bytes], columns: FileColumns) -> list[str]:
-    """Return the names of a file's columns; JSON Lines has none. Raises UnreadableFile when the mapping names others.
+    """Return the column names of a file; JSON Lines has none. Raises UnreadableFile when the mapping names others.
 
-    The file is left at its beginning.
+    The file is rewound.
     """
     if columns.form.format == "json_lines":
         return []
@@ -149,7 +149,7 @@ def _open_lines(file: IO[bytes], form: FileForm) -> Iterator[_Lines]:
             faults=(FieldError("mapping.encoding", "bad_encoding", f"The file is not in {form.encoding}."),),
         ) from None
     finally:
-        # Else the file would be closed along with its text.
+        # Otherwise the file would be closed with its text wrapper.
         text.detach()
 
 
@@ -246,7 +246,7 @@ def _json_row(line: int, text: str) -> Row:
 
 
 class _BadJson(ValueError):
-    """JSON that some reader would take otherwise; the message says what."""
+    """JSON that parsers may read differently; the message says what."""
 
 
 def _parse_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

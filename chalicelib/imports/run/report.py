@@ -1,4 +1,4 @@
-"""What a run has found so far: counts, refusals and warnings; most of it in files of the bucket."""
+"""The findings of a run: counts, refusals and warnings; most of it in files of the bucket."""
 
 import json
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ class ImportReport:
     """The findings of a run, from where the run before it was handed over."""
 
     def __init__(self, item: ImportItem) -> None:
-        """Go on with what the item holds."""
+        """Continue from the item."""
         self._import_id = item.import_id
         self.counts: Counts = {name: dict(counted) for name, counted in item.counts.items()}
         self.parts: list[str] = list(item.parts)
@@ -30,15 +30,15 @@ class ImportReport:
         self.counts[name][what] += 1
 
     def set_count(self, name: str, what: str, number: int) -> None:
-        """Count anew what each run meets from the beginning."""
+        """Reset the counts that each run repeats from the beginning."""
         self.counts[name][what] = number
 
     def refuse(self, line: int, kind: str, *faults: Fault) -> None:
-        """Tell why something of a row was refused."""
+        """Add a rejection of a row."""
         self._add(_REFUSAL, line, kind, faults)
 
     def warn(self, line: int, kind: str, *faults: Fault) -> None:
-        """Tell what was done otherwise than a reader of the file would expect."""
+        """Add a warning."""
         self._add(_WARNING, line, kind, faults)
 
     def _add(self, what: str, line: int, kind: str, faults: tuple[Fault, ...]) -> None:
@@ -50,7 +50,7 @@ class ImportReport:
             self._unsaved.append(json.dumps([what, found], ensure_ascii=False))
 
     def save(self, item: ImportItem, name: str) -> None:
-        """Put everything into the item, and what is new into a file ``name`` of the bucket."""
+        """Store everything in the item, and new findings in a file ``name`` of the bucket."""
         if self._unsaved:
             key = storage.import_file_key(self._import_id, f"parts/{name}.jsonl")
             storage.store_file(key, "\n".join([*self._unsaved, ""]).encode(), _JSON_LINES)

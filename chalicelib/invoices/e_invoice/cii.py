@@ -1,6 +1,6 @@
-"""Writing an invoice as UN/CEFACT Cross Industry Invoice, in the order that its schema wants.
+"""Write an invoice as UN/CEFACT Cross Industry Invoice, in the order of its schema.
 
-``e_invoice`` has decided everything beforehand; the numbers in the comments are the business terms of EN 16931.
+``en16931`` has made all decisions; the numbers in the comments are the business terms of EN 16931.
 """
 
 import re
@@ -21,13 +21,13 @@ _NAMESPACES = {
 _INVOICE, _CREDIT_NOTE = "380", "381"
 _CREDIT_TRANSFER, _SEPA_CREDIT_TRANSFER = "30", "58"
 
-# What XML 1.0 cannot hold, what it discourages, and what reading would change.
+# Characters that XML 1.0 forbids or discourages, or that parsing would change.
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
 class EInvoiceLine:
-    """A line in the terms of the standard: a price that is not negative, for ``basis`` pieces (None: one)."""
+    """A line in the terms of the standard: a price that is not negative, per ``basis`` pieces (None: one)."""
 
     line: Line
     quantity: Decimal
@@ -40,7 +40,7 @@ class EInvoiceLine:
 
 @dataclass(frozen=True)
 class VatBreakdown:
-    """What one VAT category and rate come to; ``rate`` is None when there is none."""
+    """The total of one VAT category and rate; ``rate`` is None when there is none."""
 
     category: str
     rate: Decimal | None
@@ -52,7 +52,7 @@ class VatBreakdown:
 
 @dataclass(frozen=True)
 class EInvoice:
-    """An invoice in the terms of the standard, with everything decided. Amounts have at most two decimals."""
+    """An invoice in the terms of the standard, with all decisions made. Amounts have at most two decimals."""
 
     content: Content
     is_credit_note: bool
@@ -74,7 +74,7 @@ class EInvoice:
 
 
 def xml_text(value: str | None) -> str:
-    """Return a text without the characters that XML 1.0 does not have; lines end as XML has them."""
+    """Return a text without the characters that XML 1.0 does not allow, with XML line ends."""
     plain = (value or "").replace("\r\n", "\n").replace("\r", "\n")
     return "".join(one for one in _NOT_IN_XML.sub("", plain) if ord(one) & 0xFFFE != 0xFFFE)
 
@@ -106,7 +106,7 @@ def to_xml(document: EInvoice) -> bytes:
 
 
 def _add_text(parent: Element, name: str, value: str, **attributes: str) -> None:
-    """Add an element that has a text; an empty one is left out, as the standard wants it."""
+    """Add an element with a text; an empty one is omitted, as the standard requires."""
     if value.strip():
         SubElement(parent, name, attributes).text = value
 

@@ -1,7 +1,7 @@
-"""The e-invoice: an invoice as EN 16931 has it, as an XML file (UN/CEFACT CII) to embed in its PDF (I2).
+"""The e-invoice: an invoice by EN 16931, as XML (UN/CEFACT CII) to embed in its PDF (I2).
 
-Not every invoice can be said in the terms of the standard. One that cannot is told with the reason; nothing is guessed,
-rounded again or left out to make it fit.
+The standard cannot express every invoice. If it cannot, the reason is returned; nothing is guessed, rounded again or
+left out to make it fit.
 """
 
 import unicodedata
@@ -23,17 +23,17 @@ _WITH_RATE = {_STANDARD, _CANARIES, _CEUTA}
 _REASON_CODES = {
     _REVERSE: "VATEX-EU-AE", _WITHIN_EU: "VATEX-EU-IC", _EXPORT: "VATEX-EU-G", _OUTSIDE: "VATEX-EU-O",
 }  # fmt: skip
-# Greece and Northern Ireland write their VAT numbers with letters of their own.
+# Greece and Northern Ireland have their own VAT number prefixes.
 _COUNTRY_OF_PREFIX = {"EL": "GR", "XI": "GB"}
 _VAT_KINDS = (
     "vat", "ustid", "mwst", "tva", "iva", "piva", "partitaiva", "btw", "moms", "mva", "uid", "alv", "nif", "cif", "nip",
     "dic", "icdph", "oib", "afm", "kmkr", "pvn", "pvm",
 )  # fmt: skip
-"""How the kind of a tax number begins, in small letters, when it may be the VAT number."""
+"""Prefixes, in lower case, of the kinds of tax numbers that may be the VAT number."""
 _DECIMALS = 2
-"""Of an amount: more than these, EN 16931 does not have."""
+"""Decimals of an amount; EN 16931 allows no more."""
 _DIGITS = 100
-"""With which is reckoned: more than a quantity times a price can have."""
+"""Precision of the arithmetic: more than a quantity times a price can have."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class _InexpressibleError(Exception):
 
 
 def build_e_invoice(content: Content) -> bytes | Inexpressible:
-    """Return the invoice as an XML file in UTF-8, or why there can be none. The same content gives the same bytes.
+    """Return the invoice as XML in UTF-8, or why there can be none. The same content gives the same bytes.
 
-    Characters that XML 1.0 does not have are left out of the texts.
+    Characters that XML 1.0 does not allow are removed from texts.
     """
     with localcontext() as exact:
         exact.prec = _DIGITS
@@ -75,7 +75,7 @@ def _to_e_invoice(content: Content) -> EInvoice:
     vat_number, tax_number = _seller_numbers(content.seller)
     buyer_number = _vat_number(content.buyer.vat_number)
     if _OUTSIDE in categories:
-        # What is not subject to VAT may not name anybody's VAT number, says the standard.
+        # The standard forbids VAT numbers on what is not subject to VAT.
         vat_number = buyer_number = None
     _check_parties(content, categories, vat_number, tax_number, buyer_number)
     delivered_to, period = _delivery(content, categories, buyer_number)
@@ -89,7 +89,7 @@ def _to_e_invoice(content: Content) -> EInvoice:
             note
             for note in (
                 content.note,
-                # The standard has room for the reason of these categories nowhere else.
+                # The standard has no other field for the reason of these categories.
                 *(one.exemption_reason for one in content.tax_totals if one.category in {_ZERO, *_WITH_RATE}),
             )
             if note
@@ -127,11 +127,11 @@ def _to_e_invoice_line(content: Content, number: int, line: Line) -> EInvoiceLin
     elif quantity == 0 and net != 0:
         raise _InexpressibleError("line_amount", f"{where} has an amount, but the quantity 0.")
     else:
-        # The price of the whole quantity is exact, where that of one piece might not be.
+        # The price of the whole quantity is exact; that of one piece may not be.
         price, basis = net, abs(quantity) if abs(quantity) not in (0, 1) else None
         price = -price if quantity < 0 else price
     if price < 0:
-        # A price is never negative in the standard; what is taken back is a negative quantity.
+        # A price is never negative in the standard; a return is a negative quantity.
         price, quantity = -price, -quantity
     if _ends_before_start(line.period_start, line.period_end):
         raise _InexpressibleError("period", f"{where} is of a period that ends before it begins.")
@@ -164,7 +164,7 @@ def _rate(where: str, category: str, written: str) -> Decimal | None:
 
 
 def _breakdown(content: Content, positions: tuple[EInvoiceLine, ...]) -> tuple[VatBreakdown, ...]:
-    """Return what each VAT comes to: one entry for each category and rate, as the standard wants it."""
+    """Return the VAT totals: one for each category and rate, as the standard requires."""
     taxable: dict[tuple[str, Decimal | None], Decimal] = {}
     charged: dict[tuple[str, Decimal | None], Decimal] = {}
     reasons: dict[tuple[str, Decimal | None], list[str]] = {}
@@ -248,7 +248,7 @@ def _check_parties(
 
 
 def _seller_numbers(seller: Seller) -> tuple[str | None, str | None]:
-    """Return the VAT number with its country's letters, and another tax number; each None when there is none."""
+    """Return the VAT number with its country prefix, and another tax number; each None when there is none."""
     vat_number: str | None = None
     others = []
     for one in seller.tax_numbers:
@@ -273,7 +273,7 @@ def _vat_number(number: str | None) -> str | None:
 def _delivery(
     content: Content, categories: set[str], buyer_number: str | None
 ) -> tuple[PostalAddress | None, tuple[date | None, date | None] | None]:
-    """Return where a supply within the European Union was delivered to, None for all others, and the period."""
+    """Return the place of delivery of a supply within the European Union, None for all others, and the period."""
     start, end = content.period_start, content.period_end
     if _ends_before_start(start, end):
         raise _InexpressibleError("period", "The invoice is of a period that ends before it begins.")
@@ -299,7 +299,7 @@ def _delivery(
 
 
 def _payment_terms(content: Content) -> tuple[date | None, str | None]:
-    """Return when the invoice is due, or, where no day is named, the terms in words."""
+    """Return the due date, or, without one, the payment terms in words."""
     if content.due_date or content.amount_due <= 0 or content.kind == CREDIT_NOTE:
         return content.due_date, None
     terms = content.payment_terms

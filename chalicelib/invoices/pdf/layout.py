@@ -1,4 +1,4 @@
-"""What an invoice looks like: its content laid out for the template, and made a PDF."""
+"""The layout of an invoice: its content as data for the template, typeset into a PDF."""
 
 from datetime import UTC, datetime, time
 from typing import Any
@@ -14,8 +14,8 @@ from chalicelib.invoices.rules import CREDIT_NOTE, Content
 def render_invoice(content: Content, *, logo: bytes | None = None, e_invoice: bytes | None = None) -> bytes:
     """Return the invoice or credit note as PDF, the same bytes for the same content.
 
-    ``logo`` is the issuing entity's as PNG or JPEG, ``e_invoice`` the XML that is embedded and marked.
-    Raises typst.TypstError when it cannot be set, which no content should bring about.
+    ``logo`` is the issuing entity's as PNG or JPEG, ``e_invoice`` the XML to embed. Raises typst.TypstError when it
+    cannot be typeset, which no content should cause.
     """
     attachments = []
     if e_invoice is not None:
@@ -29,7 +29,7 @@ def render_invoice(content: Content, *, logo: bytes | None = None, e_invoice: by
         "invoice",
         data,
         language=content.locale,
-        # The instant is of the invoice and not of its rendering, so that a repetition gives the same bytes.
+        # The timestamp is the invoice's, not that of rendering, so that rendering again gives the same bytes.
         at=datetime.combine(content.issue_date, time(), UTC),
         attachments=attachments,
         images=images,
@@ -38,7 +38,7 @@ def render_invoice(content: Content, *, logo: bytes | None = None, e_invoice: by
 
 
 def lay_out_invoice(content: Content) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Return what the template is told of an invoice or credit note, and the pictures that it names."""
+    """Return the data of the template for an invoice or credit note, and the images that it names."""
     words = get_localiser(content.locale)
     number = to_single_line(content.number, MAX_NUMBER_LENGTH)
     credit_note = content.kind == CREDIT_NOTE

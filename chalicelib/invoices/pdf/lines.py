@@ -1,4 +1,4 @@
-"""The lines of an invoice laid out for the template: columns, rows with carried totals, and the totals."""
+"""Invoice lines as data for the template: columns, rows with carried totals, and the totals."""
 
 from string import ascii_uppercase
 from typing import Any
@@ -9,9 +9,9 @@ from chalicelib.invoices.rules import CREDIT_NOTE, Content, Line, Tax, TaxTotal
 
 
 def lay_out_lines(content: Content, words: Localiser) -> dict[str, Any]:
-    """Return the table of lines as the template is told of it.
+    """Return the table of lines as template data.
 
-    A column that no line needs is left out. Each row knows the sum up to it, which a page carries forward.
+    Columns that no line needs are omitted. Each row has the sum up to it, which a page carries forward.
     """
     columns = _columns(content, words)
     rows = []
@@ -72,7 +72,7 @@ def _details(line: Line, words: Localiser) -> list[str]:
 
 
 def _line_tax_label(tax: Tax, content: Content, words: Localiser) -> str:
-    """Return the rate; or the letter of the tax among the totals, where the invoice has taxes of several names."""
+    """Return the rate; or the letter of the tax in the totals, if the invoice has taxes of several names."""
     letters = _tax_letters(content)
     return letters.get((tax.name, tax.rate, tax.category), "") if letters else words.percent(tax.rate)
 
@@ -90,7 +90,7 @@ def _tax_label(tax: TaxTotal, words: Localiser) -> str:
 
 
 def _totals(content: Content, words: Localiser) -> list[dict[str, str]]:
-    """Return the totals: each tax with what it was reckoned on, so that they are the tax summary too."""
+    """Return the totals: each tax with its base, so that they are the tax summary too."""
     currency = content.currency
 
     def row(label: str, amount: int, base: str = "") -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The PDFs of invoices: where they can be read for a moment, and those that the billing system supplies (I2)."""
+"""The PDFs of invoices: download URLs, and PDFs that the billing system supplies (I2)."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from chalicelib.tasks.service import add_task
 
 KIND = "invoices"
 MADE, SUPPLIED = "made", "supplied"
-"""Whence a PDF is: made here, or from the billing system."""
+"""The origin of a PDF: rendered here, or from the billing system."""
 
 DOWNLOAD_LIFETIME = timedelta(minutes=1)
 UPLOAD_LIFETIME = timedelta(minutes=15)
@@ -27,7 +27,7 @@ _PDF_SIGNATURE = b"%PDF-"
 
 @dataclass(frozen=True)
 class SuppliedPdf:
-    """How far a supplied PDF is: kept (``pdf``), or still to be uploaded to ``upload`` until ``until`` (UTC)."""
+    """The state of a supplied PDF: stored (``pdf``), or to be uploaded to ``upload`` until ``until`` (UTC)."""
 
     pdf: StoredPdf | None
     upload: PresignedUpload | None = None
@@ -35,7 +35,7 @@ class SuppliedPdf:
 
 
 def require_invoice_pdf(invoice: Invoice) -> StoredPdf:
-    """Return what is known of an invoice's PDF. Raises Conflict ``pdf_pending`` while there is none."""
+    """Return an invoice's PDF. Raises Conflict ``pdf_pending`` while there is none."""
     if invoice.pdf is not None:
         return invoice.pdf
     message = "The PDF is being made. Ask again in a few seconds."
@@ -53,23 +53,23 @@ def invoice_file_name(invoice: Invoice) -> str:
 
 
 def invoice_pdf_url(invoice: Invoice) -> str:
-    """Return an address from which the PDF can be read for a minute. Raises Conflict ``pdf_pending``."""
+    """Return a URL of the PDF, valid for a minute. Raises Conflict ``pdf_pending``."""
     return storage.presign_object_download(
         require_invoice_pdf(invoice).key, DOWNLOAD_LIFETIME, invoice_file_name(invoice)
     )
 
 
 def supplied_pdf_state(invoice: Invoice) -> SuppliedPdf:
-    """Return how far a supplied PDF is, without a place to upload it to."""
+    """Return the state of a supplied PDF, without an upload URL."""
     return SuppliedPdf(invoice.pdf)
 
 
 def supply_pdf(context: RequestContext, invoice_id: str, content_hash: str, size: int) -> SuppliedPdf:
-    """Take the PDF of ``size`` bytes and of ``content_hash`` (SHA-256 in hex) for an invoice issued with its own PDF.
+    """Accept the PDF of ``size`` bytes and ``content_hash`` (SHA-256 in hex) for an invoice issued with its own PDF.
 
-    Before it was uploaded, says where to; once it was, keeps it as it came, and hands the invoice on to be delivered.
-    The same again changes nothing. Raises NotFound, InvalidInput when what was uploaded is another file or no PDF, and
-    Conflict when the PDF is made here or another one is kept already.
+    Before the upload, returns where to upload it; after it, stores the file unchanged and starts the delivery of the
+    invoice. Repeating it changes nothing. Raises NotFound, InvalidInput when the upload is another file or no PDF, and
+    Conflict when the PDF is rendered here or another one is stored already.
     """
     key = storage.upload_key(KIND, invoice_id, content_hash)
 
@@ -92,7 +92,7 @@ def supply_pdf(context: RequestContext, invoice_id: str, content_hash: str, size
         try:
             _check_uploaded_pdf(content, content_hash, size)
         except InvalidInput:
-            # The same request again leads to a fresh address then.
+            # Repeating the request then gives a fresh URL.
             storage.delete_object(key)
             raise
         storage.store_object(stored.key, content, storage.PDF_MEDIA_TYPE)

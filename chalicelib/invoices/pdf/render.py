@@ -1,6 +1,6 @@
-"""Making the PDF of an invoice, once, and keeping it (I2).
+"""Render the PDF of an invoice, once, and store it (I2).
 
-Only the functions that carry the typesetter import this.
+Only the functions with the typesetter import this.
 """
 
 from dataclasses import dataclass, replace
@@ -26,12 +26,12 @@ from chalicelib.tasks.service import add_task, complete_task
 DOCUMENTS_ACTOR = Actor("system", "make_documents", "Documents")
 
 MISSING, DIFFERENT, INTACT = "missing", "different", "whole"
-"""What is in the bucket in place of a PDF: nothing, another file, or the PDF itself."""
+"""What the bucket has in place of a PDF: nothing, another file, or the PDF itself."""
 
 
 @dataclass(frozen=True)
 class RenderedPdf:
-    """A PDF, and what there is to know of it."""
+    """A rendered PDF with its properties."""
 
     content: bytes
     stored: StoredPdf
@@ -39,24 +39,24 @@ class RenderedPdf:
 
 @dataclass(frozen=True)
 class PdfRestoration:
-    """What was found in the bucket in place of an invoice's PDF, and what was rendered to stand there instead."""
+    """The state of an invoice's PDF in the bucket, and the rendered replacement."""
 
     invoice: Invoice
     found: str
     made: RenderedPdf | None
-    """None where nothing need be done."""
+    """None when nothing needs to be done."""
 
     @property
     def is_same(self) -> bool:
-        """Tell whether what was rendered is, byte by byte, what was made when the invoice was issued."""
+        """Tell whether the rendered file is, byte by byte, the one created at issue."""
         kept = self.invoice.pdf
         return self.made is not None and (kept is None or kept.sha256 == self.made.stored.sha256)
 
 
 def create_invoice_pdf(message: TaskMessage[CreateInvoicePdf]) -> None:
-    """Make the PDF of the invoice that ``message`` names, keep it, and hand the invoice on to be delivered.
+    """Render and store the PDF of the invoice that ``message`` names, and start its delivery.
 
-    Whatever fails, it can be done again: the same content gives the same file under the same key.
+    Idempotent: the same content gives the same file under the same key.
     """
     invoice_id = message.task.invoice_id
     try:
@@ -70,7 +70,7 @@ def create_invoice_pdf(message: TaskMessage[CreateInvoicePdf]) -> None:
         return
     made = render_invoice_pdf(read.content)
     storage.store_object(made.stored.key, made.content, storage.PDF_MEDIA_TYPE)
-    # The head as it was read is most often still the newest; if not, it is read again.
+    # The head that was read is usually still current; if not, it is read again.
     known = [read.invoice]
     store.retry_on_conflict(
         lambda: _record_pdf(message, known.pop() if known else queries.get_invoice_head(invoice_id), made.stored)
@@ -79,9 +79,9 @@ def create_invoice_pdf(message: TaskMessage[CreateInvoicePdf]) -> None:
 
 
 def render_invoice_pdf(content: Content) -> RenderedPdf:
-    """Return the PDF of an invoice, with the e-invoice in it where EN 16931 can express the invoice.
+    """Return the PDF of an invoice, with the e-invoice in it if EN 16931 can express the invoice.
 
-    Raises LookupError when the logo has gone from the bucket: what is issued shows it.
+    Raises LookupError when the logo is missing in the bucket: an issued invoice shows it.
     """
     logo = storage.read_object(content.seller.logo) if content.seller.logo else None
     if content.seller.logo and logo is None:
@@ -112,9 +112,9 @@ def _record_pdf(message: TaskMessage[CreateInvoicePdf], invoice: Invoice, stored
 
 
 def inspect_pdf(invoice_id: str) -> PdfRestoration:
-    """Look whether the PDF of an invoice is in the bucket as it was made, and render it anew where it is not.
+    """Check whether the bucket has the PDF of an invoice unchanged, and render it again if not.
 
-    Raises NotFound, and Conflict when the PDF is not ours to make.
+    Raises NotFound, and Conflict when the PDF is not rendered here.
     """
     read = queries.get_invoice_with_content(invoice_id)
     kept = read.invoice.pdf
@@ -135,10 +135,10 @@ def inspect_pdf(invoice_id: str) -> PdfRestoration:
 
 
 def restore_pdf(context: RequestContext, restoring: PdfRestoration, *, replacing: bool) -> None:
-    """Put what ``look`` has rendered into the bucket, and hand on an invoice that had no PDF yet to be delivered.
+    """Store the PDF that ``inspect_pdf`` has rendered, and start the delivery of an invoice that had no PDF yet.
 
-    Raises Conflict ``pdf_differs`` when it is not what was made at issue, unless ``replacing``: whoever decides so is
-    audited with both hashes.
+    Raises Conflict ``pdf_differs`` when it is not the file created at issue, unless ``replacing``, which is audited
+    with both hashes.
     """
     made = restoring.made
     if made is None:
