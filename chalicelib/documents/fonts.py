@@ -1,4 +1,4 @@
-"""The fonts of documents: they come as packages, are loaded once, and only the glyphs used are embedded."""
+"""The fonts of documents: installed as packages, loaded once; only the used glyphs are embedded."""
 
 import struct
 from collections.abc import Iterator
@@ -16,20 +16,20 @@ _FONT_PACKAGES = {
     "Noto Sans Hebrew": "justmytype_intl_rtl",
     "Noto Sans CJK SC": "noto_cjk_sans_otc",
 }
-# One collection holds the forms that Chinese characters have in five places.
+# One collection holds the five regional forms of Chinese characters.
 _CJK_FORMS = {"ja": "JP", "ko": "KR", "zh-Hant": "TC", "zh-TW": "TC", "zh-HK": "HK"}
 _UNICODE_TABLES = {(0, 3), (0, 4), (3, 1), (3, 10)}
 
 
 @cache
 def load_fonts() -> typst.Fonts:
-    """Return all fonts. No font of the system is among them, so that every machine sets a document alike."""
+    """Return all fonts, without those of the system, so that every machine renders a document alike."""
     folders = sorted({str(_package_folder(package)) for package in _FONT_PACKAGES.values()})
     return typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=list(folders))
 
 
 def font_families(locale: str) -> list[str]:
-    """Return the families in the order in which a document for ``locale`` (BCP 47) looks for a character."""
+    """Return the font families in the order in which a document for ``locale`` (BCP 47) searches a character."""
     parts = locale.replace("_", "-").split("-")
     tags = [f"{parts[0]}-{part}" for part in parts[1:]] + [parts[0]]
     forms = next((_CJK_FORMS[tag] for tag in tags if tag in _CJK_FORMS), "SC")
@@ -37,14 +37,14 @@ def font_families(locale: str) -> list[str]:
 
 
 def has_glyphs(characters: str) -> bool:
-    """Tell whether one family has glyphs for all the characters, so that they can be set together."""
+    """Tell whether one family has glyphs for all the characters."""
     codes = frozenset(map(ord, characters))
     return any(codes <= _covered_code_points(family) for family in _FONT_PACKAGES)
 
 
 @cache
 def _covered_code_points(family: str) -> frozenset[int]:
-    # A family is upright fonts of several weights, which all have the same characters.
+    # A family has upright fonts of several weights with the same characters.
     path = next(info.path for info in load_fonts().fonts() if info.family == family and info.style == "normal")
     return frozenset(_code_points(Path(str(path))))
 

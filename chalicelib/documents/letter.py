@@ -1,4 +1,4 @@
-"""What documents have in common, laid out for the templates: who writes to whom, what is to be paid and how."""
+"""The parts that all documents share, as data for the templates: sender, addressee, payment details."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from chalicelib.postal_address import PostalAddress
 MAX_NUMBER_LENGTH = 80
 _MAX_NAME_LENGTH = 300
 _MAX_RUNNING_NAME_LENGTH = 60
-# Where paper is cut to Letter rather than A4.
+# Countries that use Letter paper rather than A4.
 _US_LETTER_COUNTRIES = frozenset({"CA", "CL", "CO", "CR", "GT", "MX", "PA", "PH", "PR", "SV", "US", "VE"})
 _LARGEST_UNIT_FIRST_COUNTRIES = frozenset({"CN", "JP", "KR", "TW"})
 
 
 @dataclass(frozen=True)
 class LabelledValue:
-    """Something named, as a date or a number."""
+    """A labelled value, such as a date or a number."""
 
     label: str
     value: str
@@ -45,7 +45,7 @@ class Sender:
 
 @dataclass(frozen=True)
 class Addressee:
-    """The customer: the account, and who of it is written to."""
+    """The customer: the account, and the person addressed."""
 
     name: str
     company: str | None = None
@@ -55,7 +55,8 @@ class Addressee:
 
 @dataclass(frozen=True)
 class Letter:
-    """What every document says. ``kind`` and ``number`` make up its heading, ``title`` is its name as a file."""
+    """The letter part of a document. ``kind`` and ``number`` form its heading, ``title`` is the document title of
+    the file."""
 
     sender: Sender
     addressee: Addressee
@@ -67,7 +68,7 @@ class Letter:
 
 
 def build_letter_data(letter: Letter, words: Localiser) -> dict[str, Any]:
-    """Return the letter as the templates are told of it."""
+    """Return the template data of the letter."""
     sender = letter.sender
     country = sender.address.country if sender.address else None
     running_name = printable_text.to_single_line(sender.name, _MAX_RUNNING_NAME_LENGTH)
@@ -103,7 +104,7 @@ def build_payment_data(
     portal_url: str | None,
     words: Localiser,
 ) -> tuple[dict[str, Any] | None, dict[str, bytes]]:
-    """Return how to pay, as the templates are told of it, with the pictures that it names; None if no way is known."""
+    """Return the template data of the payment details, with the images that they name; None without any."""
     if bank is None and portal_url is None:
         return None, {}
     images: dict[str, bytes] = {}
@@ -156,7 +157,7 @@ def _sender_lines(sender: Sender, words: Localiser) -> list[str]:
 
 
 def _return_address(sender: Sender, words: Localiser) -> str:
-    """Return the sender in one line, for the window of an envelope; letters of double width count twice."""
+    """Return the sender in one line, for the window of an envelope; double-width letters count twice."""
     line = printable_text.to_single_line(
         " · ".join((sender.legal_name, *_postal_lines(sender.address, words, country=False)))
     )
@@ -173,7 +174,7 @@ def _addressee_lines(addressee: Addressee, words: Localiser) -> list[str]:
 
 
 def _postal_lines(address: PostalAddress | None, words: Localiser, *, country: bool = True) -> list[str]:
-    """Return the lines of an address; those of East Asia go from the large to the small if written in its letters."""
+    """Return the lines of an address; East Asian ones go from large to small if written in East Asian script."""
     if address is None:
         return []
     if address.country not in _LARGEST_UNIT_FIRST_COUNTRIES or (address.line1 or "").isascii():

@@ -1,7 +1,7 @@
-"""Codes by which a banking application takes over a payment: EPC (EUR) and the Swiss QR bill (CHF).
+"""Payment codes for banking applications: EPC (EUR) and the Swiss QR bill (CHF).
 
-Each has its standard: EPC069-12 of the European Payments Council, and the Swiss Implementation Guidelines QR-bill 2.3.
-Where a payment does not fit its standard there is no code, and the document names the bank details only.
+Standards: EPC069-12 of the European Payments Council, and the Swiss Implementation Guidelines QR-bill 2.3. A payment
+that does not fit its standard gets no code, and the document shows the bank details only.
 """
 
 import unicodedata
@@ -17,7 +17,7 @@ from chalicelib.documents import printable_text
 from chalicelib.postal_address import PostalAddress
 
 _MAX_AMOUNT = 99_999_999_999
-"""The largest amount in minor units that both standards take."""
+"""The maximum amount in minor units of both standards."""
 _EPC_MAX_BYTES = 331
 _SWISS_MAX_CHARACTERS = 997
 _SWISS_COUNTRIES = ("CH", "LI")
@@ -29,7 +29,7 @@ _MODULO_10_CARRY = (0, 9, 4, 6, 8, 2, 7, 1, 3, 5)
 
 @dataclass(frozen=True)
 class Party:
-    """Who pays, or is paid."""
+    """A payer or payee."""
 
     name: str
     address: PostalAddress | None = None
@@ -55,7 +55,7 @@ class SwissBill:
     payload: str
     creditor: tuple[str, ...]
     debtor: tuple[str, ...]
-    """Empty when the debtor does not fit the standard: then the slip has a field to write in."""
+    """Empty when the debtor does not fit the standard: then the slip has a blank field."""
     iban: str
     reference: str | None
     reason: str
@@ -93,9 +93,9 @@ def build_epc_payload(transfer: Transfer) -> str | None:
 
 
 def build_swiss_bill(transfer: Transfer) -> SwissBill | None:
-    """Return the Swiss QR bill, or None where the standard cannot express the transfer.
+    """Return the Swiss QR bill, or None if the standard cannot express the transfer.
 
-    A QR-IBAN asks for a reference of digits; it is made of the digits of ``reason`` when those are all of it.
+    A QR-IBAN needs a reference of digits; it is derived from ``reason`` if that has only digits.
     """
     iban = ibans.compact(transfer.iban)
     creditor = _swiss_party_fields(transfer.creditor)
@@ -162,7 +162,7 @@ def _build_qr_reference(digits: str) -> str:
 
 
 def _swiss_party_fields(party: Party) -> tuple[str, ...] | None:
-    """Return the seven fields of a party, or None where the standard cannot express it."""
+    """Return the seven fields of a party, or None if the standard cannot express it."""
     address = party.address
     if address is None or not (address.postal_code and address.city and address.country):
         return None
@@ -176,7 +176,8 @@ def _swiss_party_fields(party: Party) -> tuple[str, ...] | None:
 
 
 def _to_swiss_text(text: str) -> str | None:
-    """Return the text in the letters of the standard, without accents where needed; None if it has others."""
+    """Return the text in the character set of the standard, without accents if necessary; None if that is
+    impossible."""
     told = []
     for character in text.replace("−", "-").replace("–", "-").replace("’", "'").replace("…", "..."):
         plain = character if character in _SWISS_LETTERS else unicodedata.normalize("NFKD", character)

@@ -1,10 +1,10 @@
-"""The Swiss payment slip: the words that the guidelines prescribe, and what fills it."""
+"""The Swiss payment slip: the prescribed labels and the data."""
 
 from typing import Any
 
 from chalicelib.documents.payment_codes import SwissBill
 
-# Style Guide QR-bill, section 3.4. Other languages are not provided for: there the slip is in English.
+# Style Guide QR-bill, section 3.4. For other languages the slip is in English.
 _WORDS = {
     "en": (
         "Payment part", "Receipt", "Account / Payable to", "Reference", "Additional information", "Payable by",
@@ -38,7 +38,7 @@ _CODE_ALTERNATIVES = {
 
 
 def build_slip_data(bill: SwissBill, language: str) -> dict[str, Any]:
-    """Return the slip as the templates are told of it, in ``language`` where there is a Swiss one."""
+    """Return the template data of the slip, in ``language`` if there is a Swiss one."""
     own = language if language in _WORDS else "en"
     return {
         "language": own,

@@ -1,7 +1,7 @@
-"""Setting a document: a template of typst and its data become a PDF that people, readers and archives can use.
+"""Typeset a document: a typst template and its data become an accessible PDF for archives.
 
-The PDF is tagged (PDF/UA-1) and fit for archives (PDF/A-3a). The same input gives the same bytes. All text is data
-and never markup: whatever it holds, it is printed and not interpreted.
+The PDF is tagged (PDF/UA-1) and archivable (PDF/A-3a). The same input gives the same bytes. All text is data, never
+markup: it is printed, not interpreted.
 """
 
 import json
@@ -21,12 +21,12 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 _LARGE_PDF_BYTES = 250_000
 _TYPST_CACHE_AGE = 10
-"""After how many documents typst forgets what was not used again."""
+"""Number of documents after which typst evicts unused cache entries."""
 
 
 @dataclass(frozen=True)
 class EmbeddedFile:
-    """A file embedded in a PDF, and how it relates to what the pages say."""
+    """An embedded file, and its relationship to the pages."""
 
     name: str
     media_type: str
@@ -46,16 +46,16 @@ def typeset_pdf(
 ) -> bytes:
     """Return ``template`` as PDF for readers of ``language`` (BCP 47).
 
-    ``data`` is what the template asks for, of plain JSON values, among them ``title``. ``images`` are PNG, JPEG or SVG
-    files by the name that the template knows them by. ``at`` is what the PDF tells as the time of its making.
-    Raises typst.TypstError when the template and its data do not fit.
+    ``data`` is the template's input of plain JSON values, among them ``title``. ``images`` are PNG, JPEG or SVG files
+    by the names in the template. ``at`` is the creation time in the PDF. Raises typst.TypstError when the template and
+    its data do not fit.
     """
     reader = languages.formatting_locale(language)
     pictures = dict(images or {})
     told = {
         "data": printable_text.make_printable(data),
         "language": reader.language,
-        # Typst knows countries only, and not the parts of the world that locales know too, as in es-419.
+        # Typst accepts countries only, not the regions of locales such as es-419.
         "region": reader.territory if reader.territory and reader.territory.isalpha() else None,
         "direction": reader.text_direction,
         "fonts": fonts.font_families(language),
@@ -71,7 +71,7 @@ def typeset_pdf(
             for number, one in enumerate(attachments)
         ],
     }
-    # What typst may read is this folder and nothing else.
+    # Typst may read this folder and nothing else.
     with TemporaryDirectory(prefix="document-") as folder:
         root = Path(folder)
         for source in TEMPLATES.glob("*.typ"):
@@ -79,7 +79,7 @@ def typeset_pdf(
         (root / "told.json").write_text(json.dumps(told), encoding="utf-8")
         _write_files(root / "images", pictures)
         _write_files(root / "attachments", {str(number): one.content for number, one in enumerate(attachments)})
-        # A compiler can work for one thread at a time, and is cheap: each document has its own.
+        # A compiler serves one thread at a time, and is cheap: each document has its own.
         compiler = typst.Compiler(str(root / f"{template}.typ"), root=folder, font_paths=fonts.load_fonts())
         made = compiler.compile(format="pdf", pdf_standards=["a-3a", "ua-1"], timestamp=int(at.timestamp()))
     assert isinstance(made, bytes)
@@ -89,7 +89,7 @@ def typeset_pdf(
 
 
 def _evict_typst_cache() -> None:
-    """Free what typst keeps in memory of a large document, a hundred times its size, until ten others were set."""
+    """Free the memory that typst keeps of a large document, a hundred times its size, for ten more documents."""
     compiler = typst.Compiler(font_paths=fonts.load_fonts())
     for _ in range(_TYPST_CACHE_AGE + 1):
         compiler.compile(input=b" ", format="svg")

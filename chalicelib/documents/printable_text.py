@@ -1,6 +1,6 @@
-"""Texts of strangers, made fit to print: every character has a glyph, nothing is invisible, nothing sticks out.
+"""Make untrusted text printable: every character has a glyph, nothing is invisible, nothing overflows.
 
-What is readable is kept whole. What no font has becomes U+FFFD, which readers know as a missing character.
+Readable text is kept. A character that no font has becomes U+FFFD, the replacement character.
 """
 
 import re
@@ -13,10 +13,10 @@ from chalicelib.documents import fonts
 
 REPLACEMENT_CHARACTER = "\ufffd"
 BREAK_OPPORTUNITY = "\u200b"
-"""Where a line may be broken; the templates print nothing for it."""
+"""A possible line break, which the templates print as nothing."""
 
 _JOIN_CONTROLS = "\u200c\u200d"
-# Marks that words of ours contain: money and numbers in right-to-left languages.
+# Direction marks of our own texts: money and numbers in right-to-left languages.
 _DIRECTION_CONTROLS = "\u200e\u200f\u061c\u2066\u2069"
 _LINE_END = re.compile("\r\n|[\n\r\u0085\u2028\u2029]")
 _MAX_MARKS = 4
@@ -27,9 +27,9 @@ _SEPARATORS = frozenset("/.-_@?&=:,;")
 
 
 def to_single_line(text: str, longest: int | None = None) -> str:
-    """Return the text on one line, of at most ``longest`` characters, ending in an ellipsis if it was cut."""
+    """Return the text on one line, of at most ``longest`` characters, with an ellipsis if it was cut."""
     if longest is not None:
-        # Four times the length fills it whatever is dropped of ordinary text, and bounds the work.
+        # Four times the length suffices for ordinary text, and bounds the work.
         text = text[: 4 * longest + 16]
     line = " ".join(part for part in remove_unprintable(text).split(" ") if part).strip()
     if not line and text:
@@ -38,7 +38,7 @@ def to_single_line(text: str, longest: int | None = None) -> str:
 
 
 def split_lines(text: str) -> list[str]:
-    """Return the lines of a text of several lines; no two empty ones follow each other, none leads or ends."""
+    """Return the lines of a multi-line text, without empty lines at start and end and without two in a row."""
     found: list[str] = []
     for part in _LINE_END.split(text):
         line = to_single_line(part) if part.strip() else ""
@@ -48,14 +48,14 @@ def split_lines(text: str) -> list[str]:
 
 
 def remove_unprintable(text: str) -> str:
-    """Return the text without controls and invisible characters, and with what no font has replaced."""
+    """Return the text without control and invisible characters; characters without a glyph are replaced."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_printable_clusters(unicodedata.normalize("NFC", text)))
 
 
 def make_printable(value: Any) -> Any:
-    """Return a JSON value whose every text can be set and broken into lines, whoever wrote it."""
+    """Return a JSON value with every text printable and breakable into lines."""
     if isinstance(value, str):
         return _add_break_opportunities(
             value
@@ -70,12 +70,12 @@ def make_printable(value: Any) -> Any:
 
 
 def _printable_clusters(text: str, kept: str = "") -> Iterator[str]:
-    """Yield the text letter by letter, each with its marks."""
+    """Yield the text letter by letter, each with its combining marks."""
     letter, marks = "", ""
     for character in text:
         category = unicodedata.category(character)
         if category[0] == "M":
-            # A mark belongs to the letter before; one without a letter is noise, and so is the fifth on one.
+            # A mark belongs to the letter before; marks without a letter, and beyond four, are dropped.
             if letter.strip() and len(marks) < _MAX_MARKS and fonts.has_glyphs(letter + marks + character):
                 marks += character
             continue
@@ -102,24 +102,24 @@ def _printable_character(character: str, category: str) -> str:
         return REPLACEMENT_CHARACTER
     if fonts.has_glyphs(character):
         return character
-    # Mathematical and other fancy letters are plain ones in disguise.
+    # Mathematical and other styled letters become plain ones.
     plain = unicodedata.normalize("NFKC", character)
     return plain if plain != character and all(map(fonts.has_glyphs, plain)) else REPLACEMENT_CHARACTER
 
 
 def _add_break_opportunities(text: str) -> str:
-    """Give long words places where a line may be broken, lest they stick out of their column."""
+    """Add line-break opportunities to long words, so that they do not overflow their column."""
     if len(text) <= _MAX_WORD_LENGTH:
         return text
     return " ".join(_break_word(word) if len(word) > _MAX_WORD_LENGTH else word for word in text.split(" "))
 
 
 def _break_word(word: str) -> str:
-    """Break a word behind its punctuation, as an address, and anywhere where there is none for long."""
+    """Break a word after its punctuation, as in an address, and anywhere in a long part without any."""
     parts: list[str] = []
     since = 0
     for character in word:
-        # Chinese characters and their like can be broken anywhere, and a mark stays with its letter.
+        # Chinese and similar text can break anywhere; a mark stays with its letter.
         if unicodedata.east_asian_width(character) in "WF" or character in "\u00a0\u202f":
             since = 0
         elif unicodedata.category(character)[0] != "M" and character not in _JOIN_CONTROLS:

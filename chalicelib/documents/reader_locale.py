@@ -1,4 +1,4 @@
-"""What documents say in the reader's language, and how the reader writes dates, numbers and money."""
+"""Localisation of documents: texts, dates, numbers and money in the reader's locale."""
 
 import re
 import unicodedata
@@ -14,7 +14,7 @@ from chalicelib import languages, money
 
 _MINUS = "\u2212"
 _CODE_BEFORE_NUMBER = re.compile(r"(?<=[A-Z]{3})(?=[\d\u2212])")
-# Codes of UN/ECE Recommendation 20 that invoices use, as CLDR names the unit. None is a piece, which needs no name.
+# Codes of UN/ECE Recommendation 20 that invoices use, as CLDR names the unit. None is a piece, which has no name.
 _UNITS = {
     "C62": None,
     "H87": None,
@@ -44,24 +44,24 @@ _UNITS = {
 
 @dataclass(frozen=True)
 class Localiser:
-    """A reader: their language, and their way of writing."""
+    """A reader's language and formats."""
 
     formats: Locale
     translations: NullTranslations
 
     def say(self, text: str, **values: str) -> str:
-        """Return ``text`` in the reader's language, with ``%(name)s`` filled in from ``values``."""
+        """Return ``text`` in the reader's language, with ``%(name)s`` filled from ``values``."""
         said = self.translations.ugettext(text)
         return said % {name: self._isolated(value) for name, value in values.items()} if values else said
 
     def count(self, one: str, many: str, number: int) -> str:
-        """Return the form of a text that fits ``number``, which fills ``%(number)s``."""
+        """Return the plural form of a text for ``number``, which fills ``%(number)s``."""
         return self.translations.ungettext(one, many, number) % {"number": number}
 
     def money(self, minor_units: int, currency: str) -> str:
         """Return an amount with its currency."""
         written = money.format_money(minor_units, currency, self.formats).replace("\uffe5", "\u00a5")
-        # CLDR parts a code from the number, which Babel leaves undone.
+        # CLDR separates a code from the number; Babel does not.
         parted = _CODE_BEFORE_NUMBER.sub("\u00a0", written.replace("-", _MINUS))
         return parted.replace(_MINUS, f"\u200e{_MINUS}") if self._leftward else parted
 
@@ -76,7 +76,7 @@ class Localiser:
         return self._decimal(decimal, money.minor_unit_digits(currency), _decimal_places(decimal))
 
     def quantity(self, value: str, unit: str) -> str:
-        """Return a quantity with its unit, a code of UN/ECE Recommendation 20; an unknown one is printed as it is."""
+        """Return a quantity with its unit, a code of UN/ECE Recommendation 20; an unknown one is printed unchanged."""
         decimal = Decimal(value)
         written = self._decimal(decimal, 0, _decimal_places(decimal))
         name = _UNITS.get(unit, unit)
@@ -84,9 +84,9 @@ class Localiser:
             return written
         if unit not in _UNITS:
             return f"{written} {name}"
-        # The number counts for the form of the name ("1 day", "2 days"), and is written as everywhere here.
+        # The number selects the plural form ("1 day", "2 days"), and is formatted as everywhere here.
         plain = abs(int(decimal)) if decimal == int(decimal) else abs(float(decimal))
-        # Babel answers with the name of the unit where CLDR has no long form.
+        # Babel returns the name of the unit if CLDR has no long form.
         long = units.format_unit(plain, name, length="long", locale=self.formats)
         short = units.format_unit(plain, name, length="short", locale=self.formats)
         pattern = long if name.startswith("duration") and name not in long else short
@@ -101,7 +101,7 @@ class Localiser:
         return self._whole(str(pattern.apply(decimal / 100, self.formats)))
 
     def day(self, value: date) -> str:
-        """Return a date, written out."""
+        """Return a date in long form."""
         return dates.format_date(value, "long", locale=self.formats)
 
     def short_day(self, value: date) -> str:
@@ -109,7 +109,7 @@ class Localiser:
         return dates.format_date(value, "medium", locale=self.formats)
 
     def days(self, first: date | None, last: date | None) -> str:
-        """Return a period of which at least one end is known."""
+        """Return a period with at least one known end."""
         if first is None or last is None or first == last:
             known = first or last
             return self.short_day(known) if known else ""
@@ -125,18 +125,18 @@ class Localiser:
         return self.formats.text_direction == "rtl"
 
     def _isolated(self, value: str) -> str:
-        """Return a value that stands in a sentence; in one of Arabic, a foreign name or number keeps its order."""
+        """Return a value for use in a sentence; in Arabic, a foreign name or number keeps its direction."""
         leftward = any(unicodedata.bidirectional(letter) in {"R", "AL"} for letter in value)
         return f"\u2066{value}\u2069" if self._leftward and not leftward else value
 
     def _whole(self, number: str) -> str:
-        """Return a written number that no text around it can turn."""
+        """Return a number isolated from the direction of the surrounding text."""
         written = number.replace("-", _MINUS)
         return f"\u2066{written}\u2069" if self._leftward else written
 
 
 def get_localiser(locale: str) -> Localiser:
-    """Return the reader of ``locale`` (BCP 47); English if documents are not written in their language."""
+    """Return the localiser of ``locale`` (BCP 47); English if documents are not translated into its language."""
     formats = languages.formatting_locale(locale)
     return Localiser(formats, _translations(formats.language))
 

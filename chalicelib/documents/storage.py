@@ -1,6 +1,6 @@
-"""Adapter to S3 for documents and logos: the only module of theirs that calls it.
+"""Adapter to S3 for documents and logos: their only module that calls it.
 
-What is kept under a key that names its content (its SHA-256) may be kept again at any time: it is the same.
+Keys name the content (its SHA-256), so storing a file again is idempotent.
 """
 
 import base64
@@ -29,7 +29,7 @@ _NOT_FOUND_CODES = {"403", "404", "AccessDenied", "NoSuchKey", "NotFound"}
 
 @dataclass(frozen=True)
 class PresignedUpload:
-    """Where a file can be uploaded to, by PUT, and the headers that must come with it beside its length."""
+    """Upload URL for a PUT, and the headers that it needs beside the length."""
 
     url: str
     headers: dict[str, str]
@@ -57,17 +57,17 @@ def content_sha256(content: bytes) -> str:
 
 
 def document_key(kind: str, subject: str, content_hash: str) -> str:
-    """Return where the PDF of ``content_hash`` of a document is: ``kind`` is ``invoices`` or ``statements``."""
+    """Return the key of the PDF with ``content_hash`` of a document; ``kind`` is ``invoices`` or ``statements``."""
     return f"documents/{kind}/{subject}/{content_hash}.pdf"
 
 
 def upload_key(kind: str, subject: str, content_hash: str) -> str:
-    """Return where a PDF is uploaded to until it is taken over. The bucket forgets it after a day."""
+    """Return the upload key of a PDF until it is accepted. The bucket expires it after a day."""
     return f"uploads/{kind}/{subject}/{content_hash}.pdf"
 
 
 def logo_key(entity_id: str, content_hash: str, extension: str) -> str:
-    """Return where a logo of an issuing entity is."""
+    """Return the key of a logo of an issuing entity."""
     return f"logos/{entity_id}/{content_hash}.{extension}"
 
 
@@ -112,7 +112,7 @@ def delete_object(key: str) -> None:
 
 
 def presign_object_download(key: str, lasts: timedelta, name: str, media_type: str = PDF_MEDIA_TYPE) -> str:
-    """Return an address from which a file can be read for a while; browsers save it under ``name``."""
+    """Return a temporary URL of a file; browsers save it under ``name``."""
     plain = "".join(one if one.isascii() and (one.isalnum() or one in "._-") else "_" for one in name)
     return s3_client().generate_presigned_url(
         "get_object",
@@ -129,9 +129,9 @@ def presign_object_download(key: str, lasts: timedelta, name: str, media_type: s
 def presign_object_upload(
     key: str, size: int, content_hash: str, lasts: timedelta, media_type: str = PDF_MEDIA_TYPE
 ) -> PresignedUpload:
-    """Return where exactly the file of ``size`` bytes and of ``content_hash`` (SHA-256 in hex) can be put for a while.
+    """Return a temporary upload URL for exactly the file of ``size`` bytes and ``content_hash`` (SHA-256 in hex).
 
-    S3 refuses any other file; whoever takes it over still looks for himself.
+    S3 rejects any other file; the caller verifies it again when accepting it.
     """
     checksum = base64.b64encode(bytes.fromhex(content_hash)).decode()
     url = s3_client().generate_presigned_url(

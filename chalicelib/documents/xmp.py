@@ -1,14 +1,14 @@
-"""What typst cannot say in a PDF: that it carries a Factur-X invoice (in its XMP metadata).
+"""Mark a PDF as carrying a Factur-X invoice, in its XMP metadata, which typst cannot do.
 
-It is said by an update at the end of the file, as PDF has it: what the typesetter wrote stays untouched, byte for byte,
-and with it the tags, the embedded files and everything else that PDF/A-3a and PDF/UA-1 ask for.
+The mark is an incremental update at the end of the file: the output of the typesetter stays unchanged, byte for byte,
+with the tags, the embedded files and everything else that PDF/A-3a and PDF/UA-1 need.
 """
 
 import hashlib
 import re
 
 FACTUR_X_FILE_NAME = "factur-x.xml"
-"""What the embedded invoice must be called."""
+"""The required name of the embedded invoice."""
 
 _NAMESPACE = "urn:factur-x:pdfa:CrossIndustryDocument:invoice:1p0#"
 _PROPERTIES = (
@@ -30,9 +30,10 @@ _SECOND_ID = re.compile(rb"(/ID\s*\[\s*\([^()\\]*\))\s*\([^()\\]*\)(\s*\])")
 
 
 def add_factur_x_metadata(pdf: bytes) -> bytes:
-    """Return a PDF of the typesetter with the mark that it carries an EN 16931 invoice, embedded as ``FILE_NAME``.
+    """Return a PDF of the typesetter, marked as carrying an EN 16931 invoice in ``FACTUR_X_FILE_NAME``.
 
-    The same PDF gives the same bytes. Raises ValueError when the PDF is not built as the typesetter builds it.
+    The same PDF gives the same bytes. Raises ValueError when the PDF does not have the structure that the typesetter
+    writes.
     """
     trailer, table = _require_match(_TRAILER, pdf, pdf.rfind(b"trailer")).groups()
     catalogue = _object_offset(pdf, int(table), int(_require_match(_ROOT, trailer)[1]))
@@ -44,7 +45,7 @@ def add_factur_x_metadata(pdf: bytes) -> bytes:
         len(metadata),
         metadata,
     )
-    # The first identifier is of the file, the second of this state of it.
+    # The first identifier is that of the file, the second that of this revision.
     state = hashlib.sha256(pdf + metadata).hexdigest()[:32].encode()
     _require_match(_SECOND_ID, trailer)
     return b"".join(
@@ -60,7 +61,7 @@ def add_factur_x_metadata(pdf: bytes) -> bytes:
 
 
 def _add_factur_x_properties(metadata: bytes) -> bytes:
-    """Return XMP metadata with the Factur-X properties, and with their schema among those that PDF/A must be told."""
+    """Return XMP metadata with the Factur-X properties and their PDF/A extension schema."""
     if metadata.count(_END_OF_SCHEMAS) != 1 or metadata.count(_END_OF_DESCRIPTIONS) != 1:
         raise ValueError("The XMP metadata of the PDF are not as the typesetter writes them.")
     described = "".join(
@@ -82,7 +83,7 @@ def _add_factur_x_properties(metadata: bytes) -> bytes:
 
 
 def _object_offset(pdf: bytes, table: int, number: int) -> int:
-    """Return where object ``number`` begins, by the cross-reference table at ``table``."""
+    """Return the offset of object ``number``, by the cross-reference table at ``table``."""
     head = _XREF_TABLE.match(pdf, table)
     if head is None or number >= int(head[1]):
         raise ValueError("The PDF has no cross-reference table of one section.")

@@ -1,4 +1,4 @@
-"""The function that records what SES reports about mails."""
+"""The function that records SES events."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ mail_jobs = Blueprint(__name__)
 @mail_jobs.lambda_function(name="record_mail_feedback")
 @instrument_job("record_mail_feedback")
 def record_mail_feedback(event: dict[str, Any], context: Any) -> dict[str, int]:
-    """Record what SES reports about mails. ``event`` is that of SNS, with or without a subject."""
+    """Record SES events. ``event`` is that of SNS, with or without a subject."""
     records = event.get("Records", [])
     for record in records:
         bind_log_context(correlation_id_from(None), job_name="record_mail_feedback")

@@ -1,8 +1,8 @@
-"""Rendering: a mail's subject, text and HTML from its templates, in the reader's language, in the sender's colours.
+"""Render an email: subject, text and HTML from its templates, in the reader's language and the sender's colours.
 
-Names come from strangers. Whatever they hold, the mail stays valid: values are cleaned to one line without
-control characters before any template sees them, HTML is escaped, and each name is isolated from the direction
-of the text around it. Where a name ends in a full stop ("Ltda."), the sentence that ends with it gets no second one.
+Names come from strangers. Whatever they contain, the email stays valid: values are reduced to one line without control
+characters before any template sees them, HTML is escaped, and each name is isolated from the direction of the text
+around it. After a name that ends in a full stop ("Ltda."), the sentence gets no second one.
 """
 
 import re
@@ -34,13 +34,13 @@ _MAX_SUBJECT_LENGTH = 180
 _ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 _ISOLATION = re.compile(f"</?bdi>|[{_ISOLATE}{_POP_ISOLATE}]")
 _ENDED_BY_VALUE = re.compile(r"(?P<place>%\((?P<name>\w+)\)s)(?P<stop>[.。])")
-# Countries that write the postal code behind the town.
+# Countries that write the postal code after the town.
 _POSTCODE_LAST = frozenset({"AU", "CA", "GB", "IE", "IN", "NZ", "SG", "US", "ZA"})
 
 
 @dataclass(frozen=True)
 class RenderedMail:
-    """What a mail says."""
+    """The rendered email."""
 
     subject: str
     text: str
@@ -48,9 +48,9 @@ class RenderedMail:
 
 
 def render_mail(kind: str, locale: str, context: Mapping[str, Any], entity: Entity, at: datetime) -> RenderedMail:
-    """Render the templates of ``kind`` for a reader of ``locale``; ``at`` is when the mail was caused (UTC).
+    """Render the templates of ``kind`` for a reader of ``locale``; ``at`` is when the email was caused (UTC).
 
-    Raises jinja2.UndefinedError when a template asks for a value that ``context`` lacks.
+    Raises jinja2.UndefinedError when a template needs a value that ``context`` lacks.
     """
     language = languages.best_language(locale)
     reader = languages.formatting_locale(locale)
@@ -71,9 +71,9 @@ def render_mail(kind: str, locale: str, context: Mapping[str, Any], entity: Enti
 
 
 def sanitize_values(value: Any) -> Any:
-    """Return a JSON value whose every text is one line of at most 250 characters, without invisible controls.
+    """Return a JSON value with every text reduced to one line of at most 250 characters, without invisible controls.
 
-    What has nothing to be seen becomes an ellipsis.
+    A text without visible characters becomes an ellipsis.
     """
     if isinstance(value, str):
         return _clean_text(value)
@@ -86,7 +86,7 @@ def sanitize_values(value: Any) -> Any:
 
 def _clean_text(text: str) -> str:
     kept = []
-    # Four times the length is enough to fill it whatever is dropped of ordinary text, and bounds the work.
+    # Four times the length suffices for ordinary text, and bounds the work.
     for character in text[: 4 * _MAX_VALUE_LENGTH]:
         category = unicodedata.category(character)
         if category in {"Cs", "Cn", "Co"}:
@@ -94,7 +94,7 @@ def _clean_text(text: str) -> str:
         elif character.isspace() or category in {"Cc", "Zl", "Zp"}:
             kept.append(" ")
         elif category != "Cf" or character in "\u200c\u200d":
-            # Of the invisible ones, only the joiners belong to words (Persian, Indic scripts, emoji).
+            # Of the invisible characters, only joiners belong to words (Persian, Indic scripts, emoji).
             kept.append(character)
     line = " ".join("".join(kept).split())
     if text and not line:
@@ -154,7 +154,7 @@ def _environment(language: str) -> Environment:
     environment.install_gettext_callables(  # type: ignore[attr-defined]
         _gettext(translations), _ngettext(translations)
     )
-    # Only now, else the extension would fill the sentences itself.
+    # After that of the extension, which would fill the sentences itself.
     environment.newstyle_gettext = True  # type: ignore[attr-defined]
     environment.filters.update(
         isolated=_isolate_direction,
@@ -183,7 +183,7 @@ def _ngettext(translations: NullTranslations) -> Callable[..., str]:
 
 
 def _interpolate(context: Context, sentence: str, values: Mapping[str, Any]) -> str:
-    """Return a sentence of the catalogue with its values; one full stop is enough where a value ends in the same."""
+    """Return a catalogue sentence with its values, without a double full stop at the end."""
 
     def without_second(found: re.Match[str]) -> str:
         return found["place"] if _visible_text(values[found["name"]]).endswith(found["stop"]) else found[0]
@@ -202,7 +202,7 @@ def _visible_text(value: Any) -> str:
 def _isolate_direction(context: Context, name: str) -> str:
     if context.eval_ctx.autoescape:
         return Markup("<bdi>{}</bdi>").format(name)
-    # Only a name of the other direction than the mail's can disturb it; elsewhere the marks would be mere noise.
+    # Only a name of the other direction disturbs the text; other names need no marks.
     strange = {"L"} if context["direction"] == "rtl" else {"R", "AL"}
     mixed = any(unicodedata.bidirectional(character) in strange for character in name)
     return f"{_ISOLATE}{name}{_POP_ISOLATE}" if mixed else name

@@ -1,4 +1,4 @@
-"""The outbox: every mail is first an item in the table, written in the transaction of its cause (I4)."""
+"""The outbox: every email is first a row, written in the transaction of its cause (I4)."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,11 +16,11 @@ _RETENTION_WITHOUT_ACCOUNT = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Mail:
-    """A mail to be sent: whom to, and what its templates are to say.
+    """An email to send: recipients, and the context of its templates.
 
-    ``kind`` names the templates, ``context`` gives them plain JSON values, ``locale`` is the language (I8).
-    After ``lifetime`` it is not sent any more. Urgent mails (sign-in, passwords) do not wait behind bulk. What a
-    security mail said is not kept and not shown. An ``entity_id`` that is empty is decided when the mail is claimed.
+    ``kind`` names the templates, ``context`` gives them plain JSON values, ``locale`` is the language (I8). After
+    ``lifetime`` it is not sent any more. Urgent emails (sign-in, passwords) do not wait behind bulk. The content of a
+    security email is neither stored nor shown. An empty ``entity_id`` is decided when the email is claimed.
     """
 
     kind: str
@@ -36,7 +36,7 @@ class Mail:
     urgent: bool = False
     security: bool = False
     bill_group_ids: tuple[str, ...] = ()
-    """Of a mail about several: a portal user sees it who may see each of them (A9)."""
+    """For an email about several: a portal user needs access to each of them to see it (A9)."""
     resent_from: str | None = None
     """The email that this one repeats."""
 
@@ -44,7 +44,7 @@ class Mail:
 def enqueue_mail(transaction: store.Transaction, context: RequestContext, mail: Mail | None) -> str | None:
     """Add ``mail`` and the task to send it to ``transaction`` and return its id.
 
-    None, and nothing is added, if there is no mail (a setting is off) or the call may mail nobody (an import).
+    None, and nothing is added, without an email (a setting is off) or if the context allows none (an import).
     """
     if mail is None or not context.mails_allowed:
         return None
@@ -75,7 +75,7 @@ def enqueue_mail(transaction: store.Transaction, context: RequestContext, mail: 
             not_after=context.now + mail.lifetime,
             resent_from=mail.resent_from,
             correlation_id=context.correlation_id,
-            # A mail that belongs to no account is in nobody's history, and its address may be anybody's.
+            # An email without an account is in no history, and its address may be a stranger's.
             expires_at=None if mail.account_id else context.now + _RETENTION_WITHOUT_ACCOUNT,
         )
     )

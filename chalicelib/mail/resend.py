@@ -1,4 +1,4 @@
-"""Sending a mail of the history once more (I5): a new outbox item that says the same to whom it still may."""
+"""Send an email of the history again (I5): a new outbox row with the same content, for the remaining recipients."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem
 
 MAX_RESENDS_PER_DAY = 5
-"""How often one mail may be sent again."""
+"""Resends per email and day."""
 _DAY = timedelta(days=1)
 _IN_PROGRESS = frozenset({rules.QUEUED, rules.SENDING, rules.UNKNOWN})
 
@@ -75,7 +75,7 @@ def _check_resendable(email: Email, item: EmailItem) -> None:
 
 
 def _eligible_recipients(addresses: tuple[str, ...], known: list[object], suppressed: list[object]) -> frozenset[str]:
-    """Return those who may be sent the mail again. Raises Conflict when there is nobody."""
+    """Return the remaining recipients. Raises Conflict when there are none."""
     contacts = [address for address, row in zip(addresses, known, strict=True) if row is not None]
     if not contacts:
         raise Conflict("nobody_left", "Nobody to whom this mail went is a contact of the account any more.")

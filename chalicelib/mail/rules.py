@@ -1,9 +1,9 @@
-"""What happens to a mail, decided over plain values (I4).
+"""The states of an email, decided over plain values (I4).
 
-A mail's own statuses are ``queued``, ``sending``, ``unknown``, ``captured`` and ``failed``. What SES reports stands
-above them, and among its reports the graver one stands above the lighter (``reports.status_severity``). A status only ever
-rises in that order, so reports lead to the same status in whatever order they come, how often they
-come, and whether they come before or after our own note that the mail was sent.
+An email's own statuses are ``queued``, ``sending``, ``unknown``, ``captured`` and ``failed``. SES events rank above
+them, and among the events the more severe ones above the others (``reports.status_severity``). A status only ever rises
+in that order, so events lead to the same status in any order, any number of times, and before or after our own record
+that the email was sent.
 """
 
 from collections.abc import Mapping
@@ -28,10 +28,10 @@ UNKNOWN = "unknown"
 CAPTURED = "captured"
 
 LEASE = timedelta(minutes=2)
-"""How long a claim holds. The functions that send live for one minute at most."""
+"""The lease of a claim. The functions that send run for one minute at most."""
 
 OUTCOME_TIMEOUT = timedelta(minutes=15)
-"""How long SES may be silent about a mail of unknown fate before it is sent again."""
+"""How long to wait for SES events about an email of unknown outcome before it is sent again."""
 
 EXPIRED = "expired"
 TOO_LARGE = "too_large"
@@ -42,7 +42,7 @@ _MAX_RETRY_DELAY = timedelta(minutes=30)
 
 @dataclass(frozen=True)
 class MailState:
-    """Where a mail stands. Instants are aware UTC."""
+    """The state of an email. Instants are aware UTC."""
 
     status: str
     not_after: datetime
@@ -60,26 +60,26 @@ class MailState:
     withheld: Mapping[str, str] = field(default_factory=dict)
     redirected_to: str | None = None
     recipient_count: int = 0
-    """To how many addresses the mail went, or was to go, at its last attempt."""
+    """The number of recipients of the last attempt."""
 
 
 @dataclass(frozen=True)
 class SendOutcome:
-    """What came of one attempt: ``accepted``, ``refused_for_now``, ``refused`` or ``unknown``."""
+    """The outcome of one attempt: ``accepted``, ``refused_for_now``, ``refused`` or ``unknown``."""
 
     kind: str
     reason: str = ""
     message_id: str | None = None
     soon: bool = False
-    """Whether a moment's pause may help (a rate limit)."""
+    """Whether a short wait may help (a rate limit)."""
 
 
 @dataclass(frozen=True)
 class SendDecision:
-    """What to do with a mail now.
+    """The next action for an email.
 
-    ``send`` it, ``wait`` until an instant, let it ``expire``, ``leave`` it to whoever is sending it at this moment,
-    or ``drop`` the task, because nothing is left to do.
+    ``send`` it, ``wait`` until an instant, let it ``expire``, ``leave`` it to the consumer that is sending it, or
+    ``drop`` the task, because nothing is left to do.
     """
 
     action: str
@@ -87,7 +87,7 @@ class SendDecision:
 
 
 def decide(state: MailState, now: datetime) -> SendDecision:
-    """Decide what whoever holds the task of a mail is to do at ``now``."""
+    """Decide the next action of the consumer that has the email's task at ``now``."""
     if state.status == QUEUED:
         if now >= state.not_after:
             return SendDecision("expire")
@@ -98,7 +98,7 @@ def decide(state: MailState, now: datetime) -> SendDecision:
         return SendDecision("drop")
     if state.status == SENDING and state.lease_until is not None and now < state.lease_until:
         return SendDecision("leave")
-    # The lease is over, so whoever sent this is gone: nobody knows what became of it.
+    # The lease has expired, so the sender has crashed: the outcome is unknown.
     heard_by = (state.claimed_at or now) + OUTCOME_TIMEOUT
     if now < heard_by:
         return SendDecision("wait", heard_by)
@@ -106,7 +106,7 @@ def decide(state: MailState, now: datetime) -> SendDecision:
 
 
 def with_recipients(state: MailState, chosen: Recipients) -> MailState:
-    """Return the state once it is decided who really gets the mail at its next attempt."""
+    """Return the state after the recipients of the next attempt are decided."""
     return replace(
         state,
         withheld=dict(chosen.withheld),
@@ -116,7 +116,7 @@ def with_recipients(state: MailState, chosen: Recipients) -> MailState:
 
 
 def claim(state: MailState, now: datetime, claim_id: str) -> MailState:
-    """Return the state once ``claim_id`` has claimed the mail for one attempt."""
+    """Return the state after ``claim_id`` has claimed the email for one attempt."""
     return replace(
         state,
         status=SENDING,
@@ -130,17 +130,17 @@ def claim(state: MailState, now: datetime, claim_id: str) -> MailState:
 
 
 def expire(state: MailState) -> MailState:
-    """Return the state of a mail that is not sent any more: failed, or unknown if it may have been sent before."""
+    """Return the state of an expired email: failed, or unknown if it may have been sent before."""
     return replace(state, status=FAILED if state.status == QUEUED else UNKNOWN, reason=EXPIRED, lease_until=None)
 
 
 def withhold(state: MailState, reason: str) -> MailState:
-    """Return the state of a mail that may not go, as was found when it was claimed."""
+    """Return the state of an email that was withheld at its claim."""
     return replace(state, status=FAILED, reason=reason, lease_until=None)
 
 
 def capture(state: MailState, reason: str) -> MailState:
-    """Return the state of a mail that the mail mode keeps here."""
+    """Return the state of an email that the mail mode captures."""
     return replace(state, status=CAPTURED, reason=reason, lease_until=None)
 
 
@@ -172,12 +172,12 @@ def apply_outcome(state: MailState, claim_id: str, outcome: SendOutcome, now: da
 
 
 def retry_delay(refusals: int) -> timedelta:
-    """Return how long to wait after the mail was refused for now, ``refusals`` times before: 30 s to 30 min."""
+    """Return the retry delay after ``refusals`` earlier refusals: 30 s to 30 min."""
     return min(_MIN_RETRY_DELAY * (1 << min(refusals, 10)), _MAX_RETRY_DELAY)
 
 
 def apply_event(state: MailState, event: Event) -> MailState:
-    """Return the state after ``event``, which may come in any order, repeatedly, and before our own note."""
+    """Return the state after ``event``, which may come in any order, repeatedly, and before our own record."""
     reported = _raise_status(state, *reports.status_of_report(event.kind))
     return replace(
         reported,

@@ -17,7 +17,7 @@ _MAX_PAGES_SCANNED = 10
 
 @dataclass(frozen=True)
 class EmailContent:
-    """What an email said."""
+    """The content of an email."""
 
     text: str
     html: str
@@ -25,7 +25,7 @@ class EmailContent:
 
 @dataclass(frozen=True)
 class AttachmentSummary:
-    """What is kept of a file that went with an email; ``size`` in bytes."""
+    """A recorded attachment; ``size`` in bytes."""
 
     name: str
     media_type: str
@@ -51,7 +51,7 @@ class Email:
     subject: str | None = None
     bill_group_id: str | None = None
     bill_group_ids: tuple[str, ...] = ()
-    """Those that it is about, where there are several."""
+    """The bill groups it is about, if several."""
     contact_id: str | None = None
     sent_at: datetime | None = None
     attempts: int = 0
@@ -67,7 +67,7 @@ def list_emails(
 ) -> tuple[list[Email], str | None]:
     """Return a page of an account's emails that the caller may see, newest first, and where the next one begins.
 
-    Where most are not for the caller's eyes, a page may be short although another one follows. Raises NotFound.
+    If the caller may not see most of them, a page may be short although another one follows. Raises NotFound.
     """
     if not store.batch_get_items([keys.account(account_id)]):
         raise NotFound()
@@ -83,7 +83,7 @@ def list_emails(
 
 
 def get_email(account_id: str, email_id: str) -> tuple[Email, EmailContent | None]:
-    """Return an email of the account, and what it said if that is known and may be shown. Raises NotFound."""
+    """Return an email of the account, with its content if that is stored and may be shown. Raises NotFound."""
     found = store.batch_get_items([keys.email(email_id), keys.email_content(email_id)])
     item, content = found.get(keys.email(email_id)), found.get(keys.email_content(email_id))
     if item is None or item.account_id != account_id:

@@ -1,8 +1,8 @@
-"""Mail health: what became of an entity's mails, by the UTC day on which they were sent.
+"""Mail health: the outcomes of an entity's emails, by the UTC day on which they were sent.
 
-What a mail contributes follows from its state alone. Whatever changes the state adds the difference to the counts in
-the same transaction, so the counts are always the sum over all mails. They lie in shards, which many mails at once
-can be counted in.
+The contribution of an email follows from its state alone. Every change of the state adds the difference to the counts
+in the same transaction, so the counts are always the sum over all emails. They are spread over shards, so that many
+emails can be counted at once.
 """
 
 from collections import Counter
@@ -24,11 +24,10 @@ _ROWS_PER_PAGE = 1000
 
 @dataclass(frozen=True)
 class MailCounts:
-    """What became of the mails of a day. All but ``mails`` count recipients, as the mail provider does.
+    """The counts of a day's emails. All except ``mails`` count recipients, as SES does.
 
-    Each recipient counts once under whatever was reported of it, so that a mail that was delivered and then complained
-    about counts as both. ``bounced`` is for good; ``bounced_for_now`` is of those of whom neither a delivery nor a
-    bounce for good was reported.
+    Each recipient counts once under each event, so one that was delivered and then complained about counts as both.
+    ``bounced`` is permanent; ``bounced_for_now`` counts recipients without a delivery or a permanent bounce.
     """
 
     mails: int = 0
@@ -52,7 +51,7 @@ _COUNT_NAMES = tuple(part.name for part in fields(MailCounts))
 
 
 def contribution(state: MailState) -> Mapping[tuple[date, str], int]:
-    """Return what a mail adds to the counts, by day and count. Nothing, as long as it is not known to be sent."""
+    """Return the contribution of an email, by day and count; none until it is known to be sent."""
     if state.sent_at is None:
         return {}
     found: Counter[str] = Counter(mails=1, sent=state.recipient_count)
@@ -69,7 +68,7 @@ def contribution(state: MailState) -> Mapping[tuple[date, str], int]:
 
 
 def count_changes(before: MailState, after: MailState) -> dict[date, dict[str, int]]:
-    """Return what is to be added to the counts of which day when a mail's state changes."""
+    """Return the difference of the counts, by day, when an email's state changes."""
     found: dict[date, dict[str, int]] = {}
     old, new = contribution(before), contribution(after)
     for day, name in sorted({*old, *new}):
@@ -80,16 +79,16 @@ def count_changes(before: MailState, after: MailState) -> dict[date, dict[str, i
 
 
 def add_counts(transaction: store.Transaction, item: EmailItem, counted: Mapping[date, Mapping[str, int]]) -> None:
-    """Add the ``difference`` that the change of an email's state makes."""
+    """Add the ``difference`` of a change of an email's state."""
     shard = sum(item.email_id.encode()) % SHARDS
     for day, amounts in counted.items():
         transaction.add(MailHealthItem, keys.mail_health(item.entity_id, day, shard), amounts)
 
 
 def read_daily_counts(entity_id: str, first: date, last: date, now: datetime) -> list[DailyMailCounts]:
-    """Return the counts of an entity's days from ``first`` to ``last``, those without any mail left out.
+    """Return the counts of an entity's days from ``first`` to ``last``, without days without email.
 
-    Raises InvalidInput where there is no such entity.
+    Raises InvalidInput for an unknown entity.
     """
     try:
         get_cached_entity(entity_id, now)

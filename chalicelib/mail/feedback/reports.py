@@ -1,8 +1,8 @@
-"""What SES reports about a mail, and what becomes of it for each of its recipients, over plain values (I4).
+"""SES events about an email, and the resulting status of each recipient, over plain values (I4).
 
-Reports come in any order, repeatedly, and before or after our own note that the mail was sent. What is kept of them is
-therefore a set that only grows: of each recipient, which kinds of report came, and the earliest of each kind. All
-that is told or counted is derived from it, so that the same reports always lead to the same state.
+Events come in any order, repeatedly, and before or after our own record that the email was sent. They are therefore
+stored as a set that only grows: for each recipient, which kinds of event came, and the earliest of each kind. Every
+status and count is derived from it, so the same events always lead to the same state.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -25,7 +25,7 @@ MAX_EVENTS = 40
 
 @dataclass(frozen=True, order=True)
 class Event:
-    """A report of SES about a mail. ``at`` is its ISO 8601 instant in UTC; ``kind`` one of ``EVENTS``."""
+    """An SES event about an email. ``at`` is its ISO 8601 instant in UTC; ``kind`` one of ``EVENTS``."""
 
     at: str
     kind: str
@@ -36,9 +36,9 @@ class Event:
 
 @dataclass(frozen=True)
 class RecipientReport:
-    """What SES has reported of one recipient: by kind, the instant and detail of the earliest report.
+    """The SES events about one recipient: by kind, the instant and detail of the earliest.
 
-    The address of somebody who was erased is empty.
+    The address of an erased person is empty.
     """
 
     email: str
@@ -46,12 +46,12 @@ class RecipientReport:
 
     @property
     def gravest(self) -> str:
-        """Return the kind that decides how the recipient stands."""
+        """Return the kind that decides the recipient's status."""
         return max(self.kinds, key=report_severity)
 
 
-# SES's word for a report: the status that it leads to, its reason, and how grave it is. A transient bounce weighs
-# less than a delivery, because automatic replies come as such; a delay only says that SES has the mail.
+# SES's event: the resulting status, its reason, and its severity. A transient bounce weighs less than a delivery,
+# because automatic replies arrive as such; a delay only proves that SES has the email.
 _REPORTS: dict[str, tuple[str, str | None]] = {
     "send": (SENT, None),
     "delivery_delay": (SENT, None),
@@ -66,32 +66,32 @@ _SEVERITY_ORDER = list(dict.fromkeys(_REPORTS.values()))
 
 
 def status_of_report(kind: str) -> tuple[str, str | None]:
-    """Return the status that a kind of report leads to, and its reason."""
+    """Return the status that a kind of event leads to, and its reason."""
     return _REPORTS[kind]
 
 
 def status_severity(status: str, reason: str | None) -> int:
-    """Return how grave a standing is among those that reports lead to; 0 for a mail's own statuses."""
+    """Return the severity of a status that an event leads to; 0 for an email's own statuses."""
     standing = (status, reason)
     return _SEVERITY_ORDER.index(standing) + 1 if standing in _SEVERITY_ORDER else 0
 
 
 def report_severity(kind: str) -> tuple[int, int]:
-    """Return how grave a kind of report is, so that no two are alike."""
+    """Return the severity of a kind of event; no two are equal."""
     return status_severity(*_REPORTS[kind]), EVENTS.index(kind)
 
 
 def most_severe_events(events: Iterable[Event]) -> tuple[Event, ...]:
-    """Return the gravest events, in order of time, as many as are kept."""
+    """Return the most severe events that are stored, in order of time."""
     gravest = sorted(events, key=lambda event: (-status_severity(*_REPORTS[event.kind]), event))
     return tuple(sorted(gravest[:MAX_EVENTS]))
 
 
 def restrict_to_recipients(event: Event, known: Collection[str], sent_to: int) -> Event:
-    """Return ``event`` as far as it is about the recipients that the mail is known to have.
+    """Return ``event`` restricted to the known recipients of the email.
 
-    Whoever was erased is not brought back by a report, nor is anybody else told of. A mail that went to one address
-    (``sent_to``) cannot be reported about another: what comes back by a forwarding is that one's.
+    An event never brings back an erased person, nor adds a stranger. An email to one address (``sent_to``) cannot have
+    events about another: a bounce of a forwarding counts for that address.
     """
     about = tuple(sorted({address for address in event.recipients if address in known}))
     if event.recipients and not about and sent_to == len(known) == 1:
@@ -101,7 +101,7 @@ def restrict_to_recipients(event: Event, known: Collection[str], sent_to: int) -
 
 
 def merge_event(recipients: tuple[RecipientReport, ...], event: Event) -> tuple[RecipientReport, ...]:
-    """Return what is known of each recipient once ``event`` is known too."""
+    """Return the events of each recipient with ``event`` merged."""
     found = {one.email: one for one in recipients if one.email}
     told = (event.at, event.detail)
     for email in event.recipients:

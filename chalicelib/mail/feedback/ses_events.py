@@ -1,7 +1,7 @@
-"""What SES reports about mails (Send, Delivery, Bounce, …), read from SNS and noted on the email.
+"""SES events (Send, Delivery, Bounce, …), read from SNS and recorded on the email.
 
-One transaction notes it: on the email, in the counts of mail health, and, for a permanent bounce or a complaint, on the
-addresses that get no more mail (I6).
+One transaction records an event: on the email, in the mail health counts, and, for a permanent bounce or a complaint,
+on the addresses that are suppressed (I6).
 """
 
 import json
@@ -25,9 +25,9 @@ FEEDBACK_ACTOR = Actor("system", "mail_feedback", "Mail feedback")
 
 _MAX_DETAIL_LENGTH = 300
 _MAX_RECIPIENTS_PER_TRANSACTION = 30
-"""Whom one transaction may suppress: each takes two rows of the hundred that it can hold."""
+"""Addresses that one transaction may suppress: each takes two of its hundred rows."""
 
-# SES's event type: our word, the object in the notification, its list of recipients, what is worth keeping of it.
+# SES's event type: our word, the object in the notification, its list of recipients, the detail to store.
 _EVENT_TYPES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "Send": ("send", "send", "", ()),
     "Delivery": ("delivery", "delivery", "recipients", ("smtpResponse",)),
@@ -47,7 +47,7 @@ class EmailReport:
 
 
 def parse_notification(message: str) -> EmailReport | None:
-    """Read the text of one notification; None when it is not about a mail of ours or of no interest."""
+    """Parse one notification; None when it is irrelevant or not about an email of ours."""
     try:
         body = json.loads(message)
         kind = body.get("eventType") or body.get("notificationType")
@@ -60,7 +60,7 @@ def parse_notification(message: str) -> EmailReport | None:
         if word == "bounce":
             word = reports.PERMANENT_BOUNCE if about.get("bounceType") == "Permanent" else "transient_bounce"
         if about.get("complaintFeedbackType") == "not-spam":
-            # Somebody took the mail out of the folder for spam: the opposite of a complaint.
+            # The reader moved the email out of the spam folder: the opposite of a complaint.
             return None
         return EmailReport(
             email_id,
@@ -84,13 +84,13 @@ def _parse_instant(text: str) -> str:
 
 
 def _parse_addresses(listed: Any) -> list[str]:
-    """Return addresses as we write them: without names, in lower case."""
+    """Return addresses normalised: without names, in lower case."""
     named = [str(one.get("emailAddress", "")) if isinstance(one, Mapping) else str(one) for one in listed or []]
     return [(parseaddr(one)[1] or one).strip().lower() for one in named]
 
 
 def record_notification(message: str) -> None:
-    """Note the notification ``message`` on its email. One about no email of ours is ignored with a log line."""
+    """Record the notification ``message`` on its email. One about another email is logged and ignored."""
     report = parse_notification(message)
     if report is None:
         logger.info("A notification about a mail was ignored.")
@@ -101,7 +101,7 @@ def record_notification(message: str) -> None:
 
 
 def _split_report(report: EmailReport) -> Iterator[EmailReport]:
-    """Divide a report about more recipients than one transaction can suppress."""
+    """Split an event about more recipients than one transaction can suppress."""
     recipients = report.event.recipients
     for start in range(0, max(len(recipients), 1), _MAX_RECIPIENTS_PER_TRANSACTION):
         some = recipients[start : start + _MAX_RECIPIENTS_PER_TRANSACTION]

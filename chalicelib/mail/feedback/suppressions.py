@@ -1,4 +1,4 @@
-"""Suppressed addresses: after a permanent bounce or a complaint, no mail until a person clears it (I6)."""
+"""Suppressed addresses: after a permanent bounce or a complaint, no email until a person clears it (I6)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from chalicelib.tasks.service import add_task
 
 @dataclass(frozen=True)
 class Suppression:
-    """Why an address gets no mail, and since when (UTC)."""
+    """Why an address is suppressed, and since when (UTC)."""
 
     email: str
     reason: str
     """``permanent_bounce`` or ``complaint``."""
     since: datetime
     email_id: str | None = None
-    """The mail that bounced or was complained about."""
+    """The email that bounced or was complained about."""
     detail: str | None = None
 
 
@@ -35,9 +35,9 @@ _SUPPRESSING_EVENTS = (reports.PERMANENT_BOUNCE, reports.COMPLAINT)
 
 @dataclass(frozen=True)
 class SuppressionCause:
-    """A report for which an address is to be suppressed.
+    """An event that suppresses an address.
 
-    ``new``: it is the first of its kind about the mail and the recipient. Another one only corrects what is known.
+    ``new``: it is the first of its kind about the email and the recipient. A repeated one only corrects the row.
     """
 
     suppression: Suppression
@@ -47,9 +47,9 @@ class SuppressionCause:
 def suppression_causes(
     email_id: str, before: MailState, after: MailState, event: Event
 ) -> tuple[SuppressionCause, ...]:
-    """Return for which addresses ``event``, which has led from one state to the other, is a cause to send no more.
+    """Return the addresses that ``event``, which led from one state to the other, suppresses.
 
-    A report that was noted before is none, so that a repetition does not undo what a person has cleared.
+    An event that was recorded before suppresses none, so that a repetition does not undo what a person cleared.
     """
     if event.kind not in _SUPPRESSING_EVENTS:
         return ()
@@ -67,7 +67,7 @@ def suppression_causes(
 
 
 def more_severe_suppression(first: Suppression | None, second: Suppression) -> Suppression:
-    """Return which of two suppressions of an address stands: the complaint, else the earlier one."""
+    """Return the suppression to keep of two for an address: the complaint, else the earlier one."""
     if first is None:
         return second
     return min(
@@ -82,7 +82,7 @@ def suppress_addresses(
 ) -> list[str]:
     """Suppress addresses in ``transaction``, and return those that were not suppressed before.
 
-    Whether their contacts' roles are still reachable (C9) is looked into afterwards: a task asks for it.
+    A task checks afterwards whether the roles of their contacts are still reachable (C9).
     """
     rows = store.batch_get_items([keys.suppression(cause.suppression.email) for cause in found]) if found else {}
     fresh: list[str] = []
@@ -106,7 +106,7 @@ def suppress_addresses(
 
 
 def get_suppression(email: str) -> Suppression:
-    """Return why an address gets no mail. Raises NotFound when it does."""
+    """Return the suppression of an address. Raises NotFound without one."""
     item = store.get_item(SuppressionItem, keys.suppression(email))
     if item is None:
         raise NotFound("This address is not suppressed.")
@@ -120,7 +120,7 @@ def list_suppressions(after: str | None, limit: int) -> tuple[list[Suppression],
 
 
 def clear(context: RequestContext, email: str) -> Suppression:
-    """Let an address get mail again, and return why it got none. Raises NotFound when it gets mail already."""
+    """Clear the suppression of an address and return it. Raises NotFound without one."""
 
     def attempt() -> Suppression:
         key = keys.suppression(email)

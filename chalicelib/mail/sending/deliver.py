@@ -1,4 +1,4 @@
-"""Sending a mail from the outbox: claim, hand to SES once, note what came of it (I4)."""
+"""Send an email of the outbox: claim it, hand it to SES once, record the outcome (I4)."""
 
 import json
 import random
@@ -30,34 +30,34 @@ from chalicelib.tasks.service import complete_task, defer_task
 
 MAILER = Actor("system", "mailer", "Mailer")
 
-# A rate limit of SES is per second: it has often passed before the mail need go back to the table.
+# SES limits the rate per second, so a short wait often suffices.
 _RETRY_PAUSES_SECONDS = (0.5, 1.5)
 _NO_PREPARERS: Mapping[str, LoadPreparer] = {}
 
 
 class Pacer(Protocol):
-    """Keeps mails from leaving too fast."""
+    """Limits the rate of emails."""
 
     def wait_for_slot(self, recipients: int) -> datetime | None:
-        """Wait until a mail to so many may leave; or, if that is too far off, return when to try again (UTC)."""
+        """Wait until an email to so many recipients may be sent; or, if that is too far off, return when to retry
+        (UTC)."""
 
 
 def deliver_email(
     message: TaskMessage[SendEmail], prepare: Mapping[str, LoadPreparer] = _NO_PREPARERS, pace: Pacer | None = None
 ) -> None:
-    """Do what the email that ``message`` names needs now; usually, send it.
+    """Process the task of an email: usually, send it.
 
-    ``prepare`` loads, by kind, what makes a mail's secrets and attachments when it is claimed; ``pace`` keeps mails
-    back that would leave too fast. Returns when nothing more is to be done at present: it was sent, another consumer
-    has it, it waits, or it is finished. Raises what stands in the way of this one mail (a template that fails, a table
-    that does not answer).
+    ``prepare`` loads, by kind, the function that creates secrets and attachments when the email is claimed; ``pace``
+    limits the rate. Returns when nothing is left to do for now: it was sent, another consumer has it, it waits, or it
+    is finished. Raises the failure of this one email (a template that fails, a table that does not answer).
     """
     claim = _ClaimAttempt(message, ids.new_id("", clock.utc_now()), prepare, pace)
     claimed = store.retry_on_conflict(claim.attempt)
     if claimed is None:
         return
     outcome = _send_with_retries(claimed.envelope)
-    # The email as it was claimed is most often still the newest; if not, it is read again.
+    # The claimed email is usually still current; if not, it is read again.
     known = [claimed.item]
     settled = store.retry_on_conflict(
         lambda: _record_outcome(message, known.pop() if known else _read_email(message), claim.claim_id, outcome)
@@ -67,14 +67,14 @@ def deliver_email(
 
 @dataclass(frozen=True)
 class _ClaimedEmail:
-    """An email that was claimed for one attempt, and what is to be sent."""
+    """An email that was claimed for one attempt, and its final content."""
 
     item: EmailItem
     envelope: ses.Envelope
 
 
 class _ClaimAttempt:
-    """The claim of one email for one attempt. What is contended is decided again, with fresh secrets."""
+    """The claim of one email for one attempt. A write conflict makes it decide again, with new secrets."""
 
     def __init__(
         self, message: TaskMessage[SendEmail], claim_id: str, prepare: Mapping[str, LoadPreparer], pace: Pacer | None
@@ -87,7 +87,7 @@ class _ClaimAttempt:
         self._chosen: Recipients | None = None
 
     def attempt(self) -> _ClaimedEmail | None:
-        """Claim the email; None if nothing is to be sent now."""
+        """Claim the email; None if there is nothing to send now."""
         message = self.message
         now = clock.utc_now()
         item = store.get_item(EmailItem, keys.email(message.task.email_id))
@@ -96,8 +96,8 @@ class _ClaimAttempt:
             complete_task(message.key)
             return None
         state = store.from_item(rules.MailState, item)
-        # The answer to our own claim may have been lost; then this is the second look at it, and the secrets whose
-        # hashes were written are those of the look before.
+        # The response to our own claim may have been lost; then this is its second attempt, and the secrets whose
+        # hashes were written are those of the first.
         ours = state.status == rules.SENDING and state.claim_id == self.claim_id
         if not ours and not self._should_send(item, state, now):
             return None
@@ -150,7 +150,7 @@ class _ClaimAttempt:
             _finish(item, rules.capture(state, chosen.reason), self.message, kept)
             return None
         envelope = _build_envelope(item, entity, chosen, prepared, rendered)
-        # What SES would refuse to take as a request is found before the claim, so that it never looks like a lost
+        # An invalid SES request is detected before the claim, so that it never looks like a lost
         # mail.
         try:
             ses.build_request(envelope)
@@ -162,7 +162,7 @@ class _ClaimAttempt:
         return self._claim_with_slot(item, state, prepared, kept, envelope)
 
     def _read_entity_and_recipients(self, item: EmailItem, ours: bool) -> tuple[Entity, Recipients]:
-        """Return the issuing entity, and who gets the mail; both are read in one go."""
+        """Return the issuing entity and the recipients; one read for both."""
         of = settings()
         addresses = [*item.to, *item.cc, *([of.mail_redirect_to] if of.mail_mode == "redirect" else [])]
         found = store.batch_get_items([keys.entity(item.entity_id), *(keys.suppression(one) for one in addresses)])
@@ -193,7 +193,7 @@ class _ClaimAttempt:
             if later is not None:
                 defer_task(self.message.key, later)
                 return None
-            # A claim that is contended is decided again, but its turn has come.
+            # After a write conflict the claim is decided again, but its send slot is reserved.
             self._pace = None
         apply_state(item, rules.claim(state, clock.utc_now(), self.claim_id))
         _commit(item, self.message, rendered=kept, more=prepared.write)
@@ -201,7 +201,7 @@ class _ClaimAttempt:
 
 
 def _redact_secrets(rendered: RenderedMail, secrets: Sequence[str]) -> RenderedMail:
-    """Return what the history keeps of a mail: what it said, but for the secrets in it."""
+    """Return the content for the history, without secrets."""
     text, html = rendered.text, rendered.html
     for secret in secrets:
         text, html = text.replace(secret, "…"), html.replace(secret, "…")
@@ -228,7 +228,7 @@ def _build_envelope(
 
 
 def _original_recipients_header(recipients: Recipients) -> dict[str, str]:
-    """Return the header that says whom a mail was meant for that others get, as far as a header can hold it."""
+    """Return the header with the original recipients of a redirected email, as far as a header can hold them."""
     if not recipients.meant_for:
         return {}
     return {"X-Original-To": ", ".join(recipients.meant_for)[: ses.MAX_HEADER_LENGTH]}
@@ -255,7 +255,7 @@ def _send_with_retries(envelope: ses.Envelope) -> rules.SendOutcome:
     for seconds in _RETRY_PAUSES_SECONDS:
         if not (outcome.kind == "refused_for_now" and outcome.soon):
             break
-        # The pause only spreads the senders; it needs no strong randomness.
+        # The delay only spreads the senders; it needs no strong randomness.
         time.sleep(seconds * random.uniform(0.5, 1.5))  # noqa: S311
         outcome = ses.send(envelope)
     return outcome
@@ -271,7 +271,7 @@ def _read_email(message: TaskMessage[SendEmail]) -> EmailItem:
 def _record_outcome(
     message: TaskMessage[SendEmail], item: EmailItem, claim_id: str, outcome: rules.SendOutcome
 ) -> rules.MailState:
-    """Note what came of the attempt, beside whatever SES has reported meanwhile, and take care of the task."""
+    """Record the outcome of the attempt, together with SES events received meanwhile, and update the task."""
     now = clock.utc_now()
     before = store.from_item(rules.MailState, item)
     after = rules.apply_outcome(before, claim_id, outcome, now)
@@ -294,7 +294,7 @@ def _finish(
     rendered: RenderedMail | None = None,
     before: rules.MailState | None = None,
 ) -> None:
-    """Write the email's state, count what it changes in mail health, and delete its task with it."""
+    """Write the email's state, update the mail health counts, and delete its task with it."""
     apply_state(item, state)
     counted = health.count_changes(before, state) if before else {}
     _commit(item, message, rendered=rendered, duty=message.key, more=lambda it: health.add_counts(it, item, counted))

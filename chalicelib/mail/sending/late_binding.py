@@ -20,7 +20,7 @@ def _write_nothing(transaction: store.Transaction) -> None:
 
 @dataclass(frozen=True)
 class ClaimedMail:
-    """The email that is claimed, as far as its preparation may know it."""
+    """The claimed email, as far as its preparation may know it."""
 
     email_id: str
     kind: str
@@ -33,12 +33,12 @@ class ClaimedMail:
     bill_group_id: str | None = None
     contact_id: str | None = None
     resent: bool = False
-    """Whether it was sent before and somebody asked for it again; ``to`` are those who are left."""
+    """Whether it is a resend; ``to`` are the remaining recipients."""
 
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file that goes with a mail. ``name`` is as its reader is to see it, with its ending."""
+    """A file attached to an email. ``name`` is the one that its reader sees, with its extension."""
 
     name: str
     media_type: str
@@ -47,12 +47,12 @@ class Attachment:
 
 @dataclass(frozen=True)
 class PreparedMail:
-    """The mail goes. ``write`` adds to the claim's transaction what the claim must leave behind.
+    """The email is sent. ``write`` adds writes to the claim's transaction.
 
-    ``context`` is added to the email's own for its templates, and kept nowhere; nor are ``attachments``, of which the
-    history tells the names and sizes. ``headers`` are added to the mail's own (``List-Unsubscribe`` and the like). What
-    is None stays as the outbox has it; ``template`` names other templates than those of the email's kind. ``secrets``
-    stand in the mail, and not in what the history keeps of it.
+    ``context`` is added to the email's own for its templates, and never stored; nor are ``attachments``, of which the
+    history has names and sizes. ``headers`` are added to the email's own (``List-Unsubscribe`` and the like). A field
+    that is None stays as in the outbox; ``template`` replaces the templates of the email's kind. ``secrets`` are in the
+    email and removed from the history.
     """
 
     context: Mapping[str, Any] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class PreparedMail:
 
 @dataclass(frozen=True)
 class WithheldMail:
-    """The mail does not go, for ``reason``, which is noted on the email and told to nobody outside."""
+    """The email is not sent, for ``reason``, which is recorded on the email and shown to nobody outside."""
 
     reason: str
 

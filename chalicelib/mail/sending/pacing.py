@@ -1,9 +1,9 @@
-"""Bulk mail leaves a fifth of what SES allows, of the rate and of the 24-hour quota, to sign-ins (I7).
+"""The rate limit of bulk mail, which leaves a fifth of the SES rate and of the 24-hour quota to sign-ins (I7).
 
-SES counts recipients. One row of the table gives out the turns of all consumers, however many there are, a batch of
-turns in one write; so together they never send faster than four fifths of the rate. How fast that is, and how much of
-the quota is used, SES tells; each process asks at most once a minute, and near the end of bulk's share of the quota
-every few seconds. What was given out since it was asked, the row counts.
+SES counts recipients. One row of the table hands out send slots to all consumers, a batch of slots in one write; so
+together they never send faster than four fifths of the rate. SES reports the rate and the quota used; each process asks
+at most once a minute, and near the end of bulk's share of the quota every few seconds. The row counts the slots
+reserved since.
 """
 
 import time
@@ -17,23 +17,23 @@ from chalicelib.observability import logger, metrics
 from chalicelib.table import keys, send_slots
 
 BULK_SHARE = 0.8
-"""Of rate and quota, for bulk mail."""
+"""Share of rate and quota for bulk mail."""
 MAX_BATCH_WAIT = timedelta(seconds=8)
-"""How long a consumer waits for the first turn of its batch; beyond that, its mails go back to the table."""
+"""How long a consumer waits for the first slot of its batch; beyond that, its emails go back to the table."""
 MAX_MAIL_WAIT = timedelta(seconds=10)
-"""How long it waits for one mail: the function must have time left to send it."""
+"""How long it waits for one email: the function must have time left to send it."""
 QUOTA_PAUSE = timedelta(minutes=15)
-"""When to try again once bulk's share of the quota is used up."""
+"""When to retry once bulk's share of the quota is used up."""
 
 _CACHE_LIFETIME = timedelta(minutes=1)
 _CACHE_LIFETIME_NEAR_LIMIT = timedelta(seconds=5)
 _DEFAULT_LIMITS = ses.Limits(a_second=1.0, a_day=None, sent=0)
-"""What is assumed while SES does not tell: the rate of a new account."""
+"""Assumed while SES does not answer: the rate of a new account."""
 
 
 @dataclass
 class _CachedLimits:
-    """What SES told and when, with the turns that were given since; ``given`` is how many there were ever."""
+    """The limits that SES reported and when, with the slots reserved since; ``given`` is their total ever."""
 
     limits: ses.Limits
     at: datetime
@@ -44,24 +44,24 @@ _cached_limits: _CachedLimits | None = None
 
 
 def forget_limits() -> None:
-    """Ask SES afresh at the next turn (tests, snapshots)."""
+    """Ask SES again at the next slot (tests, snapshots)."""
     global _cached_limits
     _cached_limits = None
 
 
 class BulkPacer:
-    """The turns of one consumer's batch of at most ``mails`` mails."""
+    """The send slots of one consumer's batch of at most ``mails`` emails."""
 
     def __init__(self, mails: int) -> None:
-        """Take no turn yet: perhaps no mail of the batch leaves."""
+        """Reserve no slot yet: perhaps no email of the batch leaves."""
         self._mails = mails
         self._turns: deque[datetime] = deque()
 
     def wait_for_slot(self, recipients: int) -> datetime | None:
-        """Wait until a mail to so many recipients may leave. If that is too far off, return when to try again (UTC)."""
+        """Wait until an email to so many recipients may leave. If that is too far off, return when to retry (UTC)."""
         missing = recipients - len(self._turns)
         if missing > 0:
-            # As many more as the rest of the batch needs at least, in the same write.
+            # Reserve the minimum for the rest of the batch in the same write.
             later = self._reserve(missing, missing + self._mails - 1)
             if later is not None:
                 return later
@@ -100,7 +100,7 @@ class BulkPacer:
 
 
 def _current_limits(now: datetime, at_most_old: timedelta) -> _CachedLimits:
-    """Return what SES told, at most so long ago, with what has been given out since."""
+    """Return the limits that SES reported at most so long ago, minus the slots reserved since."""
     global _cached_limits
     if _cached_limits is None or not timedelta() <= now - _cached_limits.at < at_most_old:
         limits = ses.fetch_limits()

@@ -17,28 +17,28 @@ WITHHELD = "withheld"
 
 @dataclass(frozen=True)
 class Recipients:
-    """Who really gets a mail. Nobody: it is kept here, for ``reason``."""
+    """The actual recipients of an email. Without any, it stays here, for ``reason``."""
 
     to: tuple[str, ...]
     cc: tuple[str, ...] = ()
     meant_for: tuple[str, ...] = ()
-    """Whom the mail was meant for, where the mail mode lets others get it."""
+    """The original recipients, if the mail mode redirects the email."""
     reason: str = ""
     withheld: Mapping[str, str] = field(default_factory=dict)
-    """Address: why it does not get the mail, although it was meant to."""
+    """By address, why an original recipient does not get it."""
     redirected_to: str | None = None
 
     @property
     def count(self) -> int:
-        """Return to how many addresses the mail goes."""
+        """Return the number of recipients."""
         return len(self.to) + len(self.cc)
 
 
 @dataclass(frozen=True)
 class RecipientStatus:
-    """How a mail stands with one of those whom it was meant for.
+    """The status of an email for one original recipient.
 
-    ``status`` is that of the mail where nothing is known of the recipient alone, or ``withheld`` for a ``reason``:
+    ``status`` is that of the email if nothing is known about this recipient, or ``withheld`` for a ``reason``:
     ``suppressed``, ``not_on_allowlist``, ``mail_mode_redirect``. ``at`` is an ISO 8601 instant in UTC.
     """
 
@@ -51,7 +51,7 @@ class RecipientStatus:
 
 
 class _Mail(Protocol):
-    """What is needed of an email to tell how it stands with its recipients."""
+    """The part of an email that decides the status of its recipients."""
 
     @property
     def to(self) -> tuple[str, ...]: ...
@@ -78,9 +78,9 @@ def choose_recipients(
     redirect_to: str = "",
     allowlist: tuple[str, ...] = (),
 ) -> Recipients:
-    """Decide who gets a mail. The allowlist holds addresses and domains.
+    """Decide the actual recipients. The allowlist holds addresses and domains.
 
-    Where none of those in To is left, those in Cc move up.
+    If nobody in To is left, those in Cc move up.
     """
     withheld = {address: SUPPRESSED for address in (*to, *cc) if address in suppressed}
     left = tuple(address for address in (*to, *cc) if address not in withheld)
@@ -117,7 +117,7 @@ def _is_allowed(address: str, allowlist: tuple[str, ...]) -> bool:
 
 
 def recipient_statuses(email: _Mail) -> tuple[RecipientStatus, ...]:
-    """Return how an email stands with each of those whom it was meant for, in its order."""
+    """Return the status of each original recipient, in order."""
     known = {one.email: one for one in email.recipients if one.kinds}
     found = []
     for address, cc in [*((one, False) for one in email.to), *((one, True) for one in email.cc)]:
@@ -133,7 +133,7 @@ def recipient_statuses(email: _Mail) -> tuple[RecipientStatus, ...]:
 
 
 def _own_status(email: _Mail) -> tuple[str, str | None, str | None]:
-    """Return how the email itself stands, as far as that is not what somebody else's reports say."""
+    """Return the status of the email itself, apart from events about other recipients."""
     at = email.sent_at.isoformat() if email.sent_at else None
     if reports.status_severity(email.status, email.reason):
         return reports.SENT, None, at

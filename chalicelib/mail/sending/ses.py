@@ -1,7 +1,7 @@
-"""Adapter to SES, version 2: the only module that sends mail. One call is one attempt.
+"""Adapter to SES, version 2: the only module that sends email. One call is one attempt.
 
-SES has no token against sending twice, so the client never repeats a request by itself; each failure is told as
-what it proves: that the mail was not taken (for now, or at all), or nothing (I4).
+SES has no idempotency token, so the client never retries by itself; each failure is classified by what it proves: that
+SES did not accept the email (for now, or permanently), or nothing (I4).
 """
 
 import unicodedata
@@ -35,33 +35,33 @@ READ_SECONDS = 10
 
 _UTF8 = "UTF-8"
 MAX_HEADER_LENGTH = 860
-"""Characters of a header's value."""
+"""Maximum characters of a header's value."""
 MAX_REQUEST_BYTES = 40_000_000
-"""Bytes of a mail with its attachments, as they are encoded for their way: SES takes 40 MB."""
+"""Bytes of an email with its attachments, encoded: SES accepts 40 MB."""
 MAX_RECIPIENTS = 50
 _MAX_SENDER_NAME_LENGTH = 64
 _MAX_FILE_NAME_LENGTH = 120
-# What one or the other system has a use of its own for.
+# Characters that some system treats specially.
 _NOT_IN_FILE_NAMES = frozenset('/\\:*?"<>|')
-# What a mail costs beside its texts and attachments: its headers and the boundaries between its parts.
+# Overhead beside texts and attachments: headers and part boundaries.
 _HEADER_ALLOWANCE_BYTES = 100_000
 
-# The connection was never there, so the mail cannot have been taken.
+# Without a connection SES cannot have accepted the email.
 _NOT_SENT_ERRORS = (ConnectTimeoutError, EndpointConnectionError, NoCredentialsError, ProxyConnectionError, SSLError)
 _RATE_LIMITS = frozenset({"LimitExceededException", "Throttling", "ThrottlingException", "TooManyRequestsException"})
-# What is wrong with the mail itself. Everything else that SES refuses is for the vendor to mend (an identity that is
-# not verified, sending that is paused, a missing permission), and the mail waits for that.
+# Faults of the email itself. The vendor has to fix all other refusals (an unverified identity, paused sending, a
+# missing permission), and the email waits for that.
 _REJECTION_CODES = frozenset({"BadRequestException", "InvalidParameterValue", "ValidationException"})
 _AMBIGUOUS_STATUSES = frozenset({504})
 
 
 class MailTooLarge(ValueError):
-    """The mail with its attachments is larger than what SES takes."""
+    """The email with its attachments exceeds the SES limit."""
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """A mail as SES is to take it."""
+    """An email for SES."""
 
     email_id: str
     kind: str
@@ -79,7 +79,7 @@ class Envelope:
 
 @dataclass(frozen=True)
 class Limits:
-    """What SES allows the vendor's account, and what it has sent in the last 24 hours (recipients, as SES counts)."""
+    """The SES limits of the vendor's account, and the recipients of the last 24 hours."""
 
     a_second: float
     a_day: int | None
@@ -87,7 +87,7 @@ class Limits:
     sent: int
 
     def after(self, more: int) -> "Limits":
-        """Return the limits once so many more were sent."""
+        """Return the limits after so many more were sent."""
         return replace(self, sent=self.sent + more)
 
 
@@ -103,7 +103,7 @@ def client() -> Any:
 
 
 def send(envelope: Envelope) -> SendOutcome:
-    """Try once to hand the mail to SES, and tell what came of it. Raises ValueError for a line break in a header."""
+    """Try once to hand the email to SES, and return the outcome. Raises ValueError for a line break in a header."""
     request = build_request(envelope)
     try:
         answer = client().send_email(**request)
@@ -119,22 +119,22 @@ def send(envelope: Envelope) -> SendOutcome:
 
 
 def fetch_limits() -> Limits | None:
-    """Ask SES for the limits of the account; None when it does not tell."""
+    """Return the limits of the account; None when SES does not answer."""
     try:
         quota = client().get_account()["SendQuota"]
         rate, a_day, sent = (float(quota[name]) for name in ("MaxSendRate", "Max24HourSend", "SentLast24Hours"))
     except (BotoCoreError, ClientError, KeyError) as error:
         logger.warning("SES does not tell its limits.", extra={"cause": type(error).__name__})
         return None
-    # -1 stands for a quota without end.
+    # -1 means an unlimited quota.
     return Limits(rate, None if a_day < 0 else int(a_day), int(sent)) if rate > 0 else None
 
 
 def build_request(envelope: Envelope) -> dict[str, Any]:
     """Return the arguments of SES's SendEmail.
 
-    Raises ValueError for a line break in a header or an address and for a header that is too long, TooLarge for a
-    mail that SES would not take.
+    Raises ValueError for a line break in a header or an address and for a header that is too long, MailTooLarge for an
+    email that SES would not accept.
     """
     if _request_size(envelope) > MAX_REQUEST_BYTES:
         raise MailTooLarge("A mail with its attachments may have 40 MB.")
@@ -143,7 +143,7 @@ def build_request(envelope: Envelope) -> dict[str, Any]:
         destination["CcAddresses"] = [_line(address) for address in envelope.cc]
     headers = {
         "Auto-Submitted": "auto-generated",
-        # A fresh value keeps mail programs from folding unlike mails into one conversation.
+        # A unique value keeps mail programs from grouping unrelated emails into one conversation.
         "X-Entity-Ref-ID": envelope.email_id,
         **envelope.headers,
     }
@@ -183,7 +183,7 @@ def format_mailbox(name: str, address: str) -> str:
 
 
 def attachment_file_name(name: str) -> str:
-    """Return the name of an attachment as every mail program can show and save it; its ending stays."""
+    """Return the name of an attachment in a form that every mail program shows and saves; its extension stays."""
     shown = "".join(
         "-" if character in _NOT_IN_FILE_NAMES else character
         for character in " ".join(name.split())
@@ -213,21 +213,21 @@ def _attachment_arguments(attachments: Sequence[Attachment]) -> dict[str, Any]:
 
 
 def _request_size(envelope: Envelope) -> int:
-    # Base64 makes four bytes of three, and a line break of every 76 characters; texts may be encoded so too.
+    # Base64 turns three bytes into four, with a line break every 76 characters; texts may be encoded so too.
     sizes = [len(one.content) for one in envelope.attachments]
     sizes += [len(envelope.text.encode()), len(envelope.html.encode())]
     return _HEADER_ALLOWANCE_BYTES + sum(4 * ((size + 2) // 3) * 78 // 76 for size in sizes)
 
 
 def _value(text: str) -> str:
-    # Half an address is worse than none.
+    # A truncated address is worse than none.
     if len(text) > MAX_HEADER_LENGTH:
         raise ValueError("A header is too long.")
     return _line(text)
 
 
 def _line(text: str) -> str:
-    # Python's email package lets some line breaks through, and SES unfolds others: so none gets that far.
+    # Python's email package lets some line breaks through, and SES unfolds others: reject all.
     if any(character in text for character in "\r\n\x00\x0b\x0c\x85\u2028\u2029"):
         raise ValueError("A header may not hold a line break.")
     return text
@@ -241,7 +241,7 @@ def _refused_outcome(error: ClientError) -> SendOutcome:
     if code in _RATE_LIMITS or status == 429 or status >= 500:
         return SendOutcome("refused_for_now", code, soon=True)
     if code == "MessageRejected":
-        # SES says so of a sender that is not verified, and of contents that it will not take.
+        # SES uses this code for an unverified sender and for content that it rejects.
         mendable = "not verified" in str(error.response.get("Error", {}).get("Message", ""))
         return SendOutcome("refused_for_now" if mendable else "refused", code)
     return SendOutcome("refused" if code in _REJECTION_CODES else "refused_for_now", code)
