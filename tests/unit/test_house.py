@@ -142,3 +142,15 @@ def test_each_file_of_a_capability_has_a_standard_name_or_is_listed() -> None:
         and not any(module.name == name or module.name.endswith(f"_{name}") for name in standard)
     )
     assert documented == others
+
+
+def test_documentation_names_existing_files() -> None:
+    """Decisions are dated and may name files of their day."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    places = (ROOT, ROOT / "chalicelib")
+    missing = []
+    for page in pages:
+        for path in re.findall(r"`((?:[\w.-]+/)+[\w-]+\.\w+)`", page.read_text()):
+            if not path.startswith("build/") and not any((place / path).exists() for place in places):
+                missing.append(f"{page.name}: {path}")
+    assert missing == []

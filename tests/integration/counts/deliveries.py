@@ -31,12 +31,12 @@ def count_deliveries(found: dict[str, Calls], service: Callable[..., Any], count
     entities.clear_entity_cache()
     entities.get_cached_entity("acme", clock.utc_now())
     of = settings()
-    found["make an invoice's PDF"] = process_message(of.queue_urls["documents"], "d1", make_documents)
+    found["render an invoice's PDF"] = process_message(of.queue_urls["documents"], "d1", make_documents)
     made = process_message(of.queue_urls["deliveries"], "d1", deliveries_jobs.run_deliveries)
     found["deliver an invoice to one contact"] = made
     email_id = service("GET", "/v1/invoices/d1/deliveries")["items"][0]["recipients"][0]["email_id"]
     sent = process_message(of.queue_urls["bulk_mail"], email_id, deliver_bulk_mail)
-    found["send its mail with the PDF, alone in its batch"] = sent
+    found["send its email with the PDF, alone in its batch"] = sent
     count("read an invoice's deliveries", "GET", "/v1/invoices/d1/deliveries")
     count("send an invoice again, to all its contacts", "POST", "/v1/invoices/d1/send")
 

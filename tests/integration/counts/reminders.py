@@ -33,13 +33,13 @@ def count_reminders(found: dict[str, Calls], service: Callable[..., Any]) -> str
     service("POST", "/v1/accounts/a4/contacts", PAYER)
     entities.clear_entity_cache()
     entities.get_cached_entity("acme", clock.utc_now())
-    with counted() as found["look for reminders when none is due"]:
+    with counted() as found["find due reminders, none"]:
         send_due_reminders({"confirm": True}, None)
     service("PUT", "/v1/invoices/r1", {**INVOICE, "number": "r1", "due_date": "2026-01-14", "deliver": False})
     of = settings()
     planned = process_message(of.queue_urls["planning"], "r1", jobs.update_reminder_plans)
     found["plan an invoice's reminders"] = planned
-    with counted() as found["look for reminders when one account is due"]:
+    with counted() as found["find due reminders, one account"]:
         send_due_reminders({"confirm": True}, None)
     reminded = process_message(of.queue_urls["reminders"], "a4 acme", jobs.remind_accounts)
     found["remind an account of one invoice"] = reminded
@@ -48,7 +48,7 @@ def count_reminders(found: dict[str, Calls], service: Callable[..., Any]) -> str
     (copy,) = digest.recipients
     with handed_to_ses() as mails:
         sent = process_message(of.queue_urls["bulk_mail"], copy["email_id"], deliver_bulk_mail)
-    found["send its mail, alone in its batch"] = sent
+    found["send its email, alone in its batch"] = sent
     (mail,) = mails
     return link(mail)
 
@@ -71,39 +71,39 @@ def handed_to_ses() -> Iterator[list[dict[str, Any]]]:
 
 def count_holding(found: dict[str, Calls], count: Callable[..., Any]) -> None:
     """Count what staff do about the reminders of the invoice that ``count_reminders`` has reminded of."""
-    count("read why an invoice was or was not reminded of", "GET", "/v1/invoices/r1/reminders")
+    count("read why an invoice was or was not reminded", "GET", "/v1/invoices/r1/reminders")
     with counted() as found["explain it in the console"]:
         assert "refused" not in explain_reminders({"invoice": "r1"}, None)
     count("read an account's plan with one invoice", "GET", "/v1/reminders/plan?account_id=a4")
-    count("read the plan of all, a page of one account", "GET", "/v1/reminders/plan?limit=1")
-    with counted() as found["rehearse a run in the console, one account due"]:
+    count("read the plan of all accounts, a page of one", "GET", "/v1/reminders/plan?limit=1")
+    with counted() as found["dry-run a run in the console, one account due"]:
         assert "refused" not in send_due_reminders({"as_of": "2026-01-22T12:00:00Z", "account_id": "a4"}, None)
     count("pause an invoice's reminders", "PUT", "/v1/invoices/r1/reminder-pause", {"until": "2026-01-20"})
     count("resume them", "DELETE", "/v1/invoices/r1/reminder-pause")
-    count("note a promise to pay", "PUT", "/v1/invoices/r1/promise", {"on": "2026-01-20"})
-    count("list what is promised", "GET", "/v1/invoices?promised=true&entity=acme")
-    count("take the promise back", "DELETE", "/v1/invoices/r1/promise")
+    count("record a promise to pay", "PUT", "/v1/invoices/r1/promise", {"on": "2026-01-20"})
+    count("list promised invoices", "GET", "/v1/invoices?promised=true&entity=acme")
+    count("withdraw the promise", "DELETE", "/v1/invoices/r1/promise")
     failed = {"failed_on": "2026-01-15"}
-    count("note that an automatic payment has failed", "PUT", "/v1/invoices/r1/auto-pay-failure", failed)
+    count("record that an automatic payment failed", "PUT", "/v1/invoices/r1/auto-pay-failure", failed)
     count("skip an invoice's next step", "POST", "/v1/invoices/r1/reminder-skip")
     tried = {"send_at": "08:00", "account_ids": ["a4"]}
-    count("see what a policy would change for an account", "POST", "/v1/reminder-policies/acme/preview", tried)
+    count("preview a policy change for an account", "POST", "/v1/reminder-policies/acme/preview", tried)
     count("read an entity's reminder policy", "GET", "/v1/reminder-policies/acme")
     count("change it", "PUT", "/v1/reminder-policies/acme", {"promise_limit_days": 20})
     words = {"texts": {"en": {"subject": "Invoice {invoice}", "opening": "{amount} is to be paid."}}}
-    count("make a reminder template", "PUT", "/v1/reminder-templates/acme/first", words)
+    count("create a reminder template", "PUT", "/v1/reminder-templates/acme/first", words)
     steps = {"steps": [{"offset": 30, "tone": "final", "template": "first"}]}
-    count("name it in a step of the entity's policy", "PUT", "/v1/reminder-policies/acme", steps)
+    count("use it in a step of the entity's policy", "PUT", "/v1/reminder-policies/acme", steps)
     policy = {"minimum_gap_days": 3}
     count("change an account's reminder policy", "PUT", "/v1/accounts/a4/reminder-policy", policy)
     anew = process_message(settings().queue_urls["planning"], "account a4", jobs.update_reminder_plans)
-    found["have its invoices planned anew, up to 500 at once"] = anew
+    found["plan its invoices again, up to 500 at once"] = anew
     reported = {"as_of": "2026-01-15T08:00:00Z"}
-    count("report up to when payments are known", "PUT", "/v1/entities/acme/payments-as-of", reported)
+    count("report payments as of an instant", "PUT", "/v1/entities/acme/payments-as-of", reported)
     count("pause an account's reminders", "PUT", "/v1/accounts/a4/reminder-pause", {"until": "2026-01-20"})
-    count("resume those", "DELETE", "/v1/accounts/a4/reminder-pause")
+    count("resume the account's reminders", "DELETE", "/v1/accounts/a4/reminder-pause")
     by = RequestContext(Actor("staff", "sam@acme.example", "Sam"), clock.utc_now(), "counts-0001")
-    with counted() as found["release invoices from before the start (the session not counted)"]:
+    with counted() as found["release invoices from before `live_from` (without the session)"]:
         staged_release.set_release_rate(by, "acme", 1)
     released = process_message(settings().queue_urls["planning"], "release acme", jobs.update_reminder_plans)
-    found["look for accounts to release, none left"] = released
+    found["find accounts to release, none left"] = released

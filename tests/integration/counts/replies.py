@@ -43,12 +43,12 @@ def count_replies(found: dict[str, Calls], service: Callable[..., Any], page: st
 
     seen("open the page to reply to a reminder of one invoice", lambda: Visitor().go(page), 200)
     seen("open its form for a promise", lambda: Visitor().go(f"{page}/promised"), 200)
-    reply("reply that it will be paid by a day", "promised", on="2026-01-20")
+    reply("reply with a promise to pay", "promised", on="2026-01-20")
     (told,) = [one for one in Item.scan() if isinstance(one, EmailItem) and one.kind == "reply_received"]
     sent = process_message(settings().queue_urls["bulk_mail"], told.email_id, deliver_bulk_mail)
-    found["tell a member of staff by mail, alone in its batch"] = sent
-    reply("reply that it was paid", "paid", on="2026-01-14")
+    found["notify a staff member by email, alone in its batch"] = sent
+    reply("reply that it is already paid", "paid", on="2026-01-14")
     seen("open its form for a problem, with the invoice's lines", lambda: Visitor().go(f"{page}/problem"), 200)
-    reply("reply that there is a problem with it", "problem", reason="amount")
-    reply("ask by reply for the invoice once more", "send", to="me")
-    reply("reply that it was for somebody else", "not-me")
+    reply("reply that there is a problem", "problem", reason="amount")
+    reply("request the invoice again by reply", "send", to="me")
+    reply("reply that it is not for the reader", "not-me")

@@ -24,20 +24,18 @@ def count_preferences_and_statements(
     context = RequestContext(Actor("system", "test", "test"), clock.utc_now(), "counts-0001")
     eve = service("POST", "/v1/accounts/a3/contacts", EVE)["contact_id"]
     preferences = f"/v1/accounts/a3/contacts/{eve}/preferences"
-    count("choose copies of invoices", "PUT", preferences, {"invoices": True})
+    count("subscribe to copies of invoices", "PUT", preferences, {"invoices": True})
     account = accounts.get_account("a3").account
-    with counted() as found["find who gets a bill group's invoices"]:
+    with counted() as found["find the recipients of a bill group's invoices"]:
         recipients.list_invoice_recipients(account, None)
     token = unsubscribe_links.build_unsubscribe_url("a3", eve, "eve@example.com", "invoices").rsplit("/", 1)[1]
-    with counted() as found["stop them by the link in the mail"]:
+    with counted() as found["unsubscribe by the link in the email"]:
         assert not unsubscribe_links.unsubscribe(context, token).wanted
-    asked = count(
-        "ask for a statement, to be mailed to a contact", "POST", "/v1/accounts/a3/statements", {"send_to": [eve]}
-    )
+    asked = count("request a statement, emailed to a contact", "POST", "/v1/accounts/a3/statements", {"send_to": [eve]})
     subject = f"statement/{asked['statement_id']}"
     made = process_message(settings().queue_urls["documents"], subject, make_documents)
-    found["make its PDF, and its mail"] = made
+    found["render its PDF, and write its email"] = made
     key = keys.suppression("di@example.com")
     store.create_item(SuppressionItem(key.pk, key.sk, email="di@example.com", reason="complaint", since=context.now))
-    with counted() as found["alarm of a role that reaches nobody, by two mails"]:
+    with counted() as found["alarm of an unreachable role, by two emails"]:
         reachability.check_role_coverage(context, "di@example.com")

@@ -91,26 +91,26 @@ def measure() -> dict[str, Calls]:
     count("authorise a request", "GET", "/v1/me")
     count("create an issuing entity", "PUT", "/v1/entities/acme", ENTITY)
     logo = {"image": base64.b64encode(written(flat(), "PNG")).decode()}
-    count("give it a logo", "PUT", "/v1/entities/acme/logo", logo)
+    count("set its logo", "PUT", "/v1/entities/acme/logo", logo)
     account = {"name": "Northern Light Trading", "entity_id": "acme", "currency": "EUR"}
     count("create an account (name of three words)", "PUT", "/v1/accounts/a1", account)
-    count("repeat an account unchanged", "PUT", "/v1/accounts/a1", account)
+    count("repeat an account without changes", "PUT", "/v1/accounts/a1", account)
     count("change an account", "PUT", "/v1/accounts/a1", {"country": "DE"})
     entities.get_cached_entity("acme", NOW)
     contacts = "/v1/accounts/a1/contacts"
     ada = {"first_name": "Ada", "last_name": "Byron", "email": "ada@example.com", "roles": ["invoicing"]}
-    made = count("add a contact, with its mail", "POST", contacts, ada, Idempotency_Key="k1")
-    count("repeat it under its idempotency key", "POST", contacts, ada, Idempotency_Key="k1")
+    made = count("add a contact, with its email", "POST", contacts, ada, Idempotency_Key="k1")
+    count("repeat it with its idempotency key", "POST", contacts, ada, Idempotency_Key="k1")
     bob = {**ada, "email": "bob@example.com", "roles": ["invoicing", "accounts_payable"]}
     other = service("POST", contacts, bob)
     path = f"{contacts}/{made['contact_id']}"
     count("change a contact's job title", "PATCH", path, {"job_title": "Head"}, If_Match='"1"')
-    count("change a contact's roles, with its mail", "PATCH", path, {"roles": []}, If_Match='"2"')
+    count("change a contact's roles, with its email", "PATCH", path, {"roles": []}, If_Match='"2"')
     count("change a contact's email", "PATCH", path, {"email": "a@example.com"}, If_Match='"3"')
     count("read a contact", "GET", path)
     count("list the contacts of an account", "GET", contacts)
-    count("delete a contact, with its mail", "DELETE", path)
-    count("restore a contact, with its mail", "POST", f"{path}/restore")
+    count("delete a contact, with its email", "DELETE", path)
+    count("restore a contact, with its email", "POST", f"{path}/restore")
     group = {"name": "HQ", "account_id": "a1", "entity_id": "acme", "billing_contact_id": other["contact_id"]}
     count("create a bill group with a billing contact", "PUT", "/v1/bill-groups/b1", group)
     count("change a bill group's PO number", "PATCH", "/v1/bill-groups/b1", {"po_number": "7"}, If_Match='"1"')
@@ -123,7 +123,7 @@ def measure() -> dict[str, Calls]:
     access = {"bill_groups": {"b1": {}}}
     count("give a contact access", "PUT", f"{contacts}/{other['contact_id']}/access", access)
     keyed, service.token = service.token, _portal_session("cy@example.com")
-    count("open a portal's summary for the first time in an hour", "GET", "/v1/bill-groups/b1/summary")
+    count("open a portal's summary, the first time in an hour", "GET", "/v1/bill-groups/b1/summary")
     count("open it again", "GET", "/v1/bill-groups/b1/summary")
     service.token = keyed
     count("read an account with its role coverage", "GET", "/v1/accounts/a1")
@@ -148,18 +148,18 @@ def _count_invoices(service: Service, count: Callable[..., Any]) -> None:
     invoice = {"bill_group_id": "b1", "number": "n1", "issue_date": "2026-01-15", "currency": "GBP", "po_number": "7"}
     invoice |= {"due_date": "2026-02-15", "lines": [line], "total": 12000}
     count("issue an invoice of one line", "PUT", "/v1/invoices/n1", invoice)
-    count("repeat an invoice unchanged", "PUT", "/v1/invoices/n1", invoice)
+    count("repeat an invoice without changes", "PUT", "/v1/invoices/n1", invoice)
     count("change an invoice's due date", "PATCH", "/v1/invoices/n1", {"due_date": "2026-03-01"}, If_Match='"1"')
     count("dispute an invoice", "PUT", "/v1/invoices/n1/dispute", {"reason": "amount"})
     count("resolve the dispute", "DELETE", "/v1/invoices/n1/dispute")
     count("read an invoice", "GET", "/v1/invoices/n1")
     keyed, service.token = service.token, _portal_session("cy@example.com")
-    count("read an invoice at the portal", "GET", "/v1/invoices/n1")
+    count("read an invoice in the portal", "GET", "/v1/invoices/n1")
     service.token = keyed
     count("list a bill group's invoices", "GET", "/v1/bill-groups/b1/invoices")
     count("find an invoice by its number", "GET", "/v1/invoices?number=N1&entity=acme")
     count("list an entity's overdue invoices", "GET", "/v1/invoices?overdue_days=1&entity=acme")
-    count("make an invoice void", "POST", "/v1/invoices/n1/void")
+    count("void an invoice", "POST", "/v1/invoices/n1/void")
 
 
 def _count_payments(service: Service, count: Callable[..., Any]) -> None:
@@ -172,11 +172,11 @@ def _count_payments(service: Service, count: Callable[..., Any]) -> None:
     allocations = [{"invoice_id": number, "amount": 4000} for number in ("i1", "i2")]
     payment = {"amount": 9000, "currency": "EUR", "received_on": "2026-01-15", "allocations": allocations}
     count("record a payment of two invoices", "PUT", f"{payments}/p1", payment)
-    count("repeat it unchanged", "PUT", f"{payments}/p1", payment)
+    count("repeat it without changes", "PUT", f"{payments}/p1", payment)
     part = [{"invoice_id": "i1", "amount": 1000}]
     count("allocate more of a payment", "POST", f"{payments}/p1/allocations", {"allocations": part})
     count("apply a credit note to an invoice", "POST", "/v1/invoices/c1/applications", {"applications": part})
-    count("list what has settled an invoice", "GET", "/v1/invoices/i1/payments")
+    count("list the settlements of an invoice", "GET", "/v1/invoices/i1/payments")
     count("list an account's payments", "GET", payments)
     count("read a statement of three open items", "GET", "/v1/accounts/a1/statement")
     count("reverse a payment of two invoices", "POST", f"{payments}/p1/reversal", {"reason": "Returned."})
@@ -207,7 +207,7 @@ def _count_mails(found: dict[str, Calls], count: Callable[..., Any]) -> None:
         store.create_item(ContactAddressItem(address.pk, address.sk, contact_id="con_1"))
     records = [{"messageId": message["MessageId"], "body": message["Body"]}]
     clock.set_clock_source(lambda: NOW + timedelta(seconds=1))
-    with counted() as found["send a mail, alone in its batch"]:
+    with counted() as found["send an email, alone in its batch"]:
         assert deliver_bulk_mail({"Records": records}, None) == {"batchItemFailures": []}
     clock.set_clock_source(lambda: NOW)
     sent = store.get_item(EmailItem, keys.email(email_id))
@@ -215,18 +215,18 @@ def _count_mails(found: dict[str, Calls], count: Callable[..., Any]) -> None:
     assert sent.status == "sent"
     told = [{"emailAddress": item.to[0]}]
     for name, kind, about in (
-        ("note that SES took it", "Send", {"send": {}}),
-        ("note its delivery", "Delivery", {"delivery": {"recipients": [item.to[0]]}}),
-        ("note a complaint, and suppress the address", "Complaint", {"complaint": {"complainedRecipients": told}}),
+        ("record that SES accepted it", "Send", {"send": {}}),
+        ("record its delivery", "Delivery", {"delivery": {"recipients": [item.to[0]]}}),
+        ("record a complaint, and suppress the address", "Complaint", {"complaint": {"complainedRecipients": told}}),
     ):
         mail = {"timestamp": NOW.isoformat(), "messageId": "m", "tags": {"email_id": [email_id]}}
         event = {"Records": [{"Sns": {"Message": json.dumps({"eventType": kind, "mail": mail, **about})}}]}
         with counted() as found[name]:
             mail_jobs.record_mail_feedback(event, None)
     count("clear the suppression", "DELETE", f"/v1/suppressions/{item.to[0]}")
-    count("send the mail again", "POST", f"/v1/accounts/a1/emails/{email_id}/resend")
-    count("list an account's mails", "GET", "/v1/accounts/a1/emails")
-    count("read a mail", "GET", f"/v1/accounts/a1/emails/{email_id}")
+    count("send the email again", "POST", f"/v1/accounts/a1/emails/{email_id}/resend")
+    count("list an account's emails", "GET", "/v1/accounts/a1/emails")
+    count("read an email", "GET", f"/v1/accounts/a1/emails/{email_id}")
     count("read an entity's mail health of 30 days", "GET", "/v1/mail-health?entity_id=acme")
 
 
@@ -248,14 +248,14 @@ def test_the_documented_counts_are_true(engine_environment: dict[str, str]) -> N
     found = table(counts)
     # The round trips that the design must reach.
     assert counts["authorise a request"].reads <= 2
-    added = counts["add a contact, with its mail"]
+    added = counts["add a contact, with its email"]
     assert (added.reads - 1, added.writes) == (1, 1), "besides the read of the key: 1 read and 1 transaction"
     assert counts["open it again"].reads <= 4
-    mail = counts["send a mail, alone in its batch"]
+    mail = counts["send an email, alone in its batch"]
     assert (mail.reads, mail.writes) == (2, 3), "the email; entity and suppressions; its turn, the claim, the outcome"
     issued = counts["issue an invoice of one line"]
     assert (issued.reads - 1, issued.writes) == (2, 1), "besides the read of the key: 2 reads and 1 transaction"
-    assert counts["read an invoice at the portal"].reads == 3, "2 to authorise, with the head of the invoice; 1 to read"
+    assert counts["read an invoice in the portal"].reads == 3, "2 to authorise, with the head of the invoice; 1 to read"
     page = PAGE.read_text()
     before, rest = page.split(BEGIN)
     documented, after = rest.split(END)
