@@ -20,7 +20,7 @@ SPLITS = {"partition", "removeprefix", "removesuffix", "rpartition", "rsplit", "
 CLOCKS = re.compile(r"datetime\.(now|utcnow|today)\(|date\.today\(|time\.time\(")
 
 
-def test_the_import_contracts_are_stored() -> None:
+def test_the_import_contracts_hold() -> None:
     # In a process of its own, since it switches the loggers of its process off.
     command = [sys.executable, "-c", "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())"]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
