@@ -37,7 +37,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @contextmanager
 def deployment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Do what the fixture ``aws`` does, for whoever is no test."""
+    """The fixture ``aws`` for callers outside pytest."""
     for name in os.environ:
         if name.startswith("AWS_"):
             # An endpoint in the environment would let the test reach real local data.
@@ -63,9 +63,9 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         for name in QUEUES:
             created = client("sqs").create_queue(QueueName=name)
             monkeypatch.setenv(f"{name.upper()}_QUEUE_URL", created["QueueUrl"])
-        # The engine in process does not know SES's limits; these let tests wait for nothing.
+        # moto has no SES limits; with these, tests never wait.
         monkeypatch.setattr(ses, "fetch_limits", lambda: ses.Limits(a_second=1_000_000.0, a_day=None, sent=0))
-        # The connection to the table may stay: it belongs to this table's name, and making one is slow.
+        # Keep the connection to the table: it belongs to this table's name, and creating one is slow.
         _forget_all_but_connection()
         yield
     _forget_all_but_connection()
@@ -88,7 +88,7 @@ def _forget_all_but_connection() -> None:
 
 @cache
 def client(service: str) -> Any:
-    """Return a client that is made once: making one takes longer than most tests."""
+    """Return a cached client: creating one takes longer than most tests."""
     session = boto3.Session("test", "test", region_name=REGION)
     return session.client(service)
 

@@ -10,10 +10,8 @@ _HOWS = 3
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Unless all is to be proven, strike each call of the crash tests in one way, each in its turn.
-
-    Whoever names a crash test by its node id gets it.
-    """
+    """Unless all rounds run, crash tests fail each call in one way only, in rotation. Naming a test by its node id
+    runs it."""
     if os.environ.get("COUNTERFOIL_PROOF") or any("::" in argument for argument in config.args):
         return
     kept: list[pytest.Item] = []

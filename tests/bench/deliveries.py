@@ -68,7 +68,7 @@ def _measure() -> None:
 
 def _timed(word: str, work: Callable[[], Any]) -> None:
     begun = time.perf_counter()
-    # What the functions tell of themselves goes to standard output.
+    # The functions log to standard output.
     with counted() as calls, redirect_stdout(io.StringIO()):
         work()
     seconds = time.perf_counter() - begun

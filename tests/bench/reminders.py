@@ -94,7 +94,7 @@ def _measure(due: int, not_due: int) -> None:
 def _run(due: int) -> dict[str, Took]:
     """Let the hourly run find, remind and mail; return what each part took."""
     clock.set_clock_source(lambda: MORNING)
-    # Settings of the entity are remembered a while, so whoever comes first would read once more.
+    # Entity settings are cached for a while, so the first caller would read once more.
     get_cached_entity("acme", MORNING)
     of = settings()
     took = {"found, queued": _timed("found, queued", due, lambda: send_due_reminders({"confirm": True}, None))}
@@ -110,7 +110,7 @@ def _run(due: int) -> dict[str, Took]:
 
 def _timed(word: str, due: int, work: Callable[[], Any]) -> Took:
     begun = time.perf_counter()
-    # What the functions tell of themselves goes to standard output.
+    # The functions log to standard output.
     calls: Calls
     with counted() as calls, redirect_stdout(io.StringIO()):
         work()

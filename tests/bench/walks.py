@@ -51,7 +51,7 @@ class Walk:
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Record what is called inside; what would run beside it on threads runs in its turn."""
+        """Record the calls inside; work that would run in parallel threads runs in sequence."""
         with patch.object(ThreadPoolExecutor, "submit", _submit):
             sys.setprofile(self._note)
             try:

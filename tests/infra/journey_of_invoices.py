@@ -12,7 +12,7 @@ from pypdf import PdfReader
 from infra.stack import Answer, Stack, eventually
 
 READER = "paul@example.org"
-# The provider's simulator of mailboxes lets every mail to this one bounce.
+# The SES mailbox simulator bounces every email to this address.
 BOUNCES = "bounce@simulator.amazonses.com"
 INVOICE = "/v1/invoices/inv-2026-1"
 _TOTAL = 23_800
@@ -139,7 +139,7 @@ def an_address_that_bounces_gets_no_more_mail_until_cleared(stack: Stack) -> Non
     _ok(stack.call("POST", "/v1/accounts/borealis/contacts", contact))
     path = f"/v1/suppressions/{BOUNCES}"
     assert eventually(lambda: stack.call("GET", path).status == 200), "the bounce was not noted"
-    # The role reaches nobody now; those who can help are told.
+    # The role is unreachable now; those who can help are notified.
     assert eventually(lambda: "reach nobody" in _subjects(stack, READER)), _subjects(stack, READER)
     assert "would_clear" in stack.invoke("ClearSuppression", {"email": BOUNCES})
     assert stack.call("GET", path).status == 200

@@ -1,4 +1,4 @@
-"""Steps of the journey that concern reminders: planned when something changes, rehearsed, sent once, replied to."""
+"""Steps of the journey for reminders: planned on a change, dry run, sent once, answered."""
 
 import re
 from datetime import datetime, timedelta
@@ -47,7 +47,7 @@ def the_reminder_runs_dry_and_is_then_sent_once(stack: Stack) -> None:
     (mail,) = _reminders(stack)
     subject = mail["Content"]["Simple"]["Subject"]["Data"]
     assert re.search(r"^Reminder: invoice \W*INV-2026-2\W* was due ", subject), subject
-    # As it is every hour: whoever was reminded today is not reminded again.
+    # The next hourly run: an account that was reminded today is not reminded again.
     assert stack.invoke("SendDueReminders", {**named, "confirm": True})["sent"]["lost"] == 0
     (taken,) = stack.call("GET", _REMINDERS).json["taken"]
     assert (taken["step"], taken["outcome"]) == ("+1", "sent"), taken
@@ -108,7 +108,7 @@ def _ok(answer: Answer) -> Any:
 
 
 def _reminders(stack: Stack) -> list[dict[str, Any]]:
-    """Return the reminders that were mailed; whoever is added as a contact gets another mail before."""
+    """Return the emailed reminders; a new contact gets another email first."""
     mails = stack.mails_to(PAYER)
     return [mail for mail in mails if "eminder: " in mail["Content"]["Simple"]["Subject"]["Data"]]
 

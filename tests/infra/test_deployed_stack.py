@@ -116,8 +116,8 @@ def an_overdue_task_is_swept_to_its_queue(stack: Stack) -> None:
     client = stack.cloud.client("dynamodb")
     client.put_item(TableName=stack.outputs["TableName"], Item=task.serialize())
     stack.invoke("SweepDuties", {})
-    assert not stack.item(key), "the sweeper has left the duty where it was"
-    # Its consumer finds the mail delivered, and drops the duty.
+    assert not stack.item(key), "the sweeper has left the task where it was"
+    # Its consumer finds the email delivered, and drops the task.
     assert eventually(lambda: not stack.items(key.pk)), stack.items(key.pk)
     assert len(stack.mails_to(CONTACT)) == 1
 

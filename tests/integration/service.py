@@ -21,7 +21,7 @@ ENTITY = {
 
 
 class Clock:
-    """A clock that stands still until it is moved."""
+    """A clock that stops until it is moved."""
 
     def __init__(self) -> None:
         self.now = START
@@ -45,7 +45,7 @@ class Service:
         at = Clock()
         made = cls("", at)
         made.token = made.another_key("billing")
-        # The first use of a key is noted in the table; later ones of the hour are not.
+        # The first use of a key is recorded in the table; later ones of the hour are not.
         api_keys.authenticate(made.token, at.now)
         return made
 

@@ -43,7 +43,7 @@ def test_other_kinds_of_principals_do_not_profit_from_scopes(kind: str) -> None:
 OWN_AFFAIRS = {"sessions.end", "previews.open"}
 """Writes of sessions only, which change nothing that anybody else sees."""
 OF_READERS = {"disputes.raise", "emails.resend", "invoices.send", "statements.ask"}
-"""What whoever sees an invoice or a mail at the portal may do about it."""
+"""What a portal user who sees an invoice or an email may do with it."""
 QUESTIONS_BY_POST = {"reminder_policies.preview"}
 """Questions with a body, which write nothing."""
 

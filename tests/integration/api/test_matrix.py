@@ -93,7 +93,7 @@ class World:
     foreign: dict[str, str]
 
     def ask(self, route: Route, token: str | None, ids: dict[str, str]) -> tuple[int, str]:
-        """Return status and code of a request with a body that nothing would come of."""
+        """Return status and code of a request with a body that has no effect."""
         body = {} if route.body is not None else None
         answer = send(route.method, route.path.format(**ids), token=token, body=body, headers={"If-Match": '"999"'})
         return answer.status, answer.json.get("code", "") if answer.text else ""
@@ -280,7 +280,7 @@ def test_a_read_shows_nothing_of_others_nor_of_bill_groups_that_are_not_granted(
 
 
 def test_any(world: World) -> Any:
-    """The world still stands: nothing of it was changed by whoever may not."""
+    """Nothing was changed by callers without permission."""
     assert world.service.get("/accounts/a2")["version"] == 1
     assert world.service.get("/bill-groups/b2")["version"] == 1
     assert [world.service.get(f"/invoices/{one}")["version"] for one in ("i1", "i2", "i3")] == [1, 1, 1]

@@ -1,4 +1,4 @@
-"""The document is valid, says what the routes do, and schemathesis finds no answer that it does not tell of."""
+"""The document is valid and describes the routes; schemathesis finds no undocumented response."""
 
 import os
 import tomllib
@@ -78,7 +78,7 @@ def test_what_a_route_declares_is_reported(document: dict[str, Any]) -> None:
 
 
 def what_does_not_fit_is_refused(context: Any, answer: Any, case: schemathesis.Case) -> Any:
-    """Check as schemathesis does, but let 413 be a refusal too: what is too large is not even read."""
+    """Check as schemathesis does, but accept 413: a body that is too large is not read."""
     if answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return None
     return negative_data_rejection(context, answer, case)

@@ -216,7 +216,7 @@ class TestPatch:
 
 
 class TestSamePerson:
-    """C6, as far as it goes: the others are told, and not touched."""
+    """C6, as far as it is built: the other records are listed, not changed."""
 
     def test_the_others_are_notified(self, service: Service, account: str) -> None:
         second, third = service.account("a2"), service.account("a3")

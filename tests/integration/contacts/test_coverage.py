@@ -106,7 +106,7 @@ def test_staff_and_the_other_contacts_are_notified_once(service: Service, accoun
     look(service, "ann@example.com")
     look(service, "di@example.com")
     assert rows() == before
-    # What contacts are told does not name whose address fails: it would outlast that person's erasure.
+    # The email to contacts does not name the failing address: it would outlast that person's erasure.
     mails = service.all_of(f"{account}/emails")
     told = [one for one in mails if one["kind"] == "role_unreachable"]
     assert [(one["to"], one["locale"]) for one in told] == [(["cy@example.com"], "de")]

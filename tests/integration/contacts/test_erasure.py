@@ -74,7 +74,7 @@ def emails() -> list[EmailItem]:
 
 
 def send_mails(service: Service) -> None:
-    """Let the mailer send whatever waits."""
+    """Send all waiting emails."""
     client("sesv2").create_email_identity(EmailIdentity="billing@acme.example")
     for row in rows():
         if row["cls"]["S"] == "duty":
@@ -84,7 +84,7 @@ def send_mails(service: Service) -> None:
 
 
 def traces() -> dict[str, list[str]]:
-    """Return, of everything that tells of the person, where it stands."""
+    """Return the places of everything about the person."""
     found: dict[str, list[str]] = {}
     for row in rows():
         text = json.dumps({name: value for name, value in row.items() if "B" not in value}, ensure_ascii=False)
@@ -347,7 +347,7 @@ def test_a_role_left_empty_is_an_alarm(
     request(service, account, person)
     run()
     assert told == [{"account_id": "a1", "role": role} for role in sorted(BOTH)]
-    # The latch stays: whoever takes a role now cannot leave it empty.
+    # The latch stays: a role that is held again cannot become empty.
     bee = service.contact(account, "Bee", *BOTH)
     assert code(service.ask("DELETE", address(account, bee))) == (409, "role_needs_holder")
 

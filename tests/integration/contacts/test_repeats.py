@@ -22,7 +22,7 @@ def test_the_same_again_is_answered_alike_and_writes_nothing(service: Service, a
     first = create(service, account)
     before = rows()
     service.clock.move(hours=23, minutes=59)
-    service.ask("GET", account)  # The use of the API key is noted once an hour.
+    service.ask("GET", account)  # The use of the API key is recorded once an hour.
     before = [row for row in rows() if row in before or row["cls"]["S"] == "api_key"]
     again = create(service, account)
     assert (first.status, again.status) == (201, 201)

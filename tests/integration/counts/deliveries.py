@@ -20,7 +20,7 @@ CONTACT = {"first_name": "Di", "last_name": "Doe", "email": "di@example.com", "r
 
 
 def count_deliveries(found: dict[str, Calls], service: Callable[..., Any], count: Callable[..., Any]) -> None:
-    """Count a delivery to one contact, from the duty to make the PDF to the mail that is handed to SES."""
+    """Count a delivery to one contact, from the task to render the PDF to the email handed to SES."""
     service("PUT", "/v1/entities/acme", {"invoice_mail": {"mode": "live"}, "live_from": "2026-01-01"})
     terms = {"payment_terms": {"kind": "net", "days": 30}}
     service("PUT", "/v1/accounts/a3", {"name": "Third", "entity_id": "acme", "currency": "EUR", **terms})

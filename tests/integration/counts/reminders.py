@@ -55,7 +55,7 @@ def count_reminders(found: dict[str, Calls], service: Callable[..., Any]) -> str
 
 @contextmanager
 def handed_to_ses() -> Iterator[list[dict[str, Any]]]:
-    """Collect what SES is asked to send."""
+    """Collect the requests to SES."""
     taken: list[dict[str, Any]] = []
 
     def note(params: dict[str, Any], **_: Any) -> None:

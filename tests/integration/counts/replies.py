@@ -19,7 +19,7 @@ NOTED = "Thank you, we have noted that"
 
 
 def count_replies(found: dict[str, Calls], service: Callable[..., Any], page: str) -> None:
-    """Count each reply to the reminder whose page for replies is ``page``; one member of staff is told."""
+    """Count each reply to the reminder with the reply page ``page``; one staff member is notified."""
     staff.add_staff_member(
         RequestContext(Actor("console", "test", "test"), clock.utc_now(), "counts-0001"),
         "sam@acme.example",

@@ -1,7 +1,6 @@
-"""What each operation costs: AWS calls and capacity units, counted on the real-process engine.
+"""The cost of each operation: AWS calls and capacity units, counted on the real-process engine.
 
-The table in docs/architecture.md is what this test counts. After a change that is meant, write it anew with
-``UPDATE_COUNTS=1``.
+This test counts the table in docs/architecture.md. After an intended change, write it again with ``UPDATE_COUNTS=1``.
 """
 
 import base64
@@ -57,7 +56,7 @@ ENTITY = {
 
 
 class Service:
-    """The service through its API, with a key whose use was noted within the hour."""
+    """The service through its API, with a key whose use was recorded within the hour."""
 
     def __init__(self) -> None:
         context = RequestContext(Actor("console", "test", "test"), NOW, "counts-0001")

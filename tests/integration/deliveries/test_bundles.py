@@ -125,7 +125,7 @@ def test_a_void_invoice_is_left_out_of_its_bundle(world: World) -> None:
     assert world.service.ask("POST", "/invoices/i0/void").status == 200
     world.pass_time(33)
     assert [list(attached(one)) for one in world.invoice_mails] == [["invoice-I1.pdf"]]
-    # Since nobody had got it, it is decided upon anew.
+    # Since nobody got it, it is decided again.
     assert [one["outcome"] for one in world.deliveries("i0")] == ["void"]
     assert states(world, "i1") == [(ada, "sent")]
 

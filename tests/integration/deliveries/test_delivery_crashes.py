@@ -78,7 +78,7 @@ class Faults:
         if self.how == "after":
             raise Crash
         if operation == "SendEmail":
-            # SES is asked once: its client does not repeat what got no answer.
+            # The SES client does not retry a request without a response.
             raise ReadTimeoutError(endpoint_url="https://email")
         return _REAL(of, operation, parameters)
 
@@ -106,13 +106,13 @@ def issue(world: World) -> Any:
 
 
 def run(world: World) -> None:
-    """Issue the invoice and work off what follows."""
+    """Issue the invoice and process the tasks that follow."""
     issue(world)
     assert world.work() == []
 
 
 def report(world: World) -> None:
-    """Let SES tell of every mail that it took."""
+    """Publish the SES events of every accepted email."""
     for request in world.taken:
         (email_id,) = [one["Value"] for one in request["EmailTags"] if one["Name"] == "email_id"]
         told = {

@@ -108,7 +108,7 @@ def test_ninety_nine_are_sent_and_the_poisoned_one_lies_in_the_dead_letter_queue
     assert waiting.email_id in dead
     assert waiting.context["invoices"][0]["invoice_id"] == POISONED
 
-    # The cause is mended, and the sweeper brings it again: its duty stands in the table still.
+    # The cause is fixed, and the sweeper retries it: its task is still in the table.
     assert "kept" in render_invoice({"invoice_id": POISONED, "confirm": True}, None)
     service.clock.move(minutes=3)
     task_jobs.sweep_duties({}, None)

@@ -1,4 +1,4 @@
-"""Sending an invoice because somebody asked for it (I3), through the API and from the console."""
+"""Sending an invoice on request (I3), through the API and from the console."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A vendor whose invoice mail is live, its customer, and the queues worked off by the handlers that Lambda calls."""
+"""A vendor with live invoice mail, its customer, and the queues processed by the handlers that Lambda calls."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ LIVE = {"invoice_mail": {"mode": "live"}, "live_from": "2026-01-01"}
 
 @dataclass
 class World:
-    """What a test does with the service, and what SES was asked for."""
+    """The test's view of the service, and the emails handed to SES."""
 
     service: Service
     taken: list[dict[str, Any]] = field(default_factory=list)
@@ -56,7 +56,7 @@ class World:
 
     def contact(self, name: str, *roles: str, **fields: Any) -> str:
         """Add a contact of the account and return its id."""
-        # Ids of one millisecond stand in no order.
+        # Ids of one millisecond have no order.
         self.service.clock.move(milliseconds=1)
         made: str = self.service.contact("/accounts/a1", name, *roles, **fields)["contact_id"]
         return made
@@ -72,7 +72,7 @@ class World:
         store.create_item(SuppressionItem(key.pk, key.sk, email=address, reason="bounce", since=self.service.clock.now))
 
     def erase(self) -> None:
-        """Let the erasures that were asked for happen."""
+        """Run the requested erasures."""
         assert contacts_jobs.run_erasures({"Records": received(settings().queue_urls["erasures"])}, None) == DONE
 
     def messages(self, queue: str) -> list[dict[str, Any]]:

@@ -67,7 +67,7 @@ def always() -> bool:
 
 
 def run(import_id: str, time_is_left: Callable[[], bool] = always) -> Import:
-    """Run an import by each duty that stands for it."""
+    """Run an import by each of its tasks."""
     for task in tasks():
         run_import(import_id, task.key, time_is_left)
     return service.get_import(import_id)

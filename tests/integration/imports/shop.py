@@ -87,5 +87,5 @@ def imported_two(
     dry_run: bool = False,
     mail: bool = False,
 ) -> Import:
-    """Import two files and return what came of it."""
+    """Import two files and return the result."""
     return run(prepare_two(first, second, wanted or mapping(JOINED), dry_run=dry_run, mail=mail))

@@ -1,4 +1,4 @@
-"""How far an issuing entity's mail has gone live can be imported like its other fields (R9)."""
+"""An issuing entity's go-live stage can be imported like its other fields (R9)."""
 
 from chalicelib.entities.rules import Rollout
 from chalicelib.entities.service import get_entity

@@ -244,7 +244,7 @@ class TestKnownByEmail:
     ) -> None:
         monkeypatch.setattr(matching, "_PAGE_SIZE", 1)
         self.move(self.ada(), "one@a.example")
-        # Ids of one millisecond stand in no order.
+        # Ids of one millisecond have no order.
         later = replace(CALL, now=NOW + timedelta(seconds=1))
         made = contacts.create_contact(
             later, "a1", {"first_name": "Ada", "last_name": "B", "email": "ada@a.example"}, frozenset()
@@ -272,7 +272,7 @@ class TestKnownByEmail:
 
     @pytest.mark.parametrize("dry_run", [True, False])
     def test_an_email_that_an_earlier_row_takes_away_finds_nobody(self, entity: None, dry_run: bool) -> None:
-        """A dry run looks through the table and then at what earlier rows would have made of it."""
+        """A dry run searches the table and the effects of earlier rows."""
         imported(changed(self.ONE, "Acme,,", "Acme,p1,"), BOTH)
         contact_id = contact("a1", "p1").contact.contact_id
         self.move(contact_id, "augusta@a.example")
@@ -370,7 +370,7 @@ def test_who_started_it_acts(entity: None) -> None:
 
 
 def test_what_staff_imports_is_what_the_billing_system_holds(entity: None) -> None:
-    """So that a value that was changed here stands while the file repeats the old one, whoever started the import."""
+    """A value that was changed here stands while the file repeats the old one, whoever started the import."""
     run(prepare(TWO.encode(), BOTH, by=STAFF))
     ada = contact("a1", "p1").contact
     assert (accounts.get_account("a1").account.upstream["name"], ada.upstream["first_name"]) == ("Acme", "Ada")

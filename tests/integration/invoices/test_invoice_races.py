@@ -1,4 +1,4 @@
-"""Issuing and altering invoices under concurrency, on the real-process engine (I1)."""
+"""Issuing and changing invoices under concurrency, on the real-process engine (I1)."""
 
 import os
 from collections import Counter

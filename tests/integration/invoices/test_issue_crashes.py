@@ -11,7 +11,7 @@ from tests.integration.invoices.invoices import body, customer
 from tests.integration.invoices.test_issue import balances
 from tests.integration.service import Service, rows
 
-# One read of the key, two of what issuing depends upon, one transaction, messages to make the PDF and plan reminders.
+# One read of the key, two of the rows that issuing needs, one transaction, messages for the PDF and the plan.
 CALLS = 6
 KEYED = {"idempotency_key": "issue-i1"}
 

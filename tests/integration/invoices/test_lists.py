@@ -9,7 +9,7 @@ from tests.integration.invoices.invoices import body, customer
 from tests.integration.service import Service, faults
 
 LIMITS = (1, 2, 3, 100)
-"""Of a page: whatever it is, the pages together are the same."""
+"""The page size: with any, the pages together are the same."""
 
 
 def ids(service: Service, query: str, limit: int = 100) -> list[str]:

@@ -1,4 +1,4 @@
-"""Pointers and balances are what the heads say, whatever becomes of invoices in whatever order (property)."""
+"""Pointers and balances agree with the heads after any sequence of changes (property)."""
 
 from collections import Counter
 from contextlib import suppress
@@ -72,7 +72,7 @@ def perform(place: Service, step: tuple[str, str, Any]) -> None:
 
 
 def settle(place: Service, invoice_id: str, done: str, amount: int) -> None:
-    """Change what is paid or credited, as payments do, through ``standing`` alone."""
+    """Change the paid or credited amount, as payments do, through the ledger alone."""
     before = queries.get_invoice_head(invoice_id)
     if done == "take_back":
         paid, credited = before.prepaid, 0

@@ -1,4 +1,4 @@
-"""A Python that is too old is told in one sentence."""
+"""An old Python version is reported in one sentence."""
 
 import runpy
 import sys

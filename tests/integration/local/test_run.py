@@ -192,7 +192,7 @@ def test_clock_and_console_functions(local: Local) -> None:
     key = json.loads(made.stdout)["api_key"]
     assert local.call("/v1/entities", key=key)[0] == 200
     assert local.call("/v1/accounts", key=key)[0] == 403
-    # The answer alone stands on stdout, whatever the function logs and counts.
+    # stdout has the result only, whatever the function logs and counts.
     sent = local.tool("invoke", FUNCTION="send_due_reminders", EVENT='{"confirm": true}')
     assert "sent" in json.loads(sent.stdout), sent.stdout
     for function, told in (("nothing", "There is no function 'nothing'"), ("", "FUNCTION is missing")):
@@ -206,7 +206,7 @@ def test_clock_and_console_functions(local: Local) -> None:
     assert broken.stderr.startswith("EVENT is not JSON")
     local.end(signal.SIGINT)
 
-    # A key of former days, which lacks what has come since, is not handed out again.
+    # An old key that lacks newer scopes is not reused.
     (local.folder / "api-key").write_text(key, encoding="ascii")
     local.start()
     assert "a new one is made" in local.said()

@@ -141,7 +141,7 @@ def received(queue_url: str) -> list[dict[str, Any]]:
 
 
 def work(consumer: Callable[..., Any] = deliver_bulk_mail, queue_url: str | None = None) -> list[str]:
-    """Let the consumer work off its queue once, in batches of ten; return the messages that have failed."""
+    """Run the consumer on its queue once, in batches of ten; return the failed messages."""
     failed: list[str] = []
     records = received(queue_url or settings().queue_urls["bulk_mail"])
     for start in range(0, len(records), 10):

@@ -32,7 +32,7 @@ from tests.integration.mail.conftest import (
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, *answers: ClientError | None) -> list[int]:
-    """Let SES refuse the next sends with ``answers``; None lets one through. Returns a list that counts them."""
+    """Make SES refuse the next sends with ``answers``; None accepts one. Returns a list that counts them."""
     left = list(answers)
     asked: list[int] = []
     client = ses.client()

@@ -1,4 +1,4 @@
-"""A crash or a lost response at every AWS call of noting a report: noted once, whatever SNS repeats."""
+"""A crash or a lost response at every AWS call of recording an event: recorded once, however often SNS repeats it."""
 
 from contextlib import suppress
 from typing import Any

@@ -198,7 +198,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def summary(email_id: str, time: Time) -> dict[str, Any]:
-    """Return all that the table tells of one mail, and of what its reports led to."""
+    """Return everything in the table about one email, and the effects of its events."""
     found = service.get_email("acme", email_id)[0]
     return {
         "status": (found.status, found.reason, found.sent_at),
@@ -218,7 +218,7 @@ def clean() -> None:
 
 
 def sent_and_reported(monkeypatch: pytest.MonkeyPatch, time: Time, order: list[str], before_our_note: int) -> str:
-    """Send a mail to two, about which SES reports in some order, partly before we have noted that it took it."""
+    """Send an email to two recipients; SES events arrive in any order, partly before the send is recorded."""
     clean()
     email_id = enqueue(to=(ANA, BOB))
 

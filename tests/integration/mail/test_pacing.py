@@ -49,7 +49,7 @@ def account(moving: Time, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
 
 
 def taken(pace: BulkPacer, recipients: int = 1) -> float:
-    """Take a turn and return when it was, in seconds from the start."""
+    """Take a send slot and return its time, in seconds from the start."""
     assert pace.wait_for_slot(recipients) is None
     return round((clock.utc_now() - START).total_seconds(), 3)
 
@@ -107,7 +107,7 @@ def test_who_would_wait_too_long_comes_again_later(account: Account, time: Time)
 def test_no_mail_waits_so_long_that_no_time_is_left_to_send_it(account: Account, time: Time) -> None:
     pace = BulkPacer(2)
     assert taken(pace, 100) == 0
-    # The turn of the second mail is 12.5 seconds off.
+    # The send slot of the second email is 12.5 seconds away.
     assert pace.wait_for_slot(1) == START + timedelta(seconds=12.5)
     time.passes(seconds=13)
     assert taken(pace, 1) == 13
@@ -130,7 +130,7 @@ def test_what_other_consumers_sent_counts_too(account: Account, time: Time) -> N
     account.limits = ses.Limits(10, 100, 0)
     assert taken(BulkPacer(1)) == 0
     send_slots.reserve_slots(KEY, clock.utc_now(), timedelta(milliseconds=1), 79, SECOND)
-    # The first turn after it shows how many were given; the next is not given any more.
+    # The first slot after it shows how many were reserved; the next is not available.
     found = [BulkPacer(1).wait_for_slot(1), BulkPacer(1).wait_for_slot(1)]
     assert [one is None for one in found] == [True, False]
 

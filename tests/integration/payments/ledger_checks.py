@@ -1,4 +1,4 @@
-"""An account's books for tests: invoices put on them, and whether everything that is written agrees."""
+"""Ledger of an account for tests: issue invoices on it, and check that all rows agree."""
 
 from collections import Counter, defaultdict
 from dataclasses import replace

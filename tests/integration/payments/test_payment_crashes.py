@@ -1,4 +1,4 @@
-"""Payments killed at every AWS call and asked for again: recorded, spread and reversed once, never half."""
+"""Payments crash at every AWS call and are repeated: recorded, allocated and reversed once, never partly."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Payments and credit notes under concurrency, on the real-process engine: whatever happens, the books agree."""
+"""Payments and credit notes under concurrency, on the real-process engine: the ledger always agrees."""
 
 import os
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Payments upon invoices as they are really issued, changed and given up: whatever is asked for, the books agree."""
+"""Payments of invoices that are really issued, changed and voided: after any requests, the ledger agrees."""
 
 import random
 from typing import Any

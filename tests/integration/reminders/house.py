@@ -1,4 +1,4 @@
-"""The functions of the house on the local engine, called as EventBridge, Lambda and SES call them."""
+"""The deployed functions on the local engine, called as EventBridge, Lambda and SES call them."""
 
 import json
 from dataclasses import dataclass, field
@@ -83,7 +83,7 @@ class House:
         return self._functions[name].invoke(event)
 
     def hour(self) -> int:
-        """Let the hourly run happen, and all that follows from it; return how many accounts it has handed out."""
+        """Run the hourly function, and everything that follows; return the number of enqueued accounts."""
         sent = self.invoke("SendDueReminders", self._schedules["SendDueReminders"])["sent"]
         assert (sent["lost"], sent["left"], sent["held"]) == (0, 0, {}), sent
         if sent["handed_out"]:
@@ -91,14 +91,14 @@ class House:
         return int(sent["handed_out"])
 
     def sweep(self) -> int:
-        """Let the sweeper run; return how many duties it has found lying about."""
+        """Run the sweeper; return the number of overdue tasks."""
         handed_out = int(self.invoke("SweepDuties", self._schedules["SweepDuties"])["handed_out"])
         if handed_out:
             self.settle()
         return handed_out
 
     def settle(self) -> None:
-        """Work off the queues, and let SES's reports be heard, until nothing is left to do."""
+        """Process the queues and the SES events until nothing is left."""
         for _ in range(_MOST_ROUNDS):
             if not any([self._serve(function, url) for function, url in self._queues] + [self._hear()]):
                 return

@@ -25,7 +25,7 @@ TOKEN = "A" * 43
 
 
 class Post:
-    """What SES was asked to send, worked off by the functions that Lambda calls."""
+    """The emails handed to SES, processed by the functions that Lambda calls."""
 
     def __init__(self, world: World) -> None:
         boto3.client("sesv2").create_email_identity(EmailIdentity="billing@acme.example")

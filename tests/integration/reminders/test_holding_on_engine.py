@@ -1,4 +1,4 @@
-"""On the real-process engine: a run that is held by eight at once waits once, and staff are told once (R9)."""
+"""On the real-process engine: a run that eight workers block at once waits once, and staff are notified once (R9)."""
 
 from functools import partial
 

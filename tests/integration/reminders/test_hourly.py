@@ -1,4 +1,4 @@
-"""The hourly function: what it hands out, what it leaves, and what a dry run tells (R8, R9)."""
+"""The hourly function: what it enqueues, what it leaves, and the report of a dry run (R8, R9)."""
 
 from typing import Any
 
@@ -105,7 +105,7 @@ def test_a_run_over_its_limit_waits_and_what_is_below_goes(world: World) -> None
     told = world.dry()
     assert told["waiting_for_a_yes"] == {"acme": 3}
     assert told["digests"] == []
-    # What a yes would let go can be looked at before.
+    # A dry run shows what an approval would send.
     assert [one["account_id"] for one in told["digests_that_wait"]] == ["b0", "b1", "b2"]
     assert [one["invoices"][0]["step"] for one in told["digests_that_wait"]] == ["-3", "-3", "-3"]
     assert (told["accounts_looked_at"], told["accounts_left_out"]) == (3, 0)

@@ -1,4 +1,4 @@
-"""A reminder is made ready when it is claimed: what was settled or held up meanwhile leaves it (R2, R3, I6)."""
+"""A reminder is prepared when it is claimed: invoices settled or on hold meanwhile are left out (R2, R3, I6)."""
 
 from collections.abc import Callable
 from typing import Any

@@ -35,7 +35,7 @@ class TestPauses:
         assert put["pause"]["until"] == "2026-03-12"
         assert put == world.service.get(at)
         assert to_come() == {"i1": "2026-03-13"}
-        # Two steps came due meanwhile: the newer goes out, the older is superseded.
+        # Two steps came due meanwhile: the newer is sent, the older superseded.
         assert world.days("2026-03-18") == [("2026-03-13", "i1", "+1"), ("2026-03-17", "i1", "+7")]
         assert steps() == {"-3": "superseded", "+1": "sent", "+7": "sent"}
 
@@ -117,7 +117,7 @@ class TestPromises:
         assert [one["invoice_id"] for one in world.service.all_of("/invoices?promised=true")] == ["i1"]
         assert world.service.get("/invoices/i1")["promised_on"] == "2026-03-16"
         assert world.days("2026-03-18") == [("2026-03-17", "i1", "+7")]
-        # A promise that was broken is still listed; one that was kept is not.
+        # A broken promise is still listed; a fulfilled one is not.
         assert len(world.service.all_of("/invoices?promised=true")) == 1
         world.pay()
         assert world.service.all_of("/invoices?promised=true") == []

@@ -101,7 +101,7 @@ def at_once(work: Callable[[int], None]) -> None:
 
 
 def work_off() -> None:
-    """Let the queue of reminders be worked off."""
+    """Process the reminder queue."""
     sqs, url = boto3.client("sqs"), settings().queue_urls["reminders"]
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
         records = [{"messageId": one["MessageId"], "body": one["Body"]} for one in messages]

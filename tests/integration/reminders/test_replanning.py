@@ -1,4 +1,4 @@
-"""What moves the reminders of many invoices has all of them planned anew, part by part (R8)."""
+"""A change that moves the reminders of many invoices plans all of them again, batch by batch (R8)."""
 
 from typing import Any
 

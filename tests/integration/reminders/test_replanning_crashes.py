@@ -33,7 +33,7 @@ def replanning_tasks() -> list[Any]:
 
 
 def recover(world: World) -> None:
-    """Let time pass until the sweeper has brought back whatever was lost."""
+    """Advance time until the sweeper has requeued every lost message."""
     for _ in range(8):
         world.sweep()
         if not [item for item in rows(TaskItem) if item.kind in ("planning", "replanning")]:
@@ -58,7 +58,7 @@ def test_replanning(changed: World, number: int, how: str) -> None:
 
 
 def struck(number: int, how: str) -> tuple[str, ...]:
-    """Work off the one duty to plan or release anew, with one call failing, and return the calls."""
+    """Process the one task to plan again or release, with one call failing, and return the calls."""
     (task,) = replanning_tasks()
     return Faults.run(
         lambda: jobs.handle_plan_message(TaskMessage(task.kind, task.subject, task.key, "c")), number, how

@@ -59,7 +59,7 @@ def replied(world: World) -> list[dict[str, Any]]:
 
 
 def only(world: World, post: Post) -> None:
-    """Let everything be worked off, so that nothing is left to be planned."""
+    """Process everything, so that no plan is left."""
     world.plan()
     post.deliver()
 

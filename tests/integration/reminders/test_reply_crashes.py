@@ -43,7 +43,7 @@ INVOICES = ("i1", "i2")
 
 @dataclass(frozen=True)
 class Reply:
-    """What is answered by whom, the calls of it, and what comes of it: in the table, the audit, and by mail."""
+    """One answer, its calls, and its effects: in the table, the audit, and by email."""
 
     answer: str
     fields: Mapping[str, str]
@@ -117,7 +117,7 @@ CASES = [
 
 
 def page_of(reply: Reply, world: World) -> str:
-    """Give whoever replies the link of a reminder of its invoices; return its page. Ann is staff."""
+    """Give the contact the link of a reminder of its invoices; return its page. Ann is staff."""
     staff.add_staff_member(world.service.context, ANN, "Ann", "admin")
     if reply.by == "bob@example.com":
         bob = world.contact("Bob")
@@ -137,7 +137,7 @@ def answered(reply: Reply, page: str, *, follow: bool = True) -> Seen:
 
 
 def effect(every: list[Item]) -> dict[str, dict[str, str]]:
-    """Return what the table holds of replies, of whatever kind, that were given."""
+    """Return all rows about replies that were given."""
     heads = rows(InvoiceItem, every)
     sent = Counter(one.invoice_id for one in rows(DeliveryItem, every) if one.reason == "sent_again")
     preferences = {one.email: one.preferences for one in rows(ContactItem, every)}
@@ -175,7 +175,7 @@ def test_a_reply_counts_once_however_it_was_cut_short(
     (told,) = [one for one in mails if one.kind == "reply_received"]
     assert (told.to, told.context["numbers"]) == ([ANN], [one.upper() for one in INVOICES])
     assert sorted(one.to[0] for one in mails if one.kind == "invoice") == sorted(reply.sent_to)
-    # Of each mail there is a duty, which holds although the message to the queue may be lost.
+    # Each email has a task, which remains although the message to the queue may be lost.
     waiting = {one.subject for one in rows(TaskItem, every) if one.kind == "bulk_mail"}
     assert {one.email_id for one in mails if one.status == "queued"} <= waiting
     world.sweep()

@@ -171,7 +171,7 @@ def test_a_due_date_that_was_changed_while_plans_were_not_made_counts_from_its_c
     world.issue()
     world.at("2026-02-10T08:00")
     world.service.patch("/invoices/i1", due_date="2026-02-11")
-    # The queue stands still for three days.
+    # The queue does not move for three days.
     world.at("2026-02-13T08:00")
     world.plan()
     assert to_come() == {"i1": "2026-02-13"}

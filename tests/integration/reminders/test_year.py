@@ -28,7 +28,7 @@ PROOF = bool(os.environ.get("COUNTERFOIL_PROOF"))
 
 @pytest.fixture
 def post(engine_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Post]:  # noqa: F811
-    """What stands in for SES, on fresh resources of the engine."""
+    """The SES stand-in, on fresh resources of the engine."""
     forget()
     entities.clear_entity_cache()
     made = Post()
@@ -44,7 +44,7 @@ def post(engine_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) ->
 
 def test_every_step_of_every_invoice_is_accounted_for(post: Post) -> None:
     begun = time.perf_counter()
-    # What the functions tell of themselves goes to standard output.
+    # The functions log to standard output.
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
         replay = Replay.start(YEAR if PROOF else AUTUMN, post)
         replay.live()
@@ -62,7 +62,7 @@ def test_every_step_of_every_invoice_is_accounted_for(post: Post) -> None:
 
 
 def _check_zones(report: YearReport) -> None:
-    """Assert that reminders went out in all five zones, also on the days on which clocks change there."""
+    """Assert that reminders were sent in all five zones, also on the days on which clocks change there."""
     span = report.replay.span
     for zone in FIVE_ZONES:
         days = {line.sent_on for line in report.lines if str(report.terms[line.account_id].zone) == zone}

@@ -1,4 +1,4 @@
-"""A vendor whose reminders are live, a customer, and the functions of reminders called as Lambda calls them."""
+"""A vendor with live reminders, a customer, and the reminder functions called as Lambda calls them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ DUE = date(2026, 3, 10)
 
 @dataclass
 class World:
-    """What a test does with the service, and what came of it."""
+    """The test's view of the service, and the results."""
 
     service: Service
 
@@ -92,7 +92,7 @@ class World:
         return failed
 
     def hour(self) -> dict[str, Any]:
-        """Let the hourly function run, and the queues be worked off."""
+        """Run the hourly function, and process the queues."""
         answer: dict[str, Any] = send_due_reminders({"confirm": True}, None)
         assert self.remind() == []
         return answer

@@ -276,7 +276,7 @@ class Replay:
 def _chosen(span: Span) -> load.Sample:
     """Return the sample; unless all is wanted, the accounts of five time zones with what is theirs."""
     sample = load.Sample.read(LOADED_ON)
-    # How far they have gone live is told by the replay; a pilot would name accounts that are not chosen.
+    # The replay sets the go-live stage; a pilot would name accounts that are not selected.
     entities = {
         entity_id: {name: value for name, value in one.items() if name != "reminder_mail"}
         for entity_id, one in sample.entities.items()

@@ -1,6 +1,6 @@
-"""An account of every step of every invoice of the replayed year, drawn up without the code that decides.
+"""A report of every step of every invoice of the replayed year, computed without the code under test.
 
-When steps fall due is worked out from the sample's files; why one was not sent is told in the words that staff read.
+Due days come from the sample's files; the reason why a step was not sent is the one that staff read.
 """
 
 from collections import Counter
@@ -145,7 +145,7 @@ class YearReport:
         assert not taken, (invoice_id, "steps were taken that no policy has", taken)
 
     def _due_dates(self, invoice: load.Data, account_id: str) -> list[tuple[date, date]]:
-        """Return each due date that an invoice has had, and since when it was known, which stands in the audit."""
+        """Return each due date of an invoice and when it was set, from the audit."""
         issued = date.fromisoformat(invoice["issued"])
         days = self.replay.sample.accounts[account_id]["account"]["payment_terms"].get("days", 0)
         first = (issued + timedelta(days=days), max(issued, self.replay.span.first))
@@ -193,7 +193,7 @@ class YearReport:
         assert sorted(seen) == sorted(handed)
 
     def _expected(self, account_id: str, invoice_ids: set[str], at: datetime) -> dict[str, set[str]]:
-        """Return who must have been told of which invoices, as the sample names the contacts."""
+        """Return the contacts who must have been reminded, with their invoices, as the sample names them."""
         account = self.replay.sample.accounts[account_id]
         expected: dict[str, set[str]] = {}
         for invoice_id in invoice_ids:
@@ -224,7 +224,7 @@ class YearReport:
                 assert len(newer) == 1, line
 
     def check_days(self) -> None:
-        """Assert that no account is reminded more often than its gap lets, nor of what is settled or held up."""
+        """Assert that no account is reminded more often than its gap allows, nor of what is settled or on hold."""
         for account_id, terms in self.terms.items():
             days = sorted({one.sent_on for one in self.lines if one.account_id == account_id and one.sent_on})
             for before, after in pairwise(days):

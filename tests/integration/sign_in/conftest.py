@@ -1,4 +1,4 @@
-"""A deployment with a bill group, whoever may enter it, and the inbox of everybody."""
+"""A deployment with a bill group, its users, and everybody's inbox."""
 
 from typing import Any
 

@@ -101,7 +101,7 @@ def test_five_codes_may_be_tried_and_the_link_still_works(portal: Service, inbox
 
 
 def test_what_answers_is_the_same_who_is_known(portal: Service, inbox: Inbox) -> None:
-    """The same calls in the same order with the same answer, for every address that may be asked for."""
+    """The same calls in the same order with the same response, for every address."""
     ask()
     inbox.fetch()
     cases = {

@@ -56,7 +56,7 @@ def flow_of(number: int) -> str:
 
 
 def at_once(times: int, action: Callable[[int], Any]) -> Counter[str]:
-    """Do it from many threads at the same moment, and count what came of it."""
+    """Run it in many threads at the same moment, and count the results."""
     barrier = threading.Barrier(times)
 
     def run(number: int) -> str:

@@ -1,4 +1,4 @@
-"""Statements of account as PDF: asked for, made, read and mailed."""
+"""Statements of account as PDF: requested, rendered, read and emailed."""
 
 import subprocess
 from pathlib import Path

@@ -57,7 +57,7 @@ def test_making_it(world: World, number: int, how: str) -> None:
     world.service.ask("POST", PATH, {"send_to": contacts})
     messages = world.messages("documents")
     try_(number, how, lambda: world.hand("documents", messages))
-    # The queue hands the message out again, and the sweeper the duty, if it stands still.
+    # The queue delivers the message again, and the sweeper requeues the task if it is left.
     assert world.hand("documents", messages) == []
     assert world.work() + world.pass_time(6) == []
     check(world, contacts)

@@ -1,4 +1,4 @@
-"""Duties: announced after the commit, handed out again while nobody does them, never lost."""
+"""Tasks: announced after the commit, requeued until they are done, never lost."""
 
 import json
 from datetime import timedelta

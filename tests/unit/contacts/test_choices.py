@@ -45,7 +45,7 @@ def test_roles_bring_their_mail_and_the_rest_is_as_it_was_last_chosen(
         last |= {category: bool(on) for category, on in chosen.items() if category not in required}
     for category in MAIL_CATEGORIES:
         assert preference_rules.receives_category(contact, roles, category) == (category in required or last[category])
-    # A role that goes takes its mail along, whatever was ever chosen.
+    # Removing a role removes its emails, whatever was chosen before.
     left = drop_role_preferences(contact, roles)
     assert not any(preference_rules.receives_category(left, frozenset(), MAIL_CATEGORY_BY_ROLE[role]) for role in roles)
 

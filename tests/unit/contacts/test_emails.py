@@ -67,7 +67,7 @@ def test_a_role_that_reaches_nobody_is_notified_to_contacts_and_to_staff() -> No
     assert to_contact.context["roles"] == ["invoicing", "accounts_payable"]
     failing = ["bob@acme.example"]
     to_staff = emails.role_unreachable_to_staff(ENTITY, ACCOUNT, ("kim@v.example",), ["invoicing"], failing)
-    # In nobody's history, for it names addresses.
+    # In no history, because it names addresses.
     assert (to_staff.to, to_staff.account_id) == (("kim@v.example",), None)
     texts = [message.render_mail(mail.kind, "en", mail.context, ENTITY, NOW) for mail in (to_contact, to_staff)]
     assert ["bob@acme.example" in text.text and "bob@acme.example" in text.html for text in texts] == [False, True]

@@ -1,4 +1,4 @@
-"""The mail that brings invoices: several in one, credit notes, copies, and whatever strangers call their things."""
+"""The email with invoices: several in one, credit notes, copies, and hostile names."""
 
 import os
 from pathlib import Path

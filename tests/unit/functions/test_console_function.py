@@ -1,4 +1,4 @@
-"""The protocol of console functions, whatever they do."""
+"""The protocol that all console functions share."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Rows find what they belong to, in whatever order the files are."""
+"""Rows find their record in any order of the files."""
 
 import csv
 import io

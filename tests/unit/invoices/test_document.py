@@ -1,4 +1,4 @@
-"""What an invoice says, as its template is told of it."""
+"""The template data of an invoice."""
 
 from dataclasses import replace
 from datetime import date

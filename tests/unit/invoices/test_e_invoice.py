@@ -1,4 +1,4 @@
-"""An e-invoice is right by the schema and every business rule of EN 16931, or the reason is told why there is none."""
+"""An e-invoice is valid by the schema and every business rule of EN 16931, or the reason is given."""
 
 from dataclasses import replace
 from datetime import date

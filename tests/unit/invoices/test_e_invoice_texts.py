@@ -1,4 +1,4 @@
-"""Whatever texts and numbers an invoice is made of, its e-invoice is right, or the reason is told."""
+"""With any texts and numbers, an e-invoice is valid, or the reason is given."""
 
 from dataclasses import replace
 from datetime import date

@@ -40,7 +40,7 @@ STRANGE = (
 
 
 def everywhere(text: str, locale: str = "en") -> Content:
-    """Return an invoice that says ``text`` wherever something can be said."""
+    """Return an invoice with ``text`` in every text field."""
     address = PostalAddress(text, text, text, text, text, "DE")
     bank = BankDetails(text, text, "DE89370400440532013000", text, text, text)
     lines = [

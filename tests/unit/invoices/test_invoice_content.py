@@ -1,4 +1,4 @@
-"""What an invoice says is kept whole, whatever it says."""
+"""The content of an invoice is stored completely."""
 
 import random
 import string

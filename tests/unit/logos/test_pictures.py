@@ -1,4 +1,4 @@
-"""Of a logo nothing is kept but what one sees, and what is not a PNG or JPEG is refused by its name."""
+"""Only the pixels of a logo are stored, and other formats than PNG and JPEG are rejected by name."""
 
 import re
 import struct
@@ -129,7 +129,7 @@ def test_colours_of_a_profile_become_srgb() -> None:
 
 
 def test_it_is_made_smaller_until_it_fits() -> None:
-    # Two colours in a bit are little; drawn anew in full colour they are more than what may be kept.
+    # Two colours of one bit are small; re-encoded in full colour they exceed the limit.
     dots = noise("L", (1900, 1900)).point(lambda value: value & 128).convert("1").convert("P")
     dots.putpalette([10, 20, 200, 250, 240, 3])
     file = written(dots, "PNG", bits=1)

@@ -1,4 +1,4 @@
-"""The state machine of mails: what to do next, and the same end whatever order SES's reports come in."""
+"""The state machine of emails: the next action, and the same final state in any order of SES events."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

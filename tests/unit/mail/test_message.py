@@ -62,7 +62,7 @@ def read(html: str) -> Page:
 @pytest.mark.parametrize("language", ["en", "de", "ar", "ja"])
 @pytest.mark.parametrize("kind", CONTEXTS)
 def test_golden(kind: str, language: str) -> None:
-    """``UPDATE_GOLDENS=1`` writes them anew; look at the difference before you commit it."""
+    """``UPDATE_GOLDENS=1`` writes them again; review the difference before you commit it."""
     rendered = message.render_mail(kind, language, CONTEXTS[kind], ENTITY, AT)
     for suffix, found in (("txt", f"{rendered.subject}\n\n{rendered.text}"), ("html", rendered.html)):
         path = GOLDENS / f"{kind}.{language}.{suffix}"

@@ -38,7 +38,7 @@ EVENTS = st.builds(
 
 
 class World:
-    """One mail and what its reports lead to, noted as ``feedback`` notes them, over plain values."""
+    """One email and the effects of its events, recorded as ``feedback`` does, over plain values."""
 
     def __init__(self) -> None:
         self.state = SENDING

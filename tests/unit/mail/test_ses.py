@@ -1,4 +1,4 @@
-"""What SES is asked, and what its answers and silences prove."""
+"""The requests to SES, and what its responses and timeouts prove."""
 
 from dataclasses import replace
 from email import message_from_string

@@ -1,4 +1,4 @@
-"""The decision upon one invoice: what R1–R9 promise, and a reason for everything else."""
+"""The decision about one invoice: R1–R9, and a reason for everything else."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The order in which invoices are told of."""
+"""The order of invoices in emails and pages."""
 
 from dataclasses import dataclass
 from datetime import date

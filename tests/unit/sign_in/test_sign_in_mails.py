@@ -1,4 +1,4 @@
-"""The mails of signing in: goldens, languages, and what stands in text and HTML alike."""
+"""Sign-in emails: golden files, languages, and equal content of text and HTML."""
 
 import unicodedata
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ def context(kind: str, language: str) -> dict[str, Any]:
 @pytest.mark.parametrize("language", ["en", "de", "ar", "ja"])
 @pytest.mark.parametrize("kind", [emails.SIGN_IN, emails.NOT_YET])
 def test_golden(kind: str, language: str) -> None:
-    """``UPDATE_GOLDENS=1`` writes them anew; look at the difference before you commit it."""
+    """``UPDATE_GOLDENS=1`` writes them again; review the difference before you commit it."""
     rendered = message.render_mail(kind, language, context(kind, language), ENTITY, AT)
     for suffix, found in (("txt", f"{rendered.subject}\n\n{rendered.text}"), ("html", rendered.html)):
         path = GOLDENS / f"{kind}.{language}.{suffix}"

@@ -1,4 +1,4 @@
-"""A key that is read back gives what it was made of."""
+"""Each inverse returns the parts of its key."""
 
 from datetime import UTC, date, datetime
 

@@ -1,4 +1,4 @@
-"""When duties fall due."""
+"""When tasks are due."""
 
 from datetime import UTC, datetime, timedelta
 
