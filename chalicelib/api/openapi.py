@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made of the declarations of the routes and of nothing else."""
+"""The OpenAPI 3.1 document, generated from the declarations of the routes alone."""
 
 import inspect
 from collections.abc import Iterable

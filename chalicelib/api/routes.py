@@ -20,7 +20,7 @@ WRITE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 @dataclass(frozen=True)
 class Request(Generic[B, Q]):
-    """A request that was read, checked and allowed."""
+    """A request, parsed, validated and authorised."""
 
     context: RequestContext
     principal: Principal
@@ -30,14 +30,14 @@ class Request(Generic[B, Q]):
     page: Pagination = field(default_factory=Pagination)
     if_match: int | None = None
     source_ip: str = ""
-    """The address that API Gateway saw; nothing that the caller says."""
+    """The address that API Gateway saw; forwarding headers are not trusted."""
     client: str | None = None
-    """What the caller says it is."""
+    """The user agent."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a view answers.
+    """The result of a view.
 
     ``version`` becomes the ETag; ``after``, a JSON value, becomes ``next_cursor`` of a ``Listing``.
     """
@@ -54,7 +54,7 @@ RouteView = Callable[[Request[Any, Any]], Reply]
 
 @dataclass(frozen=True)
 class Route:
-    """One method of one path, and everything that was declared of it."""
+    """One method of one path, as declared."""
 
     tag: str
     method: str
@@ -93,7 +93,7 @@ class Routes:
     """The routes of one capability. ``tag`` groups them in OpenAPI."""
 
     def __init__(self, tag: str) -> None:
-        """Begin without routes."""
+        """Start without routes."""
         self.tag = tag
         self.declared: list[Route] = []
 

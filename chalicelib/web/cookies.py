@@ -1,4 +1,4 @@
-"""Cookies: read, and written so that only this host, over TLS, and no script gets them (A8)."""
+"""Cookies: parsed, and set for this host only, over TLS, hidden from scripts (A8)."""
 
 import re
 
@@ -13,7 +13,7 @@ _MAX_HEADER_LENGTH = 4096
 
 
 def parse_cookies(header: str | None) -> dict[str, str]:
-    """Return our own cookies of a request; one that stands twice, or that we never write, is left out."""
+    """Return our own cookies of a request; one that occurs twice, or that we never set, is left out."""
     found: dict[str, list[str]] = {}
     for part in (header or "")[:_MAX_HEADER_LENGTH].split(";"):
         name, _, value = part.strip().partition("=")
@@ -23,7 +23,7 @@ def parse_cookies(header: str | None) -> dict[str, str]:
 
 
 def format_set_cookie(cookie: Cookie) -> str:
-    """Return the header that sets a cookie, or takes it away. Raises ValueError for a value that needs quoting."""
+    """Return the header that sets or deletes a cookie. Raises ValueError for a value that needs quoting."""
     if not _VALUE_PATTERN.fullmatch(cookie.value):
         raise ValueError("The value of a cookie has characters that it may not have.")
     seconds = cookie.seconds if cookie.value else 0

@@ -1,4 +1,4 @@
-"""Forms: read strictly, and taken from our own pages only."""
+"""Forms: parsed strictly, and accepted from our own pages only."""
 
 from collections.abc import Mapping
 from urllib.parse import parse_qs, urlsplit
@@ -12,7 +12,7 @@ _MAX_FIELDS = 800
 
 
 def parse_form(raw: bytes) -> dict[str, str]:
-    """Return the fields of a form, trimmed. Raises Malformed or TooLarge."""
+    """Return the fields of a form, trimmed. Raises MalformedRequest or BodyTooLarge."""
     if len(raw) > _MAX_FORM_BYTES:
         raise BodyTooLarge(_MAX_FORM_BYTES)
     try:

@@ -14,7 +14,7 @@ _SEGMENT_PATTERN = "[A-Za-z0-9._~-]{1,128}"
 
 @dataclass(frozen=True)
 class Cookie:
-    """A cookie that only this host reads, over TLS, and no script. No value: it is taken away."""
+    """A cookie for this host only, over TLS, hidden from scripts. An empty value deletes it."""
 
     name: str
     value: str = ""
@@ -23,7 +23,7 @@ class Cookie:
 
 @dataclass(frozen=True)
 class PageRequest:
-    """A request for a page, read and allowed."""
+    """A request for a page, parsed and authorised."""
 
     context: RequestContext
     principal: Principal
@@ -32,14 +32,14 @@ class PageRequest:
     form: Mapping[str, str]
     cookies: Mapping[str, str]
     languages: tuple[str, ...]
-    """What the browser asks for, the best first."""
+    """The languages of the browser, the best first."""
     source_ip: str
     client: str | None
 
 
 @dataclass(frozen=True)
 class Page:
-    """What a view shows. ``brand`` is the issuing entity whose name and colour it wears."""
+    """The result of a view. ``brand`` is the issuing entity whose name and colour the page wears."""
 
     template: str
     context: Mapping[str, Any] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Redirect:
-    """Where a view leads: a path of our own, such as ``/portal``. The browser asks for it by GET."""
+    """A redirect to a path of our own, such as ``/portal``, which the browser requests by GET."""
 
     path: str
     cookies: tuple[Cookie, ...] = ()
@@ -68,7 +68,7 @@ class PageRoute:
     view: PageView
     may: str | None
     from_anywhere: bool = False
-    """Whether a POST that no page of ours has sent is taken; its form is not read."""
+    """Whether a POST from another site is accepted; its form is not read."""
 
     def match(self, path: str) -> dict[str, str] | None:
         """Return the parameters if ``path`` is this page's, None otherwise."""
@@ -86,23 +86,23 @@ class PageRoute:
 
 
 class Pages:
-    """The pages of one capability."""
+    """The pages of one subject."""
 
     def __init__(self) -> None:
-        """Begin without pages."""
+        """Start without pages."""
         self.declared: list[PageRoute] = []
 
     def get(self, pattern: str, *, may: str | None = None, public: bool = False) -> Callable[[PageView], PageView]:
-        """Declare what is shown at an address; HEAD comes with it."""
+        """Declare the view of an address for GET and HEAD."""
         return self._declare("GET", pattern, may, public, from_anywhere=False)
 
     def post(
         self, pattern: str, *, may: str | None = None, public: bool = False, from_anywhere: bool = False
     ) -> Callable[[PageView], PageView]:
-        """Declare what a form does that is sent to an address.
+        """Declare the view of an address for POST.
 
-        ``from_anywhere`` is for addresses that mail programs and the like post to, which send no ``Origin``: such an
-        address is itself the credential, is public, and gets an empty form.
+        ``from_anywhere`` is for addresses to which mail programs post, without an ``Origin``: such an address is
+        itself the credential, is public, and gets an empty form.
         """
         return self._declare("POST", pattern, may, public, from_anywhere)
 
@@ -112,7 +112,7 @@ class Pages:
         if (may is None) != public:
             raise ValueError(f"{method} {pattern}: say who may: may='an.operation', or public=True.")
         if from_anywhere and not public:
-            raise ValueError(f"{method} {pattern}: what needs a session is taken from our own pages only.")
+            raise ValueError(f"{method} {pattern}: a page that needs a session accepts forms of our own pages only.")
 
         def declare(view: PageView) -> PageView:
             self.declared.append(PageRoute(method, pattern, view, may, from_anywhere))
