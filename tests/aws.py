@@ -13,9 +13,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from chalicelib import clock
+from chalicelib import clock, storage
 from chalicelib.config import QUEUES, settings
-from chalicelib.documents import storage
 from chalicelib.mail.sending import pacing, ses
 from chalicelib.table.items import forget_connection
 from chalicelib.tasks import queue

@@ -5,13 +5,13 @@ from typing import Any
 
 from babel import dates
 
-from chalicelib import languages, money
+from chalicelib import languages, money, storage
 from chalicelib.accounts.rules import Account
 from chalicelib.bill_groups import portal_link
 from chalicelib.contacts import unsubscribe_links
 from chalicelib.contacts.rules import ACTIVE, INVOICES, Contact
 from chalicelib.deliveries import rules
-from chalicelib.documents import storage
+from chalicelib.documents.object_keys import PDF_MEDIA_TYPE
 from chalicelib.entities.rules import LIVE, Entity
 from chalicelib.invoices.pdf import pdfs
 from chalicelib.invoices.rules import PAID, VOID, Invoice
@@ -94,4 +94,4 @@ def _attachment(invoice: Invoice) -> Attachment:
     content = storage.read_object(stored.key)
     if content is None or storage.content_sha256(content) != stored.sha256:
         raise LookupError(f"The PDF of {invoice.invoice_id} is not in the bucket as it was kept.")
-    return Attachment(pdfs.invoice_file_name(invoice), storage.PDF_MEDIA_TYPE, content)
+    return Attachment(pdfs.invoice_file_name(invoice), PDF_MEDIA_TYPE, content)

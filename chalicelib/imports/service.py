@@ -4,15 +4,16 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from chalicelib import ids
+from chalicelib import ids, storage
 from chalicelib.audit.rules import FieldChange
 from chalicelib.audit.service import record_audit_event
 from chalicelib.errors import NotFound
-from chalicelib.imports import rules, storage
+from chalicelib.imports import files, rules
 from chalicelib.imports.inputs import Mapping
 from chalicelib.imports.mapping.plan import plan_import
 from chalicelib.imports.rules import Import, ImportSource
 from chalicelib.request_context import RequestContext
+from chalicelib.storage import StoredObject
 from chalicelib.table import keys, store
 from chalicelib.table.items import ImportItem
 from chalicelib.tasks.kinds import RunImport
@@ -56,9 +57,9 @@ def create_import(
             mail=mail,
             actor=asdict(context.actor),
             correlation_id=context.correlation_id,
-            source=file.source or storage.source_key(import_id),
+            source=file.source or files.source_key(import_id),
             size=file.size,
-            lines_source=(lines.source or storage.lines_key(import_id)) if plan.joins else None,
+            lines_source=(lines.source or files.lines_key(import_id)) if plan.joins else None,
             lines_size=lines.size,
             created_at=context.now,
             counts=rules.new_counts(tuple(planned.kind.name for planned in plan.kinds), joins=plan.joins),
@@ -83,9 +84,9 @@ def start_import(context: RequestContext, import_id: str, dry_run: bool | None =
     first = store.get_item(ImportItem, key)
     if first is None:
         raise NotFound()
-    stored = {"file": storage.find_file(first.source)}
+    stored = {"file": storage.find_object(first.source)}
     if first.lines_source is not None:
-        stored["lines"] = storage.find_file(first.lines_source)
+        stored["lines"] = storage.find_object(first.lines_source)
 
     def attempt() -> Import:
         (item,) = store.get_items_for_write(context, key)
@@ -116,7 +117,7 @@ def start_import(context: RequestContext, import_id: str, dry_run: bool | None =
     return store.retry_on_conflict(attempt)
 
 
-def _require_valid_file(name: str, stored: storage.StoredFile | None) -> storage.StoredFile:
+def _require_valid_file(name: str, stored: StoredObject | None) -> StoredObject:
     """Return a file to import. Raises Conflict before it exists, InvalidInput for its size."""
     if stored is None:
         raise rules.upload_missing_error(name)
@@ -140,17 +141,17 @@ def list_imports(after: str | None, limit: int) -> tuple[list[Import], str | Non
 
 def get_upload_url(found: Import) -> str | None:
     """Return the upload URL of the file, None when the import does not wait for one."""
-    if found.status != rules.WAITING or found.source != storage.source_key(found.import_id):
+    if found.status != rules.WAITING or found.source != files.source_key(found.import_id):
         return None
-    return storage.presign_upload(found.source, found.size, rules.UPLOAD_LIFETIME)
+    return storage.presign_upload(found.source, rules.UPLOAD_LIFETIME, size=found.size)
 
 
 def get_lines_upload_url(found: Import) -> str | None:
     """Return the upload URL of the second file, None when the import does not wait for one."""
-    wanted = storage.lines_key(found.import_id)
+    wanted = files.lines_key(found.import_id)
     if found.status != rules.WAITING or found.lines_source != wanted:
         return None
-    return storage.presign_upload(wanted, found.lines_size, rules.UPLOAD_LIFETIME)
+    return storage.presign_upload(wanted, rules.UPLOAD_LIFETIME, size=found.lines_size)
 
 
 def get_result_urls(found: Import) -> dict[str, str]:
@@ -160,7 +161,7 @@ def get_result_urls(found: Import) -> dict[str, str]:
     named = ((REFUSALS, found.refusals), (WARNINGS, found.warnings))
     return {
         name.partition(".")[0]: storage.presign_download(
-            storage.import_file_key(found.import_id, name), _DOWNLOAD_LIFETIME
+            files.import_file_key(found.import_id, name), _DOWNLOAD_LIFETIME
         )
         for name, some in named
         if some

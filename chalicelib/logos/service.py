@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from chalicelib.documents import storage
+from chalicelib import storage
+from chalicelib.documents.object_keys import logo_key
 from chalicelib.entities.rules import Logo
 from chalicelib.entities.service import get_entity, put_entity
 from chalicelib.errors import NotFound
@@ -25,7 +26,7 @@ def put_logo(
     get_entity(entity_id)
     picture = reencode_image(file)
     sha256 = storage.content_sha256(picture.content)
-    key = storage.logo_key(entity_id, sha256, picture.extension)
+    key = logo_key(entity_id, sha256, picture.extension)
     storage.store_object(key, picture.content, picture.media_type)
     logo = Logo(key, sha256, picture.media_type, picture.width, picture.height)
     written = put_entity(context, entity_id, {"logo": logo}, expected_version, may_create=False)
@@ -47,6 +48,6 @@ def get_logo(entity_id: str) -> tuple[Logo, int]:
 
 def logo_address(logo: Logo) -> str:
     """Return a URL of the logo, valid for a minute."""
-    return storage.presign_object_download(
-        logo.key, LOGO_DOWNLOAD_LIFETIME, logo.key.rpartition("/")[2], logo.media_type
+    return storage.presign_download(
+        logo.key, LOGO_DOWNLOAD_LIFETIME, name=logo.key.rpartition("/")[2], media_type=logo.media_type
     )

@@ -2,10 +2,10 @@
 
 from babel import dates
 
-from chalicelib import languages, money
+from chalicelib import languages, money, storage
 from chalicelib.contacts.rules import ACTIVE, Contact
 from chalicelib.deliveries.rules import attachment_limit
-from chalicelib.documents import storage
+from chalicelib.documents.object_keys import PDF_MEDIA_TYPE
 from chalicelib.entities.rules import LIVE
 from chalicelib.entities.service import get_cached_entity
 from chalicelib.mail.sending.late_binding import Attachment, ClaimedMail, PreparedMail, WithheldMail
@@ -58,4 +58,4 @@ def _attachment(of: StatementRequest) -> Attachment:
     content = storage.read_object(of.pdf.key) if of.pdf else None
     if of.pdf is None or content is None or storage.content_sha256(content) != of.pdf.sha256:
         raise LookupError(f"The PDF of {of.statement_id} is not in the bucket as it was kept.")
-    return Attachment(requests.statement_file_name(of.as_of), storage.PDF_MEDIA_TYPE, content)
+    return Attachment(requests.statement_file_name(of.as_of), PDF_MEDIA_TYPE, content)

@@ -3,10 +3,10 @@
 Only the functions that carry the typesetter import this.
 """
 
-from chalicelib import clock
+from chalicelib import clock, storage
 from chalicelib.contacts.rules import ACTIVE, Contact
-from chalicelib.documents import storage
 from chalicelib.documents.letter import Addressee, Sender
+from chalicelib.documents.object_keys import PDF_MEDIA_TYPE, document_key
 from chalicelib.mail import outbox
 from chalicelib.observability import logger, metrics
 from chalicelib.request_context import Actor, RequestContext
@@ -38,8 +38,8 @@ def create_statement_pdf(message: TaskMessage[CreateStatementPdf]) -> None:
     content = unpack_statement_content(item.content)
     pdf = render_statement_pdf(content)
     digest = storage.content_sha256(pdf)
-    stored = StoredStatement(storage.document_key(requests.KIND, statement_id, digest), digest, len(pdf))
-    storage.store_object(stored.key, pdf, storage.PDF_MEDIA_TYPE)
+    stored = StoredStatement(document_key(requests.KIND, statement_id, digest), digest, len(pdf))
+    storage.store_object(stored.key, pdf, PDF_MEDIA_TYPE)
     known = [item]
     store.retry_on_conflict(
         lambda: _record_pdf(message, known.pop() if known else _read_item(statement_id), content, stored)

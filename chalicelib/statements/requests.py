@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from chalicelib import ids
+from chalicelib import ids, storage
 from chalicelib.accounts.rules import Account
 from chalicelib.audit.rules import FieldChange
 from chalicelib.audit.service import record_audit_event
@@ -15,7 +15,7 @@ from chalicelib.bill_groups.service import get_bill_groups, list_bill_groups
 from chalicelib.config import settings
 from chalicelib.contacts.rules import ACTIVE
 from chalicelib.deliveries.rules import check_not_suppressed, unknown_recipients_error
-from chalicelib.documents import storage
+from chalicelib.documents.object_keys import PDF_MEDIA_TYPE
 from chalicelib.entities.rules import Entity
 from chalicelib.entities.service import get_cached_entity
 from chalicelib.errors import Conflict, InvalidInput, NotFound
@@ -259,7 +259,9 @@ def statement_pdf_url(found: StatementRequest) -> str:
     """Return an address from which the PDF can be read for a minute. Raises Conflict ``pdf_pending``."""
     if found.pdf is None:
         raise Conflict("pdf_pending", "The PDF is being made. Ask again in a few seconds.")
-    return storage.presign_object_download(found.pdf.key, DOWNLOAD_LIFETIME, statement_file_name(found.as_of))
+    return storage.presign_download(
+        found.pdf.key, DOWNLOAD_LIFETIME, name=statement_file_name(found.as_of), media_type=PDF_MEDIA_TYPE
+    )
 
 
 def statement_file_name(as_of: date) -> str:

@@ -17,7 +17,7 @@ from typing import IO, Any
 from chalicelib import clock
 from chalicelib.entities.service import clear_entity_cache
 from chalicelib.errors import Conflict, CounterfoilError, FieldError, IdempotentReplay, Unavailable
-from chalicelib.imports import rules, storage
+from chalicelib.imports import files, rules
 from chalicelib.imports.inputs import Mapping
 from chalicelib.imports.mapping.columns import first_file_columns
 from chalicelib.imports.mapping.plan import ImportPlan, MappedRow, PlannedKind, plan_import
@@ -29,6 +29,7 @@ from chalicelib.imports.run.reader import Row, UnreadableFile, read_rows
 from chalicelib.imports.run.report import ImportReport
 from chalicelib.observability import logger
 from chalicelib.request_context import Actor, Idempotency, RequestContext
+from chalicelib.storage import store_object
 from chalicelib.table import keys, store
 from chalicelib.table.dry_run import DryRun, dry_run_writes
 from chalicelib.table.items import ImportItem
@@ -114,7 +115,7 @@ class ImportRun:
         with ExitStack() as open_:
             if self._item.dry_run:
                 self._rehearsal = open_.enter_context(closing(self._resume_dry_run()))
-            file = open_.enter_context(storage.download_file(self._item.source, self._item.etag))
+            file = open_.enter_context(files.download_file(self._item.source, self._item.etag))
             parts = open_.enter_context(closing(PartsIndex(plan)))
             self._read_parts(plan, parts, file)
             found = open_.enter_context(closing(read_rows(file, first_file_columns(plan.mapping))))
@@ -127,7 +128,7 @@ class ImportRun:
         if self._item.lines_source is None:
             parts.read(file, None)
             return
-        with storage.download_file(self._item.lines_source, self._item.lines_etag) as second:
+        with files.download_file(self._item.lines_source, self._item.lines_etag) as second:
             parts.read(file, second)
         self._report.set_count(rules.LINES, "read", parts.of_second_file)
 
@@ -171,7 +172,7 @@ class ImportRun:
     def _resume_dry_run(self) -> DryRun:
         if self._item.rehearsal is None:
             return DryRun()
-        with storage.download_file(self._item.rehearsal) as kept:
+        with files.download_file(self._item.rehearsal) as kept:
             return DryRun.read(kept)
 
     def _row(self, plan: ImportPlan, parts: PartsIndex, row: Row, number: int, *, done_before: bool) -> None:
@@ -271,8 +272,8 @@ class ImportRun:
             kept = io.BytesIO()
             self._rehearsal.write(kept)
             kept.seek(0)
-            key = storage.import_file_key(item.import_id, f"parts/rehearsal-{self._lease_id}")
-            storage.store_file(key, kept)
+            key = files.import_file_key(item.import_id, f"parts/rehearsal-{self._lease_id}")
+            store_object(key, kept, "application/octet-stream")
             item.rehearsal = key
         self._keep(number)
         item.status, item.lease_id, item.lease_until = rules.QUEUED, None, None

@@ -4,10 +4,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from chalicelib.imports import storage
+from chalicelib.imports import files
 from chalicelib.imports.mapping.row_mapper import Fault
 from chalicelib.imports.rules import MAX_FINDINGS_SHOWN, Counts, Finding
 from chalicelib.imports.service import REFUSALS, WARNINGS
+from chalicelib.storage import store_object
 from chalicelib.table.items import ImportItem
 
 _JSON_LINES = "application/x-ndjson"
@@ -52,8 +53,8 @@ class ImportReport:
     def save(self, item: ImportItem, name: str) -> None:
         """Store everything in the item, and new findings in a file ``name`` of the bucket."""
         if self._unsaved:
-            key = storage.import_file_key(self._import_id, f"parts/{name}.jsonl")
-            storage.store_file(key, "\n".join([*self._unsaved, ""]).encode(), _JSON_LINES)
+            key = files.import_file_key(self._import_id, f"parts/{name}.jsonl")
+            store_object(key, "\n".join([*self._unsaved, ""]).encode(), _JSON_LINES)
             self.parts.append(key)
             self._unsaved = []
         item.counts, item.parts = self.counts, self.parts
@@ -64,10 +65,10 @@ class ImportReport:
         for what, name in ((_REFUSAL, REFUSALS), (_WARNING, WARNINGS)):
             if self._first[what]:
                 content = "".join(self._lines(what)).encode()
-                storage.store_file(storage.import_file_key(self._import_id, name), content, _JSON_LINES)
+                store_object(files.import_file_key(self._import_id, name), content, _JSON_LINES)
 
     def _lines(self, what: str) -> Iterator[str]:
-        for line in storage.read_lines(self.parts):
+        for line in files.read_lines(self.parts):
             kind, found = json.loads(line)
             if kind == what:
                 yield json.dumps(found, ensure_ascii=False) + "\n"

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from chalicelib import storage
 from chalicelib.audit.rules import FieldChange
 from chalicelib.audit.service import record_audit_event
-from chalicelib.documents import storage
-from chalicelib.documents.storage import PresignedUpload
+from chalicelib.documents.object_keys import PDF_MEDIA_TYPE, document_key, upload_key
 from chalicelib.errors import Conflict, InvalidInput, NotFound
 from chalicelib.invoices import ledger
 from chalicelib.invoices.rules import CREDIT_NOTE, Invoice, StoredPdf
@@ -30,7 +30,7 @@ class SuppliedPdf:
     """The state of a supplied PDF: stored (``pdf``), or to be uploaded to ``upload`` until ``until`` (UTC)."""
 
     pdf: StoredPdf | None
-    upload: PresignedUpload | None = None
+    upload: storage.PresignedUpload | None = None
     until: datetime | None = None
 
 
@@ -54,8 +54,8 @@ def invoice_file_name(invoice: Invoice) -> str:
 
 def invoice_pdf_url(invoice: Invoice) -> str:
     """Return a URL of the PDF, valid for a minute. Raises Conflict ``pdf_pending``."""
-    return storage.presign_object_download(
-        require_invoice_pdf(invoice).key, DOWNLOAD_LIFETIME, invoice_file_name(invoice)
+    return storage.presign_download(
+        require_invoice_pdf(invoice).key, DOWNLOAD_LIFETIME, name=invoice_file_name(invoice), media_type=PDF_MEDIA_TYPE
     )
 
 
@@ -71,22 +71,24 @@ def supply_pdf(context: RequestContext, invoice_id: str, content_hash: str, size
     invoice. Repeating it changes nothing. Raises NotFound, InvalidInput when the upload is another file or no PDF, and
     Conflict when the PDF is rendered here or another one is stored already.
     """
-    key = storage.upload_key(KIND, invoice_id, content_hash)
+    key = upload_key(KIND, invoice_id, content_hash)
 
     def attempt() -> SuppliedPdf:
         (item,) = store.get_items_for_write(context, keys.invoice(invoice_id))
         if item is None:
             raise NotFound
         invoice = store.from_item(Invoice, item)
-        stored = StoredPdf(storage.document_key(KIND, invoice_id, content_hash), content_hash, size, SUPPLIED)
+        stored = StoredPdf(document_key(KIND, invoice_id, content_hash), content_hash, size, SUPPLIED)
         _check_no_other_pdf(invoice, stored)
-        if invoice.pdf is not None and storage.object_size(stored.key) is not None:
+        if invoice.pdf is not None and storage.find_object(stored.key) is not None:
             return SuppliedPdf(invoice.pdf)
         content = storage.read_object(key)
         if content is None:
             return SuppliedPdf(
                 None,
-                storage.presign_object_upload(key, size, content_hash, UPLOAD_LIFETIME),
+                storage.presign_checked_upload(
+                    key, UPLOAD_LIFETIME, size=size, content_hash=content_hash, media_type=PDF_MEDIA_TYPE
+                ),
                 context.now + UPLOAD_LIFETIME,
             )
         try:
@@ -95,7 +97,7 @@ def supply_pdf(context: RequestContext, invoice_id: str, content_hash: str, size
             # Repeating the request then gives a fresh URL.
             storage.delete_object(key)
             raise
-        storage.store_object(stored.key, content, storage.PDF_MEDIA_TYPE)
+        storage.store_object(stored.key, content, PDF_MEDIA_TYPE)
         _record_supplied_pdf(context, invoice, stored)
         return SuppliedPdf(stored)
 

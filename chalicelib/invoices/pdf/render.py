@@ -5,10 +5,10 @@ Only the functions with the typesetter import this.
 
 from dataclasses import dataclass, replace
 
-from chalicelib import clock
+from chalicelib import clock, storage
 from chalicelib.audit.rules import FieldChange
 from chalicelib.audit.service import record_audit_event
-from chalicelib.documents import storage
+from chalicelib.documents.object_keys import PDF_MEDIA_TYPE, document_key
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.invoices import ledger, queries
 from chalicelib.invoices.e_invoice import en16931
@@ -69,7 +69,7 @@ def create_invoice_pdf(message: TaskMessage[CreateInvoicePdf]) -> None:
         complete_task(message.key)
         return
     made = render_invoice_pdf(read.content)
-    storage.store_object(made.stored.key, made.content, storage.PDF_MEDIA_TYPE)
+    storage.store_object(made.stored.key, made.content, PDF_MEDIA_TYPE)
     # The head that was read is usually still current; if not, it is read again.
     known = [read.invoice]
     store.retry_on_conflict(
@@ -90,7 +90,7 @@ def render_invoice_pdf(content: Content) -> RenderedPdf:
     reason = embedded.reason if isinstance(embedded, Inexpressible) else None
     pdf = render_invoice(content, logo=logo, e_invoice=None if isinstance(embedded, Inexpressible) else embedded)
     digest = storage.content_sha256(pdf)
-    key = storage.document_key(pdfs.KIND, content.invoice_id, digest)
+    key = document_key(pdfs.KIND, content.invoice_id, digest)
     return RenderedPdf(pdf, StoredPdf(key, digest, len(pdf), pdfs.MADE, reason))
 
 
@@ -149,7 +149,7 @@ def restore_pdf(context: RequestContext, restoring: PdfRestoration, *, replacing
             "The PDF that can be made today is not, byte by byte, the one that was issued. Restore that one from the "
             'versions of the bucket. To keep the new one instead, add "replace": true.',
         )
-    storage.store_object(made.stored.key, made.content, storage.PDF_MEDIA_TYPE)
+    storage.store_object(made.stored.key, made.content, PDF_MEDIA_TYPE)
     if restoring.invoice.pdf is None or not restoring.is_same:
         store.retry_on_conflict(lambda: _record_restored_pdf(context, restoring, made.stored))
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from babel import dates, numbers
 
-from chalicelib import languages, money
+from chalicelib import languages, money, storage
 from chalicelib.accounts.rules import Account
 from chalicelib.bill_groups import portal_link
 from chalicelib.config import settings
 from chalicelib.contacts import unsubscribe_links
 from chalicelib.contacts.rows import role_assignments_from_item
 from chalicelib.contacts.rules import ACCOUNTS_PAYABLE, ACTIVE, REMINDERS, Contact
-from chalicelib.documents import storage
+from chalicelib.documents.object_keys import PDF_MEDIA_TYPE
 from chalicelib.entities.rules import LIVE, BankDetails, Entity
 from chalicelib.invoices.pdf import pdfs
 from chalicelib.invoices.rules import Invoice
@@ -255,4 +255,4 @@ def _load_attachment(invoice: Invoice) -> Attachment | None:
         logger.error("A PDF is not in the bucket as it was kept; a reminder goes without it.", extra=told)
         metrics.add_metric(name="InvoicePdfsMissing", unit="Count", value=1)
         return None
-    return Attachment(pdfs.invoice_file_name(invoice), storage.PDF_MEDIA_TYPE, content)
+    return Attachment(pdfs.invoice_file_name(invoice), PDF_MEDIA_TYPE, content)

@@ -6,9 +6,9 @@ from typing import Any
 import boto3
 import pytest
 
+from chalicelib import storage
 from chalicelib.config import settings
 from chalicelib.deliveries import jobs as deliveries_jobs
-from chalicelib.documents import storage
 from chalicelib.entities import service as entities
 from chalicelib.functions.documents import make_documents
 from chalicelib.functions.invoices import render_invoice

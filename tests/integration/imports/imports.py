@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 
 from chalicelib.config import settings
-from chalicelib.imports import service, storage
+from chalicelib.imports import files, service
 from chalicelib.imports.inputs import Mapping
 from chalicelib.imports.rules import Import
 from chalicelib.imports.run.process import run_import
@@ -57,7 +57,7 @@ def prepare(
 ) -> str:
     """Make an import, send its file and start it; return its id."""
     made = service.create_import(by, wanted, dry_run=dry_run, mail=mail)
-    client("s3").put_object(Bucket=settings().bucket_name, Key=storage.source_key(made.import_id), Body=content)
+    client("s3").put_object(Bucket=settings().bucket_name, Key=files.source_key(made.import_id), Body=content)
     service.start_import(by, made.import_id)
     return made.import_id
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from chalicelib.config import settings
-from chalicelib.imports import service, storage
+from chalicelib.imports import files, service
 from chalicelib.imports.inputs import Mapping
 from chalicelib.imports.rules import Import
 from tests.aws import client
@@ -72,7 +72,7 @@ def prepare_two(
 ) -> str:
     """Make an import of two files, send both and start it; return its id."""
     made = service.create_import(CALL, wanted, dry_run=dry_run, mail=mail)
-    for key, content in ((storage.source_key(made.import_id), first), (storage.lines_key(made.import_id), second)):
+    for key, content in ((files.source_key(made.import_id), first), (files.lines_key(made.import_id), second)):
         raw = content.encode() if isinstance(content, str) else content
         client("s3").put_object(Bucket=settings().bucket_name, Key=key, Body=raw)
     service.start_import(CALL, made.import_id)

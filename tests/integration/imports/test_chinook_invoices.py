@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib import clock
+from chalicelib import clock, storage
 from chalicelib.entities import service as entities
-from chalicelib.imports import service, storage
+from chalicelib.imports import files, service
 from chalicelib.imports.inputs import Mapping
 from chalicelib.imports.rules import Import
 from chalicelib.invoices import queries
@@ -37,22 +37,20 @@ pytestmark = [
 @pytest.fixture
 def fresh(engine_environment: dict[str, str]) -> Iterator[None]:
     forget()
-    storage.client.cache_clear()
+    storage.s3_client.cache_clear()
     entities.clear_entity_cache()
     clock.set_clock_source(lambda: NOW)
     yield
     forget()
-    storage.client.cache_clear()
+    storage.s3_client.cache_clear()
     entities.clear_entity_cache()
 
 
 def prepared(name: str, *sources: str, dry_run: bool = False) -> str:
     mapping = Mapping.model_validate_json((FIXTURES / f"chinook-{name}.mapping.json").read_text())
     made = service.create_import(CALL, mapping, dry_run=dry_run, mail=False)
-    for key, source in zip(
-        (storage.source_key(made.import_id), storage.lines_key(made.import_id)), sources, strict=False
-    ):
-        storage.store_file(key, (Path(FOLDER or "") / "chinook" / source).read_bytes())
+    for key, source in zip((files.source_key(made.import_id), files.lines_key(made.import_id)), sources, strict=False):
+        storage.store_object(key, (Path(FOLDER or "") / "chinook" / source).read_bytes(), "text/csv")
     service.start_import(CALL, made.import_id)
     return made.import_id
 

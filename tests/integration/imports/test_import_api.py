@@ -8,12 +8,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from app import app
-from chalicelib import clock
+from chalicelib import clock, storage
 from chalicelib.access import api_keys as access
 from chalicelib.access import rules as access_rules
 from chalicelib.config import settings
 from chalicelib.functions import imports as import_functions
-from chalicelib.imports import jobs, rules, storage
+from chalicelib.imports import files, jobs, rules
 from chalicelib.imports import service as imports
 from chalicelib.table.items import AccountItem
 from infra.local import import_file
@@ -32,7 +32,7 @@ def token(entity: None) -> str:
 
 
 def upload(import_id: str, content: bytes = CONTENT) -> None:
-    client("s3").put_object(Bucket=BUCKET, Key=storage.source_key(import_id), Body=content)
+    client("s3").put_object(Bucket=BUCKET, Key=files.source_key(import_id), Body=content)
 
 
 def queue() -> list[dict[str, Any]]:
@@ -109,7 +109,7 @@ def test_two_files_from_upload_to_confirmation(token: str) -> None:
     upload(import_id, INVOICES.encode())
     refused = send("POST", f"{path}/start", token=token)
     assert (codes(refused), refused.json["errors"][0]["field"]) == ((409, "upload_missing"), "lines")
-    client("s3").put_object(Bucket=BUCKET, Key=storage.lines_key(import_id), Body=LINES.encode())
+    client("s3").put_object(Bucket=BUCKET, Key=files.lines_key(import_id), Body=LINES.encode())
     for dry_run in (True, False):
         assert send("POST", f"{path}/start", token=token, body={"dry_run": dry_run}).status == 202
         work()
@@ -207,7 +207,7 @@ def test_an_import_that_is_never_started_expires(token: str) -> None:
 @pytest.mark.parametrize(("size", "code"), [(0, "empty_file"), (rules.MAX_FILE_BYTES + 1, "file_too_large")])
 def test_files_of_impossible_size(token: str, monkeypatch: pytest.MonkeyPatch, size: int, code: str) -> None:
     made = send("POST", "/v1/imports", token=token, body={"mapping": MAPPING}).json
-    monkeypatch.setattr(storage, "find_file", lambda key: storage.StoredFile(size, '"etag"'))
+    monkeypatch.setattr(storage, "find_object", lambda key: storage.StoredObject(size, '"etag"'))
     answer = send("POST", f"/v1/imports/{made['import_id']}/start", token=token)
     assert (answer.status, answer.json["errors"][0]["code"]) == (422, code)
 
@@ -218,7 +218,7 @@ def test_a_bucket_that_does_not_answer_is_no_fault_of_the_caller(token: str, mon
     def fails(**parameters: Any) -> Any:
         raise ClientError({"Error": {"Code": "SlowDown"}}, "HeadObject")
 
-    monkeypatch.setattr(storage.client(), "head_object", fails)
+    monkeypatch.setattr(storage.s3_client(), "head_object", fails)
     assert send("POST", f"/v1/imports/{made['import_id']}/start", token=token).status == 503
 
 

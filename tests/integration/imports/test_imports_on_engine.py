@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from chalicelib import clock
+from chalicelib import clock, storage
 from chalicelib.config import settings
 from chalicelib.entities import service as entities
-from chalicelib.imports import service, storage
+from chalicelib.imports import files, service
 from chalicelib.imports.rules import ImportSource
 from chalicelib.imports.run.process import run_import
 from chalicelib.table.items import AuditEventItem, ContactItem
@@ -30,20 +30,20 @@ HEAD = "id,name,person,first,last,email,roles\n"
 @pytest.fixture
 def fresh(engine_environment: dict[str, str]) -> Iterator[None]:
     forget()
-    storage.client.cache_clear()
+    storage.s3_client.cache_clear()
     entities.clear_entity_cache()
     clock.set_clock_source(lambda: NOW)
     entities.put_entity(CALL, "acme", ENTITY)
     yield
     forget()
-    storage.client.cache_clear()
+    storage.s3_client.cache_clear()
     entities.clear_entity_cache()
 
 
 def test_of_workers_at_once_one_does_the_work(fresh: None) -> None:
     content = HEAD + "".join(f"a{n},N{n},p{n},P,Q,p{n}@a.example,invoicing\n" for n in range(ROWS))
     made = service.create_import(CALL, mapping(ACCOUNTS, CONTACTS), dry_run=False, mail=False)
-    storage.store_file(storage.source_key(made.import_id), content.encode())
+    storage.store_object(files.source_key(made.import_id), content.encode(), "text/csv")
     service.start_import(CALL, made.import_id)
     (task,) = tasks()
     start = threading.Barrier(WORKERS)
@@ -79,8 +79,8 @@ def test_the_upload_address_takes_the_file(fresh: None) -> None:
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with pytest.raises(urllib.error.HTTPError):
         direct.open(urllib.request.Request(url, b"too short", method="PUT"))
-    assert storage.find_file(made.source) is None
+    assert storage.find_object(made.source) is None
     direct.open(urllib.request.Request(url, b"id,name\na1,Customer\n", method="PUT")).close()
-    stored = storage.find_file(made.source)
+    stored = storage.find_object(made.source)
     assert stored is not None
     assert stored.size == 20

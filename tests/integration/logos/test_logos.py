@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from chalicelib.documents import storage
+from chalicelib import storage
 from chalicelib.entities import service as entities
 from tests.aws import BUCKET, client
 from tests.aws_calls import counted
