@@ -19,13 +19,13 @@ from chalicelib.mail import outbox
 from chalicelib.mail.outbox import Mail
 from chalicelib.observability import logger, metrics
 from chalicelib.request_context import RequestContext
+from chalicelib.staff.rules import group_mail_recipients
+from chalicelib.staff.service import list_acting_staff
 from chalicelib.table import keys, store
 
 _PAGE_SIZE = 100
 MAX_NOTIFIED_CONTACTS = 20
 """Contacts of an account who are mailed: its owner and the holders of the other role before the rest."""
-_MAX_STAFF_PER_MAIL = 45
-_NOTIFIED_STAFF_ROLES = ("agent", "admin")
 
 
 def check_role_coverage(context: RequestContext, email: str) -> None:
@@ -89,22 +89,13 @@ def _unreachable_mails(
     account: Account, entity: Entity, roles: RoleAssignments, holders: dict[str, ContactEmail], lost: tuple[str, ...]
 ) -> list[Mail]:
     failing = sorted({holders[one].email for role in lost for one in roles.holders(role) if one in holders})
-    staff = list_agent_and_admin_emails() or [entity.support_email or entity.reply_to or entity.sender_email]
     mails = [
-        emails.role_unreachable_to_staff(
-            entity, account, tuple(staff[start : start + _MAX_STAFF_PER_MAIL]), lost, failing
-        )
-        for start in range(0, len(staff), _MAX_STAFF_PER_MAIL)
+        emails.role_unreachable_to_staff(entity, account, recipients, lost, failing)
+        for recipients in group_mail_recipients(list_acting_staff(), entity)
     ]
     return mails + [
         emails.role_unreachable(entity, account, contact, lost) for contact in _list_contacts_to_notify(account, roles)
     ]
-
-
-def list_agent_and_admin_emails() -> list[str]:
-    """Return the addresses of the staff who can do something: agents and admins."""
-    members = store.iterate_items(keys.staff_listed("").pk, page_size=_PAGE_SIZE, by_index=True)
-    return [one.email for one in members if one.status == ACTIVE and one.role in _NOTIFIED_STAFF_ROLES]
 
 
 def _list_contacts_to_notify(account: Account, roles: RoleAssignments) -> list[Contact]:

@@ -13,6 +13,8 @@ from chalicelib.staff.rules import StaffMember
 from chalicelib.table import keys, store
 from chalicelib.table.items import StaffAdminsItem, StaffItem
 
+_STAFF_PER_PAGE = 100
+
 
 def find_staff_member(email: str) -> StaffMember | None:
     """Return the active staff member of a normalised email address, None when there is none."""
@@ -35,6 +37,13 @@ def list_staff(limit: int, after: Any) -> tuple[list[StaffMember], Any]:
     """Return a page of the staff by email address, and where the next one begins."""
     page = store.query_items_by_index(keys.staff_listed("").pk, limit=limit, after=after)
     return [store.from_item(StaffMember, item) for item in page.items], page.after
+
+
+def list_acting_staff() -> list[StaffMember]:
+    """Return the staff who can do something about what needs a person, agents and admins, by email address."""
+    items = store.iterate_items(keys.staff_listed("").pk, page_size=_STAFF_PER_PAGE, by_index=True)
+    members = [store.from_item(StaffMember, item) for item in items]
+    return [one for one in members if one.status == rules.ACTIVE and one.role in rules.ACTING_ROLES]
 
 
 def add_staff_member(context: RequestContext, email: str, name: str, role: str) -> StaffMember:

@@ -154,3 +154,8 @@ def test_documentation_names_existing_files() -> None:
             if not path.startswith("build/") and not any((place / path).exists() for place in places):
                 missing.append(f"{page.name}: {path}")
     assert missing == []
+
+
+def test_only_staff_lists_the_staff() -> None:
+    strangers = [source for source in SOURCES if "keys.staff_listed(" in source.read_text()]
+    assert strangers == [ROOT / "chalicelib/staff/service.py"]

@@ -12,7 +12,6 @@ from chalicelib.mail.outbox import Mail
 from chalicelib.reminders.replies.links import ReplyLink
 from chalicelib.reminders.run.emails import LIFETIME
 
-_STAFF_PER_MAIL = 45
 _MAX_INVOICE_NUMBERS = 30
 """Of invoices that a mail to staff names."""
 
@@ -22,12 +21,13 @@ def reply_received(
     answer: str,
     invoices: Sequence[Invoice],
     told: Mapping[str, Any],
-    staff: Sequence[str],
+    recipients: Sequence[tuple[str, ...]],
     days: int,
 ) -> list[Mail]:
     """Return the mails to the vendor's staff that a contact has replied to a reminder, and what came of it (R6).
 
-    ``days`` is for how long a reply pauses reminders. They are in no account's history, and so are not kept.
+    ``recipients`` are those of each mail; ``days`` is for how long a reply pauses reminders. The mails are in no
+    account's history, and so are not kept.
     """
     entity, reader = link.entity, languages.formatting_locale(link.entity.locale)
     on = told.get("on")
@@ -43,16 +43,15 @@ def reply_received(
         "on": dates.format_date(date.fromisoformat(on), "long", locale=reader) if on else None,
         **{name: told.get(name) for name in ("reference", "reason", "note", "lines", "amount", "owner")},
     }
-    addressed = list(staff) or [entity.support_email or entity.reply_to or entity.sender_email]
     return [
         Mail(
             kind="reply_received",
             entity_id=entity.entity_id,
             account_id=None,
-            to=tuple(addressed[start : start + _STAFF_PER_MAIL]),
+            to=to,
             locale=entity.locale,
             lifetime=LIFETIME,
             context=context,
         )
-        for start in range(0, len(addressed), _STAFF_PER_MAIL)
+        for to in recipients
     ]

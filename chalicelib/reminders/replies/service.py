@@ -34,7 +34,8 @@ from chalicelib.reminders.replies.links import (
     ReplyRecord,
 )
 from chalicelib.request_context import Actor, RequestContext
-from chalicelib.staff.service import list_staff
+from chalicelib.staff.rules import ADMIN, group_mail_recipients
+from chalicelib.staff.service import list_acting_staff
 from chalicelib.table import keys, store
 from chalicelib.table.items import ContactRolesItem
 
@@ -42,8 +43,6 @@ PAID_PAUSE_DAYS = 7
 MAX_RESENT_INVOICES = 20
 TO_ME, TO_INVOICING = "me", "invoicing"
 _MAX_PAYMENT_AGE_DAYS = 730
-_STAFF_PER_PAGE = 100
-_ACTING_ROLES = ("agent", "admin")
 
 
 def contact_context(context: RequestContext, link: ReplyLink) -> RequestContext:
@@ -246,24 +245,14 @@ def _new_reply_record(context: RequestContext, link: ReplyLink, answer: str, tol
         of = [one for one in link.invoices if one.invoice_id in invoice_ids]
         amount = told.get("amount")
         about = {**told, "amount": money.format_money(amount, of[0].currency, reader) if amount is not None else None}
-        return emails.reply_received(link, answer, of, about, [email for email, _ in _acting_staff()], PAID_PAUSE_DAYS)
+        recipients = group_mail_recipients(list_acting_staff(), link.entity)
+        return emails.reply_received(link, answer, of, about, recipients, PAID_PAUSE_DAYS)
 
     return ReplyRecord(context, link, answer, told, mails)
 
 
 def _dispute_owner(account_id: str) -> str | None:
     """Return who of the staff looks after an account's disputes: always the same one, while the staff are the same."""
-    members = _acting_staff()
-    chosen = [email for email, role in members if role == "agent"] or [email for email, _ in members]
+    members = list_acting_staff()
+    chosen = [one.email for one in members if one.role != ADMIN] or [one.email for one in members]
     return chosen[zlib.crc32(account_id.encode()) % len(chosen)] if chosen else None
-
-
-def _acting_staff() -> list[tuple[str, str]]:
-    """Return the email and role of the staff who can do something."""
-    found: list[tuple[str, str]] = []
-    after: Any = None
-    while True:
-        page, after = list_staff(_STAFF_PER_PAGE, after)
-        found += [(one.email, one.role) for one in page if one.role in _ACTING_ROLES]
-        if after is None:
-            return sorted(found)

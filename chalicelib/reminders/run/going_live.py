@@ -7,7 +7,6 @@ from typing import Any
 
 from chalicelib.audit.rules import FieldChange
 from chalicelib.audit.service import record_audit_event
-from chalicelib.contacts.reachability import list_agent_and_admin_emails
 from chalicelib.entities.rules import LIVE, PILOT, Entity
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.mail import outbox
@@ -15,13 +14,14 @@ from chalicelib.observability import logger, metrics
 from chalicelib.reminders.policy.service import ENTITY, effective_policy, reminder_policy_key
 from chalicelib.reminders.run import emails
 from chalicelib.request_context import RequestContext
+from chalicelib.staff.rules import group_mail_recipients
+from chalicelib.staff.service import list_acting_staff
 from chalicelib.table import keys, store
 from chalicelib.table.items import ReminderRunItem
 
 WAITING, APPROVED, LAPSED = "waiting", "approved", "lapsed"
 APPROVAL_LIFETIME = timedelta(hours=24)
 """How long a yes holds: the run of a day goes out within it, and the next day's needs its own."""
-_STAFF_PER_MAIL = 45
 
 
 @dataclass(frozen=True)
@@ -129,9 +129,7 @@ def _record_new_hold(
     record_audit_event(
         transaction, context, "reminder_run.waits", "reminder_run", run_hour, changes, entity_id=entity.entity_id
     )
-    staff = list_agent_and_admin_emails() or [entity.support_email or entity.reply_to or entity.sender_email]
-    for start in range(0, len(staff), _STAFF_PER_MAIL):
-        to = tuple(staff[start : start + _STAFF_PER_MAIL])
+    for to in group_mail_recipients(list_acting_staff(), entity):
         outbox.enqueue_mail(transaction, context, emails.run_awaiting_approval(entity, to, run_hour, accounts, limit))
     transaction.commit()
 
