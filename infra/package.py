@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from infra import layer
+from infra import CONSOLE_MODULES, layer
 
 ROOT = Path(__file__).resolve().parent.parent
 # The code of the functions and its description. Nothing else of the checkout gets into the package.
@@ -75,6 +75,7 @@ def build(out: Path, root: Path = ROOT, *, dependencies: bool = True) -> Package
     """
     source = out / "source"
     _copy_sources(root, source)
+    _name_policies(source)
     if not dependencies:
         (source / "requirements.txt").write_text("")
     merge = source / "resources.json"
@@ -106,7 +107,7 @@ def finish(template: dict[str, Any]) -> None:
 
     The integrations name APIHandler by its function name instead of a reference, so that APIHandler may refer to the
     API for PUBLIC_URL; the binary types of the definition are copied to the SAM resource; and layers get the runtime of
-    the functions.
+    the functions. Every function that people invoke gets an output, unless the template has one.
     """
     untyped = [name for name, resource in template["Resources"].items() if "Type" not in resource]
     if untyped:
@@ -125,6 +126,16 @@ def finish(template: dict[str, Any]) -> None:
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::LayerVersion":
             resource["Properties"]["CompatibleRuntimes"] = [_runtime_of(template)]
+    _add_console_outputs(template)
+
+
+def _add_console_outputs(template: dict[str, Any]) -> None:
+    for name, resource in template["Resources"].items():
+        if resource["Type"] == "AWS::Serverless::Function":
+            properties = resource["Properties"]
+            events = {event["Type"] for event in properties.get("Events", {}).values()}
+            if properties["Handler"].startswith(CONSOLE_MODULES) and "SQS" not in events:
+                template["Outputs"].setdefault(f"{name}Function", {"Value": {"Ref": name}})
 
 
 def check_archive(archive: Path) -> int:
@@ -207,6 +218,16 @@ def _copy_sources(root: Path, source: Path) -> None:
         target = source / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(root / path, target)
+
+
+def _name_policies(source: Path) -> None:
+    """Give each function the policy file of its name."""
+    path = source / ".chalice/config.json"
+    config = json.loads(path.read_text())
+    functions = config["stages"][CHALICE_STAGE].setdefault("lambda_functions", {})
+    for policy in sorted((source / "infra/policies").glob("*.json")):
+        functions.setdefault(policy.stem, {})["iam_policy_file"] = f"../infra/policies/{policy.name}"
+    path.write_text(json.dumps(config))
 
 
 def _tracked(root: Path) -> list[str]:

@@ -14,7 +14,6 @@ from infra.local.environment import NotLocalError
 from infra.local.folder import DataFolder
 from infra.local.running import NotRunningError, Running, functions
 from infra.local.service_clock import ServiceClock
-from infra.local.template import Template
 
 
 class InvokeError(Exception):
@@ -37,7 +36,7 @@ def invoke(folder: DataFolder, name: str, text: str) -> Any:
     known = {function.name: function for function in found.values()}
     if name not in known:
         problem = f"There is no function {name!r}" if name else "FUNCTION is missing"
-        offered = sorted(found[one].name for one in Template.read().console_functions())
+        offered = sorted(one.name for one in found.values() if one.is_console)
         raise InvokeError(f"{problem}; say FUNCTION= and one of: {', '.join(offered)}.")
     try:
         return known[name].invoke(event)

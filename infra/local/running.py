@@ -8,11 +8,11 @@ from typing import Any
 
 from chalice.local import LambdaContext
 
+from infra import CONSOLE_MODULES
 from infra.local import environment
 from infra.local.folder import DataFolder, read_json, write_json
 from infra.local.template import ROOT, logical_id
 
-_LONGEST_SECONDS = 900
 _MEMORY = 512
 
 
@@ -51,6 +51,8 @@ class Function:
     handler: Callable[[Any, Any], Any]
     seconds: int
     batch_size: int
+    is_console: bool
+    """Whether people invoke it."""
 
     def invoke(self, event: Any) -> Any:
         """Call the function with an event as Lambda does, and return its result, which must be JSON."""
@@ -62,23 +64,23 @@ class Function:
 def functions(app: Any) -> dict[str, Function]:
     """Return all functions of the Chalice app except the API, by their logical ids in the template."""
     found = {}
-    limits = _limits()
+    default_seconds, limits = _time_limits()
     for entry in (*app.pure_lambda_functions, *app.event_sources):
         module, _, attribute = entry.handler_string.rpartition(".")
         found[logical_id(entry.name)] = Function(
             entry.name,
             getattr(importlib.import_module(module), attribute),
-            limits.get(entry.name, _LONGEST_SECONDS),
+            limits.get(entry.name, default_seconds),
             getattr(entry, "batch_size", 1),
+            entry in app.pure_lambda_functions and module.startswith(CONSOLE_MODULES),
         )
     return found
 
 
-def _limits() -> dict[str, int]:
-    config = read_json(ROOT / ".chalice" / "config.json") or {}
-    return {
-        name: function["lambda_timeout"]
-        for stage in config.get("stages", {}).values()
-        for name, function in stage.get("lambda_functions", {}).items()
-        if "lambda_timeout" in function
+def _time_limits() -> tuple[int, dict[str, int]]:
+    """Return the seconds that a function may run, and those of the functions with a limit of their own."""
+    (stage,) = json.loads((ROOT / ".chalice" / "config.json").read_text())["stages"].values()
+    own = stage["lambda_functions"].items()
+    return stage["lambda_timeout"], {
+        name: function["lambda_timeout"] for name, function in own if "lambda_timeout" in function
     }

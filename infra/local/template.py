@@ -121,14 +121,6 @@ class Template:
             if event.get("Type") == "SNS"
         ]
 
-    def console_functions(self) -> list[str]:
-        """Return the console functions: those that the outputs name."""
-        return [
-            _referred(output["Value"])
-            for name, output in self.document.get("Outputs", {}).items()
-            if name.endswith("Function")
-        ]
-
     def _events(self) -> list[tuple[str, str, dict[str, Any]]]:
         return [
             (function, name, event)

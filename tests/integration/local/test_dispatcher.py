@@ -34,7 +34,7 @@ def _handle(answer: Any) -> Queue:
             raise answer
         return answer
 
-    function = Function("deliver", handler, seconds=60, batch_size=10)
+    function = Function("deliver", handler, seconds=60, batch_size=10, is_console=False)
     dispatcher.handle_batch(queue, "url", function, _MESSAGES, dispatcher.queue_event(_MESSAGES, _ARN))
     return queue
 

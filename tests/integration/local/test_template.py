@@ -40,12 +40,6 @@ def test_every_source_of_the_real_template_is_understood_and_declared() -> None:
     assert all("RedrivePolicy" in queues[event.queue] for event in template.queue_events())
 
 
-def test_the_functions_that_people_invoke_are_those_of_the_outputs() -> None:
-    template = Template.read()
-    assert {"CreateApiKey", "SendDueReminders"} <= set(template.console_functions())
-    assert not {event.function for event in template.queue_events()} & set(template.console_functions())
-
-
 def test_intrinsics() -> None:
     template = Template({"Resources": {}, "Parameters": {"Level": {"Default": "INFO"}}})
     values = {"Table": "t", "Table.Arn": "arn:t"}
