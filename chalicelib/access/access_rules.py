@@ -232,7 +232,7 @@ def write_domain_access(
         )
     gone = sorted(was - stays)
     for pointer in gone[:_MAX_POINTERS_PER_TRANSACTION]:
-        transaction.erase(pointer)
+        transaction.delete_unconditionally(pointer)
     return gone[_MAX_POINTERS_PER_TRANSACTION:]
 
 
@@ -265,7 +265,7 @@ def _delete_stale_pointers(context: RequestContext, bill_group_id: str, domain: 
             transaction.check(row)
         for pointer in chunk:
             if pointer not in live:
-                transaction.erase(pointer)
+                transaction.delete_unconditionally(pointer)
         transaction.commit()
 
     for start in range(0, len(stale), _MAX_POINTERS_PER_TRANSACTION):

@@ -106,7 +106,7 @@ def put_account(
 def _write_search_words(transaction: store.Transaction, account_id: str, old_name: str, new_name: str) -> None:
     old, new = set(search_words(old_name)), set(search_words(new_name))
     for word in sorted(old - new):
-        transaction.erase(keys.account_word(word, account_id))
+        transaction.delete_unconditionally(keys.account_word(word, account_id))
     for word in sorted(new - old):
         key = keys.account_word(word, account_id)
         transaction.overwrite(AccountWordItem(key.pk, key.sk, account_id=account_id))

@@ -45,7 +45,7 @@ def replace(context: RequestContext, bill_group_id: str) -> str:
             raise NotFound
         transaction = store.Transaction(context)
         if item.portal_token:
-            transaction.erase(keys.portal_link(item.portal_token))
+            transaction.delete_unconditionally(keys.portal_link(item.portal_token))
         item.portal_token = new_token()
         transaction.replace(item)
         add(transaction, item.portal_token, bill_group_id, item.account_id)

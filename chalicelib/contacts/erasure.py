@@ -203,7 +203,7 @@ def _delete_if_unchanged(context: RequestContext, contact: Contact) -> bool:
     transaction = store.Transaction(context)
     transaction.delete(item)
     if contact.external_id is not None:
-        transaction.erase(keys.contact_external_id(contact.account_id, contact.external_id))
+        transaction.delete_unconditionally(keys.contact_external_id(contact.account_id, contact.external_id))
     record_audit_event(
         transaction, context, "contact.erased", "contact", contact.contact_id, (), account_id=contact.account_id
     )

@@ -115,8 +115,8 @@ def free_address(transaction: store.Transaction, context: RequestContext, contac
     key = keys.contact_address(contact.account_id, contact.email)
     address = store.get_item(ContactAddressItem, key)
     if address is not None and address.user_name:
-        transaction.erase(keys.user_name(address.user_name))
-    transaction.erase(key)
+        transaction.delete_unconditionally(keys.user_name(address.user_name))
+    transaction.delete_unconditionally(key)
     revocation.revoke_address_access(transaction, context, contact.account_id, contact.email)
 
 
@@ -130,7 +130,7 @@ def lock_external_id(transaction: store.Transaction, contact: Contact) -> None:
 def free_external_id(transaction: store.Transaction, contact: Contact) -> None:
     """Give the contact's external id back."""
     if contact.external_id is not None:
-        transaction.erase(keys.contact_external_id(contact.account_id, contact.external_id))
+        transaction.delete_unconditionally(keys.contact_external_id(contact.account_id, contact.external_id))
 
 
 def write_roles(

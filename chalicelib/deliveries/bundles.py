@@ -104,7 +104,7 @@ def send_bundle(context: RequestContext, task: SendBundle, task_key: Key) -> Non
         add_task(transaction, context, task, row.due)
     else:
         transaction.delete(row)
-    transaction.erase(task_key)
+    transaction.delete_unconditionally(task_key)
     transaction.commit()
     logger.info("A bundle of invoices was sent.", extra={"invoices": len(going), "held": len(held)})
     metrics.add_metric(name="BundlesSent", unit="Count", value=1)

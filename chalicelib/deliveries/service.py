@@ -82,7 +82,7 @@ def _deliver(context: RequestContext, invoice_id: str, task_key: Key) -> None:
     transaction.create(store.to_item(DeliveryItem, key, delivery))
     if decision.held:
         bundles.add_to_bundles(transaction, context, invoice, delivery_id, decision.held)
-    transaction.erase(task_key)
+    transaction.delete_unconditionally(task_key)
     transaction.commit()
     logger.info("An invoice was delivered.", extra={"outcome": decision.outcome, "mails": len(decision.mails)})
     metrics.add_metric(name="InvoicesDelivered" if decision.mails else "InvoicesNotMailed", unit="Count", value=1)

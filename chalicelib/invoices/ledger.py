@@ -141,7 +141,7 @@ def _write_head(transaction: store.Transaction, before: Invoice | None, after: I
 def _write_pointers(transaction: store.Transaction, before: Invoice | None, after: Invoice) -> None:
     old, new = (_pointer_keys(before) if before else {}), _pointer_keys(after)
     for key in sorted(old.keys() - new.keys()):
-        transaction.erase(key)
+        transaction.delete_unconditionally(key)
     for key in sorted(new.keys() - old.keys()):
         pointer = InvoicePointerItem(key.pk, key.sk, invoice_id=after.invoice_id, bill_group_id=after.bill_group_id)
         # The head's condition protects the pointers, except the number, for which invoices compete (I1).

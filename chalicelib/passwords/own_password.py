@@ -58,7 +58,7 @@ def open_password_session(
         # A concurrent change of the password sees this sign-in and ends its session.
         item.used_at = context.now
         transaction.replace(item)
-        transaction.erase(_tries_key(user_name))
+        transaction.delete_unconditionally(_tries_key(user_name))
         session_id, token = open_session(
             transaction,
             context,
@@ -218,7 +218,7 @@ def _set_password(
     if spent is not None:
         transaction.delete(spent)
     for key in erase:
-        transaction.erase(key)
+        transaction.delete_unconditionally(key)
     end_all_sessions(transaction, item.email, found.get(wanted[0]), compute_session_cutoff(context.now, item.used_at))
     record_audit_event(transaction, acting, "password.set", "contact", item.contact_id, (), account_id=item.account_id)
     outbox.enqueue_mail(transaction, acting, emails.password_changed(entity, account, contact, item.user_name))

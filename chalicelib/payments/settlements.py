@@ -44,7 +44,7 @@ def write_settlements(
         key = keys.settlement(invoice_id, source.kind, source.id)
         amount = spread.get(invoice_id, 0)
         if not amount:
-            transaction.erase(key)
+            transaction.delete_unconditionally(key)
             continue
         settlement = Settlement(invoice_id, source.kind, source.id, amount, source.day)
         transaction.overwrite(store.to_item(SettlementItem, key, settlement))
@@ -61,5 +61,5 @@ def write_payment(transaction: store.Transaction, before: Payment | None, after:
     if after.unallocated and not was_free:
         transaction.overwrite(UnallocatedPaymentItem(pointer.pk, pointer.sk, payment_id=after.payment_id))
     if was_free and not after.unallocated:
-        transaction.erase(pointer)
+        transaction.delete_unconditionally(pointer)
     return int(row.version)

@@ -162,7 +162,7 @@ def _end_session(context: RequestContext, item: SessionItem) -> None:
     def attempt() -> None:
         # Requests record the last use, so the version moves; the key is never reused.
         transaction = store.Transaction(context)
-        transaction.erase(item.key)
+        transaction.delete_unconditionally(item.key)
         accounts: list[str | None] = [*sorted(_account_ids(item))]
         for account_id in accounts[: rules.MAX_AUDITED_ACCOUNTS] or [None]:
             record_audit_event(
@@ -205,4 +205,4 @@ def end_password_sessions(transaction: store.Transaction, email: str, account_id
     )
     for item in page.items:
         if item.origin == rules.PASSWORD_ORIGIN and _account_ids(item) <= {account_id}:
-            transaction.erase(item.key)
+            transaction.delete_unconditionally(item.key)

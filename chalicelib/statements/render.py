@@ -97,5 +97,5 @@ def _record_pdf(
     ]
     item.pdf, item.email_ids = vars(stored), [email_id for email_id in written if email_id]
     transaction.replace(item)
-    transaction.erase(message.key)
+    transaction.delete_unconditionally(message.key)
     transaction.commit()

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from chalicelib.table.items import Item, table_connection
 from chalicelib.table.keys import Key
-from chalicelib.table.store import ItemPage, batch_get_items, translate_table_errors
+from chalicelib.table.store import ItemPage, batch_get_items
+from chalicelib.table.store.failures import translate_table_errors
 
 _LOWEST_SORT_KEY, _HIGHEST_SORT_KEY = " ", "~"
 """Before and behind every sort key that is made of ids, dates and ``#``."""

@@ -8,6 +8,7 @@ from pynamodb.exceptions import UpdateError
 from chalicelib.table import store
 from chalicelib.table.items import SendingPaceItem
 from chalicelib.table.keys import Key
+from chalicelib.table.store.failures import dynamodb_error_code, translate_table_errors
 
 _MAX_PLAUSIBLE_LEAD = timedelta(minutes=5)
 """A turn that far ahead was given by a clock that was wrong; it is forgotten."""
@@ -39,11 +40,11 @@ def reserve_slots(key: Key, now: datetime, length: timedelta, count: int, patien
         (next_at.set(moment + whole), nobody_there),
         (next_at.set(next_at + whole), standing_in_line),
     ):
-        with store.translate_table_errors():
+        with translate_table_errors():
             try:
                 item.update([*named, set_next], condition)
             except UpdateError as error:
-                if store.dynamodb_error_code(error) != "ConditionalCheckFailedException":
+                if dynamodb_error_code(error) != "ConditionalCheckFailedException":
                     raise
                 continue
         return SendSlots(_from_milliseconds(int(item.next_at) - whole), int(item.given))

@@ -280,7 +280,7 @@ class ImportRun:
         context = RequestContext(Actor(**item.actor), _now(), item.correlation_id)
         transaction = store.Transaction(context)
         transaction.replace(item)
-        transaction.erase(self._duty)
+        transaction.delete_unconditionally(self._duty)
         add_task(transaction, context, RunImport(item.import_id))
         try:
             transaction.commit()

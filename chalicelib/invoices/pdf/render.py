@@ -105,7 +105,7 @@ def _record_pdf(message: TaskMessage[CreateInvoicePdf], invoice: Invoice, stored
     context = RequestContext(DOCUMENTS_ACTOR, clock.utc_now(), message.correlation_id)
     transaction = store.Transaction(context)
     ledger.write_invoice_changes(transaction, {}, [(invoice, replace(invoice, pdf=stored))])
-    transaction.erase(message.key)
+    transaction.delete_unconditionally(message.key)
     if invoice.delivery_wanted:
         add_task(transaction, context, DeliverInvoice(invoice.invoice_id))
     transaction.commit()

@@ -314,7 +314,7 @@ def _commit(
         key = keys.email_content(item.email_id)
         transaction.overwrite(EmailContentItem(key.pk, key.sk, content=_pack_content(rendered)))
     if duty is not None:
-        transaction.erase(duty)
+        transaction.delete_unconditionally(duty)
     if more is not None:
         more(transaction)
     transaction.commit()

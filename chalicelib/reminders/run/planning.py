@@ -78,7 +78,7 @@ def plan_invoice(
         supersede_steps(transaction, context, rows, about, decision.superseded)
     write_invoice_plan(transaction, about, rows, look_on, decision.reason)
     if duty is not None:
-        transaction.erase(duty)
+        transaction.delete_unconditionally(duty)
     transaction.commit()
     return look_on
 
@@ -99,7 +99,7 @@ def write_invoice_plan(
     key = keys.invoice_reminders(invoice_id)
     after = state or InvoiceRemindersItem(key.pk, key.sk, invoice_id=invoice_id)
     if state is not None and state.next_on is not None and state.next_on != look_on:
-        transaction.erase(keys.reminder_plan(account_id, entity_id, state.next_on, invoice_id))
+        transaction.delete_unconditionally(keys.reminder_plan(account_id, entity_id, state.next_on, invoice_id))
     after.due_since = account_context.due_date_recorded_on(about, rows)
     after.due_date = invoice.due_date
     after.next_on = look_on

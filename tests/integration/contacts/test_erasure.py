@@ -15,8 +15,7 @@ from chalicelib.contacts.rules import Contact
 from chalicelib.field_marks import DataSubject, OfContact, fields_marked
 from chalicelib.mail.feedback import ses_events
 from chalicelib.mail.sending import deliver as mailer
-from chalicelib.table import store
-from chalicelib.table.items import EmailItem, TaskItem
+from chalicelib.table.items import EmailItem, Item, TaskItem
 from chalicelib.tasks import service as tasks
 from tests.aws import BUCKET, TABLE, client
 from tests.integration.service import Service, code, rows
@@ -70,7 +69,7 @@ def address(account: str, contact: Any) -> str:
 
 
 def emails() -> list[EmailItem]:
-    return [store.Item.from_raw_data(row) for row in rows() if row["cls"]["S"] == "email"]
+    return [Item.from_raw_data(row) for row in rows() if row["cls"]["S"] == "email"]
 
 
 def send_mails(service: Service) -> None:
@@ -78,7 +77,7 @@ def send_mails(service: Service) -> None:
     client("sesv2").create_email_identity(EmailIdentity="billing@acme.example")
     for row in rows():
         if row["cls"]["S"] == "duty":
-            item = store.Item.from_raw_data(row)
+            item = Item.from_raw_data(row)
             assert isinstance(item, TaskItem)
             mailer.deliver_email(tasks.TaskMessage(item.kind, item.subject, item.key, item.correlation_id))
 
