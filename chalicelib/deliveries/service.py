@@ -55,7 +55,7 @@ def _deliver(context: RequestContext, invoice_id: str, task_key: Key) -> None:
     invoice = store.from_item(Invoice, item) if item else None
     if invoice is None or invoice.pdf is None:
         # Rendering the PDF adds the task again.
-        logger.warning("There is a duty to deliver an invoice that is not here, or has no PDF.")
+        logger.warning("A task names an invoice that does not exist or has no PDF.")
         complete_task(task_key)
         return
     delivery_id = issue_delivery_id(invoice)

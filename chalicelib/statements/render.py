@@ -32,7 +32,7 @@ def create_statement_pdf(message: TaskMessage[CreateStatementPdf]) -> None:
     item = store.get_item(StatementItem, keys.statement(statement_id))
     if item is None or item.pdf is not None:
         if item is None:
-            logger.warning("There is a duty to make a statement that is not here.")
+            logger.warning("A task names a statement that does not exist.")
         complete_task(message.key)
         return
     content = unpack_statement_content(item.content)

@@ -47,7 +47,7 @@ payments reported      ENTITY#<entity>                  PAYMENTSASOF
 audit event            <owner: ACCOUNT#…, ENTITY#…>     AUDIT#<audit event>     CHANGES#<UTC day> / <audit event>
 email (outbox)         EMAIL#<email>                    EMAIL                   ACCOUNT#<account>#EMAILS / <email>
 content of an email    EMAIL#<email>                    CONTENT
-duty                   WORK#<kind>#<shard>              <due instant>#<duty>
+task                   WORK#<kind>#<shard>              <due instant>#<task>
 idempotency record     IDEMPOTENCY#<principal>          <key>
 access of a domain     BILLGROUP#<bill group>           ACCESS#<domain>
 rule by address        RULEADDRESS#<email>              <bill group>
@@ -75,7 +75,7 @@ credit note under CREDITNOTES# likewise. The pointer of an open invoice is also 
 Access patterns: a thing by its id (GetItem, BatchGetItem); an account's contacts, its audit events, a bill
 group's subscriptions, an entity's reminder templates (Query of a partition by prefix); entities, accounts, an
 account's bill groups and emails, contacts by email, changes by day, API keys, imports (Query of GSI1, then
-BatchGetItem); accounts by word prefix (Query of a WORD# partition); duties that are due (Query of a WORK# partition
+BatchGetItem); accounts by word prefix (Query of a WORD# partition); tasks that are due (Query of a WORK# partition
 up to an instant);
 a bill group's invoices by day (Query of GSI1); the invoices of an entity by status and date (Query of GSI2); an
 account's open invoices, balances and payments that are not all allocated (Query of its partition by prefix), its
@@ -90,7 +90,7 @@ WORD_PARTITION_LETTERS = 2
 _AFTER_EVERY_ID = "~"
 """Sorts after every id, day and number."""
 NO_DUE_DATE = "9999-12-31"
-"""Stands for a due date that there is none of, so that it sorts last."""
+"""In place of a due date where there is none, so that it sorts last."""
 REMINDER_SHARDS = 8
 """In how many partitions the hourly run finds accounts. The other tasks have theirs in ``tasks.kinds``."""
 
@@ -281,7 +281,7 @@ def open_invoices_in_currency(account_id: str, entity_id: str, currency: str) ->
 
 
 def open_invoices_to_entity(account_id: str, entity_id: str) -> Key:
-    """Return the same of those to an entity, in whatever currency."""
+    """Return the same of those to an entity, in any currency."""
     return Key(f"ACCOUNT#{account_id}", f"OPEN#{entity_id}#")
 
 
@@ -321,12 +321,12 @@ def unallocated_payments(account_id: str) -> Key:
 
 
 def bundle(account_id: str, entity_id: str, contact_id: str) -> Key:
-    """Return the key of the invoices that wait to go to a contact in one mail (C7)."""
+    """Return the key of the invoices that wait to be sent to a contact in one mail (C7)."""
     return Key(f"ACCOUNT#{account_id}", f"BUNDLE#{entity_id}#{contact_id}")
 
 
 def statement(statement_id: str) -> Key:
-    """Return the key of a statement of account that was asked for."""
+    """Return the key of a requested statement of account."""
     return Key(f"STATEMENT#{statement_id}", "STATEMENT")
 
 
@@ -346,22 +346,22 @@ def reminder_templates(entity_id: str) -> Key:
 
 
 def invoice_reminders(invoice_id: str) -> Key:
-    """Return the key of where the reminders of an invoice stand."""
+    """Return the key of the state of an invoice's reminders."""
     return Key(f"INVOICE#{invoice_id}", "REMINDERS")
 
 
 def reminder_step(invoice_id: str, due: date, step: str) -> Key:
-    """Return the key of one step of an invoice's reminders, which is taken at most once (R5)."""
+    """Return the key of one step of an invoice's reminders, which is claimed at most once (R5)."""
     return Key(f"INVOICE#{invoice_id}", f"REMINDER#{due.isoformat()}#{step}")
 
 
 def reminder_plan(account_id: str, entity_id: str, day: date, invoice_id: str) -> Key:
-    """Return the key that says on which local day an invoice is to be looked at next."""
+    """Return the key of the local day on which an invoice is evaluated next."""
     return Key(f"ACCOUNT#{account_id}", f"REMIND#{entity_id}#{day.isoformat()}#{invoice_id}")
 
 
 def reminder_plans(account_id: str, entity_id: str) -> Key:
-    """Return the partition of the days on which an account's invoices are looked at, and how their sort keys begin."""
+    """Return the partition of the days on which an account's invoices are evaluated, and how their sort keys begin."""
     return Key(f"ACCOUNT#{account_id}", f"REMIND#{entity_id}#")
 
 
@@ -378,7 +378,7 @@ def reminder_plans_after_entity(account_id: str, entity_id: str | None) -> tuple
 
 
 def reminder_due(account_id: str, entity_id: str, due: datetime) -> Key:
-    """Return the key by which the hourly run finds an account some of whose invoices are to be looked at."""
+    """Return the key by which the hourly run finds an account with invoices to evaluate."""
     shard = _shard(account_id, REMINDER_SHARDS)
     return Key(task_partition("reminder", shard), f"{format_instant(due)}#{account_id}#{entity_id}")
 
@@ -426,7 +426,7 @@ def promised_invoice(entity_id: str, day: date, invoice_id: str) -> Key:
 
 
 def reminder_run(entity_id: str, run_hour: str) -> Key:
-    """Return the key of a run that is larger than its limit and waits for staff, named by an hour in UTC (R9)."""
+    """Return the key of a run that waits for approval, named by an hour in UTC (R9)."""
     return Key(f"RUN#{entity_id}", run_hour)
 
 
@@ -560,7 +560,7 @@ def session_listed(email: str, session_id: str) -> Key:
 
 
 def identity(email: str) -> Key:
-    """Return the key of what holds for a person whatever their access is, as from when sessions count."""
+    """Return the key of what holds for a person in every account, such as since when sessions count."""
     return Key(f"IDENTITY#{email}", "IDENTITY")
 
 
@@ -570,7 +570,7 @@ def user_name(folded: str) -> Key:
 
 
 def password_reset(token_hash: str) -> Key:
-    """Return the key of a mailed link by which a password can be set anew."""
+    """Return the key of an emailed link that resets a password."""
     return Key(f"PASSWORDRESET#{token_hash}", "PASSWORDRESET")
 
 

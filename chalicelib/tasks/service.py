@@ -153,6 +153,6 @@ def sweep_overdue_tasks(time_is_left: Callable[[], bool], limit: int = rules.SWE
         if page.after is not None:
             turns.append((kind, partition, page.after))
     if handed_out:
-        logger.info("Overdue duties were handed out.", extra={"handed_out": handed_out, "lost": lost})
+        logger.info("Overdue tasks were sent again.", extra={"handed_out": handed_out, "lost": lost})
         metrics.add_metric(name="DutiesHandedOut", unit="Count", value=handed_out)
     return SweepResult(handed_out, lost)

@@ -51,13 +51,13 @@ class LeaseLost(Exception):
     """Another run has taken the import over."""
 
 
-def run_import(import_id: str, duty: Key, time_is_left: Callable[[], bool]) -> None:
-    """Process an import task. Does nothing while another run holds the lease."""
+def run_import(import_id: str, task_key: Key, time_is_left: Callable[[], bool]) -> None:
+    """Process an import. Does nothing while another run has its lease."""
     item = store.get_item(ImportItem, keys.import_(import_id))
     if item is None or item.status not in (rules.QUEUED, rules.RUNNING):
-        complete_task(duty)
+        complete_task(task_key)
         return
-    run = ImportRun(item, duty, time_is_left)
+    run = ImportRun(item, task_key, time_is_left)
     if not run.claim():
         return
     try:
@@ -80,10 +80,10 @@ def run_import(import_id: str, duty: Key, time_is_left: Callable[[], bool]) -> N
 class ImportRun:
     """The state of one run."""
 
-    def __init__(self, item: ImportItem, duty: Key, time_is_left: Callable[[], bool]) -> None:
+    def __init__(self, item: ImportItem, task_key: Key, time_is_left: Callable[[], bool]) -> None:
         """Start with an import that was read."""
         self._item = item
-        self._duty = duty
+        self._task_key = task_key
         self._time_is_left = time_is_left
         self._lease_id = secrets.token_hex(8)
         self._report = ImportReport(item)
@@ -280,7 +280,7 @@ class ImportRun:
         context = RequestContext(Actor(**item.actor), _now(), item.correlation_id)
         transaction = store.Transaction(context)
         transaction.replace(item)
-        transaction.delete_unconditionally(self._duty)
+        transaction.delete_unconditionally(self._task_key)
         add_task(transaction, context, RunImport(item.import_id))
         try:
             transaction.commit()
@@ -295,7 +295,7 @@ class ImportRun:
         item.status, item.reason, item.finished_at = status, reason, clock.utc_now()
         item.lease_id, item.lease_until = None, None
         self._save()
-        complete_task(self._duty)
+        complete_task(self._task_key)
 
     def _save(self) -> None:
         """Write the item. Raises LeaseLost when another run has written it since."""

@@ -62,7 +62,7 @@ def create_invoice_pdf(message: TaskMessage[CreateInvoicePdf]) -> None:
     try:
         read = queries.get_invoice_with_content(invoice_id)
     except NotFound:
-        logger.warning("There is a duty to make the PDF of an invoice that is not here.")
+        logger.warning("A task names an invoice that does not exist.")
         complete_task(message.key)
         return
     if not _needs_pdf(read.invoice):

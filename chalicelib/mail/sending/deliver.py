@@ -92,7 +92,7 @@ class _ClaimAttempt:
         now = clock.utc_now()
         item = store.get_item(EmailItem, keys.email(message.task.email_id))
         if item is None:
-            logger.warning("There is a duty to send an email that is not here.")
+            logger.warning("A task names an email that does not exist.")
             complete_task(message.key)
             return None
         state = store.from_item(rules.MailState, item)
@@ -297,7 +297,9 @@ def _finish(
     """Write the email's state, update the mail health counts, and delete its task with it."""
     apply_state(item, state)
     counted = health.count_changes(before, state) if before else {}
-    _commit(item, message, rendered=rendered, duty=message.key, more=lambda it: health.add_counts(it, item, counted))
+    _commit(
+        item, message, rendered=rendered, task_key=message.key, more=lambda it: health.add_counts(it, item, counted)
+    )
 
 
 def _commit(
@@ -305,7 +307,7 @@ def _commit(
     message: TaskMessage[SendEmail],
     *,
     rendered: RenderedMail | None = None,
-    duty: Key | None = None,
+    task_key: Key | None = None,
     more: Callable[[store.Transaction], None] | None = None,
 ) -> None:
     transaction = store.Transaction(RequestContext(MAILER, clock.utc_now(), message.correlation_id))
@@ -313,8 +315,8 @@ def _commit(
     if rendered is not None and not item.security:
         key = keys.email_content(item.email_id)
         transaction.overwrite(EmailContentItem(key.pk, key.sk, content=_pack_content(rendered)))
-    if duty is not None:
-        transaction.delete_unconditionally(duty)
+    if task_key is not None:
+        transaction.delete_unconditionally(task_key)
     if more is not None:
         more(transaction)
     transaction.commit()
