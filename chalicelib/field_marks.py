@@ -26,7 +26,7 @@ class DataSubject(Enum):
 
 
 class FieldUse(Enum):
-    """What follows from a change of a field."""
+    """How a field is used."""
 
     NOT_AUDITED = "not audited"
     """Bookkeeping: an audit event does not list the change."""
@@ -36,6 +36,10 @@ class FieldUse(Enum):
     """It is decided again when open invoices are examined next (R1, R4)."""
     PORTAL_EDITABLE = "portal editable"
     """A portal user may change it; everything else was agreed on with the vendor."""
+    NOT_CONTENT = "not content"
+    """Sent with an invoice, but no part of what is issued and never changes (I1)."""
+    NULL_MEANS_ABSENT = "null means absent"
+    """An issued invoice always has a value: null says nothing of it."""
 
 
 NotPersonal = Annotated[T, DataSubject.NOBODY]
@@ -48,6 +52,8 @@ NotAudited = Annotated[T, FieldUse.NOT_AUDITED]
 Shared = Annotated[T, FieldUse.SHARED]
 MovesReminders = Annotated[T, FieldUse.MOVES_REMINDERS]
 PortalEditable = Annotated[T, FieldUse.PORTAL_EDITABLE]
+NotContent = Annotated[T, FieldUse.NOT_CONTENT]
+NullMeansAbsent = Annotated[T, FieldUse.NULL_MEANS_ABSENT]
 
 _NAMES_NOBODY = (bool, int, date, datetime, NoneType)
 """A value of these types identifies nobody, so a field of them needs no mark."""

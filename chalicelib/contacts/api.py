@@ -1,7 +1,6 @@
 """Contacts over HTTP."""
 
-import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import Field
@@ -103,23 +102,31 @@ class SuccessorQuery(Query):
 
 
 def _contact_fields(found: ContactRead, principal: Principal) -> dict[str, Any]:
-    told = {name: getattr(found.contact, name) for name in ContactView.model_fields if hasattr(found.contact, name)}
-    address = vars(found.contact.address) if found.contact.address else None
-    roles = [role for role in CONTACT_ROLES if role in found.roles]
-    lists = {name: list(told[name]) for name in ("billing_for", "shipping_for", "former_roles")}
-    access = _to_access_views(found.contact.access)
-    differences = found.differences
+    shown = {name: value for name, value in vars(found.contact).items() if name in ContactView.model_fields}
+    shown |= {
+        "address": vars(found.contact.address) if found.contact.address else None,
+        "roles": [role for role in CONTACT_ROLES if role in found.roles],
+        "access": _to_access_views(found.contact.access),
+        "differences": found.differences,
+    }
     if principal.is_portal:
-        # The contact is the account's; which bill groups it has to do with, is told of the granted ones only (A9).
-        differences = {}
-        access = {group: at for group, at in access.items() if group in principal.grants}
-        for name in ("billing_for", "shipping_for"):
-            lists[name] = [group for group in lists[name] if group in principal.grants]
-    return {**told, **lists, "address": address, "roles": roles, "access": access, "differences": differences}
+        # The contact belongs to the account. Its bill groups are shown where they are granted (A9).
+        shown |= {
+            "differences": {},
+            "access": {group: at for group, at in shown["access"].items() if group in principal.grants},
+            "billing_for": [group for group in found.contact.billing_for if group in principal.grants],
+            "shipping_for": [group for group in found.contact.shipping_for if group in principal.grants],
+        }
+    return shown
 
 
-def _to_access_views(kept: dict[str, Any]) -> dict[str, AccessAtView]:
-    return {bill_group_id: AccessAtView.model_validate_json(json.dumps(at)) for bill_group_id, at in kept.items()}
+def _to_access_views(stored: dict[str, Any]) -> dict[str, AccessAtView]:
+    return {
+        bill_group_id: AccessAtView(
+            permissions=at["permissions"], starts_at=datetime.fromisoformat(at["starts_at"]).astimezone(UTC)
+        )
+        for bill_group_id, at in stored.items()
+    }
 
 
 def _write_reply(request: Request[Any, Any], found: ContactRead, status: int = 200) -> Reply:

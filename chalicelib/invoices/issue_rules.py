@@ -12,41 +12,35 @@ from chalicelib.bill_groups.rules import BillGroup
 from chalicelib.contacts.rules import Contact
 from chalicelib.entities.rules import Entity
 from chalicelib.errors import FieldError, InvalidInput
+from chalicelib.field_marks import FieldUse, NotContent, NullMeansAbsent, fields_marked
 from chalicelib.invoices.figures import InvoiceTotals
 from chalicelib.invoices.rules import CREDIT_NOTE, INVOICE, Buyer, Content, Line, Seller, TaxTotal
 from chalicelib.json_values import to_json_value
-
-CHANGEABLE_FIELDS = frozenset({"due_date"})
-INSTRUCTION_FIELDS = frozenset({"deliver"})
-"""Fields of the request that are no content of the invoice."""
-_NOT_SENT_WHEN_NULL = frozenset(
-    {"bill_group_id", "number", "issue_date", "currency", "lines", "total", "net_total", "tax_total", "tax_totals"}
-)
 
 
 @dataclass(frozen=True)
 class InvoiceDraft:
     """An invoice as requested; None is absent."""
 
-    bill_group_id: str
-    number: str
-    issue_date: date
-    currency: str
-    lines: tuple[Line, ...]
-    total: int
+    bill_group_id: NullMeansAbsent[str]
+    number: NullMeansAbsent[str]
+    issue_date: NullMeansAbsent[date]
+    currency: NullMeansAbsent[str]
+    lines: NullMeansAbsent[tuple[Line, ...]]
+    total: NullMeansAbsent[int]
     kind: str = INVOICE
-    tax_totals: tuple[TaxTotal, ...] | None = None
-    net_total: int | None = None
-    tax_total: int | None = None
+    tax_totals: NullMeansAbsent[tuple[TaxTotal, ...] | None] = None
+    net_total: NullMeansAbsent[int | None] = None
+    tax_total: NullMeansAbsent[int | None] = None
     prepaid: int = 0
-    due_date: date | None = None
+    due_date: NotContent[date | None] = None
     po_number: str | None = None
     note: str | None = None
     period_start: date | None = None
     period_end: date | None = None
     preceding_numbers: tuple[str, ...] = ()
     pdf: str = "made"
-    deliver: bool | None = None
+    deliver: NotContent[bool | None] = None
 
 
 def compute_content_hash(given: Mapping[str, Any]) -> str:
@@ -54,7 +48,7 @@ def compute_content_hash(given: Mapping[str, Any]) -> str:
     said = {
         name: to_json_value(value)
         for name, value in given.items()
-        if name not in CHANGEABLE_FIELDS | INSTRUCTION_FIELDS
+        if name not in fields_marked(InvoiceDraft, FieldUse.NOT_CONTENT)
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
@@ -193,9 +187,10 @@ def differing_fields(content: Content, pdf_expected: str, given: Mapping[str, An
     """
     unset = {"kind": INVOICE, "prepaid": 0, "preceding_numbers": (), "pdf": "made"}
     said = {**vars(content), "bill_group_id": content.buyer.bill_group_id, "pdf": pdf_expected}
+    always_set = fields_marked(InvoiceDraft, FieldUse.NULL_MEANS_ABSENT)
     differing = []
     for name, value in given.items():
-        if name in CHANGEABLE_FIELDS | INSTRUCTION_FIELDS or (value is None and name in _NOT_SENT_WHEN_NULL):
+        if name in fields_marked(InvoiceDraft, FieldUse.NOT_CONTENT) or (value is None and name in always_set):
             continue
         wanted = unset.get(name) if value is None else value
         if name == "tax_totals":

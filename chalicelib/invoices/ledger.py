@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from chalicelib.invoices.rules import UNSETTLED, Invoice, normalize_number
-from chalicelib.json_values import to_json_value
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountBalanceItem, BillGroupBalanceItem, InvoiceItem, InvoicePointerItem
 from chalicelib.table.keys import Key
@@ -125,7 +124,6 @@ def to_invoice_item(invoice: Invoice) -> InvoiceItem:
     """Return the row of a head, with its index keys."""
     listed = keys.invoice_listed(invoice.bill_group_id, invoice.issue_date, invoice.invoice_id)
     row = store.to_item(InvoiceItem, keys.invoice(invoice.invoice_id), invoice, listed=listed)
-    row.dispute, row.promise = to_json_value(invoice.dispute), to_json_value(invoice.promise)
     day = invoice.due_date if invoice.status in UNSETTLED else invoice.issue_date
     by_status = keys.invoice_by_status(invoice.entity_id, invoice.kind, invoice.status, day, invoice.invoice_id)
     row.gsi2_pk, row.gsi2_sk = by_status.pk, by_status.sk

@@ -5,7 +5,6 @@ from typing import Any
 
 from chalicelib.invoices import ledger
 from chalicelib.invoices.rules import Invoice
-from chalicelib.json_values import to_json_value
 from chalicelib.payments.rules import Allocation, Payment, Settlement, SettlementSource
 from chalicelib.table import keys, store
 from chalicelib.table.items import PaymentItem, SettlementItem, UnallocatedPaymentItem
@@ -54,7 +53,6 @@ def write_payment(transaction: store.Transaction, before: Payment | None, after:
     """Write a payment and, while a part of it is unallocated, its pointer; return its new version."""
     listed = keys.payment_listed(after.account_id, after.received_on, after.payment_id)
     row = store.to_item(PaymentItem, keys.payment(after.account_id, after.payment_id), after, listed=listed)
-    row.reversal = to_json_value(after.reversal)
     transaction.put(row, new=before is None)
     pointer = keys.unallocated_payment(after.account_id, after.entity_id, after.currency, after.payment_id)
     was_free = before is not None and before.unallocated > 0

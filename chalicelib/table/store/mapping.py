@@ -3,7 +3,9 @@
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from chalicelib.serialization import get_type_adapter, to_plain_fields
+from chalicelib.json_values import to_json_value
+from chalicelib.serialization import get_type_adapter
+from chalicelib.table.attributes import JsonAttribute
 from chalicelib.table.items import Item
 from chalicelib.table.keys import Key
 
@@ -21,9 +23,9 @@ def from_item(cls: type[T], item: Item) -> T:
 
 def to_item(cls: type[ItemT], key: Key, thing: Any, *, listed: Key | None = None) -> ItemT:
     """Return the item that holds a frozen dataclass at ``key``, listed in the first index at ``listed``."""
-    item = cls(key.pk, key.sk)
-    for name, value in to_plain_fields(thing).items():
-        setattr(item, name, sorted(value) if isinstance(value, set | frozenset) else value)
+    item, attributes = cls(key.pk, key.sk), cls.get_attributes()
+    for name, value in vars(thing).items():
+        setattr(item, name, to_json_value(value) if isinstance(attributes[name], JsonAttribute) else value)
     if listed is not None:
         item.gsi1_pk, item.gsi1_sk = listed.pk, listed.sk
     return item
