@@ -1,4 +1,4 @@
-"""The owner of an account: the contact whom staff name, who gives and takes the access of the others (A9)."""
+"""The owner of an account: the contact, named by staff, who manages the access of the others (A9)."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from chalicelib.table.items import AccountItem
 
 
 def put_owner(context: RequestContext, account_id: str, contact_id: str | None) -> str | None:
-    """Name the owner of an account, None for nobody; return who it is. An owner hands the ownership over.
+    """Set the owner of an account, None for nobody; return the owner. An owner may hand the ownership over.
 
-    Raises NotFound, Invalid when the contact is not an active one of the account, and Forbidden to a portal user who
-    is not the owner, or would leave the account without one.
+    Raises NotFound, InvalidInput when the contact is not an active one of the account, and Forbidden to a portal user
+    who is not the owner, or would leave the account without one.
     """
     contact_key = [keys.contact(account_id, contact_id)] if contact_id else []
 
@@ -53,7 +53,7 @@ def _check_ownership_transfer(account: AccountItem, asker: Any, contact_id: str 
 def set_account_owner(
     transaction: store.Transaction, context: RequestContext, account: AccountItem, contact_id: str | None
 ) -> None:
-    """Add to a transaction that ``contact_id`` is the owner of an account that was read."""
+    """Add the change of owner to a transaction; the account was read."""
     change = FieldChange("owner_contact_id", account.owner_contact_id, contact_id)
     account.owner_contact_id = contact_id
     transaction.replace(account)

@@ -1,4 +1,4 @@
-"""Whom a contact role reaches (C9): which of its holders have an address that works."""
+"""The reachability of contact roles (C9): which holders have an address that works."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from chalicelib.table import keys, store
 
 @dataclass(frozen=True)
 class ContactEmail:
-    """The address of a contact, and whether mail is sent to it (I6)."""
+    """The address of a contact, and whether email is sent to it (I6)."""
 
     email: str
     works: bool

@@ -1,4 +1,4 @@
-"""Accounts: what they are, and how they are found by name."""
+"""Accounts, and the search by name."""
 
 import unicodedata
 from collections.abc import Collection, Mapping
@@ -9,9 +9,9 @@ from chalicelib.errors import InvalidInput
 from chalicelib.field_marks import MovesReminders, NotAudited, NotPersonal
 
 MAX_ROLE_HOLDERS = 5
-"""Of each contact role of an account (C2)."""
+"""Per contact role of an account (C2)."""
 MIN_ROLE_HOLDERS = 1
-"""Of each contact role, from the moment that both are first held (C2)."""
+"""Per contact role, once both were held (C2)."""
 MAX_NET_DAYS = 365
 MAX_NAME_WORDS = 12
 
@@ -47,7 +47,7 @@ class Account:
 
 
 def check_account(account: Account) -> None:
-    """Raise Invalid where the fields of an account contradict each other."""
+    """Raise InvalidInput when the fields of an account contradict each other."""
     terms = account.payment_terms
     if terms.kind == "net" and not (terms.days and 1 <= terms.days <= MAX_NET_DAYS):
         raise InvalidInput.field(
@@ -62,12 +62,12 @@ def check_account(account: Account) -> None:
 
 
 def is_unreachability_notified(told: Mapping[str, Collection[str]], role: str, holders: frozenset[str]) -> bool:
-    """Tell whether it was found and told that ``role`` reaches nobody, and nobody else came to hold it since (C9)."""
+    """Tell whether ``role`` was reported as unreachable, and nobody else has come to hold it since (C9)."""
     return bool(holders) and holders <= frozenset(told.get(role, ()))
 
 
 def search_words(name: str) -> tuple[str, ...]:
-    """Return the words by which a name is found: folded, without accents, each once, at most 12."""
+    """Return the search words of a name: folded, without accents, unique, at most 12."""
     folded = fold_for_search(name)
     words = "".join(character if _is_word_character(character) else " " for character in folded).split()
     words = [word[:40] for word in words if any(map(str.isalnum, word))]
@@ -80,18 +80,18 @@ def _is_word_character(character: str) -> bool:
 
 
 def fold_for_search(text: str) -> str:
-    """Return ``text`` as searching compares it: compatible forms, no accents, no case."""
+    """Return ``text`` normalised for search: compatible forms, no accents, no case."""
     # Compatible forms first: the mathematical 𝐀 becomes an A that has a case.
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return unicodedata.normalize("NFKC", "".join(part for part in decomposed if not unicodedata.combining(part)))
 
 
 def matches_search_words(name: str, wanted: tuple[str, ...]) -> bool:
-    """Tell whether each wanted (folded) word begins some word of ``name``."""
+    """Tell whether each folded search word is a prefix of a word of ``name``."""
     words = search_words(name)
     return all(any(word.startswith(part) for word in words) for part in wanted)
 
 
 def first_matching_word(name: str, beginning: str) -> str | None:
-    """Return the first, in alphabetical order, of the words of ``name`` that begin so."""
+    """Return the first, in alphabetical order, of the words of ``name`` with this prefix."""
     return min((word for word in search_words(name) if word.startswith(beginning)), default=None)

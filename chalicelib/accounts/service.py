@@ -20,18 +20,18 @@ from chalicelib.tasks.service import add_task
 
 @dataclass(frozen=True)
 class AccountWriteResult:
-    """The account after a write, whether the write made it, and what of ours the billing system replaced."""
+    """The account after a write, whether it was created, and our values that the billing system replaced."""
 
     account: Account
     created: bool
     overrides: tuple[Override, ...]
     changed: bool = True
-    """False when everything was so already, and nothing was written."""
+    """False when nothing changed and nothing was written."""
 
 
 @dataclass(frozen=True)
 class RoleHolders:
-    """Who holds the contact roles of an account (C2)."""
+    """The holders of the contact roles of an account (C2)."""
 
     invoicing: frozenset[str]
     accounts_payable: frozenset[str]
@@ -42,7 +42,7 @@ class RoleHolders:
 
 @dataclass(frozen=True)
 class AccountRead:
-    """An account, the holders of its contact roles, and where it differs from what the billing system brought."""
+    """An account, its role holders, and the differences from the billing system's values."""
 
     account: Account
     holders: RoleHolders
@@ -52,9 +52,9 @@ class AccountRead:
 def put_account(
     context: RequestContext, account_id: str, given: dict[str, Any], expected_version: int | None = None
 ) -> AccountWriteResult:
-    """Create an account or change the fields that are given (DESIGN §5 says whose value counts).
+    """Create an account or change the given fields (DESIGN §5 decides whose value counts).
 
-    Raises Invalid naming the fields at fault, StaleVersion when ``expected_version`` is not the newest.
+    Raises InvalidInput naming every invalid field, StaleVersion when ``expected_version`` is not the newest.
     """
 
     def attempt() -> AccountWriteResult:
@@ -113,7 +113,8 @@ def _write_search_words(transaction: store.Transaction, account_id: str, old_nam
 
 
 def get_account(account_id: str) -> AccountRead:
-    """Read an account with its role holders and whom they reach: three reads, one without holders. Raises NotFound."""
+    """Read an account with its role holders and their reachability: three reads, one without holders. Raises
+    NotFound."""
     found = store.batch_get_items([keys.account(account_id), keys.contact_roles(account_id)])
     item, roles = found.get(keys.account(account_id)), found.get(keys.contact_roles(account_id))
     if item is None or roles is None:
@@ -135,8 +136,8 @@ def list_accounts(
 ) -> tuple[list[Account], str | None]:
     """Return a page of accounts, and where the next one begins.
 
-    By the beginnings of words of their name, by the email of one of their active contacts, or all of them in
-    order of their ids. Raises Invalid when ``name`` holds no word.
+    By prefixes of the words of their name, by the email of an active contact, or all in order of their ids. Raises
+    InvalidInput when ``name`` has no word.
     """
     if name is not None and email is not None:
         raise InvalidInput.field("q", "not_together", "Search by name or by email, not by both at once.")
@@ -162,7 +163,7 @@ def _list_by_name(name: str, after: str | None, limit: int) -> tuple[list[Accoun
     wanted = search_words(name)
     if not wanted:
         raise InvalidInput.field("q", "too_short", "Send at least one letter or digit of the name.")
-    # The longest word narrows most.
+    # The longest word is the most selective.
     longest = max(filter(keys.is_searchable, wanted), key=len, default=None)
     if longest is None:
         raise InvalidInput.field("q", "too_short", "Send at least two letters of a word of the name.")
@@ -175,14 +176,14 @@ def _list_by_name(name: str, after: str | None, limit: int) -> tuple[list[Accoun
 
 
 def _select_account(account: Account | None, word: str, wanted: tuple[str, ...], longest: str) -> Account | None:
-    # An account with two words that fit is met twice; it is told at the first of them only.
+    # An account with two matching words is found twice; return it at the first one only.
     if account and matches_search_words(account.name, wanted) and first_matching_word(account.name, longest) == word:
         return account
     return None
 
 
 def get_accounts(ids: list[str]) -> list[Account]:
-    """Return the accounts with these ids, each once, as far as they exist."""
+    """Return the existing accounts with these ids, without duplicates."""
     wanted = [keys.account(account_id) for account_id in dict.fromkeys(ids)]
     found = store.batch_get_items(wanted)
     return [store.from_item(Account, found[key]) for key in wanted if key in found]

@@ -43,7 +43,7 @@ def sign_cursor(after: Any, binding: tuple[str, ...]) -> str:
 
 
 def verify_cursor(cursor: str, binding: tuple[str, ...]) -> Any:
-    """Return the value in ``cursor``. Raises Invalid naming ``cursor`` when it was not made for ``binding``."""
+    """Return the value in ``cursor``. Raises InvalidInput naming ``cursor`` when it was not made for ``binding``."""
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
     except ValueError:

@@ -18,7 +18,7 @@ def etag_of(version: int) -> str:
 
 
 def parse_if_match(value: str | None, *, required: bool) -> int | None:
-    """Return the version in If-Match. Raises Malformed, or PreconditionRequired when it is needed and absent."""
+    """Return the version in If-Match. Raises MalformedRequest, or PreconditionRequired when it is needed and absent."""
     if value is None:
         if required:
             raise PreconditionRequired
@@ -34,7 +34,7 @@ def parse_if_match(value: str | None, *, required: bool) -> int | None:
 
 
 def parse_idempotency_key(value: str | None) -> str | None:
-    """Return the Idempotency-Key. Raises Malformed unless it is 1 to 255 printable ASCII characters."""
+    """Return the Idempotency-Key. Raises MalformedRequest unless it is 1 to 255 printable ASCII characters."""
     if value is None:
         return None
     if not _IDEMPOTENCY_KEY.fullmatch(value):

@@ -25,7 +25,7 @@ def check_content_type(content_type: str | None) -> None:
 
 
 def parse_strict_json(raw: bytes, limit: int = BODY_LIMIT) -> dict[str, Any]:
-    """Return the object in ``raw``. Raises TooLarge or Malformed, which say what to change.
+    """Return the object in ``raw``. Raises BodyTooLarge or MalformedRequest, which say what to change.
 
     Refused: more than ``limit`` bytes, more than 20 levels, anything but UTF-8, a byte order mark,
     duplicate names, NaN and infinities, integers beyond 2^53 - 1, NUL characters and lone surrogates in

@@ -10,7 +10,7 @@ from chalicelib.validation import Model, to_field_errors
 
 
 def parse_query(model: type[Model], given: Mapping[str, Sequence[str]], known: frozenset[str] = frozenset()) -> Model:
-    """Return the model of the query parameters other than ``known``. Raises Invalid naming every fault.
+    """Return the model of the query parameters other than ``known``. Raises InvalidInput naming every fault.
 
     A parameter that stands twice is refused, since no reader could know which of the two was meant.
     """

@@ -1,4 +1,4 @@
-"""The portal link of a bill group: the address of its sign-in page, to be copied (A3). It is no credential."""
+"""The portal link of a bill group: the URL of its sign-in page, to be copied (A3). It is no credential."""
 
 import secrets
 
@@ -13,12 +13,12 @@ _RANDOM_BYTES = 20
 
 
 def new_token() -> str:
-    """Return what names a bill group in its portal link: 160 random bits."""
+    """Return a new token for a portal link: 160 random bits."""
     return secrets.token_urlsafe(_RANDOM_BYTES)
 
 
 def add(transaction: store.Transaction, token: str, bill_group_id: str, account_id: str) -> None:
-    """Add the row that leads from the portal link to its bill group."""
+    """Add the pointer from the portal link to its bill group."""
     key = keys.portal_link(token)
     transaction.create(PortalLinkItem(key.pk, key.sk, bill_group_id=bill_group_id, account_id=account_id))
 
@@ -37,7 +37,7 @@ def get_url(bill_group_id: str) -> str | None:
 
 
 def replace(context: RequestContext, bill_group_id: str) -> str:
-    """Make a new portal link, after which the old one leads nowhere. Raises NotFound."""
+    """Create a new portal link; the old one becomes invalid. Raises NotFound."""
 
     def attempt() -> str:
         (item,) = store.get_items_for_write(context, keys.bill_group(bill_group_id))

@@ -1,4 +1,4 @@
-"""Bill groups and their subscriptions: what they are."""
+"""The records of bill groups and subscriptions."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ CONTACT_FIELD_BY_KIND = {BILLING: "billing_contact_id", SHIPPING: "shipping_cont
 
 @dataclass(frozen=True)
 class BillGroup:
-    """The unit that is billed and that has a portal. It never changes its account or entity."""
+    """The unit that is billed and has a portal. It never changes its account or entity."""
 
     bill_group_id: NotPersonal[str]
     account_id: NotPersonal[str]
@@ -38,18 +38,18 @@ class BillGroup:
     billing_contact_id: PortalEditable[NotPersonal[str | None]] = None
     shipping_contact_id: PortalEditable[NotPersonal[str | None]] = None
     invoicing_contact_ids: NotPersonal[tuple[str, ...]] = ()
-    """Narrows the invoices to some of the role's holders (C8); empty: all of them."""
+    """Limits the invoices to some of the role's holders (C8); empty: all of them."""
     accounts_payable_contact_ids: MovesReminders[NotPersonal[tuple[str, ...]]] = ()
-    """Narrows the reminders likewise."""
+    """The same for reminders."""
     portal_token: NotAudited[NotPersonal[str | None]] = None
-    """What the portal link names the bill group by; no credential (A3)."""
+    """The token of the portal link; no credential (A3)."""
     upstream: NotAudited[NotPersonal[dict[str, Any]]] = field(default_factory=dict)
     version: NotAudited[int] = 1
 
 
 @dataclass(frozen=True)
 class Subscription:
-    """What a bill group subscribes to. ``unit_amount`` is in minor units, ``quantity`` a decimal as text."""
+    """A subscription of a bill group. ``unit_amount`` is in minor units, ``quantity`` a decimal as text."""
 
     subscription_id: NotPersonal[str]
     bill_group_id: NotPersonal[str]
@@ -69,7 +69,7 @@ class Subscription:
 
 
 def check_bill_group(group: BillGroup) -> None:
-    """Raise Invalid where the fields of a bill group contradict each other."""
+    """Raise InvalidInput where the fields of a bill group contradict each other."""
     if group.contract_start and group.contract_end and group.contract_end < group.contract_start:
         raise InvalidInput.field(
             "contract_end", "too_early", "The contract ends before it starts. Correct either date."
@@ -77,7 +77,7 @@ def check_bill_group(group: BillGroup) -> None:
 
 
 def check_subscription(subscription: Subscription) -> None:
-    """Raise Invalid where the fields of a subscription contradict each other."""
+    """Raise InvalidInput where the fields of a subscription contradict each other."""
     if subscription.start_date and subscription.end_date and subscription.end_date < subscription.start_date:
         raise InvalidInput.field(
             "end_date", "too_early", "The subscription ends before it starts. Correct either date."
@@ -100,7 +100,7 @@ def check_portal_editable(actor_kind: str, names: Iterable[str]) -> None:
 
 
 def check_not_moved(group: BillGroup, given: dict[str, Any]) -> None:
-    """Raise Conflict when a write would move a bill group to another account or entity; it never moves."""
+    """Raise Conflict when a write would move a bill group to another account or entity."""
     for name in ("account_id", "entity_id"):
         if name in given and given[name] != getattr(group, name):
             raise Conflict(
@@ -113,9 +113,9 @@ def check_not_moved(group: BillGroup, given: dict[str, Any]) -> None:
 def check_recipient_filter(
     before: BillGroup | None, group: BillGroup, *, invoicing: frozenset[str], accounts_payable: frozenset[str]
 ) -> None:
-    """Raise Invalid when a write narrows a bill group's mails to somebody who does not hold the role (C8).
+    """Raise InvalidInput when a write limits a bill group's emails to a contact without the role (C8).
 
-    What the write leaves as it is may name somebody who has lost the role since (see ``recipients``).
+    Existing entries may name contacts who have lost the role since (see ``select_recipients``).
     """
     for name, holders in (("invoicing_contact_ids", invoicing), ("accounts_payable_contact_ids", accounts_payable)):
         if before is not None and getattr(before, name) == getattr(group, name):
@@ -130,10 +130,10 @@ def check_recipient_filter(
 
 
 def select_recipients(narrowed_to: tuple[str, ...], holders: frozenset[str]) -> tuple[str, ...]:
-    """Return who of a role's holders gets a bill group's mail (C8).
+    """Return the role holders who get a bill group's emails (C8).
 
-    Those to whom it is narrowed and who still hold the role; all holders when it is not narrowed, or when none
-    of those is left, so that a bill is never mailed to nobody while somebody holds the role.
+    The selected ones who still hold the role; all holders if none is selected or left, so that a bill never reaches
+    nobody while the role has a holder.
     """
     chosen = [contact_id for contact_id in narrowed_to if contact_id in holders]
     return tuple(sorted(chosen or holders))

@@ -28,18 +28,18 @@ from chalicelib.tasks.service import add_task
 
 @dataclass(frozen=True)
 class BillGroupWriteResult:
-    """The bill group after a write, whether the write made it, and what of ours the billing system replaced."""
+    """The bill group after a write, whether it was created, and our values that the billing system replaced."""
 
     bill_group: BillGroup
     created: bool
     overrides: tuple[Override, ...]
     changed: bool = True
-    """False when everything was so already, and nothing was written."""
+    """False when nothing changed and nothing was written."""
 
 
 @dataclass(frozen=True)
 class BillGroupRead:
-    """A bill group, and where it differs from what the billing system brought."""
+    """A bill group, and the differences from the billing system's values."""
 
     bill_group: BillGroup
     differences: dict[str, Any]
@@ -48,12 +48,12 @@ class BillGroupRead:
 def put_bill_group(
     context: RequestContext, bill_group_id: str, given: dict[str, Any], expected_version: int | None = None
 ) -> BillGroupWriteResult:
-    """Create a bill group or change the fields that are given (DESIGN §5 says whose value counts).
+    """Create a bill group or change the given fields (DESIGN §5 decides whose value counts).
 
     The billing and the shipping contact are active contacts of the account (C8); so that neither can be deleted
-    unnoticed, each contact's item says which bill groups name it, in the same transaction.
-    Raises Invalid naming the fields at fault, Conflict when the bill group would move, StaleVersion when
-    ``expected_version`` is not the newest.
+    unnoticed, each contact's row lists the bill groups that name it, in the same transaction. Raises InvalidInput
+    naming every invalid field, Conflict when the bill group would move, StaleVersion when ``expected_version`` is not
+    the newest.
     """
     return _write(context, bill_group_id, given, expected_version, from_billing=context.is_billing_system)
 
@@ -61,9 +61,9 @@ def put_bill_group(
 def patch_bill_group(
     context: RequestContext, bill_group_id: str, given: dict[str, Any], expected_version: int | None
 ) -> BillGroupWriteResult:
-    """Change the given fields of a bill group here, which stand until the billing system brings others.
+    """Change the given fields of a bill group here; they stand until the billing system sends other values.
 
-    Raises NotFound, Forbidden to a portal user for what is the vendor's, and what ``put_bill_group`` raises.
+    Raises NotFound, Forbidden to a portal user for the vendor's fields, and what ``put_bill_group`` raises.
     """
     check_portal_editable(context.actor.kind, given)
     return _write(context, bill_group_id, given, expected_version, from_billing=False, must_exist=True)
@@ -122,7 +122,7 @@ def _write(
 
 
 def _check_references(transaction: store.Transaction, before: BillGroup | None, after: BillGroup) -> None:
-    """Check, where it matters for this write, that account, entity and contacts are there and are of one account."""
+    """Check, as far as this write needs, that account, entity and contacts exist and belong together."""
     was, will_be = _contact_ids_by_kind(before) if before else {}, _contact_ids_by_kind(after)
     contact_ids = sorted({contact_id for contact_id in (*was.values(), *will_be.values()) if contact_id})
     wanted = [keys.contact(after.account_id, contact_id) for contact_id in contact_ids]
@@ -195,9 +195,9 @@ def replace_bill_group_contact(
     contact_id: str,
     successor_id: str | None,
 ) -> None:
-    """Add to a transaction that ``groups`` name ``successor_id`` wherever they name ``contact_id`` (C4).
+    """Replace ``contact_id`` by ``successor_id`` wherever ``groups`` name it (C4), in a transaction.
 
-    The caller keeps the two contacts' own lists of bill groups.
+    The caller updates the lists of bill groups of both contacts.
     """
     for item in groups:
         before = store.from_item(BillGroup, item)
@@ -221,7 +221,7 @@ def get_bill_group(bill_group_id: str) -> BillGroupRead:
 
 
 def get_bill_groups(ids: list[str]) -> list[BillGroup]:
-    """Return the bill groups with these ids, in their order, as far as they exist."""
+    """Return the existing bill groups with these ids, in order."""
     found = store.batch_get_items([keys.bill_group(bill_group_id) for bill_group_id in ids])
     ordered = [keys.bill_group(bill_group_id) for bill_group_id in ids]
     return [store.from_item(BillGroup, found[key]) for key in ordered if key in found]

@@ -15,12 +15,12 @@ from chalicelib.table.items import SubscriptionItem
 
 @dataclass(frozen=True)
 class SubscriptionWriteResult:
-    """The subscription after a write, and whether the write made it."""
+    """The subscription after a write, and whether it was created."""
 
     subscription: Subscription
     created: bool
     changed: bool = True
-    """False when everything was so already, and nothing was written."""
+    """False when nothing changed and nothing was written."""
 
 
 def put_subscription(
@@ -28,7 +28,7 @@ def put_subscription(
 ) -> SubscriptionWriteResult:
     """Create a subscription or change the fields that are given.
 
-    Raises NotFound without the bill group, Invalid naming the fields at fault.
+    Raises NotFound without the bill group, InvalidInput naming the fields at fault.
     """
 
     def attempt() -> SubscriptionWriteResult:
@@ -60,7 +60,7 @@ def put_subscription(
 
 
 def delete_subscription(context: RequestContext, bill_group_id: str, subscription_id: str) -> None:
-    """Delete a subscription. Raises NotFound when it is not there."""
+    """Delete a subscription. Raises NotFound when it does not exist."""
 
     def attempt() -> None:
         (item,) = store.get_items_for_write(context, keys.subscription(bill_group_id, subscription_id))

@@ -1,4 +1,4 @@
-"""What the portal shows of a bill group first: the facts of its billing, what is owed, and who gets its mails (C2)."""
+"""The first view of the portal: billing facts of a bill group, what is owed, and who gets its emails (C2)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from chalicelib.table.items import BillGroupItem
 class BillGroupSummary:
     """A bill group with its account and its issuing entity.
 
-    ``holders`` counts those who hold each contact role of the account, ``recipients`` those of them who get this bill
-    group's mails (C8). ``open_balances`` is what is owed for it, in minor units by currency.
+    ``holders`` counts the holders of each contact role of the account, ``recipients`` those who get this bill group's
+    emails (C8). ``open_balances`` is what is owed for it, in minor units by currency.
     """
 
     bill_group: BillGroup
@@ -27,7 +27,7 @@ class BillGroupSummary:
     open_balances: Mapping[str, int]
     open_invoices: int
     unreachable: tuple[str, ...]
-    """The contact roles that were found to reach nobody, as their holders' addresses have failed (C9)."""
+    """The contact roles that were found unreachable (C9)."""
 
 
 def get_bill_group_summary(bill_group_id: str) -> BillGroupSummary:

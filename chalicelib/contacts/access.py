@@ -1,4 +1,4 @@
-"""A contact's own access to the portals of its account's bill groups (A9). It goes with the contact's address."""
+"""A contact's own access to the portals of its account's bill groups (A9). It belongs to the contact's address."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,11 +14,11 @@ from chalicelib.table.items import BillGroupItem, ContactAddressItem
 from chalicelib.table.keys import Key
 
 RequestedAccess = Mapping[str, Sequence[str] | None]
-"""All bill groups that a contact is to enter, each with its permissions; None stands for the default (A1)."""
+"""All bill groups of a contact's access, each with its permissions; None is the default (A1)."""
 
 
 def contact_access_keys(wanted: RequestedAccess | None, email: str) -> list[Key]:
-    """Return the keys of the rows upon which ``given`` decides, in the order in which it takes them."""
+    """Return the keys of the rows that decide the access, in the order of the parameters."""
     domain = grants.get_email_domain(f"@{email}")
     return [
         key
@@ -28,9 +28,9 @@ def contact_access_keys(wanted: RequestedAccess | None, email: str) -> list[Key]
 
 
 def apply_contact_access(context: RequestContext, contact: Contact, wanted: RequestedAccess) -> Contact:
-    """Return the contact with the access that it is to have and no other; one read if any is wanted.
+    """Return the contact with exactly the requested access; one read if there is any.
 
-    Raises Forbidden to a portal user who changes their own, and what ``given`` raises.
+    Raises Forbidden to a portal user who changes their own, and what ``build_contact_access`` raises.
     """
     if context.actor.kind == "portal_user" and contact.email == context.actor.id:
         raise Forbidden("own_access", "Nobody changes their own access. Ask the account's owner, or the vendor.")
@@ -44,10 +44,10 @@ def apply_contact_access(context: RequestContext, contact: Contact, wanted: Requ
 def build_contact_access(
     context: RequestContext, contact: Contact, wanted: RequestedAccess, rows: Sequence[Any]
 ) -> dict[str, Any]:
-    """Return a contact's access as it is kept: what is new begins after the issuing entity's delay (A7).
+    """Return a contact's access as stored: new access starts after the issuing entity's delay (A7).
 
-    Raises Invalid for a bill group of another account and for permissions that cannot be given, Conflict where the
-    address is denied (C4).
+    Raises InvalidInput for a bill group of another account and for permissions that cannot be granted, Conflict when
+    the address is denied (C4).
     """
     found: dict[str, Any] = {}
     for number, bill_group_id in enumerate(sorted(wanted)):

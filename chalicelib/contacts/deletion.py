@@ -30,13 +30,12 @@ _MAX_BILL_GROUPS_PER_TRANSACTION = 30
 def delete_contact(
     context: RequestContext, account_id: str, contact_id: str, successor_id: str | None, expected_version: int | None
 ) -> None:
-    """Make a contact inactive at once; a successor takes its roles, its places at bill groups, and ownership (C4).
+    """Make a contact inactive at once; a successor takes over its roles, bill groups, and ownership (C4).
 
-    What its address opened ends in the same write: its access, the rules for it, its user name; where the domain has
-    a rule, the address is denied.
-
-    Deleting an inactive contact again changes nothing. Raises NotFound, StaleVersion, Invalid when the successor is
-    not an active contact of the account, and Conflict when a successor is needed or a role is full.
+    The same write ends what its address could do: its access, its rules, its user name; if the domain has a rule, the
+    address is denied. Deleting an inactive contact again changes nothing. Raises NotFound, StaleVersion, InvalidInput
+    when the successor is not an active contact of the account, and Conflict when a successor is needed or a role is
+    full.
     """
 
     handed_over = False
@@ -63,8 +62,8 @@ def delete_contact(
         )
         remaining = list(deletion.bill_group_ids)
         while len(remaining) > _MAX_BILL_GROUPS_PER_TRANSACTION and successor_item is not None:
-            # More bill groups than fit one transaction are handed over beforehand, some at a time. Each step is
-            # whole in itself: a bill group always names a contact that knows of it.
+            # Bill groups beyond the size of one transaction are reassigned beforehand, some at a time. Each step is
+            # consistent: a bill group always names a contact that lists it.
             _hand_over_bill_groups(context, item, successor_item, remaining[:_MAX_BILL_GROUPS_PER_TRANSACTION])
             remaining = remaining[_MAX_BILL_GROUPS_PER_TRANSACTION:]
             handed_over = True
@@ -90,7 +89,7 @@ def _write_deletion(
     successor_item: ContactItem | None,
     group_ids: list[str],
 ) -> None:
-    """Write a deletion that was decided; ``group_ids`` are the bill groups that are still to be handed over."""
+    """Write a deletion that was decided; ``group_ids`` are the bill groups still to be reassigned."""
     item, contact = around.rest[0], deletion.contact
     transaction = store.Transaction(context)
     if successor_item is not None:
@@ -107,7 +106,7 @@ def _write_deletion(
         successor_id = deletion.successor.contact_id if deletion.successor else None
         owner.set_account_owner(transaction, context, around.account_item, successor_id)
     else:
-        # So that nobody makes the contact the owner while it leaves.
+        # So that the contact cannot become the owner during its deletion.
         transaction.check(around.account_item)
     write_roles(transaction, around, deletion.assignments, after)
     record_contact_event(transaction, context, "contact.deleted", contact, after, deletion.roles, frozenset())
@@ -139,7 +138,7 @@ def _transfer_bill_groups(
     successor: ContactItem,
     group_ids: list[str],
 ) -> None:
-    """Let ``successor`` take the contact's places at some bill groups; the caller writes both contacts."""
+    """Reassign some bill groups to ``successor``; the caller writes both contacts."""
     found = store.batch_get_items([keys.bill_group(group_id) for group_id in group_ids])
     replace_bill_group_contact(transaction, context, list(found.values()), item.contact_id, successor.contact_id)
     for attribute in ("billing_for", "shipping_for"):
@@ -149,9 +148,9 @@ def _transfer_bill_groups(
 
 
 def restore_contact(context: RequestContext, account_id: str, contact_id: str) -> ContactRead:
-    """Bring an inactive contact back with its details and those former roles that still fit, never access (C4).
+    """Restore an inactive contact with its details and those former roles that still fit, never access (C4).
 
-    Restoring an active contact changes nothing. Raises NotFound, and Conflict when its email is in use by now.
+    Restoring an active contact changes nothing. Raises NotFound, and Conflict when its email is in use now.
     """
 
     def attempt() -> ContactRead:

@@ -1,7 +1,7 @@
-"""Erasing a contact's personal data for good (C4, GDPR article 17).
+"""Erase a contact's personal data permanently (C4, GDPR article 17).
 
-The ids go into a ledger outside the table first; then a job works, whose every step can be repeated. What names
-the person goes last, so that a job that stopped half-way still knows whom it erases.
+The ids are first written to a ledger outside the table; then an idempotent, resumable job runs. Its last step removes
+what identifies the person, so that an interrupted job still knows whom it erases.
 """
 
 from dataclasses import dataclass, replace
@@ -39,14 +39,14 @@ _MAX_BILL_GROUPS_PER_TRANSACTION = 30
 
 @dataclass(frozen=True)
 class Erasure:
-    """An erasure that was accepted."""
+    """An accepted erasure."""
 
     erasure_id: str
     status: str
 
 
 def request_erasure(context: RequestContext, account_id: str, contact_id: str) -> Erasure:
-    """Accept that a contact, active or not, is erased. Raises NotFound, and Unavailable without the ledger."""
+    """Accept the erasure of a contact, active or not. Raises NotFound, and Unavailable without the ledger."""
     contact, _ = _contact_and_account(context, account_id, contact_id)
     if contact is None:
         raise NotFound()
@@ -90,7 +90,7 @@ def _contact_and_account(context: RequestContext, account_id: str, contact_id: s
 
 
 def get_erasure(erasure_id: str) -> Erasure:
-    """Read how far an erasure is: ``requested`` or ``finished``. Raises NotFound."""
+    """Read the state of an erasure: ``requested`` or ``finished``. Raises NotFound."""
     item = store.get_item(ErasureItem, keys.erasure(erasure_id))
     if item is None:
         raise NotFound()
@@ -98,7 +98,7 @@ def get_erasure(erasure_id: str) -> Erasure:
 
 
 def run_erasure(context: RequestContext, erasure_id: str) -> None:
-    """Carry an erasure out, or what is left of it. Running a finished one again changes nothing."""
+    """Run an erasure, or the rest of it. Running a finished one again changes nothing."""
     state = store.get_item(ErasureItem, keys.erasure(erasure_id))
     if state is None or state.status == "finished":
         return
@@ -111,7 +111,7 @@ def run_erasure(context: RequestContext, erasure_id: str) -> None:
         _redact_audit(state.account_id, state.contact_id)
         erase_address_access(_with_current_time(context), state.account_id, contact.email)
         erase_emails(state.account_id, state.contact_id, contact.email, clock.utc_now())
-        # Who was brought back meanwhile has roles and an address again: then it begins anew.
+        # A contact that was restored meanwhile has roles and an address again: start again.
         if _delete_if_unchanged(_with_current_time(context), contact):
             break
     state.status, state.finished_at = "finished", clock.utc_now()
@@ -119,12 +119,12 @@ def run_erasure(context: RequestContext, erasure_id: str) -> None:
 
 
 def _with_current_time(context: RequestContext) -> RequestContext:
-    # An audit event that is older than its transaction by more than 30 seconds would be missing from the changes.
+    # An audit event more than 30 seconds older than its transaction would be missing from the changes feed.
     return replace(context, now=clock.utc_now())
 
 
 def _deactivate_contact(context: RequestContext, account_id: str, contact_id: str) -> Contact | None:
-    """Take the contact's roles and places away, leaving a role empty where it must be; None when it is gone."""
+    """Remove the contact's roles and assignments, leaving a role empty if necessary; None when it is erased."""
     around = load_contact_write_context(context, account_id, keys.contact(account_id, contact_id))
     item = around.rest[0]
     if item is None:
@@ -170,7 +170,7 @@ def _alarm_on_empty_roles(around: ContactWriteContext, held: frozenset[str], aft
 
 
 def _redact_audit(account_id: str, contact_id: str) -> None:
-    """Take from the audit what the contact's fields were; that they changed, when and by whom, stays."""
+    """Remove the contact's field values from the audit; which fields changed, when and by whom, stays."""
     first = keys.account_audit_event(account_id, "")
     for item in store.iterate_items(first.pk, first.sk, page_size=_PAGE_SIZE):
         if item.resource_kind == "contact" and item.resource_id == contact_id:
@@ -185,7 +185,7 @@ def _redact_event(item: AuditEventItem) -> None:
 
 
 def redact_changes(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the changes of a contact's audit event without the values of the fields that hold personal data."""
+    """Return the changes of a contact's audit event without the values of personal fields."""
     personal = fields_marked(Contact, DataSubject.CONTACT)
     return [
         {"field": change["field"], "before": None, "after": None} if change["field"] in personal else change
@@ -194,7 +194,7 @@ def redact_changes(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _delete_if_unchanged(context: RequestContext, contact: Contact) -> bool:
-    """Delete the contact if it is still as it was withdrawn, and tell whether it is gone."""
+    """Delete the contact if it is still as it was withdrawn, and tell whether it is deleted."""
     item = store.get_item(ContactItem, keys.contact(contact.account_id, contact.contact_id))
     if item is None:
         return True
@@ -215,9 +215,9 @@ def _delete_if_unchanged(context: RequestContext, contact: Contact) -> bool:
 
 
 def replay_erasures(context: RequestContext, *, confirmed: bool) -> list[str]:
-    """Begin again every erasure of the ledger whose contact exists, as after a restore; return their ids.
+    """Start again every erasure of the ledger whose contact exists, as after a restore; return their ids.
 
-    Without ``confirmed`` nothing is written, and the list says what would be begun.
+    Without ``confirmed`` nothing is written, and the list shows what would start.
     """
     begun = []
     for entry in erasure_ledger.entries():

@@ -1,4 +1,4 @@
-"""The queue functions of contacts: erasures, and what follows a failing address."""
+"""The queue functions of contacts: erasures, and the check after an address fails."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ contacts_jobs = Blueprint(__name__)
 )
 @instrument_job("run_erasures")
 def run_erasures(event: SQSEvent) -> dict[str, Any]:
-    """Erase the contacts that were requested to be erased."""
+    """Run the requested erasures."""
     return consumer.consume_task_messages(event, _run_erasure)
 
 
@@ -36,7 +36,7 @@ def _run_erasure(message: TaskMessage[RunErasure]) -> None:
 )
 @instrument_job("check_coverage")
 def check_coverage(event: SQSEvent) -> dict[str, Any]:
-    """Check whether roles still reach somebody after an address has failed, or works again."""
+    """Check whether roles are reachable after an address has failed, or works again."""
     return consumer.consume_task_messages(event, _check_coverage)
 
 

@@ -72,7 +72,7 @@ def role_mail_required_error(category: str) -> Conflict:
 
 
 def check_copy_limit(before: Mapping[str, Sequence[str]], after: Mapping[str, Sequence[str]]) -> None:
-    """Raise Conflict when a choice would let more than MOST_COPIES contacts of an account get a role's mail (C7)."""
+    """Raise Conflict when a choice would let more than MAX_COPIES contacts of an account get a role's mail (C7)."""
     for category, chosen in after.items():
         if len(chosen) > max(MAX_COPIES, len(before.get(category, ()))):
             raise Conflict(

@@ -1,4 +1,4 @@
-"""Use cases of what a contact chooses to be mailed, and how (C7)."""
+"""Use cases of mail preferences (C7)."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,10 +21,10 @@ from chalicelib.table import keys, store
 def put_preferences(
     context: RequestContext, account_id: str, contact_id: str, given: Mapping[str, Any], expected_version: int | None
 ) -> ContactRead:
-    """Let an active contact choose what is given: categories by name, and ``delivery_style``; None is the default.
+    """Change the preferences of an active contact: categories by name, and ``delivery_style``; None is the default.
 
-    Raises NotFound, StaleVersion, Forbidden by C5, and Conflict when the contact is inactive, a held role's mail would
-    be switched off, or too many contacts of the account would get copies.
+    Raises NotFound, StaleVersion, Forbidden by C5, and Conflict when the contact is inactive, a held role's emails
+    would be switched off, or too many contacts of the account would get copies.
     """
 
     def attempt() -> ContactRead:

@@ -1,7 +1,7 @@
-"""The alarm of a role that reaches nobody any more, after a permanent bounce or a complaint (C9).
+"""The alarm of a role that becomes unreachable, after a permanent bounce or a complaint (C9).
 
-The account's roles row remembers who held the role when the alarm was given. As long as nobody else holds it, and none
-of them gets another address or mail again, that occurrence is told; whoever looks again tells nobody twice.
+The account's roles row remembers who held the role at the alarm. The occurrence lasts as long as nobody else holds the
+role and no holder gets a new or working address; checking again during it sends nothing.
 """
 
 from functools import partial
@@ -25,11 +25,11 @@ from chalicelib.table import keys, store
 
 _PAGE_SIZE = 100
 MAX_NOTIFIED_CONTACTS = 20
-"""Contacts of an account who are mailed: its owner and the holders of the other role before the rest."""
+"""Contacts of an account who are notified: its owner and the holders of the other role first."""
 
 
 def check_role_coverage(context: RequestContext, email: str) -> None:
-    """Look, at every account with a contact of this address, whether a role has become unreachable, or reachable again.
+    """Check, at every account with a contact of this address, whether a role became unreachable, or reachable again.
 
     Running it again changes nothing.
     """
@@ -99,7 +99,7 @@ def _unreachable_mails(
 
 
 def _list_contacts_to_notify(account: Account, roles: RoleAssignments) -> list[Contact]:
-    """Return the contacts of the account who get mail and are to be told, the nearest to the matter first."""
+    """Return the reachable contacts of the account to notify, the most concerned first."""
     near = [account.owner_contact_id] if account.owner_contact_id else []
     near += sorted(roles.invoicing | roles.accounts_payable)
     rows = list(store.batch_get_items([keys.contact(account.account_id, contact_id) for contact_id in near]).values())

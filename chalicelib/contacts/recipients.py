@@ -21,7 +21,7 @@ def list_invoice_recipients(
 def list_reminder_recipients(
     account: Account, group: BillGroup | None, roles: ContactRolesItem | None = None
 ) -> list[Recipient]:
-    """Return who gets the reminders of a bill group, likewise."""
+    """Return who gets the reminders of a bill group, also."""
     return _list_recipients(ACCOUNTS_PAYABLE, account, group.accounts_payable_contact_ids if group else (), roles)
 
 

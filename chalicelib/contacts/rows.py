@@ -1,4 +1,4 @@
-"""The rows behind a contact: what a write of contacts reads at once, and the rows that it writes together."""
+"""The rows of contact writes: those that are read together, and those that are written together."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -27,11 +27,11 @@ from chalicelib.table.keys import Key
 
 @dataclass(frozen=True)
 class ContactRead:
-    """A contact, the roles it holds, and where it differs from what the billing system brought.
+    """A contact, its roles, and the differences from the billing system's values.
 
-    ``others`` names the records of the same person at other accounts, as (account id, contact id), where the
-    write touched what is one across them (C6). ``overrides`` tells what of ours the billing system replaced, and
-    ``changed`` is False when everything was so already, and nothing was written.
+    ``others`` names the records of the same person at other accounts, as (account id, contact id), if the write touched
+    fields shared by them (C6). ``overrides`` holds our values that the billing system replaced, and ``changed`` is
+    False when nothing changed and nothing was written.
     """
 
     contact: Contact
@@ -44,7 +44,7 @@ class ContactRead:
 
 @dataclass(frozen=True)
 class ContactWriteContext:
-    """What a write of contacts decides upon: read at once, strongly."""
+    """The rows that decide a contact write: one strongly consistent read."""
 
     account_item: AccountItem
     account: Account
@@ -75,7 +75,7 @@ def role_assignments_from_item(item: ContactRolesItem) -> RoleAssignments:
 
 
 def to_contact_read(contact: Contact, roles: frozenset[str]) -> ContactRead:
-    """Return a contact as it is told to callers."""
+    """Return a contact as callers see it."""
     return ContactRead(contact, roles, find_upstream_differences(contact))
 
 
@@ -105,13 +105,13 @@ def contact_to_item(contact: Contact) -> ContactItem:
 
 
 def lock_address(transaction: store.Transaction, contact: Contact) -> None:
-    """Take the contact's email for it alone in the account (C3), with the access that goes with it."""
+    """Lock the contact's email in the account (C3), with the access of the address."""
     key = keys.contact_address(contact.account_id, contact.email)
     transaction.create(ContactAddressItem(key.pk, key.sk, contact_id=contact.contact_id, access=contact.access))
 
 
 def free_address(transaction: store.Transaction, context: RequestContext, contact: Contact) -> None:
-    """Give the contact's email back, and end at once what it opened: access, user name, the rules for it (C4)."""
+    """Free the contact's email, and end at once what it opened: access, user name, its rules (C4)."""
     key = keys.contact_address(contact.account_id, contact.email)
     address = store.get_item(ContactAddressItem, key)
     if address is not None and address.user_name:
@@ -121,14 +121,14 @@ def free_address(transaction: store.Transaction, context: RequestContext, contac
 
 
 def lock_external_id(transaction: store.Transaction, contact: Contact) -> None:
-    """Take the contact's external id, if it has one, for it alone in the account (C1)."""
+    """Lock the contact's external id, if any, in the account (C1)."""
     if contact.external_id is not None:
         key = keys.contact_external_id(contact.account_id, contact.external_id)
         transaction.create(ContactExternalIdItem(key.pk, key.sk, contact_id=contact.contact_id))
 
 
 def free_external_id(transaction: store.Transaction, contact: Contact) -> None:
-    """Give the contact's external id back."""
+    """Free the contact's external id."""
     if contact.external_id is not None:
         transaction.delete_unconditionally(keys.contact_external_id(contact.account_id, contact.external_id))
 
@@ -141,10 +141,10 @@ def write_roles(
     *,
     new_address: bool = False,
 ) -> None:
-    """Write the roles, or at least condition on them, so that C2 holds whatever is written at the same time.
+    """Write the roles, or at least make the write conditional on them, so that C2 holds under concurrency.
 
-    Whether ``contact``, as it is written, gets copies of a role's mail is noted there too (C7). With a new address it
-    is not any more what made a role unreachable (C9).
+    Whether ``contact``, as written, gets copies of a role's emails is recorded there too (C7). With a new address it is
+    no longer a cause of an unreachable role (C9).
     """
     item = around.roles_item
     copies = preference_rules.update_copies(item.copies, contact)

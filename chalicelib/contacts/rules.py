@@ -20,22 +20,22 @@ INACTIVE = "inactive"
 
 INVOICES, REMINDERS = "invoices", "reminders"
 MAIL_CATEGORIES = (INVOICES, REMINDERS, "general", "support", "product")
-"""Of the mails that a contact chooses to get (C7)."""
+"""Categories that a contact chooses (C7)."""
 MAIL_CATEGORY_BY_ROLE = {INVOICING: INVOICES, ACCOUNTS_PAYABLE: REMINDERS}
-"""What whoever holds the role gets without choosing."""
+"""The category that each role includes."""
 
 TOGETHER, ONE_PER_MAIL = "together", "one_per_mail"
 
 
 @dataclass(frozen=True)
 class DeliveryStyle:
-    """How a contact wants its invoices (C7): one per mail, or those of a while TOGETHER in one."""
+    """The delivery style of invoices (C7): one per email, or those of a while TOGETHER in one."""
 
     grouping: str = ONE_PER_MAIL
     pdf_only: bool = False
-    """Whether nothing but PDFs may be attached, as mailboxes that are read by a machine ask for."""
+    """Whether to attach only PDFs, for mailboxes that a machine reads."""
     size_limit_kib: int | None = None
-    """The most that all attachments of a mail may come to, in KiB; None: what mail takes at all."""
+    """Maximum of all attachments of an email, in KiB; None: the general limit."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,11 @@ class Contact:
     shipping_for: NotPersonal[tuple[str, ...]] = ()
     """Bill groups whose shipping contact this is."""
     former_roles: NotAudited[NotPersonal[tuple[str, ...]]] = ()
-    """What an inactive contact held when it was deleted."""
+    """The roles that an inactive contact held when it was deleted."""
     access: NotPersonal[dict[str, Any]] = field(default_factory=dict)
     """Bill group id: {"permissions": […], "starts_at": ISO 8601 instant, UTC}: its own access (A9)."""
     preferences: NotPersonal[dict[str, bool]] = field(default_factory=dict)
-    """Category: on or off, for those that were chosen; what a role brings is not kept here (``wants``)."""
+    """Category: on or off, for chosen ones; those of a role are not stored here (``receives_category``)."""
     delivery_style: NotPersonal[DeliveryStyle] = DeliveryStyle()
     deleted_at: NotAudited[datetime | None] = None
     upstream: NotAudited[OfContact[dict[str, Any]]] = field(default_factory=dict)
@@ -81,10 +81,10 @@ class Contact:
 
 @dataclass(frozen=True)
 class Recipient:
-    """A contact that gets a mail.
+    """A recipient of an email.
 
-    Whoever only asked for a copy can be rid of it by one click. So a copy is a mail of its own, with that contact's
-    own link (``unsubscribing.headers``), and never one among several recipients.
+    A reader of a copy can unsubscribe by one click. So a copy is an email of its own, with that contact's own link
+    (``build_unsubscribe_headers``), and never one among several recipients.
     """
 
     contact_id: str
@@ -94,14 +94,14 @@ class Recipient:
     """None: the account's."""
     style: DeliveryStyle
     copy: bool
-    """Whether the contact does not hold the role, and chose to get the mail all the same."""
+    """Whether it is a copy: the contact does not hold the role but chose the emails."""
     suppressed: bool
-    """Whether its address gets no mail until a person clears it (I6)."""
+    """Whether its address is suppressed (I6)."""
 
 
 @dataclass(frozen=True)
 class RoleAssignments:
-    """Who holds an account's contact roles, and whether both were ever held at once (the latch of C2)."""
+    """The holders of an account's contact roles, and whether both were ever held at once (the latch of C2)."""
 
     invoicing: frozenset[str] = frozenset()
     accounts_payable: frozenset[str] = frozenset()
@@ -119,10 +119,10 @@ class RoleAssignments:
 def assign_roles(
     roles: RoleAssignments, wanted: dict[str, frozenset[str]], *, erasing: bool = False
 ) -> RoleAssignments:
-    """Return the roles once each contact in ``wanted`` holds exactly the roles named there (C2).
+    """Return the roles after each contact in ``wanted`` holds exactly the roles named there (C2).
 
-    Raises Conflict ``role_is_full`` when a role would have a sixth holder, and ``role_needs_holder`` when a role
-    would lose its last one although both roles were held; an erasure may leave a role empty (C4).
+    Raises Conflict ``role_is_full`` when a role would have a sixth holder, and ``role_needs_holder`` when a role would
+    lose its last one although both roles were held; an erasure may leave a role empty (C4).
     """
     after: dict[str, frozenset[str]] = {}
     for role in CONTACT_ROLES:
@@ -154,9 +154,9 @@ def assign_roles(
 
 
 def find_unreachable_roles(roles: RoleAssignments, working: frozenset[str]) -> dict[str, frozenset[str]]:
-    """Return the roles that somebody holds and that reach nobody, with their holders (C9).
+    """Return the held but unreachable roles, with their holders (C9).
 
-    ``working`` are the contacts whose addresses get mail.
+    ``working`` are the contacts whose addresses work.
     """
     return {
         role: roles.holders(role) for role in CONTACT_ROLES if roles.holders(role) and not roles.holders(role) & working
@@ -164,20 +164,20 @@ def find_unreachable_roles(roles: RoleAssignments, working: frozenset[str]) -> d
 
 
 def select_roles_with_room(roles: RoleAssignments, contact_id: str, wished: tuple[str, ...]) -> frozenset[str]:
-    """Return those of the wished roles that still have room for one more contact (C4, undelete)."""
+    """Return the requested roles that have room for one more contact (C4, undelete)."""
     return frozenset(
         role for role in wished if role in CONTACT_ROLES and len(roles.holders(role) - {contact_id}) < MAX_ROLE_HOLDERS
     )
 
 
 def drop_role_preferences(contact: Contact, lost: frozenset[str]) -> Contact:
-    """Return a contact that has lost roles: it gets no copies of their mails that it asked for long before (C7)."""
+    """Return a contact that has lost roles: it gets no copies of their emails that it chose long before (C7)."""
     gone = {MAIL_CATEGORY_BY_ROLE[role] for role in lost}
     return replace(contact, preferences={name: on for name, on in contact.preferences.items() if name not in gone})
 
 
 def check_contact(contact: Contact, *, cell_required: bool) -> None:
-    """Raise Invalid where the fields of a contact do not make a person or a mailbox (C1)."""
+    """Raise InvalidInput when the fields of a contact are not those of a person or a mailbox (C1)."""
     faults = []
     if contact.kind == PERSON:
         faults += [
@@ -219,10 +219,10 @@ def check_self_service(actor_kind: str, *, cost_center_billing: bool) -> None:
 
 
 def check_address_change(actor_kind: str, actor_id: str, contact: Contact, owner_contact_id: str | None) -> None:
-    """Raise Forbidden where a portal user would change an address that opens more than they may (C4, A9).
+    """Raise Forbidden when a portal user would change an address that opens more than they may (C4, A9).
 
-    Access ends with the address, so nobody changes the one that they signed in with; and since the account's owner is
-    whoever has the owner's address, nobody but staff changes that.
+    Access ends with the address, so nobody changes the one that they signed in with; and since the owner is identified
+    by address, only staff change that of the account's owner.
     """
     if actor_kind != "portal_user":
         return
@@ -242,7 +242,7 @@ def check_owner_protected(actor_kind: str, actor_id: str, contact: Contact, owne
 
 
 def owner_needs_successor_error() -> Conflict:
-    """Return the refusal to delete the account's owner without one who takes the place (A9)."""
+    """Return the error of deleting the account's owner without a successor (A9)."""
     return Conflict(
         "owner_needs_successor",
         "This contact is the account's owner. Name a successor, or another owner first.",
@@ -251,7 +251,7 @@ def owner_needs_successor_error() -> Conflict:
 
 
 def email_taken_error(other_contact_id: str) -> Conflict:
-    """Return the refusal of an email that another active contact of the account has (C3)."""
+    """Return the error of an email that another active contact of the account has (C3)."""
     return Conflict(
         "email_taken",
         "Another active contact of this account has this email. Change that contact, or use another address.",
@@ -261,7 +261,7 @@ def email_taken_error(other_contact_id: str) -> Conflict:
 
 
 def external_id_taken_error(other_contact_id: str) -> Conflict:
-    """Return the refusal of an external id that another contact of the account has (C1)."""
+    """Return the error of an external id that another contact of the account has (C1)."""
     return Conflict(
         "external_id_taken",
         "Another contact of this account has this external id, which is unique in an account.",
@@ -271,7 +271,7 @@ def external_id_taken_error(other_contact_id: str) -> Conflict:
 
 
 def successor_needed_error(contact: Contact) -> Conflict:
-    """Return the refusal to delete a bill group's billing or shipping contact without a successor (C4)."""
+    """Return the error of deleting a bill group's billing or shipping contact without a successor (C4)."""
     return Conflict(
         "successor_needed",
         "Bill groups name this contact as their billing or shipping contact. Name a successor who takes its place.",
@@ -282,7 +282,7 @@ def successor_needed_error(contact: Contact) -> Conflict:
 
 @dataclass(frozen=True)
 class ContactChange:
-    """What a write makes of a contact and of the role assignments of its account."""
+    """The result of a write: a contact and the role assignments of its account."""
 
     before: Contact
     after: Contact
@@ -292,12 +292,12 @@ class ContactChange:
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether everything is so already."""
+        """Tell whether nothing changes."""
         return self.after == self.before and self.roles_after == self.roles_before
 
     @property
     def has_new_address(self) -> bool:
-        """Tell whether the email is another one, with which access begins from nothing."""
+        """Tell whether the email changes, with which access starts from nothing."""
         return self.after.email != self.before.email
 
 
@@ -312,10 +312,10 @@ def decide_contact_change(
     email_holder_id: str | None,
     external_id_holder_id: str | None,
 ) -> ContactChange:
-    """Return the change that makes ``before`` the contact and the roles that are requested (C1 to C3, C7).
+    """Return the change from ``before`` to the requested contact and roles (C1 to C3, C7).
 
     ``email_holder_id`` and ``external_id_holder_id`` are the contacts of the account that have the requested email and
-    external id. Raises InvalidInput naming the fields at fault, and Conflict when a role is full or would lose its last
+    external id. Raises InvalidInput naming every invalid field, and Conflict when a role is full or would lose its last
     holder, or another contact has the email or the external id.
     """
     held = roles.of(before.contact_id)
@@ -335,7 +335,7 @@ def decide_contact_change(
 
 @dataclass(frozen=True)
 class ContactDeletion:
-    """What the deletion of a contact changes, and what its successor takes over (C4)."""
+    """The changes of a deletion, and what the successor takes over (C4)."""
 
     contact: Contact
     successor: Contact | None
@@ -362,11 +362,11 @@ def decide_contact_deletion(
     actor_kind: str,
     actor_id: str,
 ) -> ContactDeletion:
-    """Return what deleting an active contact changes (C4).
+    """Return the changes of deleting an active contact (C4).
 
-    ``successor`` is the contact ``successor_id`` as it was read, None when there is none. Raises InvalidInput when it
-    is not an active contact of the account, Forbidden by A9, and Conflict when a successor is needed, a role is full or
-    would lose its last holder.
+    ``successor`` is the contact ``successor_id`` as it was read, None when it does not exist. Raises InvalidInput when
+    it is not an active contact of the account, Forbidden by A9, and Conflict when a successor is needed, a role is full
+    or would lose its last holder.
     """
     contact_id = contact.contact_id
     if successor_id and (successor_id == contact_id or successor is None or successor.status != ACTIVE):
@@ -389,7 +389,7 @@ def decide_contact_deletion(
 
 
 def deactivate_contact(contact: Contact, roles: RoleAssignments, now: datetime) -> Contact:
-    """Return the contact as it is once deleted at ``now``: inactive, used nowhere, its roles remembered (C4)."""
+    """Return the contact after deletion at ``now``: inactive, assigned nowhere, its roles remembered (C4)."""
     held = roles.of(contact.contact_id)
     return replace(
         drop_role_preferences(contact, held),

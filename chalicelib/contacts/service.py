@@ -42,9 +42,9 @@ def create_contact(
     roles: frozenset[str],
     wanted: RequestedAccess | None = None,
 ) -> ContactRead:
-    """Add a contact to an account, with its roles (C1 to C3, C5) and the access that it is to have (A9).
+    """Add a contact to an account, with its roles (C1 to C3, C5) and the requested access (A9).
 
-    Raises NotFound without the account, Invalid naming the fields at fault, Conflict when a role is full or the
+    Raises NotFound without the account, InvalidInput naming every invalid field, Conflict when a role is full or the
     email or external id is in use.
     """
 
@@ -105,10 +105,9 @@ def patch_contact(
 ) -> ContactRead:
     """Change the given fields of an active contact, and its roles and access unless None (C1 to C3, C5, A9).
 
-    Access goes with the address: a new one has none but what ``wanted_access`` gives it, and the rules for the old
-    one go as they do when a contact is deleted (C4).
-    ``from_billing`` says that an import brings what the billing system holds (DESIGN §5). Raises NotFound,
-    StaleVersion, Invalid naming the fields at fault, and Conflict when the contact is inactive, a role is full or
+    Access belongs to the address: a new one has only ``wanted_access``, and the rules of the old one end as on a
+    deletion (C4). ``from_billing`` marks an import with the values of the billing system (DESIGN §5). Raises NotFound,
+    StaleVersion, InvalidInput naming every invalid field, and Conflict when the contact is inactive, a role is full or
     would lose its last holder, or the email or external id is in use.
     """
 
@@ -118,7 +117,7 @@ def patch_contact(
 
 @dataclass(frozen=True)
 class _ContactPatch:
-    """What a caller asks for; see ``patch_contact``."""
+    """A requested change; see ``patch_contact``."""
 
     given: dict[str, Any]
     roles: frozenset[str] | None
@@ -152,7 +151,7 @@ def _patch_once(context: RequestContext, account_id: str, contact_id: str, patch
     if change.is_empty:
         return replace(to_contact_read(before, change.roles_before), changed=False)
     transaction, row = _stage_change(context, around, change)
-    # Read before the commit: once the change is made, nothing may fail it any more.
+    # Read before the commit: after it, nothing may fail.
     shared = is_any_changed(before, change.after, FieldUse.SHARED)
     others = _find_shared_records(before, before.email) if shared else ()
     transaction.commit()
@@ -174,7 +173,7 @@ def _apply_access(
     after: Contact,
     wanted: RequestedAccess | None,
 ) -> Contact:
-    """Return the contact without the access that its old address had, and with the access that is requested (C4)."""
+    """Return the contact without the access of its old address, and with the requested access (C4)."""
     if after.email != before.email:
         rules.check_address_change(context.actor.kind, context.actor.id, before, around.account.owner_contact_id)
         after = replace(after, access={})

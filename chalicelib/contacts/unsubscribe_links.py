@@ -1,7 +1,7 @@
-"""One-click unsubscribe from optional mail, copies of a role's mail among it (C7, RFC 8058).
+"""One-click unsubscribe from optional email, including copies of a role's emails (C7, RFC 8058).
 
-Each such mail carries a link of its own. The link is signed, names contact and category, and acts for the address that
-the mail went to: whoever has the mail may stop it, without signing in, and may do nothing else. It does not expire.
+Each such email has its own link. The link is signed, names contact and category, and is valid for the address that the
+email was sent to: its holder can unsubscribe without signing in, and nothing else. It does not expire.
 """
 
 import base64
@@ -33,9 +33,9 @@ _SIGNATURE_BYTES = 16
 
 @dataclass(frozen=True)
 class MailSubscription:
-    """What a link is about, and whether there is something to stop.
+    """The subscription of a link.
 
-    ``required`` says that the contact holds the role that brings the mail, which no link ends.
+    ``required``: the contact holds the role that includes the emails, which no link ends.
     """
 
     account: Account
@@ -47,27 +47,27 @@ class MailSubscription:
 
 
 def build_unsubscribe_url(account_id: str, contact_id: str, email: str, category: str) -> str:
-    """Return the address at which the contact stops the mails of a category that go to ``email``."""
+    """Return the URL that unsubscribes the contact from the emails of a category to ``email``."""
     name = contact_id.removeprefix(ids.CONTACT_PREFIX)
     signature = _signature(account_id, contact_id, email, category)
     return f"{settings().public_url}{UNSUBSCRIBE_PATH}/{account_id}~{name}~{category}~{signature}"
 
 
 def build_unsubscribe_headers(address: str, entity: Entity, category: str) -> Mapping[str, str]:
-    """Return the headers by which a mail program offers to stop the mails with one click (RFC 8058, RFC 2369)."""
+    """Return the headers by which a mail program offers one-click unsubscribe (RFC 8058, RFC 2369)."""
     host = urlsplit(settings().public_url).hostname or "localhost"
     return {
         "List-Unsubscribe": f"<{address}>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-        # Spam filters think ill of a list that has no name.
+        # Spam filters penalise a list without a name.
         "List-Id": f"<{category}.{entity.entity_id.lower()}.{host}>",
     }
 
 
 def get_mail_subscription(context: RequestContext, token: str) -> MailSubscription:
-    """Return what the link with ``token`` is about; one read, and the entity.
+    """Return the subscription of the link with ``token``; one read, and the entity.
 
-    Raises NotFound for a link that was not given out, or whose contact has gone or has another address by now.
+    Raises NotFound for an invalid link, or when its contact is deleted or has another address now.
     """
     match = _TOKEN.fullmatch(token)
     if match is None:
@@ -95,9 +95,9 @@ def get_mail_subscription(context: RequestContext, token: str) -> MailSubscripti
 
 
 def unsubscribe(context: RequestContext, token: str) -> MailSubscription:
-    """Stop the mails that the link with ``token`` is about, and return it as it is then. Again changes nothing.
+    """Unsubscribe by the link with ``token``, and return the subscription after it. Idempotent.
 
-    Raises NotFound as ``find`` does. What a role brings goes on, and is told as ``required``.
+    Raises NotFound as ``get_mail_subscription`` does. The emails of a role continue, as ``required`` shows.
     """
     found = get_mail_subscription(context, token)
     if found.required or not found.wanted:
@@ -112,7 +112,7 @@ def unsubscribe(context: RequestContext, token: str) -> MailSubscription:
             expected_version=None,
         )
     except Conflict:
-        # The contact was given the role, or deleted, at this moment.
+        # The contact got the role, or was deleted, concurrently.
         return get_mail_subscription(context, token)
     return replace(found, wanted=False)
 

@@ -89,7 +89,7 @@ class Entity:
     access_delay_hours: int = 0
     """How long after it was given access begins to count (A7)."""
     contact_mails: NotPersonal[dict[str, bool]] = field(default_factory=dict)
-    """Which of CONTACT_MAILS are sent; one that is not named is."""
+    """Which of CONTACT_MAIL_KINDS are sent; one that is not named is."""
     invoice_mail: NotPersonal[Rollout] = Rollout()
     reminder_mail: MovesReminders[NotPersonal[Rollout]] = Rollout()
     live_from: MovesReminders[date | None] = None
@@ -100,7 +100,7 @@ class Entity:
 
 
 def check_entity(entity: Entity) -> None:
-    """Raise Invalid where going live would mail more than was meant (R9).
+    """Raise InvalidInput where going live would mail more than was meant (R9).
 
     A pilot names its accounts, and nothing goes live before it is said from which invoices on, so that an import of
     history can neither be delivered nor reminded.

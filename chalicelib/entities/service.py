@@ -41,11 +41,11 @@ def put_entity(
     *,
     may_create: bool = True,
 ) -> EntityWriteResult:
-    """Create an issuing entity, where that may be, or change the fields that are given.
+    """Create an issuing entity, if allowed, or change the given fields.
 
-    Raises NotFound when there is none and it may not be created, Invalid when a field that is needed is missing, mail
-    would go live unsafely (R9) or a pilot names an account that does not exist, StaleVersion when
-    ``expected_version`` is not the newest. The accounts that a pilot did not name before are read in one batch.
+    Raises NotFound when it does not exist and must not be created, InvalidInput when a required field is missing, mail
+    would go live unsafely (R9) or a pilot names an unknown account, StaleVersion when ``expected_version`` is not the
+    newest. The accounts that are new in a pilot are read in one batch.
     """
 
     def attempt() -> EntityWriteResult:
@@ -78,9 +78,9 @@ def put_entity(
 
 
 def _check_pilot_accounts(before: Entity | None, after: Entity) -> None:
-    """Raise Invalid where a pilot names what is no account: it would mail nobody, and nobody would notice.
+    """Raise InvalidInput when a pilot names an unknown account, which would silently get no mail.
 
-    The accounts need not be of the entity: an account may owe several.
+    The accounts need not belong to the entity: an account may owe several.
     """
     named = []
     for mail in ("invoice_mail", "reminder_mail"):

@@ -1,4 +1,4 @@
-"""What a statement of account says, taken when it is asked for: its PDF and its mail show these figures."""
+"""The content of a statement of account, frozen at the request: PDF and email show these figures."""
 
 import zlib
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from chalicelib.statements.rules import StatementSection
 
 @dataclass(frozen=True)
 class StatementContent:
-    """A statement of one issuing entity and currency as of a local date, with sender and addressee as they were."""
+    """A statement of one issuing entity and currency as of a local date, with sender and addressee at that time."""
 
     statement_id: str
     account_id: str
@@ -22,9 +22,9 @@ class StatementContent:
     seller: Seller
     section: StatementSection
     address: PostalAddress | None = None
-    """Where all bill groups of the open items have the same."""
+    """The bill group, if all open items have the same."""
     bill_group_ids: tuple[str, ...] = ()
-    """Of what it tells: those that a portal user could see when it was asked for, or all of the account."""
+    """The bill groups covered: those visible to the portal user at the request, or all of the account."""
     portal_url: str | None = None
 
 
@@ -34,6 +34,6 @@ def pack_statement_content(content: StatementContent) -> bytes:
 
 
 def unpack_statement_content(packed: bytes) -> StatementContent:
-    """Return the content that ``pack`` has packed."""
+    """Return the content that ``pack_statement_content`` has packed."""
     content: StatementContent = get_type_adapter(StatementContent).validate_json(zlib.decompress(packed))
     return content

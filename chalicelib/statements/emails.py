@@ -1,4 +1,4 @@
-"""The mail that brings a statement of account. What it says is looked up when it is sent (``mail_content``)."""
+"""The email with a statement of account. Its content is resolved when it is sent (``mail_content``)."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ LIFETIME = timedelta(days=7)
 
 
 def statement_mail(content: StatementContent, contact: Contact) -> Mail:
-    """Return the mail that brings a statement to a contact, in the contact's own language."""
+    """Return the email with a statement to a contact, in the contact's own language."""
     groups = content.bill_group_ids
     return Mail(
         kind=STATEMENT,

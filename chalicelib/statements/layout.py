@@ -1,4 +1,4 @@
-"""What a statement of account looks like: its figures laid out for the template, and made a PDF."""
+"""The layout of a statement of account: its figures as template data, typeset into a PDF."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
@@ -25,8 +25,8 @@ def render_statement(
 ) -> bytes:
     """Return the statement of one issuing entity and currency as PDF, the same bytes for the same figures.
 
-    ``account_id`` is what a payer states; ``locale`` is BCP 47. Raises typst.TypstError when it cannot be set, which
-    no figures or names should bring about.
+    ``account_id`` is the payment reference; ``locale`` is BCP 47. Raises typst.TypstError when it cannot be typeset,
+    which no content should cause.
     """
     words = get_localiser(locale)
     customer = printable_text.to_single_line(account_id, MAX_NUMBER_LENGTH)
@@ -106,7 +106,7 @@ def _items(section: StatementSection, as_of: date, words: Localiser) -> dict[str
 
 
 def _rows(section: StatementSection, as_of: date, words: Localiser) -> Iterator[tuple[dict[str, Any], int]]:
-    """Yield each row with what it adds to the balance: credit notes and payments count against it."""
+    """Yield each row with its effect on the balance: credit notes and payments count against it."""
     for item in section.open_items:
         sign = -1 if item.kind == "credit_note" else 1
         late = days_past_due(item.due_date, as_of) if sign > 0 else 0

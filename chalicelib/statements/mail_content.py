@@ -1,4 +1,4 @@
-"""What a mail with a statement of account says and carries, looked up when it is claimed; and whether it may go."""
+"""The content of an email with a statement, resolved when it is claimed; or that it is withheld."""
 
 from babel import dates
 
@@ -17,10 +17,10 @@ from chalicelib.table import keys, store
 
 
 def prepare_statement_mail(outgoing: ClaimedMail, context: RequestContext) -> PreparedMail | WithheldMail:
-    """Make the mail with a statement ready: one read, and one of its PDF.
+    """Prepare the email: one read, and one of its PDF.
 
-    It is withheld when its contact has gone or the entity's invoice mail is not live for the account any more. Raises
-    LookupError when the PDF is not in the bucket as it was kept.
+    It is withheld when its contact is deleted or the entity's invoice mail is no longer live for the account. Raises
+    LookupError when the PDF is missing or altered in the bucket.
     """
     statement_key = keys.statement(outgoing.context["statement_id"])
     contact_key = keys.contact(str(outgoing.account_id), str(outgoing.contact_id))

@@ -1,6 +1,6 @@
-"""Making the PDF of a statement that was asked for, keeping it, and writing its mails.
+"""Render the PDF of a requested statement, store it, and enqueue its emails.
 
-Only the functions that carry the typesetter import this.
+Only the functions with the typesetter import this.
 """
 
 from chalicelib import clock, storage
@@ -24,9 +24,9 @@ DOCUMENTS_ACTOR = Actor("system", "make_documents", "Documents")
 
 
 def create_statement_pdf(message: TaskMessage[CreateStatementPdf]) -> None:
-    """Make the PDF of the statement that ``message`` names, keep it, and mail it to whom that was asked for.
+    """Render and store the PDF of the statement that ``message`` names, and enqueue its emails.
 
-    Whatever fails, it can be done again: the same figures give the same file under the same key.
+    Idempotent: the same figures give the same file under the same key.
     """
     statement_id = message.task.statement_id
     item = store.get_item(StatementItem, keys.statement(statement_id))
@@ -48,7 +48,7 @@ def create_statement_pdf(message: TaskMessage[CreateStatementPdf]) -> None:
 
 
 def render_statement_pdf(content: StatementContent) -> bytes:
-    """Return the PDF of a statement. Raises LookupError when the logo has gone from the bucket."""
+    """Return the PDF of a statement. Raises LookupError when the logo is missing in the bucket."""
     seller = content.seller
     logo = storage.read_object(seller.logo) if seller.logo else None
     if seller.logo and logo is None:

@@ -89,16 +89,16 @@ def request_statement(context: RequestContext, account_id: str, criteria: Statem
 
 @dataclass(frozen=True)
 class _StatementSource:
-    """What a statement is made of, as it was read when the statement was requested."""
+    """The data of a statement, as read at the request."""
 
     account: Account
     entity: Entity
     as_of: date
     section: StatementSection
     groups: Sequence[BillGroup]
-    """Those of the open items."""
+    """The bill groups of the open items."""
     visible_bill_group_ids: frozenset[str]
-    """All that a reader of the mail must be permitted to see."""
+    """The bill groups that a reader of the email must be permitted to see."""
     limit: RateLimitItem | None
 
 
@@ -120,7 +120,7 @@ def _request_once(context: RequestContext, account_id: str, criteria: StatementC
 
 
 def _gather_source(context: RequestContext, account_id: str, criteria: StatementCriteria) -> _StatementSource:
-    """Read what a statement is made of, and refuse the request as soon as something that was read forbids it."""
+    """Read the data of a statement, and reject the request as soon as a row forbids it."""
     account_item, limit, *contacts = store.get_items_for_write(
         context,
         keys.account(account_id),
@@ -256,7 +256,7 @@ def get_statement_request(
 
 
 def statement_pdf_url(found: StatementRequest) -> str:
-    """Return an address from which the PDF can be read for a minute. Raises Conflict ``pdf_pending``."""
+    """Return a URL of the PDF, valid for a minute. Raises Conflict ``pdf_pending``."""
     if found.pdf is None:
         raise Conflict("pdf_pending", "The PDF is being made. Ask again in a few seconds.")
     return storage.presign_download(

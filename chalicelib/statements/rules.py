@@ -1,4 +1,4 @@
-"""What an account owes, by age: open items in, figures out. Amounts are integers of minor units."""
+"""What an account owes, by age, computed from its open items. Amounts are integers of minor units."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,19 +10,17 @@ from chalicelib.errors import Conflict, LimitReached
 MAX_PDF_ITEMS = 2000
 MAX_RECIPIENTS = 10
 PORTAL_USER_REQUEST_LIMIT = 20
-"""How many statements the portal users of an account can ask for within REQUEST_LIMIT_WINDOW."""
+"""Statements that the portal users of an account may request within REQUEST_LIMIT_WINDOW."""
 REQUEST_LIMIT_WINDOW = timedelta(hours=1)
 
 BUCKETS = ("current", "days_1_30", "days_31_60", "days_61_90", "days_over_90")
-"""How long what is owed is overdue. What is due today, or has no due date, is current."""
+"""Ageing buckets. What is due today, or has no due date, is current."""
 _BUCKET_LAST_DAYS = (0, 30, 60, 90)
 
 
 @dataclass(frozen=True)
 class OpenItem:
-    """An invoice of which something is open, or a credit note of which something is left; of the latter, it is owed
-    to the account.
-    """
+    """An open item: an invoice with a balance, or a credit note with a remainder, which is owed to the account."""
 
     invoice_id: str
     kind: str
@@ -40,7 +38,7 @@ class OpenItem:
 
 @dataclass(frozen=True)
 class OpenPayment:
-    """A payment of which something is not allocated to invoices."""
+    """A payment with an unallocated part."""
 
     payment_id: str
     entity_id: str
@@ -53,7 +51,7 @@ class OpenPayment:
 
 @dataclass(frozen=True)
 class Ageing:
-    """What is owed on invoices, by how long it is overdue."""
+    """What is owed on invoices, by age."""
 
     current: int = 0
     days_1_30: int = 0
@@ -63,13 +61,13 @@ class Ageing:
 
     @property
     def total(self) -> int:
-        """Return all of it."""
+        """Return the sum."""
         return sum(getattr(self, bucket) for bucket in BUCKETS)
 
 
 @dataclass(frozen=True)
 class StatementSection:
-    """A statement of one issuing entity and currency, as of a day. Nothing is added up over currencies.
+    """A statement of one issuing entity and currency, as of a day. Nothing is summed across currencies.
 
     ``open_items`` are in order of their due dates, those without one last.
     """
@@ -82,37 +80,37 @@ class StatementSection:
 
     @property
     def owed(self) -> int:
-        """Return what is open on invoices."""
+        """Return the open amount of invoices."""
         return self.ageing.total
 
     @property
     def overdue(self) -> int:
-        """Return what of it is overdue."""
+        """Return the overdue part."""
         return self.ageing.total - self.ageing.current
 
     @property
     def credit(self) -> int:
-        """Return what is left of credit notes."""
+        """Return the remainder of credit notes."""
         return sum(item.balance for item in self.open_items if item.kind == "credit_note")
 
     @property
     def unallocated(self) -> int:
-        """Return what payments have paid beyond what they were allocated."""
+        """Return the unallocated part of payments."""
         return sum(payment.unallocated for payment in self.open_payments)
 
     @property
     def balance(self) -> int:
-        """Return what is to be paid in the end; below zero, it is owed to the account."""
+        """Return the total to pay; below zero, it is owed to the account."""
         return self.owed - self.credit - self.unallocated
 
 
 def days_past_due(due: date | None, as_of: date) -> int:
-    """Return for how many days something is overdue on the day ``as_of``; 0 while it is not."""
+    """Return the days overdue on ``as_of``; 0 until the due date has passed."""
     return max((as_of - due).days, 0) if due else 0
 
 
 def ageing_bucket(due: date | None, as_of: date) -> str:
-    """Return the name of the bucket in which something due on ``due`` stands on the day ``as_of``."""
+    """Return the ageing bucket of something due on ``due``, on the day ``as_of``."""
     late = days_past_due(due, as_of)
     return BUCKETS[sum(late > last for last in _BUCKET_LAST_DAYS)]
 
@@ -129,7 +127,7 @@ def compute_ageing(items: Iterable[OpenItem], as_of: date) -> Ageing:
 def build_sections(
     items: Sequence[OpenItem], payments: Sequence[OpenPayment], as_of: date
 ) -> tuple[StatementSection, ...]:
-    """Return the statements of all issuing entities and currencies in which something is open, in order."""
+    """Return the statements of all issuing entities and currencies with open items, in order."""
     places = {(item.entity_id, item.currency) for item in items}
     places |= {(payment.entity_id, payment.currency) for payment in payments}
     found = []
@@ -147,7 +145,7 @@ def build_sections(
 
 
 def check_length(section: StatementSection) -> None:
-    """Raise Conflict when more is open than a PDF can list."""
+    """Raise Conflict when a PDF cannot list all open items."""
     length = len(section.open_items) + len(section.open_payments)
     if length > MAX_PDF_ITEMS:
         raise Conflict(
@@ -170,7 +168,7 @@ def check_mail_is_live(entity: Entity, account_id: str) -> None:
 
 
 def check_request_limit(instants: Sequence[datetime], now: datetime) -> None:
-    """Raise LimitReached when portal users of an account have asked for too many statements lately."""
+    """Raise LimitReached when portal users of an account have requested too many statements lately."""
     recent = sorted(instant for instant in instants if now - instant < REQUEST_LIMIT_WINDOW)
     if len(recent) >= PORTAL_USER_REQUEST_LIMIT:
         wait = recent[-PORTAL_USER_REQUEST_LIMIT] + REQUEST_LIMIT_WINDOW - now

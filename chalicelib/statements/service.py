@@ -1,4 +1,4 @@
-"""What an account owes now, read from what is open: the figures behind a statement of account."""
+"""The current balance of an account from its open items: the figures of a statement."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ _PAGE = 1000
 class Statement:
     """What an account owes as of a local date, by issuing entity and currency.
 
-    ``complete`` is False where only some bill groups are told of: payments that are not allocated are the account's,
-    and left out then (A9).
+    ``complete`` is False for some bill groups only: unallocated payments belong to the account and are omitted then
+    (A9).
     """
 
     account_id: str
@@ -40,10 +40,10 @@ def read_statement(
     entity_id: str | None = None,
     currency: str | None = None,
 ) -> Statement:
-    """Read what an account owes today, where it is; of some bill groups, an entity or a currency, or of all.
+    """Read what an account owes today, in its time zone; of some bill groups, an entity or a currency, or of all.
 
-    Reads: the account, its open items (one for the pointers, one for each 100 of the invoices), and as much for the
-    payments that are not all allocated. Raises NotFound without the account.
+    Reads: the account, its open items (one for the pointers, one for each 100 invoices), and the same for payments that
+    are not fully allocated. Raises NotFound without the account.
     """
     account = store.get_item(AccountItem, keys.account(account_id))
     if account is None:
@@ -66,7 +66,7 @@ def _open_invoices(account_id: str, bill_group_ids: Collection[str] | None) -> l
     }
     found = store.batch_get_items(list(wanted.values()))
     heads = [store.from_item(Invoice, found[key]) for key in wanted.values() if key in found]
-    # What was settled between the two reads is not open any more.
+    # Items settled between the two reads are no longer open.
     return [head for head in heads if head.status in UNSETTLED]
 
 
