@@ -5,7 +5,8 @@ another time than the machine does.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 _clock_source: Callable[[], datetime] | None = None
 
@@ -21,3 +22,8 @@ def set_clock_source(source: Callable[[], datetime] | None) -> None:
     """Replace the clock by ``source``, which returns aware UTC instants; None brings the machine's back."""
     global _clock_source
     _clock_source = source
+
+
+def local_date(instant: datetime, time_zone: str) -> date:
+    """Return the date that ``instant`` has in a time zone of the IANA database."""
+    return instant.astimezone(ZoneInfo(time_zone)).date()

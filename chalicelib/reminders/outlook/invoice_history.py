@@ -13,8 +13,9 @@ from chalicelib.reminders.outlook import plan
 from chalicelib.reminders.outlook.rules import ExpectedStep
 from chalicelib.reminders.pauses.service import PauseDetails, parse_pause
 from chalicelib.reminders.policy.rules import PlannedStep, step_sort_key
-from chalicelib.reminders.run import account_context, going_live, rules
-from chalicelib.reminders.run.account_context import AccountContext, InvoiceFacts, InvoiceRows
+from chalicelib.reminders.run import account_context, candidates, going_live, rules
+from chalicelib.reminders.run.account_context import AccountContext
+from chalicelib.reminders.run.candidates import InvoiceFacts, InvoiceRows
 from chalicelib.reminders.run.rules import ReminderDecision
 from chalicelib.table import keys, store
 from chalicelib.table.items import ReminderStepItem
@@ -78,14 +79,14 @@ def get_reminder_history(invoice_id: str, now: datetime, days: int = plan.DEFAUL
 
     Where a step is due, one more; where one is to come, also what the plan of its account reads. Raises NotFound.
     """
-    rows = account_context.load_invoice_rows(invoice_id)
+    rows = candidates.load_invoice_rows(invoice_id)
     about = account_context.load_account_context(rows.invoice.account_id, rows.invoice.entity_id, now) if rows else None
     if rows is None or about is None:
         raise NotFound
-    (found,) = account_context.gather_invoice_facts(about, [rows])
+    (found,) = candidates.gather_invoice_facts(about, [rows])
     due, state = rows.invoice.due_date, rows.state
-    decision = rules.decide_reminder(found.subject, found.policy, about.calendar, about.today)
-    left = rules.remaining_steps(found.subject, found.policy, due)[1] if due else ()
+    decision = rules.decide_reminder(found.candidate, found.policy, about.calendar, about.today)
+    left = rules.remaining_steps(found.candidate, found.policy, due)[1] if due else ()
     return ReminderHistory(
         invoice=rows.invoice,
         today=about.today,

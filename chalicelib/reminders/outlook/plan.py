@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from chalicelib import clock
 from chalicelib.contacts.rules import Recipient
 from chalicelib.errors import NotFound
 from chalicelib.reminders.outlook.rules import Forecast, ForecastInput, forecast_reminders
-from chalicelib.reminders.policy.calendars import local_day
 from chalicelib.reminders.policy.rules import TONES, PlannedStep
-from chalicelib.reminders.run import account_context, rules
-from chalicelib.reminders.run.account_context import AccountContext, InvoiceFacts
+from chalicelib.reminders.run import account_context, candidates, rules
+from chalicelib.reminders.run.account_context import AccountContext
+from chalicelib.reminders.run.candidates import InvoiceFacts
 from chalicelib.reminders.run.planning import account_due_row
 from chalicelib.table import keys, store
 from chalicelib.table.items import ReminderDueItem, ReminderPlanItem
@@ -130,13 +131,13 @@ def load_other_invoices(about: AccountContext, invoice_id: str, days: int) -> li
 
 def load_invoice_facts(about: AccountContext, invoice_ids: Sequence[str]) -> list[InvoiceFacts]:
     """Read what the decisions upon invoices of an account rest on."""
-    rows = [found for found in map(account_context.load_invoice_rows, invoice_ids) if found is not None]
-    return account_context.gather_invoice_facts(about, rows) if rows else []
+    rows = [found for found in map(candidates.load_invoice_rows, invoice_ids) if found is not None]
+    return candidates.gather_invoice_facts(about, rows) if rows else []
 
 
 def to_forecast_input(about: AccountContext, found: Sequence[InvoiceFacts]) -> ForecastInput:
     """Return invoices of an account to an entity as a forecast looks at them."""
-    return ForecastInput([(one.subject, one.policy) for one in found], about.calendar, about.today)
+    return ForecastInput([(one.candidate, one.policy) for one in found], about.calendar, about.today)
 
 
 def forecast_steps(
@@ -252,7 +253,7 @@ def _is_first_row(due: ReminderDueItem) -> bool:
     about = account_context.load_account_context(due.account_id, due.entity_id, due.due)
     if about is None:
         return False
-    day = local_day(due.due, about.time_zone)
+    day = clock.local_date(due.due, about.time_zone)
     first = keys.reminder_plans(due.account_id, due.entity_id)
     end = keys.reminder_plan(due.account_id, due.entity_id, day, "")
     # Rows of invoices that are looked at on an earlier day, of which the account has been found then.

@@ -11,7 +11,8 @@ from chalicelib.reminders.outlook.rules import ForecastInput
 from chalicelib.reminders.policy.calendars import account_calendar
 from chalicelib.reminders.policy.service import effective_policy, try_entity_policy
 from chalicelib.reminders.run import account_context
-from chalicelib.reminders.run.account_context import AccountContext, InvoiceFacts
+from chalicelib.reminders.run.account_context import AccountContext
+from chalicelib.reminders.run.candidates import InvoiceFacts
 from chalicelib.table import keys, store
 from chalicelib.table.items import ReminderPolicyItem
 

@@ -6,11 +6,11 @@ from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
+from chalicelib import clock
 from chalicelib.errors import Conflict, InvalidInput, NotFound
 from chalicelib.invoices import ledger, lifecycle, transitions
 from chalicelib.invoices.rules import UNSETTLED, Invoice, Promise, invoice_local_date
 from chalicelib.reminders.pauses.service import MAX_PAUSE_DAYS, ExtraWrites, split_invoice_ids
-from chalicelib.reminders.policy.calendars import local_day
 from chalicelib.reminders.policy.service import ACCOUNT, BILL_GROUP, ENTITY, effective_policy, reminder_policy_key
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
@@ -37,7 +37,7 @@ def promise_window(
         raise NotFound
     above = (found.get(of_entity), found.get(of_account))
     effective = [effective_policy(*above, found.get(one)) for one in of_groups] or [effective_policy(*above)]
-    today = local_day(context.now, found[account].time_zone or found[entity].time_zone)
+    today = clock.local_date(context.now, found[account].time_zone or found[entity].time_zone)
     return PromiseWindow(today, today + timedelta(days=min(policy.promise_limit_days for policy in effective)))
 
 

@@ -6,11 +6,11 @@ from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
+from chalicelib import clock
 from chalicelib.audit.rules import FieldChange
 from chalicelib.audit.service import record_audit_event
 from chalicelib.errors import Conflict, InvalidInput, NotFound
 from chalicelib.invoices.rules import UNSETTLED
-from chalicelib.reminders.policy.calendars import local_day
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountRemindersItem, BillGroupRemindersItem, InvoiceRemindersItem
@@ -77,7 +77,7 @@ def pause_reminders(
         if owner is None:
             raise NotFound
         # A bill group has no time zone: what has not passed anywhere has not passed.
-        check_pause_end(until, local_day(context.now, getattr(owner, "time_zone", None) or _WESTERNMOST))
+        check_pause_end(until, clock.local_date(context.now, getattr(owner, "time_zone", None) or _WESTERNMOST))
         value = _pause_value(context, until, reason)
         before = holder.pause if holder is not None else None
         if before and (before["until"], before["reason"]) == (value["until"], value["reason"]):

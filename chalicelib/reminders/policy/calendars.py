@@ -64,8 +64,3 @@ def sending_starts_at(day: date, send_at: str, time_zone: str) -> datetime:
     """
     local = datetime.combine(day, time.fromisoformat(send_at), ZoneInfo(time_zone))
     return local.astimezone(UTC)
-
-
-def local_day(now: datetime, time_zone: str) -> date:
-    """Return the date that ``now`` has in a time zone."""
-    return now.astimezone(ZoneInfo(time_zone)).date()

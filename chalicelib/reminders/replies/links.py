@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from chalicelib import clock
 from chalicelib.accounts.rules import Account
 from chalicelib.audit.rules import FieldChange
 from chalicelib.audit.service import record_audit_event
@@ -21,7 +22,6 @@ from chalicelib.invoices import queries
 from chalicelib.invoices.rules import VOID, Invoice, Line
 from chalicelib.mail import outbox
 from chalicelib.mail.outbox import Mail
-from chalicelib.reminders.policy.calendars import local_day
 from chalicelib.reminders.run.mail_content import hash_reply_token
 from chalicelib.reminders.run.rules import invoice_sort_key
 from chalicelib.request_context import RequestContext
@@ -126,7 +126,7 @@ def find_reply_link(context: RequestContext, token: str) -> ReplyLink:
             for invoice_id in one["invoice_ids"]
         },
         untold=frozenset(one["answer"] for one in row.used if not one["told"]),
-        today=local_day(context.now, account.time_zone or entity.time_zone),
+        today=clock.local_date(context.now, account.time_zone or entity.time_zone),
     )
 
 

@@ -1,9 +1,9 @@
-"""Digests: one for each account, issuing entity, currency and run, whatever is retried or run by two at once (R3, R5).
+"""Digests: one for each account, issuing entity, currency and run, whatever is retried or run concurrently (R3, R5).
 
-A digest is put once, together with its name among the account's unfinished ones, and so freezes which step of which
-invoice it is to take. Then it takes them, some invoices a transaction; a step that somebody else has taken drops out.
-Its mails are written last. Any worker can go on with a digest from wherever it stands, on its day; one that was left
-unfinished is put anew on the day on which the account is reminded again, with what it had taken and what is due then.
+A digest is created once, together with its name among the account's unfinished ones, and so freezes which step of which
+invoice it will claim. Then it claims them, some invoices a transaction; a step that another worker has claimed drops
+out. Its mails are written last. Any worker can resume a digest on its day; one that was left unfinished is created
+again on the day on which the account is reminded next, with what it had claimed and what is due then.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,9 +15,10 @@ from chalicelib import ids
 from chalicelib.contacts.rules import Recipient
 from chalicelib.mail import outbox
 from chalicelib.reminders.policy.rules import TONES
-from chalicelib.reminders.run import account_context, emails, planning
-from chalicelib.reminders.run.account_context import AccountContext, InvoiceFacts, InvoiceRows
-from chalicelib.reminders.run.rules import LIVE, OFF, SHADOW, ReminderDecision
+from chalicelib.reminders.run import candidates, emails, planning
+from chalicelib.reminders.run.account_context import AccountContext
+from chalicelib.reminders.run.candidates import InvoiceFacts, InvoiceRows
+from chalicelib.reminders.run.rules import LIVE, OFF, SHADOW, ReminderDecision, find_obstacle
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountRemindersItem, DigestItem
@@ -45,36 +46,52 @@ class UnfinishedDigest:
     taken: tuple[dict[str, Any], ...]
 
 
-def create_digests(
+def send_digests(
     context: RequestContext,
     about: AccountContext,
-    chosen: Mapping[str, Sequence[DueReminder]],
-    left_over: Sequence[UnfinishedDigest] = (),
-) -> tuple[AccountContext, list[DigestItem]]:
-    """Put today's digests, one for each currency; return them, and what holds for the account after that.
+    reminders: Mapping[str, Sequence[DueReminder]],
+    earlier: Sequence[Key],
+    unfinished: Sequence[UnfinishedDigest],
+) -> None:
+    """Create today's digests, one for each currency, and finish them. Raises WriteConflict.
 
-    One transaction. What is left over of other days goes into them. Raises Contended when somebody else is at work on
-    the account.
+    ``earlier`` are the keys of all digests of other days that the account's row names as unfinished; what was found of
+    them is in ``unfinished`` and continues in today's.
     """
+    about, created = _create_digests(context, about, reminders, earlier, unfinished)
+    known = {one.facts.invoice.invoice_id: one.facts for of_currency in reminders.values() for one in of_currency}
+    for digest in created:
+        about = _finish_digest(context, about, digest, known)
+
+
+def _create_digests(
+    context: RequestContext,
+    about: AccountContext,
+    reminders: Mapping[str, Sequence[DueReminder]],
+    earlier: Sequence[Key],
+    unfinished: Sequence[UnfinishedDigest],
+) -> tuple[AccountContext, list[DigestItem]]:
+    """Put the digests and their names among the unfinished ones, in one transaction."""
     of_account = _account_reminders(about)
-    unfinished = [sk for sk in of_account.unfinished if sk not in {one.digest.sk for one in left_over}]
+    replaced = {key.sk for key in earlier}
+    names = [sk for sk in of_account.unfinished if sk not in replaced]
     transaction = store.Transaction(context)
-    earlier = {one.digest.currency: one for one in left_over}
-    made = []
-    for currency in sorted({*chosen, *earlier}):
-        before = earlier.get(currency)
+    by_currency = {one.digest.currency: one for one in unfinished}
+    created = []
+    for currency in sorted({*reminders, *by_currency}):
+        before = by_currency.get(currency)
         if before is not None:
             transaction.delete(before.digest)
-        invoices = _freeze_invoices(before, chosen.get(currency, ()))
+        invoices = _freeze_invoices(before, reminders.get(currency, ()))
         if invoices:
             digest = _new_digest(context, about, currency, invoices, before)
             transaction.create(digest)
-            unfinished.append(digest.sk)
-            made.append(digest)
-    of_account.unfinished = unfinished
+            names.append(digest.sk)
+            created.append(digest)
+    of_account.unfinished = names
     transaction.put(of_account, new=about.reminders is None)
     transaction.commit()
-    return replace(about, reminders=of_account), made
+    return replace(about, reminders=of_account), created
 
 
 def _freeze_invoices(before: UnfinishedDigest | None, chosen: Sequence[DueReminder]) -> list[dict[str, Any]]:
@@ -148,50 +165,65 @@ def load_unfinished_digest(key: Key) -> UnfinishedDigest | None:
         return None
     taken = []
     for frozen in digest.invoices:
-        rows = account_context.load_invoice_rows(frozen["invoice_id"])
+        rows = candidates.load_invoice_rows(frozen["invoice_id"])
         if rows is not None and _claimed_by(rows, frozen) == digest.digest_id:
             taken.append(frozen)
     return UnfinishedDigest(digest, tuple(taken))
 
 
 def resume_digest(context: RequestContext, about: AccountContext, key: Key) -> None:
-    """Finish the digest of today at ``key`` from wherever it stands. Raises Contended."""
+    """Finish the digest of today at ``key`` from wherever it stands. Raises WriteConflict."""
     digest = store.get_item(DigestItem, key)
     if digest is None or digest.status != CLAIMING:
-        discard_unfinished_digest(about, key)
+        _discard_unfinished_digest(about, key)
     else:
-        finish_digest(context, about, digest, {})
+        _finish_digest(context, about, digest, {})
 
 
-def finish_digest(
+def _finish_digest(
     context: RequestContext, about: AccountContext, digest: DigestItem, known: Mapping[str, InvoiceFacts]
 ) -> AccountContext:
-    """Take the steps of a digest that are not taken yet, write its mails, and return what holds for the account then.
+    """Claim the steps of a digest that are not claimed yet, write its mails, and return the account as it is then.
 
-    ``known`` is what was found of its invoices when it was put; the others are read, one Query each. One transaction
-    for each dozen or so, one for the mails. Raises Contended.
+    ``known`` are facts of its invoices that were read when it was created; the others are read, one Query each. One
+    transaction for about a dozen claims, one for the mails. Raises WriteConflict.
     """
-    outcome = SHADOWED if digest.shadow or about.mode == SHADOW else SENT
-    claimed: list[InvoiceRows] = []
-    for part in planning.split_into_transactions(digest.invoices, lambda one: len(one["superseded"])):
+    facts = _gather_facts(about, digest, known)
+    claimed, to_claim = _select_claims(about, digest, facts)
+    for part in planning.split_into_transactions(to_claim, lambda one: len(one["superseded"])):
         transaction = store.Transaction(context)
-        writes = False
         for frozen in part:
-            rows = known[frozen["invoice_id"]].rows if frozen["invoice_id"] in known else None
-            rows = rows or account_context.load_invoice_rows(frozen["invoice_id"])
-            if rows is None:
-                continue
-            taken = _claimed_by(rows, frozen)
-            # Where reminders were switched off meanwhile, no further step is taken.
-            if taken is None and about.mode != OFF and _is_still_owed(rows, frozen):
-                _claim(transaction, context, about, rows, frozen, outcome, digest.digest_id)
-                writes = True
-            elif taken != digest.digest_id:
-                continue
-            claimed.append(rows)
-        if writes:
-            transaction.commit()
-    return _write_mails(context, about, digest, claimed, known)
+            _claim(transaction, context, about, facts[frozen["invoice_id"]].rows, frozen, digest)
+        transaction.commit()
+    return _write_mails(context, about, digest, claimed)
+
+
+def _gather_facts(
+    about: AccountContext, digest: DigestItem, known: Mapping[str, InvoiceFacts]
+) -> dict[str, InvoiceFacts]:
+    ids = [frozen["invoice_id"] for frozen in digest.invoices]
+    rows = [candidates.load_invoice_rows(one) for one in ids if one not in known]
+    read = candidates.gather_invoice_facts(about, [one for one in rows if one is not None])
+    return {**known, **{one.invoice.invoice_id: one for one in read}}
+
+
+def _select_claims(
+    about: AccountContext, digest: DigestItem, facts: Mapping[str, InvoiceFacts]
+) -> tuple[list[InvoiceFacts], list[dict[str, Any]]]:
+    """Return the invoices whose step the digest has or may claim, and what it froze of those that it still has to."""
+    claimed, to_claim = [], []
+    for frozen in digest.invoices:
+        one = facts.get(frozen["invoice_id"])
+        if one is None:
+            continue
+        claimed_by = _claimed_by(one.rows, frozen)
+        candidate = replace(one.candidate, claimed_due_date=date.fromisoformat(frozen["due_date"]))
+        if claimed_by is None and find_obstacle(candidate, about.today) is None:
+            to_claim.append(frozen)
+        elif claimed_by != digest.digest_id:
+            continue
+        claimed.append(one)
+    return claimed, to_claim
 
 
 def _claimed_by(rows: InvoiceRows, frozen: Mapping[str, Any]) -> str | None:
@@ -202,60 +234,49 @@ def _claimed_by(rows: InvoiceRows, frozen: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _is_still_owed(rows: InvoiceRows, frozen: Mapping[str, Any]) -> bool:
-    """Tell whether an invoice may still be reminded of; what else has changed is found when the mail is sent."""
-    due = date.fromisoformat(frozen["due_date"])
-    return rows.invoice.due_date == due and rows.invoice.balance > 0 and rows.invoice.dispute is None
-
-
 def _claim(
     transaction: store.Transaction,
     context: RequestContext,
     about: AccountContext,
     rows: InvoiceRows,
     frozen: Mapping[str, Any],
-    outcome: str,
-    digest_id: str,
+    digest: DigestItem,
 ) -> None:
-    planning.record_reminder_step(transaction, context, rows, about, frozen["step"], outcome, digest_id)
-    taken = {step.step: step for step in rows.steps if step.due_date == rows.invoice.due_date}
+    outcome = SHADOWED if digest.shadow or about.mode == SHADOW else SENT
+    planning.record_reminder_step(transaction, context, rows, about, frozen["step"], outcome, digest.digest_id)
+    used = {step.step: step for step in rows.steps if step.due_date == rows.invoice.due_date}
     for name in frozen["superseded"]:
-        if name not in taken:
-            planning.record_reminder_step(transaction, context, rows, about, name, planning.SUPERSEDED, digest_id)
-        elif taken[name].digest_id == digest_id and taken[name].outcome != planning.SUPERSEDED:
-            # This digest had taken it on another day, and was not finished.
-            taken[name].outcome = planning.SUPERSEDED
-            transaction.replace(taken[name])
+        if name not in used:
+            planning.record_reminder_step(
+                transaction, context, rows, about, name, planning.SUPERSEDED, digest.digest_id
+            )
+        elif used[name].digest_id == digest.digest_id and used[name].outcome != planning.SUPERSEDED:
+            # This digest had claimed it on another day, and was not finished.
+            used[name].outcome = planning.SUPERSEDED
+            transaction.replace(used[name])
     next_on = date.fromisoformat(frozen["next_on"]) if frozen["next_on"] else None
     planning.write_invoice_plan(transaction, about, rows, next_on, None)
 
 
 def _write_mails(
-    context: RequestContext,
-    about: AccountContext,
-    digest: DigestItem,
-    claimed: Sequence[InvoiceRows],
-    known: Mapping[str, InvoiceFacts],
+    context: RequestContext, about: AccountContext, digest: DigestItem, claimed: Sequence[InvoiceFacts]
 ) -> AccountContext:
-    """Write the mails of a digest, an own copy for each contact, and that it is finished (R3).
+    """Write the mails of a digest, a copy for each contact, and that it is finished (R3).
 
     One transaction; more where there are more contacts than fit one.
     """
-    found = [known[rows.invoice.invoice_id] for rows in claimed if rows.invoice.invoice_id in known]
-    if len(found) != len(claimed):
-        found = account_context.gather_invoice_facts(about, claimed)
-    copies = copies_by_contact(found) if about.mode != OFF else {}
+    copies = copies_by_contact(claimed) if about.mode != OFF else {}
     status = _final_status(about, digest, copies)
-    told = {one["contact_id"] for one in digest.recipients}
-    waiting = [one for one in copies.values() if one.contact.contact_id not in told]
+    written = {one["contact_id"] for one in digest.recipients}
+    remaining = [one for one in copies.values() if one.contact.contact_id not in written]
     of_account = _account_reminders(about)
     while True:
-        now, waiting = waiting[:_MAILS_PER_TRANSACTION], waiting[_MAILS_PER_TRANSACTION:]
+        now, remaining = remaining[:_MAILS_PER_TRANSACTION], remaining[_MAILS_PER_TRANSACTION:]
         transaction = store.Transaction(context)
         recipients = [_enqueue_copy(transaction, context, about, digest, one, copies, status) for one in now]
         digest.recipients = [*digest.recipients, *recipients]
-        if not waiting:
-            digest.claimed = [rows.invoice.invoice_id for rows in claimed]
+        if not remaining:
+            digest.claimed = [one.invoice.invoice_id for one in claimed]
             digest.status = status
             of_account.unfinished = [sk for sk in of_account.unfinished if sk != digest.sk]
             if status in (MAILED, SHADOWED):
@@ -263,7 +284,7 @@ def _write_mails(
             transaction.put(of_account, new=about.reminders is None)
         transaction.replace(digest)
         transaction.commit()
-        if not waiting:
+        if not remaining:
             return replace(about, reminders=of_account)
 
 
@@ -317,7 +338,7 @@ def _enqueue_copy(
     return {"contact_id": copy.contact.contact_id, "email_id": email_id, "invoice_ids": invoice_ids}
 
 
-def discard_unfinished_digest(about: AccountContext, key: Key) -> None:
+def _discard_unfinished_digest(about: AccountContext, key: Key) -> None:
     """Strike a digest off the unfinished ones, if it is still among them. Raises Contended."""
     of_account = about.reminders
     if of_account is None or key.sk not in of_account.unfinished:

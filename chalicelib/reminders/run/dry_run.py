@@ -6,7 +6,8 @@ from typing import Any
 
 from chalicelib.reminders.policy.rules import TONES
 from chalicelib.reminders.run import account_context, digests, dispatch, going_live, process_account
-from chalicelib.reminders.run.account_context import AccountContext, InvoiceFacts
+from chalicelib.reminders.run.account_context import AccountContext
+from chalicelib.reminders.run.candidates import InvoiceFacts
 from chalicelib.reminders.run.digests import DueReminder
 from chalicelib.reminders.run.dispatch import DueAccount
 from chalicelib.reminders.run.rules import LIVE, ReminderDecision
@@ -72,11 +73,11 @@ def _report_account(context: RequestContext, account_id: str, entity_id: str, to
     after: str | None = None
     while True:
         page = process_account.load_due_invoices(about, after)
-        outlook = process_account.decide_due_invoices(about, page.invoices)
-        for currency, of_currency in outlook.chosen.items():
+        decisions = process_account.decide_due_invoices(about, page.invoices)
+        for currency, of_currency in decisions.reminders.items():
             room = process_account.MAX_INVOICES_PER_ROUND - len(chosen.setdefault(currency, []))
             chosen[currency] += of_currency[:room]
-        told.not_sent += [_not_sent_output(found, decision) for found, decision in outlook.later]
+        told.not_sent += [_not_sent_output(found, decision) for found, decision in decisions.postponed]
         after = page.after
         if after is None:
             break

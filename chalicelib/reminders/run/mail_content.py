@@ -1,9 +1,11 @@
-"""What a reminder says and carries, looked up when it is claimed: whoever has paid meanwhile gets none (R2, R3, R6)."""
+"""Content of a reminder, resolved when the mail is claimed: what was paid meanwhile is left out (R2, R3, R6)."""
 
 import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 from babel import dates, numbers
@@ -23,11 +25,11 @@ from chalicelib.mail import message
 from chalicelib.mail.sending.late_binding import Attachment, ClaimedMail, PreparedMail, WithheldMail
 from chalicelib.observability import logger, metrics
 from chalicelib.reminders.policy import wording
-from chalicelib.reminders.policy.calendars import local_day
 from chalicelib.reminders.policy.templates import ReminderTemplate
 from chalicelib.reminders.policy.wording import FilledText
-from chalicelib.reminders.run import credit
-from chalicelib.reminders.run.rules import invoice_sort_key
+from chalicelib.reminders.run.account_context import RemindedAccount
+from chalicelib.reminders.run.candidates import build_candidate, invoice_ids_covered_by_credit
+from chalicelib.reminders.run.rules import ReminderCandidate, find_obstacle, invoice_sort_key
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import ReminderTemplateItem, ReplyLinkItem
@@ -41,94 +43,147 @@ _TOKEN_BYTES = 32
 
 
 def hash_reply_token(link: str) -> str:
-    """Return what is kept of the secret in a reply link."""
+    """Return what is stored of the secret in a reply link."""
     return hashlib.sha256(link.encode()).hexdigest()
 
 
-def prepare_reminder(outgoing: ClaimedMail, context: RequestContext) -> PreparedMail | WithheldMail:
-    """Make one contact's copy of a digest ready: one read, and one of each PDF that is attached.
+@dataclass(frozen=True)
+class _ReminderRows:
+    """What a reminder is made from, as one read finds it when the mail is claimed."""
 
-    Invoices that need no reminder any more leave it; it is withheld when none is left, the contact is to get none any
-    more, or the entity's reminders are not live for the account any more. The secret of its reply link is made here,
-    and its hash written with the claim. What unallocated credit covers in part costs further reads.
+    about: RemindedAccount
+    contact: Contact | None
+    holders: frozenset[str]
+    """Ids of the contacts that hold the role."""
+    invoices: tuple[Invoice, ...]
+    others: Mapping[Key, Any]
+    """The rows of bill groups, of what pauses reminders, of the balance and of the template."""
+
+
+def prepare_reminder(outgoing: ClaimedMail, context: RequestContext) -> PreparedMail | WithheldMail:
+    """Prepare one contact's copy of a digest: one read, and one of each PDF that is attached.
+
+    Invoices that need no reminder any more leave it. It is withheld when none is left, when the contact gets no
+    reminders any more, or when the entity's reminders are not live for the account any more. The secret of its reply
+    link is created here, and its hash is written with the claim. Credit that covers a part costs further reads.
     """
-    variables, account_id = outgoing.context, str(outgoing.account_id)
-    invoice_ids: Sequence[str] = variables["invoice_ids"]
-    group_ids: Sequence[str] = variables["bill_group_ids"]
+    found = _load_rows(outgoing, context)
+    # A mail that is withheld because reminders are not live yet is never sent, so the entity was read just now.
+    if found.about.mode != LIVE:
+        return WithheldMail("reminders_not_live")
+    contact = found.contact
+    if contact is None or contact.status != ACTIVE or not _receives_reminders(contact, found.holders):
+        return WithheldMail("no_contacts")
+    invoices = _select_invoices(outgoing, found)
+    if not invoices:
+        return WithheldMail("nothing_left")
+    return _compose(outgoing, context, found, contact, invoices)
+
+
+def _load_rows(outgoing: ClaimedMail, context: RequestContext) -> _ReminderRows:
+    account_id, variables = str(outgoing.account_id), outgoing.context
+    account_key, entity_key = keys.account(account_id), keys.entity(outgoing.entity_id)
     contact_key, roles_key = keys.contact(account_id, str(outgoing.contact_id)), keys.contact_roles(account_id)
-    _, _, currency = keys.parse_digest(variables["digest"][1])
-    balance_key = keys.account_balance(account_id, outgoing.entity_id, currency)
-    template_key = (
-        keys.reminder_template(outgoing.entity_id, variables["template"]) if variables.get("template") else None
-    )
+    reminders_key, template_key = keys.account_reminders(account_id), _template_key(outgoing)
     found = store.batch_get_items(
         [
-            # Not as it was a while ago: a mail that is withheld since reminders are not live yet is never sent.
-            keys.entity(outgoing.entity_id),
-            keys.account(account_id),
-            keys.account_reminders(account_id),
+            entity_key,
+            account_key,
+            reminders_key,
             contact_key,
             roles_key,
-            balance_key,
+            _balance_key(outgoing),
             *([template_key] if template_key else []),
-            *(key(one) for one in invoice_ids for key in (keys.invoice, keys.invoice_reminders)),
-            *(key(one) for one in group_ids for key in (keys.bill_group, keys.bill_group_reminders)),
+            *(key(one) for one in variables["invoice_ids"] for key in (keys.invoice, keys.invoice_reminders)),
+            *(key(one) for one in variables["bill_group_ids"] for key in (keys.bill_group, keys.bill_group_reminders)),
         ]
     )
-    entity = store.from_item(Entity, found[keys.entity(outgoing.entity_id)])
-    account = store.from_item(Account, found[keys.account(account_id)])
-    contact = store.from_item(Contact, found[contact_key]) if contact_key in found else None
-    if entity.reminder_mail.mode_for_account(account_id) != LIVE:
-        return WithheldMail("reminders_not_live")
-    holders = (
-        role_assignments_from_item(found[roles_key]).holders(ACCOUNTS_PAYABLE)
+    account, entity = store.from_item(Account, found[account_key]), store.from_item(Entity, found[entity_key])
+    return _ReminderRows(
+        about=RemindedAccount.at(context.now, account, entity, found.get(reminders_key)),
+        contact=store.from_item(Contact, found[contact_key]) if contact_key in found else None,
+        holders=role_assignments_from_item(found[roles_key]).holders(ACCOUNTS_PAYABLE)
         if roles_key in found
-        else frozenset[str]()
+        else frozenset(),
+        invoices=tuple(
+            store.from_item(Invoice, found[key]) for key in map(keys.invoice, variables["invoice_ids"]) if key in found
+        ),
+        others=found,
     )
-    if contact is None or contact.status != ACTIVE or not _receives_reminders(contact, holders):
-        return WithheldMail("no_contacts")
-    copy = contact.contact_id not in holders
-    today = local_day(context.now, account.time_zone or entity.time_zone)
-    heads = [store.from_item(Invoice, found[key]) for key in map(keys.invoice, invoice_ids) if key in found]
-    # A step is of the due date that the invoice had: another due date has steps of its own (R5).
-    of_then = variables.get("due_dates", {})
-    heads = [one for one in heads if of_then.get(one.invoice_id) in (None, str(one.due_date))]
-    left = [invoice for invoice in heads if _still_needs_reminder(invoice, found, today)]
-    covered = credit.invoice_ids_covered_by_credit(left, {currency: found[balance_key]} if balance_key in found else {})
-    left = sorted((invoice for invoice in left if invoice.invoice_id not in covered), key=invoice_sort_key)
-    if not left:
-        return WithheldMail("nothing_left")
-    attached = _choose_attachments(left, contact)
-    link = secrets.token_urlsafe(_TOKEN_BYTES)
+
+
+def _currency(outgoing: ClaimedMail) -> str:
+    _, _, currency = keys.parse_digest(outgoing.context["digest"][1])
+    return currency
+
+
+def _balance_key(outgoing: ClaimedMail) -> Key:
+    return keys.account_balance(str(outgoing.account_id), outgoing.entity_id, _currency(outgoing))
+
+
+def _template_key(outgoing: ClaimedMail) -> Key | None:
+    template = outgoing.context.get("template")
+    return keys.reminder_template(outgoing.entity_id, template) if template else None
+
+
+def _receives_reminders(contact: Contact, holders: frozenset[str]) -> bool:
+    return contact.contact_id in holders or contact.preferences.get(REMINDERS, False)
+
+
+def _select_invoices(outgoing: ClaimedMail, found: _ReminderRows) -> list[Invoice]:
+    """Return the invoices that may still be reminded of, as ``find_obstacle`` decides, in the order of the mail."""
+    due_dates = outgoing.context.get("due_dates", {})
+    candidates = [(one, _candidate(one, found, due_dates.get(one.invoice_id))) for one in found.invoices]
+    unobstructed = [pair for pair in candidates if find_obstacle(pair[1], found.about.today) is None]
+    # Credit is looked up last, since it may cost reads, and only for what nothing else keeps back.
+    balance = found.others.get(_balance_key(outgoing))
+    covered = invoice_ids_covered_by_credit(
+        (invoice for invoice, _ in unobstructed), {_currency(outgoing): balance} if balance is not None else {}
+    )
+    left = [
+        invoice
+        for invoice, candidate in unobstructed
+        if find_obstacle(replace(candidate, covered_by_credit=invoice.invoice_id in covered), found.about.today) is None
+    ]
+    return sorted(left, key=invoice_sort_key)
+
+
+def _candidate(invoice: Invoice, found: _ReminderRows, claimed_due_date: str | None) -> ReminderCandidate:
+    group = found.others.get(keys.bill_group(invoice.bill_group_id))
+    return build_candidate(
+        found.about,
+        invoice,
+        found.others.get(keys.invoice_reminders(invoice.invoice_id)),
+        group.auto_pay if group is not None else None,
+        found.others.get(keys.bill_group_reminders(invoice.bill_group_id)),
+        claimed_due_date=date.fromisoformat(claimed_due_date) if claimed_due_date else None,
+    )
+
+
+def _compose(
+    outgoing: ClaimedMail,
+    context: RequestContext,
+    found: _ReminderRows,
+    contact: Contact,
+    invoices: Sequence[Invoice],
+) -> PreparedMail:
+    account, entity, today = found.about.account, found.about.entity, found.about.today
+    copy = contact.contact_id not in found.holders
+    attached = _choose_attachments(invoices, contact)
+    documents = [
+        _describe_invoice(one, one.invoice_id in attached, found.others, outgoing.locale, today) for one in invoices
+    ]
+    reader = languages.formatting_locale(outgoing.locale)
+    amount = money.format_money(sum(one.balance for one in invoices), invoices[0].currency, reader)
+    values = {"sender": entity.name, "account": account.name, "contact": contact.name, "amount": amount}
+    template_key = _template_key(outgoing)
+    template = found.others.get(template_key) if template_key else None
+    token = secrets.token_urlsafe(_TOKEN_BYTES)
     unsubscribe = (
-        unsubscribe_links.build_unsubscribe_url(account_id, contact.contact_id, contact.email, REMINDERS)
+        unsubscribe_links.build_unsubscribe_url(account.account_id, contact.contact_id, contact.email, REMINDERS)
         if copy
         else None
     )
-    reader = languages.formatting_locale(outgoing.locale)
-    documents = [_describe_invoice(one, one.invoice_id in attached, found, outgoing.locale, today) for one in left]
-    amount = money.format_money(sum(one.balance for one in left), left[0].currency, reader)
-    template = found.get(template_key) if template_key else None
-    values = {"sender": entity.name, "account": account.name, "contact": contact.name, "amount": amount}
-
-    def keep_link(transaction: store.Transaction) -> None:
-        key = keys.reply_link(hash_reply_token(link))
-        until = context.now + REPLY_LINK_LIFETIME
-        transaction.create(
-            ReplyLinkItem(
-                key.pk,
-                key.sk,
-                email_id=outgoing.email_id,
-                account_id=account_id,
-                entity_id=outgoing.entity_id,
-                contact_id=contact.contact_id,
-                digest=variables["digest"],
-                invoice_ids=[one.invoice_id for one in left],
-                until=until,
-                expires_at=until,
-            )
-        )
-
     return PreparedMail(
         context={
             "account_name": account.name,
@@ -137,45 +192,48 @@ def prepare_reminder(outgoing: ClaimedMail, context: RequestContext) -> Prepared
             "documents": documents,
             "amount": amount,
             "words": _template_words(template, outgoing.locale, values, documents),
-            "overdue": any(one.due_date is not None and one.due_date < today for one in left),
+            "overdue": any(one.due_date is not None and one.due_date < today for one in invoices),
             "pay": _how_to_pay(entity.bank_details),
-            "reply": f"{settings().public_url}{REPLY_PATH}/{link}",
+            "reply": f"{settings().public_url}{REPLY_PATH}/{token}",
             "unsubscribe": unsubscribe,
         },
-        write=keep_link,
-        # Others may see in the history what was mailed; to reply is for whoever got it.
-        secrets=(link, unsubscribe) if unsubscribe else (link,),
+        write=partial(_write_reply_link, outgoing, context, contact, token, [one.invoice_id for one in invoices]),
+        # Other people may see in the history what was mailed; only its recipient may reply.
+        secrets=(token, unsubscribe) if unsubscribe else (token,),
         to=(contact.email,),
         attachments=tuple(attached.values()),
         headers=unsubscribe_links.build_unsubscribe_headers(unsubscribe, entity, REMINDERS) if unsubscribe else {},
     )
 
 
-def _receives_reminders(contact: Contact, holders: frozenset[str]) -> bool:
-    return contact.contact_id in holders or contact.preferences.get(REMINDERS, False)
-
-
-def _still_needs_reminder(invoice: Invoice, found: Mapping[Key, Any], today: date) -> bool:
-    """Tell whether an invoice is still to be reminded of: open, not disputed, and held up by nothing meanwhile."""
-    state = found.get(keys.invoice_reminders(invoice.invoice_id))
-    group = found.get(keys.bill_group(invoice.bill_group_id))
-    if invoice.balance <= 0 or invoice.dispute is not None:
-        return False
-    if group is not None and group.auto_pay and not (state is not None and state.auto_pay_failure):
-        return False
-    holders = (
-        state,
-        found.get(keys.bill_group_reminders(invoice.bill_group_id)),
-        found.get(keys.account_reminders(invoice.account_id)),
+def _write_reply_link(
+    outgoing: ClaimedMail,
+    context: RequestContext,
+    contact: Contact,
+    token: str,
+    invoice_ids: list[str],
+    transaction: store.Transaction,
+) -> None:
+    key = keys.reply_link(hash_reply_token(token))
+    until = context.now + REPLY_LINK_LIFETIME
+    transaction.create(
+        ReplyLinkItem(
+            key.pk,
+            key.sk,
+            email_id=outgoing.email_id,
+            account_id=str(outgoing.account_id),
+            entity_id=outgoing.entity_id,
+            contact_id=contact.contact_id,
+            digest=outgoing.context["digest"],
+            invoice_ids=invoice_ids,
+            until=until,
+            expires_at=until,
+        )
     )
-    pauses = [holder.pause for holder in holders if holder is not None and holder.pause]
-    paused = any(pause["until"] is None or date.fromisoformat(pause["until"]) >= today for pause in pauses)
-    promised = invoice.promise is not None and invoice.promise.on >= today
-    return not paused and not promised
 
 
 def _choose_attachments(invoices: Sequence[Invoice], contact: Contact) -> dict[str, Attachment]:
-    """Return the PDFs that go along, by invoice: the first ones, as long as they fit what the contact takes."""
+    """Return the PDFs to attach, by invoice: the first ones, as long as they fit the contact's size limit."""
     kib = contact.delivery_style.size_limit_kib
     room = min(MAX_ATTACHED_BYTES, kib * 1024) if kib else MAX_ATTACHED_BYTES
     chosen = {}
@@ -215,7 +273,7 @@ def _template_words(
     values: Mapping[str, str],
     documents: Sequence[Mapping[str, Any]],
 ) -> FilledText | None:
-    """Return what the entity itself says, if it has a text for the reader; otherwise it is said as the tone has it."""
+    """Return the entity's own text in the reader's language; None where it has none, and the tone's words are used."""
     text = (
         wording.text_for_locale(store.from_item(ReminderTemplate, template).texts, locale)
         if template is not None
@@ -247,7 +305,7 @@ def _how_to_pay(bank: BankDetails | None) -> dict[str, str | None] | None:
 
 
 def _load_attachment(invoice: Invoice) -> Attachment | None:
-    """Return a PDF; None when it is not in the bucket as it was kept, which is for people to mend."""
+    """Return a PDF; None when the bucket does not hold it as it was stored, which staff have to repair."""
     stored = pdfs.require_invoice_pdf(invoice)
     content = storage.read_object(stored.key)
     if content is None or storage.content_sha256(content) != stored.sha256:

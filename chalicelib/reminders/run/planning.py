@@ -14,8 +14,9 @@ from typing import TypeVar
 from chalicelib import clock, ids
 from chalicelib.reminders.policy.calendars import sending_starts_at
 from chalicelib.reminders.policy.rules import PlannedStep
-from chalicelib.reminders.run import account_context, rules
-from chalicelib.reminders.run.account_context import AccountContext, InvoiceRows
+from chalicelib.reminders.run import account_context, candidates, rules
+from chalicelib.reminders.run.account_context import AccountContext
+from chalicelib.reminders.run.candidates import InvoiceRows
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import InvoiceRemindersItem, ReminderDueItem, ReminderPlanItem, ReminderStepItem
@@ -57,7 +58,7 @@ def plan_invoice(
 
     ``since`` is when what may have changed was written. Three reads and one transaction, with which ``duty`` is done.
     """
-    rows = account_context.load_invoice_rows(invoice_id)
+    rows = candidates.load_invoice_rows(invoice_id)
     if rows is not None and since is not None:
         rows = replace(rows, changed_at=since)
     about = (
@@ -69,8 +70,8 @@ def plan_invoice(
         if duty is not None:
             complete_task(duty)
         return None
-    (found,) = account_context.gather_invoice_facts(about, [rows], with_recipients=False)
-    decision = rules.decide_reminder(found.subject, found.policy, about.calendar, about.today)
+    (found,) = candidates.gather_invoice_facts(about, [rows], with_recipients=False)
+    decision = rules.decide_reminder(found.candidate, found.policy, about.calendar, about.today)
     look_on = about.today if decision.step is not None else decision.next_on
     transaction = store.Transaction(context)
     # What an outage made old is superseded by the digest that sends the newer step, and not before.
@@ -100,7 +101,7 @@ def write_invoice_plan(
     after = state or InvoiceRemindersItem(key.pk, key.sk, invoice_id=invoice_id)
     if state is not None and state.next_on is not None and state.next_on != look_on:
         transaction.delete_unconditionally(keys.reminder_plan(account_id, entity_id, state.next_on, invoice_id))
-    after.due_since = account_context.due_date_recorded_on(about, rows)
+    after.due_since = candidates.due_date_recorded_on(about, rows.invoice, rows.state, rows.changed_at)
     after.due_date = invoice.due_date
     after.next_on = look_on
     after.reasons = rules.record_reason(after.reasons, reason, about.today, rows.reminded_on)

@@ -1,15 +1,16 @@
-"""The run of one account: what is due today goes into digests, or is looked at another day (R4, R5)."""
+"""The run of one account: gather what is due, decide about it, write digests or another day (R4, R5)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import Enum
 
 from chalicelib import clock
 from chalicelib.observability import logger, metrics
-from chalicelib.reminders.run import account_context, digests, planning, rules
-from chalicelib.reminders.run.account_context import AccountContext, InvoiceFacts, InvoiceRows
-from chalicelib.reminders.run.digests import DueReminder, UnfinishedDigest
+from chalicelib.reminders.run import account_context, candidates, digests, planning, rules
+from chalicelib.reminders.run.account_context import AccountContext
+from chalicelib.reminders.run.candidates import InvoiceFacts
+from chalicelib.reminders.run.digests import DueReminder
 from chalicelib.reminders.run.planning import PLANNER
 from chalicelib.reminders.run.rules import ReminderDecision
 from chalicelib.request_context import RequestContext
@@ -43,27 +44,27 @@ class DeferredUntil:
 
 @dataclass(frozen=True)
 class DuePage:
-    """A page of the invoices that are to be looked at, and where the next one begins."""
+    """A page of the invoices that are due to be decided about, and where the next one begins."""
 
-    invoices: list[InvoiceRows]
-    left_behind: list[ReminderPlanItem]
-    """Rows that the plan of their invoice has moved on from."""
+    invoices: list[InvoiceFacts]
+    stale: list[ReminderPlanItem]
+    """Rows of invoices whose plan has moved on."""
     after: str | None
 
 
 @dataclass(frozen=True)
 class RoundDecisions:
-    """What comes of the invoices of an account that are due to be looked at: which are reminded of, and which not."""
+    """What is decided about the invoices of a page: which are reminded of, and which not."""
 
     today: date
-    chosen: dict[str, list[DueReminder]]
+    reminders: dict[str, list[DueReminder]]
     """By currency."""
-    later: list[tuple[InvoiceFacts, ReminderDecision]]
+    postponed: list[tuple[InvoiceFacts, ReminderDecision]]
 
     @property
-    def waiting(self) -> bool:
-        """Tell whether something waits for the billing system to report payments, and may go out today (R2)."""
-        return any(decision.next_on == self.today for _, decision in self.later)
+    def wait_for_payments(self) -> bool:
+        """Tell whether some wait for the billing system to report payments, and may be sent today (R2)."""
+        return any(decision.next_on == self.today for _, decision in self.postponed)
 
 
 def handle_account_run(message: TaskMessage[RemindAccount], time_is_left: Callable[[], bool] = lambda: True) -> None:
@@ -75,20 +76,20 @@ def handle_account_run(message: TaskMessage[RemindAccount], time_is_left: Callab
 def process_account(
     context: RequestContext, account_id: str, entity_id: str, key: Key, time_is_left: Callable[[], bool] = lambda: True
 ) -> None:
-    """Remind an account of what is due, and take its row at ``key`` from among those that are due.
+    """Remind an account of what is due, and delete its due marker at ``key``.
 
-    The row stays where anything is left to do: the next hourly run finds it again.
+    The marker stays while anything remains to be done: the next hourly run finds it again.
     """
     row = store.get_item(ReminderDueItem, key)
     if row is None:
         return
-    rest = remind_account(context, account_id, entity_id, time_is_left)
-    if not isinstance(rest, DeferredUntil) and rest is not RunRemainder.NOTHING:
+    remainder = remind_account(context, account_id, entity_id, time_is_left)
+    if not isinstance(remainder, DeferredUntil) and remainder is not RunRemainder.NOTHING:
         return
     transaction = store.Transaction(context)
-    if isinstance(rest, DeferredUntil):
-        transaction.overwrite(planning.account_due_row(rest.about, rest.day))
-    # Where more has come meanwhile, as it has where it waits for the same instant, the row stays.
+    if isinstance(remainder, DeferredUntil):
+        transaction.overwrite(planning.account_due_row(remainder.about, remainder.day))
+    # Where more has become due meanwhile, the marker has another version and stays.
     transaction.delete(row)
     try:
         transaction.commit()
@@ -101,43 +102,35 @@ def remind_account(
 ) -> RunRemainder | DeferredUntil:
     """Remind an account of all that is due to an entity today, as long as there is time; return what is left."""
     while True:
-        rest = store.retry_on_conflict(lambda: _run_round(context, account_id, entity_id))
-        if rest is not RunRemainder.MORE or not time_is_left():
-            return rest
+        remainder = store.retry_on_conflict(lambda: _run_round(context, account_id, entity_id))
+        if remainder is not RunRemainder.MORE or not time_is_left():
+            return remainder
 
 
 def _run_round(context: RequestContext, account_id: str, entity_id: str) -> RunRemainder | DeferredUntil:
-    """Finish what was begun, or decide upon what is due and do it."""
+    """Resume a digest of today that was interrupted; else gather a page of what is due, decide, and write."""
     about = account_context.load_account_context(account_id, entity_id, context.now)
     if about is None:
         return RunRemainder.NOTHING
-    begun, earlier = unfinished_digest_keys(about)
-    if begun:
-        digests.resume_digest(context, about, begun[0])
+    interrupted, earlier = unfinished_digest_keys(about)
+    if interrupted:
+        digests.resume_digest(context, about, interrupted[0])
         return RunRemainder.MORE
-    if context.now < about.begins:
-        return DeferredUntil(about, about.today)
-    left_over: list[UnfinishedDigest] = []
-    if earlier:
-        day = _day_for_unfinished(about, earlier)
-        if day != about.today:
-            return DeferredUntil(about, day)
-        for key in earlier:
-            found = digests.load_unfinished_digest(key)
-            if found is None:
-                digests.discard_unfinished_digest(about, key)
-                return RunRemainder.MORE
-            left_over.append(found)
-    due = load_due_invoices(about)
-    _delete_stale_plan_rows(context, due.left_behind)
-    outlook = decide_due_invoices(about, due.invoices)
-    _postpone_invoices(context, about, outlook.later)
-    _send_digests(context, about, outlook.chosen, left_over)
-    if outlook.waiting:
+    first_day = _first_sending_day(context, about, earlier)
+    if first_day is not None:
+        return DeferredUntil(about, first_day)
+    unfinished = [one for one in map(digests.load_unfinished_digest, earlier) if one is not None]
+    page = load_due_invoices(about)
+    decisions = decide_due_invoices(about, page.invoices)
+    _delete_stale_plan_rows(context, page.stale)
+    _postpone_invoices(context, about, decisions.postponed)
+    if decisions.reminders or earlier:
+        digests.send_digests(context, about, decisions.reminders, earlier, unfinished)
+    if decisions.wait_for_payments:
         logger.warning("Reminders wait until the billing system has reported payments.")
         metrics.add_metric(name="RemindersWaitForPayments", unit="Count", value=1)
         return RunRemainder.WAITING
-    return RunRemainder.NOTHING if due.after is None else RunRemainder.MORE
+    return RunRemainder.NOTHING if page.after is None else RunRemainder.MORE
 
 
 def unfinished_digest_keys(about: AccountContext) -> tuple[list[Key], list[Key]]:
@@ -152,60 +145,54 @@ def unfinished_digest_keys(about: AccountContext) -> tuple[list[Key], list[Key]]
     return begun, earlier
 
 
-def _day_for_unfinished(about: AccountContext, earlier: Sequence[Key]) -> date:
-    """Return the day on which what was left over goes out: as everything else a business day, in that day's digest."""
+def _first_sending_day(context: RequestContext, about: AccountContext, earlier: Sequence[Key]) -> date | None:
+    """Return until which day the run waits, None when it sends now.
+
+    An unfinished digest of an earlier day is sent on a business day as all others, within the digest of that day.
+    """
+    if context.now < about.begins:
+        return about.today
+    if not earlier:
+        return None
     account_id, entity_id = about.account.account_id, about.entity.entity_id
     todays = [keys.digest(account_id, about.today, entity_id, keys.parse_digest(key.sk)[2]) for key in earlier]
     first = about.today + timedelta(days=1) if store.batch_get_items(todays) else about.today
-    return about.calendar.first_free(first)
+    day = about.calendar.first_free(first)
+    return day if day != about.today else None
 
 
 def load_due_invoices(about: AccountContext, after: str | None = None) -> DuePage:
-    """Read a page of the invoices that are to be looked at today or before. One Query, and one for each invoice."""
+    """Read a page of the invoices that are due today or before: one Query, one for each invoice, and their facts."""
     account_id, entity_id = about.account.account_id, about.entity.entity_id
     first, last = keys.reminder_plans_until(account_id, entity_id, about.today)
     page = store.query_items(first.pk, span=(first.sk, last.sk), limit=MAX_INVOICES_PER_ROUND, after=after)
-    due = DuePage([], [], page.after)
+    due, stale = [], []
     for row in page.items:
-        rows = account_context.load_invoice_rows(row.invoice_id)
+        rows = candidates.load_invoice_rows(row.invoice_id)
         if rows is not None and rows.state is not None and rows.state.next_on == row.on:
-            due.invoices.append(rows)
+            due.append(rows)
         else:
-            due.left_behind.append(row)
-    return due
+            stale.append(row)
+    return DuePage(candidates.gather_invoice_facts(about, due), stale, page.after)
 
 
-def decide_due_invoices(about: AccountContext, due: Sequence[InvoiceRows]) -> RoundDecisions:
-    """Decide upon invoices that are due to be looked at; nothing is written."""
-    outlook = RoundDecisions(about.today, {}, [])
-    for found in account_context.gather_invoice_facts(about, due) if due else ():
-        decision = rules.decide_reminder(found.subject, found.policy, about.calendar, about.today)
+def decide_due_invoices(about: AccountContext, invoices: Sequence[InvoiceFacts]) -> RoundDecisions:
+    """Decide about invoices that are due; nothing is read or written."""
+    decisions = RoundDecisions(about.today, {}, [])
+    for one in invoices:
+        decision = rules.decide_reminder(one.candidate, one.policy, about.calendar, about.today)
         if decision.step is None:
-            outlook.later.append((found, decision))
+            decisions.postponed.append((one, decision))
         else:
-            outlook.chosen.setdefault(found.invoice.currency, []).append(DueReminder(found, decision))
-    return outlook
-
-
-def _send_digests(
-    context: RequestContext,
-    about: AccountContext,
-    chosen: Mapping[str, Sequence[DueReminder]],
-    left_over: Sequence[UnfinishedDigest],
-) -> None:
-    if not chosen and not left_over:
-        return
-    about, made = digests.create_digests(context, about, chosen, left_over)
-    known = {one.facts.invoice.invoice_id: one.facts for of_currency in chosen.values() for one in of_currency}
-    for digest in made:
-        about = digests.finish_digest(context, about, digest, known)
+            decisions.reminders.setdefault(one.invoice.currency, []).append(DueReminder(one, decision))
+    return decisions
 
 
 def _postpone_invoices(
-    context: RequestContext, about: AccountContext, later: Sequence[tuple[InvoiceFacts, ReminderDecision]]
+    context: RequestContext, about: AccountContext, postponed: Sequence[tuple[InvoiceFacts, ReminderDecision]]
 ) -> None:
-    news = [(found, decision) for found, decision in later if not _is_recorded(about, found, decision)]
-    for part in planning.split_into_transactions(news, lambda one: len(one[1].superseded)):
+    unrecorded = [(found, decision) for found, decision in postponed if not _is_recorded(about, found, decision)]
+    for part in planning.split_into_transactions(unrecorded, lambda one: len(one[1].superseded)):
         transaction = store.Transaction(context)
         for found, decision in part:
             planning.supersede_steps(transaction, context, found.rows, about, decision.superseded)
@@ -214,17 +201,17 @@ def _postpone_invoices(
 
 
 def _is_recorded(about: AccountContext, found: InvoiceFacts, decision: ReminderDecision) -> bool:
-    """Tell whether it is written already that an invoice waits today, and why."""
+    """Tell whether it is already recorded that an invoice waits today, and why."""
     state, reason = found.rows.state, decision.reason
     if state is None or reason is None or decision.superseded or not state.next_on == decision.next_on == about.today:
         return False
-    noted = state.reasons[-1] if state.reasons else {}
-    return (noted.get("code"), noted.get("last_on")) == (reason.code, about.today.isoformat())
+    last = state.reasons[-1] if state.reasons else {}
+    return (last.get("code"), last.get("last_on")) == (reason.code, about.today.isoformat())
 
 
-def _delete_stale_plan_rows(context: RequestContext, left_behind: Sequence[ReminderPlanItem]) -> None:
-    """Take away what the plan of an invoice has moved on from, unless it has come back meanwhile."""
-    for row in left_behind:
+def _delete_stale_plan_rows(context: RequestContext, stale: Sequence[ReminderPlanItem]) -> None:
+    """Delete rows of invoices whose plan has moved on, unless it has come back meanwhile."""
+    for row in stale:
         transaction = store.Transaction(context)
         transaction.delete(row)
         try:

@@ -5,9 +5,10 @@ then on that the calendar leaves free. Nothing here reads a clock: ``today`` is 
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
+from enum import Enum
 
 from chalicelib.invoices.rules import Invoice
 from chalicelib.reminders.policy.rules import Calendar, PlannedStep, ReminderPolicy, planned_steps
@@ -34,7 +35,11 @@ class Pause:
 
 @dataclass(frozen=True)
 class ReminderCandidate:
-    """What the decision upon one invoice rests on. Amounts are minor units."""
+    """Everything that the decision about one invoice depends on. Amounts are minor units.
+
+    Of a field that may be None, None means "not known here": its caller has not read it, and it blocks nothing.
+    ``build_candidate`` makes the value from what has been read.
+    """
 
     invoice_id: str
     kind: str
@@ -42,31 +47,35 @@ class ReminderCandidate:
     balance: int
     """What is open of it."""
     due_date: date | None
+    """None when the invoice has none, which is always known."""
     recorded_on: date
     """When the invoice, or the due date that it has now, was recorded here."""
     issue_date: date
     disputed: bool = False
-    covered_by_credit: bool = False
-    """Whether nothing stays open once the account's unallocated credit is counted (``after_credit``)."""
-    auto_pay: bool = False
+    covered_by_credit: bool | None = None
+    """Whether nothing stays open once the account's unallocated credit is counted (``balances_after_credit``)."""
+    auto_pay: bool | None = False
     auto_pay_failed: bool = False
-    deliveries_failed: bool = False
+    deliveries_failed: bool | None = None
     pauses: tuple[Pause, ...] = ()
     spent: frozenset[str] = frozenset()
     """Names of steps, of this due date, that were sent, superseded or skipped."""
+    claimed_due_date: date | None = None
+    """The due date that the invoice had when a digest chose its step; not known before one has."""
     mode: str = OFF
     """How far the entity's reminder mail has gone live, for this account: a pilot account's is ``live``."""
     live_from: date | None = None
+    """None when the entity has no such day, which is always known."""
     released_on: date | None = None
-    """When staff released the account's invoices from before ``live_from`` (R9)."""
+    """When staff released the account's invoices from before ``live_from`` (R9); None: they have not."""
     last_reminded_on: date | None = None
     """When the account was last reminded, of whatever."""
     digest_today: bool = False
     """Whether today's digest of the invoice's currency is there already: there is one a day (R3)."""
-    contacts: int = 1
+    contacts: int | None = None
     """How many contacts are to get reminders."""
-    reachable_contacts: int = 1
-    payments_current: bool = True
+    reachable_contacts: int | None = None
+    payments_current: bool | None = None
     """Whether payments are known up to at least the limit that the billing system is held to (R2)."""
 
 
@@ -106,31 +115,71 @@ def balances_after_credit(balances: Iterable[tuple[str, date | None, int]], cred
     return left
 
 
+class Lifts(Enum):
+    """What removes an obstacle, and so when it is worth deciding again."""
+
+    BY_CHANGE = "by_change"
+    """Only a change of what was read."""
+    WITH_PAUSE = "with_pause"
+    """The end of the longest pause."""
+    OVERNIGHT = "overnight"
+    """Something that is not reported here: it is looked at again on the next business day."""
+    WITHIN_DAY = "within_day"
+    """The billing system, which reports several times a day."""
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """One reason for which an invoice must not be reminded of, whatever step is due."""
+
+    reason: NoReminderReason
+    holds: Callable[[ReminderCandidate, date], bool]
+    lifts: Lifts = Lifts.BY_CHANGE
+
+
+def find_obstacle(candidate: ReminderCandidate, today: date) -> Obstacle | None:
+    """Return why an invoice may not be reminded of on ``today``, None if it may (R2, R9).
+
+    The one place where that is decided: planning and the run ask it before they look at steps, a digest before it
+    claims a step, and the mail before it is sent. To add a reason, add it to ``OBSTACLES``.
+    """
+    return next((obstacle for obstacle in OBSTACLES if obstacle.holds(candidate, today)), None)
+
+
 def decide_reminder(
     subject: ReminderCandidate, policy: ReminderPolicy, calendar: Calendar, today: date
 ) -> ReminderDecision:
-    """Decide whether ``subject`` is reminded of on ``today``, and when to decide again (R1–R5, R9)."""
-    never = _blocking_reason(subject)
-    if never is not None or subject.due_date is None:
-        return ReminderDecision(reason=never)
+    """Decide whether ``subject`` is reminded of on ``today``, by which step, and when to decide again (R1–R5, R9)."""
+    obstacle = find_obstacle(subject, today)
+    lifts = obstacle.lifts if obstacle is not None else None
+    if subject.due_date is None or (obstacle is not None and lifts is Lifts.BY_CHANGE):
+        return ReminderDecision(reason=obstacle.reason if obstacle is not None else None)
     gone, steps = remaining_steps(subject, policy, subject.due_date)
     if not steps:
         return ReminderDecision(reason=NO_REMINDER_REASONS["all_steps_done"], superseded=gone)
-    held = _postponement(subject, calendar, steps[0].on, today)
-    if held is not None:
-        return replace(held, superseded=gone)
+    first_due = steps[0].on
+    if obstacle is not None and lifts is Lifts.WITH_PAUSE:
+        return _postponed(obstacle.reason, calendar.first_free(max(_day_after_pause(subject, today), first_due)), gone)
+    if first_due > today:
+        return _postponed(NO_REMINDER_REASONS["not_yet"], calendar.first_free(first_due), gone)
+    tomorrow = calendar.first_free(today + timedelta(days=1))
+    closed = calendar.closed(today)
+    if closed is not None:
+        return _postponed(NO_REMINDER_REASONS[closed], tomorrow, gone)
+    if obstacle is not None:
+        return _postponed(obstacle.reason, today if lifts is Lifts.WITHIN_DAY else tomorrow, gone)
+    free_from = _end_of_gap(subject, policy, today)
+    if free_from is not None and today < free_from:
+        return _postponed(NO_REMINDER_REASONS["too_soon"], calendar.first_free(free_from), gone)
+    # After an outage only the newest step is sent; the ones before it would be a burst (R5).
     due = [step for step in steps if step.on <= today]
-    if not due:
-        return ReminderDecision(
-            reason=NO_REMINDER_REASONS["not_yet"], superseded=gone, next_on=calendar.first_free(steps[0].on)
-        )
-    too_soon = _gap_postponement(subject, policy, calendar, today)
-    if too_soon is not None:
-        return replace(too_soon, superseded=gone)
-    # After an outage only the newest step goes out; the ones before it would be a burst (R5).
     following = [step for step in steps if step.on > today]
     next_on = calendar.first_free(following[0].on) if following else None
     return ReminderDecision(due[-1], None, (*gone, *due[:-1]), next_on, shadow=subject.mode == SHADOW)
+
+
+def _postponed(reason: NoReminderReason, next_on: date, gone: tuple[PlannedStep, ...]) -> ReminderDecision:
+    return ReminderDecision(reason=reason, superseded=gone, next_on=next_on)
 
 
 def remaining_steps(
@@ -154,24 +203,6 @@ def next_step(
     return (steps[0] if steps else None), gone
 
 
-def _blocking_reason(subject: ReminderCandidate) -> NoReminderReason | None:
-    """Return the reason that only an event can take away, if there is one."""
-    endless = [pause for pause in subject.pauses if pause.until is None]
-    found = [
-        ("credit_note", subject.kind == "credit_note"),
-        (subject.status, subject.status in {"void", "paid", "uncollectible"}),
-        ("nothing_open", subject.balance <= 0),
-        ("no_due_date", subject.due_date is None),
-        ("disputed", subject.disputed),
-        ("auto_pay", subject.auto_pay and not subject.auto_pay_failed),
-        ("reminders_off", subject.mode == OFF),
-        ("not_in_pilot", subject.mode == PILOT),
-        ("before_live", _predates_go_live(subject) and subject.released_on is None),
-        *((f"paused_{pause.level}", True) for pause in endless),
-    ]
-    return next((NO_REMINDER_REASONS[code] for code, holds in found if holds), None)
-
-
 def _predates_go_live(subject: ReminderCandidate) -> bool:
     return subject.live_from is not None and subject.issue_date < subject.live_from
 
@@ -190,50 +221,23 @@ def _anchor(subject: ReminderCandidate, policy: ReminderPolicy, due_date: date) 
     return max(anchor, due_date), max(released, subject.recorded_on)
 
 
-def _postponement(
-    subject: ReminderCandidate, calendar: Calendar, first_due: date, today: date
-) -> ReminderDecision | None:
-    """Return why nothing goes out today, whatever step is due, and when to look again."""
-    running = [pause for pause in subject.pauses if pause.until is not None and pause.until >= today]
-    if running:
-        last = max(running, key=lambda pause: pause.until or today)
-        resumes = max((last.until or today) + timedelta(days=1), first_due)
-        return ReminderDecision(
-            reason=NO_REMINDER_REASONS[f"paused_{last.level}"], next_on=calendar.first_free(resumes)
-        )
-    if first_due > today:
-        return None
-    tomorrow = calendar.first_free(today + timedelta(days=1))
-    closed = calendar.closed(today)
-    if closed is not None:
-        return ReminderDecision(reason=NO_REMINDER_REASONS[closed], next_on=tomorrow)
-    passing = [
-        ("covered_by_credit", subject.covered_by_credit),
-        ("payments_not_current", not subject.payments_current),
-        ("deliveries_failed", subject.deliveries_failed),
-        ("no_contact", subject.contacts == 0),
-        ("all_suppressed", subject.contacts > 0 and subject.reachable_contacts == 0),
-    ]
-    code = next((code for code, holds in passing if holds), None)
-    if code is None:
-        return None
-    # The run waits for the billing system, and goes on as soon as it has reported.
-    return ReminderDecision(
-        reason=NO_REMINDER_REASONS[code], next_on=today if code == "payments_not_current" else tomorrow
-    )
-
-
-def _gap_postponement(
-    subject: ReminderCandidate, policy: ReminderPolicy, calendar: Calendar, today: date
-) -> ReminderDecision | None:
+def _end_of_gap(subject: ReminderCandidate, policy: ReminderPolicy, today: date) -> date | None:
+    """Return from which day on the account may be reminded again after the last time; None when nothing keeps it."""
     last = today if subject.digest_today else subject.last_reminded_on
     # Another digest of the same day, as of another currency, belongs to the same run.
     if last is None or (last >= today and not subject.digest_today):
         return None
-    from_day = last + timedelta(days=max(policy.minimum_gap_days, 1))
-    if today >= from_day:
-        return None
-    return ReminderDecision(reason=NO_REMINDER_REASONS["too_soon"], next_on=calendar.first_free(from_day))
+    return last + timedelta(days=max(policy.minimum_gap_days, 1))
+
+
+def _longest_pause(candidate: ReminderCandidate, today: date) -> Pause | None:
+    active = [pause for pause in candidate.pauses if pause.until is None or pause.until >= today]
+    return max(active, key=lambda pause: pause.until or date.max, default=None)
+
+
+def _day_after_pause(candidate: ReminderCandidate, today: date) -> date:
+    pause = _longest_pause(candidate, today)
+    return (pause.until if pause is not None and pause.until is not None else today) + timedelta(days=1)
 
 
 def record_reason(
@@ -265,36 +269,107 @@ def _natural_key(number: str) -> list[tuple[str, int]]:
     return [(text, int(digits)) for text, digits in zip(parts[::2], parts[1::2], strict=True)]
 
 
-NO_REMINDER_REASONS = {
-    code: NoReminderReason(code, text)
-    for code, text in {
-        "credit_note": "A credit note is not reminded of.",
-        "void": "The invoice is void.",
-        "paid": "The invoice is paid.",
-        "uncollectible": "The invoice was given up as uncollectible.",
-        "nothing_open": "Nothing is open of the invoice.",
-        "covered_by_credit": "Nothing is open once the account's unallocated credit is counted.",
-        "no_due_date": "The invoice has no due date.",
-        "disputed": "The invoice is disputed.",
-        "auto_pay": "The bill group pays automatically, and the payment has not failed.",
-        "reminders_off": "Reminders of the issuing entity are off.",
-        "not_in_pilot": "Reminders of the issuing entity are in pilot, and the account is not in it.",
-        "before_live": "The invoice is from before reminders went live, and staff have not released the account's.",
-        "paused_invoice": "Reminders of the invoice are paused.",
-        "paused_bill_group": "Reminders of the bill group are paused.",
-        "paused_account": "Reminders of the account are paused.",
-        "paused_promise": "The customer has promised to pay by a day that has not passed.",
-        "weekend": "Today is a weekend where the account is; the step waits for the next business day.",
-        "holiday": "Today is a public holiday where the account is; the step waits for the next business day.",
-        "closing_day": "Today is a closing day that staff have set; the step waits for the next business day.",
-        "quiet_spell": "Staff have set a quiet spell; the step waits for its end.",
-        "payments_not_current": "The billing system has not reported payments lately enough; the run waits.",
-        "deliveries_failed": "Every delivery of the invoice has failed, so nobody has it.",
-        "no_contact": "The account has no accounts-payable contact.",
-        "all_suppressed": "No address of the accounts-payable contacts works.",
-        "too_soon": "The account was reminded too short a time ago.",
-        "not_yet": "No further step has come due.",
-        "all_steps_done": "All steps of the policy are done.",
-    }.items()
+def _obstacle(
+    code: str, text: str, holds: Callable[[ReminderCandidate], bool], lifts: Lifts = Lifts.BY_CHANGE
+) -> Obstacle:
+    return Obstacle(NoReminderReason(code, text), lambda candidate, today: holds(candidate), lifts)
+
+
+def _pause_obstacle(level: str, text: str, *, ends: bool) -> Obstacle:
+    def holds(candidate: ReminderCandidate, today: date) -> bool:
+        pause = _longest_pause(candidate, today)
+        return pause is not None and pause.level == level and (pause.until is not None) == ends
+
+    reason = NoReminderReason(f"paused_{level}", text)
+    return Obstacle(reason, holds, Lifts.WITH_PAUSE if ends else Lifts.BY_CHANGE)
+
+
+_PAUSES = {
+    "invoice": "Reminders of the invoice are paused.",
+    "bill_group": "Reminders of the bill group are paused.",
+    "account": "Reminders of the account are paused.",
+    "promise": "The customer has promised to pay by a day that has not passed.",
 }
-"""Why an invoice is not reminded of, in words that staff read."""
+
+OBSTACLES: tuple[Obstacle, ...] = (
+    _obstacle("credit_note", "A credit note is not reminded of.", lambda one: one.kind == "credit_note"),
+    _obstacle("void", "The invoice is void.", lambda one: one.status == "void"),
+    _obstacle("paid", "The invoice is paid.", lambda one: one.status == "paid"),
+    _obstacle("uncollectible", "The invoice was given up as uncollectible.", lambda one: one.status == "uncollectible"),
+    _obstacle("nothing_open", "Nothing is open of the invoice.", lambda one: one.balance <= 0),
+    _obstacle("no_due_date", "The invoice has no due date.", lambda one: one.due_date is None),
+    _obstacle(
+        "due_date_changed",
+        "The due date was changed after the step was chosen; the new one has steps of its own.",
+        lambda one: one.claimed_due_date is not None and one.claimed_due_date != one.due_date,
+    ),
+    _obstacle("disputed", "The invoice is disputed.", lambda one: one.disputed),
+    _obstacle(
+        "auto_pay",
+        "The bill group pays automatically, and the payment has not failed.",
+        lambda one: one.auto_pay is True and not one.auto_pay_failed,
+    ),
+    _obstacle("reminders_off", "Reminders of the issuing entity are off.", lambda one: one.mode == OFF),
+    _obstacle(
+        "not_in_pilot",
+        "Reminders of the issuing entity are in pilot, and the account is not in it.",
+        lambda one: one.mode == PILOT,
+    ),
+    _obstacle(
+        "before_live",
+        "The invoice is from before reminders went live, and staff have not released the account's.",
+        lambda one: _predates_go_live(one) and one.released_on is None,
+    ),
+    *(_pause_obstacle(level, text, ends=ends) for ends in (False, True) for level, text in _PAUSES.items()),
+    _obstacle(
+        "covered_by_credit",
+        "Nothing is open once the account's unallocated credit is counted.",
+        lambda one: one.covered_by_credit is True,
+        Lifts.OVERNIGHT,
+    ),
+    _obstacle(
+        "payments_not_current",
+        "The billing system has not reported payments lately enough; the run waits.",
+        lambda one: one.payments_current is False,
+        Lifts.WITHIN_DAY,
+    ),
+    _obstacle(
+        "deliveries_failed",
+        "Every delivery of the invoice has failed, so nobody has it.",
+        lambda one: one.deliveries_failed is True,
+        Lifts.OVERNIGHT,
+    ),
+    _obstacle(
+        "no_contact",
+        "The account has no accounts-payable contact.",
+        lambda one: one.contacts == 0,
+        Lifts.OVERNIGHT,
+    ),
+    _obstacle(
+        "all_suppressed",
+        "No address of the accounts-payable contacts works.",
+        lambda one: one.reachable_contacts == 0,
+        Lifts.OVERNIGHT,
+    ),
+)
+"""All that keeps an invoice from being reminded of; of several, the first is named.
+
+What only a change removes comes first, then pauses that end, then what may be gone within a day.
+"""
+
+NO_REMINDER_REASONS = {
+    **{obstacle.reason.code: obstacle.reason for obstacle in OBSTACLES},
+    **{
+        code: NoReminderReason(code, text)
+        for code, text in {
+            "weekend": "Today is a weekend where the account is; the step waits for the next business day.",
+            "holiday": "Today is a public holiday where the account is; the step waits for the next business day.",
+            "closing_day": "Today is a closing day that staff have set; the step waits for the next business day.",
+            "quiet_spell": "Staff have set a quiet spell; the step waits for its end.",
+            "too_soon": "The account was reminded too short a time ago.",
+            "not_yet": "No further step has come due.",
+            "all_steps_done": "All steps of the policy are done.",
+        }.items()
+    },
+}
+"""Why an invoice is not reminded of, in words that staff read: obstacles, and why no step is sent today."""

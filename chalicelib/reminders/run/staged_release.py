@@ -17,7 +17,6 @@ from chalicelib.entities.rules import LIVE, PILOT, Entity
 from chalicelib.entities.service import get_entity
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.invoices.rules import INVOICE, OPEN, PART_PAID
-from chalicelib.reminders.policy.calendars import local_day
 from chalicelib.reminders.policy.service import ACCOUNT
 from chalicelib.reminders.run.planning import PLANNER
 from chalicelib.request_context import RequestContext
@@ -108,7 +107,7 @@ def start_daily_releases(context: RequestContext) -> None:
         entity = entities.get(keys.entity(row.entity_id))
         if entity is None or not _reminders_are_live(store.from_item(Entity, entity)):
             continue
-        if _is_active(row) and row.on != local_day(context.now, entity.time_zone):
+        if _is_active(row) and row.on != clock.local_date(context.now, entity.time_zone):
             transaction = store.Transaction(context)
             add_task(transaction, context, ReleaseOldInvoices(row.entity_id))
             transaction.commit()
@@ -150,7 +149,7 @@ def _release_batch(context: RequestContext, task: ReleaseOldInvoices, task_key: 
 
 def _advance_release(transaction: store.Transaction, context: RequestContext, row: ReleaseItem, entity: Entity) -> bool:
     """Release accounts from where the walk stands, and tell whether more can be done today."""
-    today = local_day(context.now, entity.time_zone)
+    today = clock.local_date(context.now, entity.time_zone)
     if row.on != today:
         row.on, row.released_today = today, 0
     left = int(row.accounts_a_day) - int(row.released_today)
@@ -202,7 +201,7 @@ def _release_account(
 ) -> None:
     key = keys.account_reminders(account.account_id)
     row = of_account or AccountRemindersItem(key.pk, key.sk, account_id=account.account_id)
-    day = local_day(context.now, account.time_zone or entity.time_zone).isoformat()
+    day = clock.local_date(context.now, account.time_zone or entity.time_zone).isoformat()
     row.released = {**row.released, entity.entity_id: day}
     transaction.put(row, new=of_account is None)
     changes = (FieldChange(f"released.{entity.entity_id}", None, day),)

@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from chalicelib.reminders.policy.calendars import account_calendar, local_day, sending_starts_at
+from chalicelib.clock import local_date
+from chalicelib.reminders.policy.calendars import account_calendar, sending_starts_at
 from chalicelib.reminders.policy.rules import QuietSpell, ReminderPolicy
 from chalicelib.reminders.run.rules import ReminderCandidate, decide_reminder
 
@@ -77,4 +78,4 @@ def test_a_morning_begins_where_the_account_is(zone: str, day: date, at: str, in
 
 
 def test_a_day_is_the_accounts() -> None:
-    assert local_day(datetime(2026, 1, 1, 3, 0, tzinfo=UTC), "America/Los_Angeles") == date(2025, 12, 31)
+    assert local_date(datetime(2026, 1, 1, 3, 0, tzinfo=UTC), "America/Los_Angeles") == date(2025, 12, 31)

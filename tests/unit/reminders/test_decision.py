@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -21,11 +22,13 @@ from chalicelib.reminders.policy.rules import (
 )
 from chalicelib.reminders.run.rules import (
     NO_REMINDER_REASONS,
+    OBSTACLES,
     Pause,
     ReminderCandidate,
     ReminderDecision,
     balances_after_credit,
     decide_reminder,
+    find_obstacle,
 )
 
 ROUNDS = 2000 if os.environ.get("COUNTERFOIL_PROOF") else 150
@@ -68,6 +71,51 @@ def live(
             subject = replace(subject, last_reminded_on=today)
         subject = replace(subject, spent=subject.spent | spent)
         yield today, decision
+
+
+NOT_KNOWN: dict[str, Any] = {
+    "covered_by_credit": True, "deliveries_failed": True, "contacts": 0, "reachable_contacts": 0,
+    "payments_current": False, "auto_pay": True, "claimed_due_date": DUE + timedelta(days=1),
+}  # fmt: skip
+"""What a caller may not have read, with a value that blocks."""
+
+
+BLOCKED: dict[str, dict[str, Any]] = {
+    "credit_note": {"kind": "credit_note"},
+    **{status: {"status": status, "balance": 0} for status in ("void", "paid", "uncollectible")},
+    "nothing_open": {"balance": 0},
+    "no_due_date": {"due_date": None},
+    "due_date_changed": {"claimed_due_date": DUE + timedelta(days=1)},
+    "disputed": {"disputed": True},
+    "auto_pay": {"auto_pay": True},
+    "reminders_off": {"mode": "off"},
+    "not_in_pilot": {"mode": "pilot"},
+    "before_live": {"live_from": date(2026, 3, 1)},
+    **{f"paused_{level}": {"pauses": (Pause(level, None),)} for level in ("invoice", "bill_group", "account")},
+    "paused_promise": {"pauses": (Pause("promise", DUE + timedelta(days=1)),)},
+    "covered_by_credit": {"covered_by_credit": True},
+    "payments_not_current": {"payments_current": False},
+    "deliveries_failed": {"deliveries_failed": True},
+    "no_contact": {"contacts": 0},
+    "all_suppressed": {"contacts": 1, "reachable_contacts": 0},
+}
+"""For each obstacle, what has it hold."""
+
+
+class TestObstacles:
+    @pytest.mark.parametrize("field", NOT_KNOWN)
+    def test_what_is_not_known_blocks_nothing(self, field: str) -> None:
+        known = replace(OPEN, **{field: NOT_KNOWN[field]})
+        assert find_obstacle(known, DUE) is not None
+        assert find_obstacle(replace(OPEN, **{field: None}), DUE) is None
+
+    def test_every_obstacle_keeps_the_step_back(self) -> None:
+        for obstacle in OBSTACLES:
+            blocked = BLOCKED[obstacle.reason.code]
+            found = find_obstacle(replace(OPEN, **blocked), DUE)
+            assert found is not None
+            assert found.reason == obstacle.reason
+            assert decide_reminder(replace(OPEN, **blocked), NO_GAP, FREE, DUE + timedelta(days=1)).step is None
 
 
 class TestReasons:

@@ -1,0 +1,266 @@
+"""Reads the invoices of an account and builds of each the value that the decision about it depends on (R2, R4, R9)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from chalicelib import clock
+from chalicelib.bill_groups.rules import BillGroup
+from chalicelib.contacts import recipients
+from chalicelib.contacts.rules import Recipient
+from chalicelib.deliveries.rules import Delivery
+from chalicelib.invoices.rules import Invoice, invoice_local_date
+from chalicelib.mail.sending.recipients import recipient_statuses
+from chalicelib.mail.service import Email
+from chalicelib.reminders.policy.rules import ReminderPolicy
+from chalicelib.reminders.policy.service import BILL_GROUP, effective_policy, reminder_policy_key
+from chalicelib.reminders.run.account_context import AccountContext, RemindedAccount
+from chalicelib.reminders.run.rules import Pause, ReminderCandidate, balances_after_credit
+from chalicelib.table import keys, store
+from chalicelib.table.items import (
+    AccountBalanceItem,
+    BillGroupRemindersItem,
+    DeliveryItem,
+    InvoiceItem,
+    InvoiceRemindersItem,
+    ReminderPolicyItem,
+    ReminderStepItem,
+)
+from chalicelib.table.keys import Key
+
+_FAILED_STATUSES = frozenset({"bounced", "complained", "failed", "withheld"})
+_REMINDED_OUTCOMES = ("sent", "shadow")
+_ROWS_PER_PAGE = 200
+_POINTERS_PER_PAGE = 25
+
+
+@dataclass(frozen=True)
+class InvoiceRows:
+    """The rows of one invoice that its reminders depend on, as one Query of its partition finds them."""
+
+    invoice: Invoice
+    state: InvoiceRemindersItem | None
+    steps: tuple[ReminderStepItem, ...]
+    deliveries: tuple[Delivery, ...]
+    changed_at: datetime | None = None
+    """When the change was written for which the invoice is planned again; None: just now."""
+
+    @property
+    def spent(self) -> frozenset[str]:
+        """Return the names of the steps that were used for the due date that the invoice has now."""
+        return frozenset(step.step for step in self.steps if step.due_date == self.invoice.due_date)
+
+    @property
+    def reminded_on(self) -> date | None:
+        """Return the day of the last reminder, also of one in shadow mode; None if there was none."""
+        return max((step.on for step in self.steps if step.outcome in _REMINDED_OUTCOMES), default=None)
+
+
+@dataclass(frozen=True)
+class InvoiceFacts:
+    """One invoice, what the decision about it depends on, and who gets its reminders."""
+
+    rows: InvoiceRows
+    invoice: Invoice
+    policy: ReminderPolicy
+    candidate: ReminderCandidate
+    recipients: tuple[Recipient, ...]
+    policy_row: ReminderPolicyItem | None = None
+    """What the bill group has of its own."""
+
+
+def build_candidate(
+    about: RemindedAccount,
+    invoice: Invoice,
+    state: InvoiceRemindersItem | None,
+    auto_pay: bool | None,
+    group_reminders: BillGroupRemindersItem | None,
+    *,
+    changed_at: datetime | None = None,
+    spent: frozenset[str] = frozenset(),
+    claimed_due_date: date | None = None,
+    covered_by_credit: bool | None = None,
+    deliveries_failed: bool | None = None,
+    recipients: Sequence[Recipient] | None = None,
+    digest_today: bool = False,
+) -> ReminderCandidate:
+    """Return the candidate of one invoice from the rows that were read; what is None was not read and blocks nothing.
+
+    ``auto_pay`` and ``group_reminders`` are those of its bill group.
+    """
+    pauses = (
+        _candidate_pause("invoice", state.pause if state else None),
+        _candidate_pause("bill_group", group_reminders.pause if group_reminders else None),
+        _candidate_pause("account", about.reminders.pause if about.reminders else None),
+        Pause("promise", invoice.promise.on) if invoice.promise else None,
+    )
+    holders = [one for one in recipients if not one.copy] if recipients is not None else None
+    return ReminderCandidate(
+        invoice_id=invoice.invoice_id,
+        kind=invoice.kind,
+        status=invoice.status,
+        balance=invoice.balance,
+        covered_by_credit=covered_by_credit,
+        due_date=invoice.due_date,
+        recorded_on=due_date_recorded_on(about, invoice, state, changed_at),
+        issue_date=invoice.issue_date,
+        disputed=invoice.dispute is not None,
+        auto_pay=auto_pay,
+        auto_pay_failed=bool(state and state.auto_pay_failure),
+        deliveries_failed=deliveries_failed,
+        pauses=tuple(pause for pause in pauses if pause is not None),
+        spent=spent,
+        claimed_due_date=claimed_due_date,
+        mode=about.mode,
+        live_from=about.entity.live_from,
+        released_on=about.released_on,
+        last_reminded_on=about.reminders.last_reminded_on if about.reminders else None,
+        digest_today=digest_today,
+        contacts=len(holders) if holders is not None else None,
+        reachable_contacts=len([one for one in holders if not one.suppressed]) if holders is not None else None,
+        payments_current=about.payments_current,
+    )
+
+
+def due_date_recorded_on(
+    about: RemindedAccount, invoice: Invoice, state: InvoiceRemindersItem | None, changed_at: datetime | None
+) -> date:
+    """Return the day on which the due date that the invoice has now was recorded here."""
+    if state is None:
+        return invoice_local_date(invoice, invoice.recorded_at)
+    if state.due_date != invoice.due_date or state.due_since is None:
+        return clock.local_date(changed_at, about.time_zone) if changed_at else about.today
+    return state.due_since
+
+
+def _candidate_pause(level: str, pause: Mapping[str, Any] | None) -> Pause | None:
+    if pause is None:
+        return None
+    until = pause.get("until")
+    return Pause(level, date.fromisoformat(until) if until else None, pause.get("reason"))
+
+
+def load_invoice_rows(invoice_id: str) -> InvoiceRows | None:
+    """Read the rows of one invoice, one Query without what the invoice says; None if there is no such invoice."""
+    first, last = keys.delivery(invoice_id, ""), keys.invoice_reminders(invoice_id)
+    found = list(store.iterate_items(first.pk, span=(first.sk, last.sk), page_size=_ROWS_PER_PAGE))
+    head = next((row for row in found if isinstance(row, InvoiceItem)), None)
+    if head is None:
+        return None
+    return InvoiceRows(
+        invoice=store.from_item(Invoice, head),
+        state=next((row for row in found if isinstance(row, InvoiceRemindersItem)), None),
+        steps=tuple(row for row in found if isinstance(row, ReminderStepItem)),
+        deliveries=tuple(store.from_item(Delivery, row) for row in found if isinstance(row, DeliveryItem)),
+    )
+
+
+def gather_invoice_facts(
+    about: AccountContext, invoices: Sequence[InvoiceRows], *, with_recipients: bool = True
+) -> list[InvoiceFacts]:
+    """Gather the facts of invoices of one account and entity, in their order.
+
+    One read for bill groups, balances, today's digests and the mails of deliveries; where recipients are wanted, at
+    most two more for each bill group that has its own, and some where there is unallocated credit. Without them neither
+    contacts nor credit are known: planning, which only asks when to look, need not know.
+    """
+    if not invoices:
+        return []
+    account_id, entity_id = about.account.account_id, about.entity.entity_id
+    currencies = sorted({rows.invoice.currency for rows in invoices})
+    balance_keys = {one: keys.account_balance(account_id, entity_id, one) for one in currencies}
+    digest_keys = {one: keys.digest(account_id, about.today, entity_id, one) for one in currencies}
+    found = store.batch_get_items([*balance_keys.values(), *digest_keys.values(), *_group_and_email_keys(invoices)])
+    covered: frozenset[str] | None = None
+    if with_recipients:
+        balances = {one: found[key] for one, key in balance_keys.items() if key in found}
+        covered = invoice_ids_covered_by_credit((rows.invoice for rows in invoices), balances)
+    by_narrowing: dict[tuple[str, ...], tuple[Recipient, ...]] = {}
+    gathered = []
+    for rows in invoices:
+        invoice = rows.invoice
+        group = store.from_item(BillGroup, found[keys.bill_group(invoice.bill_group_id)])
+        narrowed = group.accounts_payable_contact_ids
+        if with_recipients and narrowed not in by_narrowing:
+            by_narrowing[narrowed] = tuple(recipients.list_reminder_recipients(about.account, group, about.roles))
+        policy_row = found.get(reminder_policy_key(BILL_GROUP, group.bill_group_id))
+        candidate = build_candidate(
+            about,
+            invoice,
+            rows.state,
+            group.auto_pay,
+            found.get(keys.bill_group_reminders(group.bill_group_id)),
+            changed_at=rows.changed_at,
+            spent=rows.spent,
+            covered_by_credit=invoice.invoice_id in covered if covered is not None else None,
+            deliveries_failed=_deliveries_failed(rows, found),
+            recipients=by_narrowing.get(narrowed),
+            digest_today=digest_keys[invoice.currency] in found,
+        )
+        policy = effective_policy(*about.policy_rows, policy_row)
+        gathered.append(InvoiceFacts(rows, invoice, policy, candidate, by_narrowing.get(narrowed, ()), policy_row))
+    return gathered
+
+
+def _group_and_email_keys(invoices: Sequence[InvoiceRows]) -> list[Key]:
+    groups = sorted({rows.invoice.bill_group_id for rows in invoices})
+    return [
+        *map(keys.bill_group, groups),
+        *map(keys.bill_group_reminders, groups),
+        *(reminder_policy_key(BILL_GROUP, group_id) for group_id in groups),
+        *(keys.email(email_id) for rows in invoices for email_id in _delivery_email_ids(rows)),
+    ]
+
+
+def _delivery_email_ids(rows: InvoiceRows) -> list[str]:
+    return [one.email_id for delivery in rows.deliveries for one in delivery.recipients if one.email_id]
+
+
+def _deliveries_failed(rows: InvoiceRows, found: Mapping[Key, Any]) -> bool:
+    """Tell whether the invoice was mailed, and every mail of it has failed with every recipient (R2)."""
+    mails = [found[key] for key in map(keys.email, _delivery_email_ids(rows)) if key in found]
+    statuses = [one.status for mail in mails for one in recipient_statuses(store.from_item(Email, mail))]
+    return bool(statuses) and all(status in _FAILED_STATUSES for status in statuses)
+
+
+def invoice_ids_covered_by_credit(
+    invoices: Iterable[Invoice], balances: Mapping[str, AccountBalanceItem]
+) -> frozenset[str]:
+    """Return the ids of those invoices of which nothing stays open once unallocated credit is counted (R2).
+
+    ``balances`` are those of one account and issuing entity, by currency. Credit counts on the earliest due first.
+    Where there is none, or enough for everything, nothing is read; else about as many open invoices as it covers.
+    """
+    covered: set[str] = set()
+    ids_by_currency: dict[str, list[str]] = {}
+    for invoice in invoices:
+        ids_by_currency.setdefault(invoice.currency, []).append(invoice.invoice_id)
+    for currency, invoice_ids in ids_by_currency.items():
+        balance = balances.get(currency)
+        if balance is None or balance.unallocated <= 0:
+            continue
+        if balance.unallocated >= balance.open_balance:
+            covered.update(invoice_ids)
+        else:
+            covered.update(_earliest_covered(balance).intersection(invoice_ids))
+    return frozenset(covered)
+
+
+def _earliest_covered(balance: AccountBalanceItem) -> set[str]:
+    credit, total = int(balance.unallocated), 0
+    pointers = keys.open_invoices_in_currency(balance.account_id, balance.entity_id, balance.currency)
+    open_balances = []
+    after: str | None = None
+    while total < credit:
+        page = store.query_items(pointers.pk, pointers.sk, limit=_POINTERS_PER_PAGE, after=after)
+        heads = store.batch_get_items([keys.invoice(pointer.invoice_id) for pointer in page.items])
+        for head in heads.values():
+            invoice = store.from_item(Invoice, head)
+            if not invoice.is_credit_note:
+                open_balances.append((invoice.invoice_id, invoice.due_date, invoice.balance))
+                total += invoice.balance
+        after = page.after
+        if after is None:
+            break
+    return {invoice_id for invoice_id, left in balances_after_credit(open_balances, credit).items() if left <= 0}
