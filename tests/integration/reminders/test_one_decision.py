@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from chalicelib.functions.reminders import send_due_reminders
 from chalicelib.reminders.run import digests as run_digests
-from chalicelib.reminders.run import jobs, rules
+from chalicelib.reminders.run import rules
 from chalicelib.reminders.run.rules import NoReminderReason, Obstacle
 from tests.integration.reminders.replies import Post
 from tests.integration.reminders.world import LIVE, World, digests, mails, sent, steps
@@ -48,7 +49,7 @@ def cut_short_before_claims(world: World, monkeypatch: pytest.MonkeyPatch) -> No
 
     with monkeypatch.context() as cut:
         cut.setattr(run_digests, "_finish_digest", die)
-        jobs.send_due_reminders({"confirm": True}, None)
+        send_due_reminders({"confirm": True}, None)
         assert len(world.remind()) == 1
     (digest,) = digests()
     assert (digest.status, steps()) == ("claiming", {})
