@@ -13,8 +13,7 @@ from chalicelib.field_types import Body, Instant, VendorId
 from chalicelib.functions.console_function import ConfirmedInput, Invocation, Output, console_function
 from chalicelib.reminders.outlook import console_output, invoice_history, plan
 from chalicelib.reminders.run import dispatch, dry_run
-from chalicelib.reminders.run.dispatch import DueAccount
-from chalicelib.reminders.run.scope import check_scope_exists
+from chalicelib.reminders.run.dispatch import DueAccount, check_scope_exists
 from chalicelib.request_context import RequestContext
 
 reminder_functions = Blueprint(__name__)

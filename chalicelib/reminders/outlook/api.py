@@ -292,7 +292,7 @@ def preview_entity_policy(request: Request[PolicyPreviewBody, None]) -> Reply:
     Of the named accounts, else of all, page by page; accounts of which nothing is open are left out.
     """
     given = {name: value for name, value in request.body.given().items() if name not in ("account_ids", "days")}
-    found, after = policy_comparison.preview_policy_change(
+    found, after = policy_comparison.compare_policies(
         request.path["entity_id"],
         given,
         request.context.now,

@@ -135,7 +135,7 @@ def _plan_all(
 
 
 def _check_position(given: list[Any] | None, until: str) -> list[Any] | None:
-    """Return where to go on. Raises Invalid for what no answer before can have told, which the table would refuse."""
+    """Return where to continue. Raises InvalidInput for a position that no earlier output can have returned."""
     if given is None:
         return None
     shards = range(len(keys.reminder_due_partitions()))

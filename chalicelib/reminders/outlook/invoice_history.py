@@ -113,17 +113,17 @@ def _expected_steps(about: AccountContext, found: InvoiceFacts, now: datetime, d
         return ()
     invoice_id = found.invoice.invoice_id
     found_beside = plan.load_other_invoices(about, invoice_id, days)
-    foretold = plan.forecast_steps(about, [found, *found_beside], days, plan.load_other_entities(about, now, days))
-    return tuple(one for one in foretold.expected if one.invoice_id == invoice_id)
+    forecast = plan.forecast_steps(about, [found, *found_beside], days, plan.load_other_entities(about, now, days))
+    return tuple(one for one in forecast.expected if one.invoice_id == invoice_id)
 
 
-def _reason_period(noted: Mapping[str, str]) -> ReasonPeriod:
-    known = rules.NO_REMINDER_REASONS.get(noted["code"])
+def _reason_period(recorded: Mapping[str, str]) -> ReasonPeriod:
+    known = rules.NO_REMINDER_REASONS.get(recorded["code"])
     return ReasonPeriod(
-        code=noted["code"],
-        text=known.text if known else noted["code"],
-        since=date.fromisoformat(noted["since"]),
-        last_on=date.fromisoformat(noted["last_on"]),
+        code=recorded["code"],
+        text=known.text if known else recorded["code"],
+        since=date.fromisoformat(recorded["since"]),
+        last_on=date.fromisoformat(recorded["last_on"]),
     )
 
 
@@ -148,10 +148,10 @@ def _completed_steps(about: AccountContext, rows: InvoiceRows) -> tuple[Complete
 
 
 def _completed_step(step: ReminderStepItem, copies: list[dict[str, Any]], mails: Mapping[Any, Any]) -> CompletedStep:
-    told = []
-    # What another step superseded carries its digest too, and was told to nobody.
+    copies_sent = []
+    # A superseded step carries the digest of the newer one, and was mailed to nobody.
     for one in copies if step.outcome in ("sent", "shadow") else ():
         mail = mails.get(keys.email(one["email_id"])) if one["email_id"] else None
         statuses = recipient_statuses(store.from_item(Email, mail)) if mail is not None else ()
-        told.append(ReminderCopy(one["contact_id"], one["email_id"], statuses[0].status if statuses else None))
-    return CompletedStep(step.due_date, step.step, step.outcome, step.on, step.at, step.digest_id, tuple(told))
+        copies_sent.append(ReminderCopy(one["contact_id"], one["email_id"], statuses[0].status if statuses else None))
+    return CompletedStep(step.due_date, step.step, step.outcome, step.on, step.at, step.digest_id, tuple(copies_sent))

@@ -90,8 +90,8 @@ def plan_account(
 
 def _account_plans(account_id: str, now: datetime, days: int) -> list[AccountPlan]:
     of_entities = load_upcoming_invoices(account_id, now, days)
-    foretold = forecast_reminders([one.forecast_input for one in of_entities], days)
-    planned = [(one, _planned_digests(one.about, one.found, foretold)) for one in of_entities]
+    forecast = forecast_reminders([one.forecast_input for one in of_entities], days)
+    planned = [(one, _planned_digests(one.about, one.found, forecast)) for one in of_entities]
     return [
         AccountPlan(account_id, one.about.account.name, one.about.entity.entity_id, tuple(digests), one.complete)
         for one, digests in planned
@@ -130,7 +130,7 @@ def load_other_invoices(about: AccountContext, invoice_id: str, days: int) -> li
 
 
 def load_invoice_facts(about: AccountContext, invoice_ids: Sequence[str]) -> list[InvoiceFacts]:
-    """Read what the decisions upon invoices of an account rest on."""
+    """Read what the decisions about invoices of an account depend on."""
     rows = [found for found in map(candidates.load_invoice_rows, invoice_ids) if found is not None]
     return candidates.gather_invoice_facts(about, rows) if rows else []
 
@@ -157,10 +157,10 @@ def plan_digests(
     return _planned_digests(about, found, forecast_steps(about, found, days, others))
 
 
-def _planned_digests(about: AccountContext, found: Sequence[InvoiceFacts], foretold: Forecast) -> list[PlannedDigest]:
+def _planned_digests(about: AccountContext, found: Sequence[InvoiceFacts], forecast: Forecast) -> list[PlannedDigest]:
     by_id = {one.invoice.invoice_id: one for one in found}
     grouped: dict[tuple[date, str], list[tuple[InvoiceFacts, PlannedStep]]] = defaultdict(list)
-    for one in foretold.expected:
+    for one in forecast.expected:
         of_invoice = by_id.get(one.invoice_id)
         if of_invoice is None:
             continue
@@ -221,7 +221,7 @@ def plan_all_accounts(
 ) -> tuple[list[AccountPlan], list[Any] | None]:
     """Return a page of what accounts would get within ``days`` days, and where the next page begins.
 
-    They come by when they are next looked at; each is told once for an entity. At most a thousand rows are looked at
+    They come by when they are next looked at; each is listed once for an entity. At most a thousand rows are looked at
     for one page.
     """
     until = keys.format_instant(now + timedelta(days=days))
@@ -249,7 +249,7 @@ def plan_all_accounts(
 
 
 def _is_first_row(due: ReminderDueItem) -> bool:
-    """Tell whether a row is the one by which the account is found first; a later one would tell it again."""
+    """Tell whether a row is the one by which the account is found first; a later one would list it again."""
     about = account_context.load_account_context(due.account_id, due.entity_id, due.due)
     if about is None:
         return False

@@ -1,4 +1,4 @@
-"""What becomes of the plan when an issuing entity's policy changes, shown before it is saved (R7)."""
+"""The plan under a changed policy, compared with the plan as it is, before the policy is saved (R7)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -49,7 +49,7 @@ class AccountComparison:
     """False when the account has more open invoices than were looked at."""
 
 
-def preview_policy_change(
+def compare_policies(
     entity_id: str,
     given: Mapping[str, Any],
     now: datetime,
@@ -61,7 +61,7 @@ def preview_policy_change(
     """Return what changes for accounts if ``given`` were put to an entity's policy, and where the next page begins.
 
     For the accounts that are named, else page by page for all; accounts of which nothing is open are left out. Nothing
-    is written. Raises NotFound, Invalid as saving would.
+    is written. Raises NotFound, InvalidInput as saving would.
     """
     own = try_entity_policy(entity_id, given)
     if named is not None:

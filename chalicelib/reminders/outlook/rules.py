@@ -35,9 +35,9 @@ class Forecast:
 
 
 def forecast_reminders(sides: Sequence[ForecastInput], days: int) -> Forecast:
-    """Decide day by day, for ``days`` days from today on, upon the invoices of one account, as the runs would.
+    """Decide day by day, for ``days`` days from today on, about the invoices of one account, as the runs would.
 
-    ``sides`` are all to whom it owes something: whoever reminds it keeps the others from doing so too soon after.
+    ``sides`` are all entities that it owes something: a reminder of one postpones those of the others.
     """
     found = _ForecastState({}, [], {})
     last = max(
@@ -65,7 +65,7 @@ class _ForecastState:
 
 
 def _simulate_run(side: ForecastInput, day: date, last: date | None, found: _ForecastState) -> bool:
-    """Decide upon the invoices of one side as the run of a day would, and tell whether any is reminded of."""
+    """Decide about the invoices of one entity as the run of a day would, and tell whether any is reminded of."""
     reminded = False
     for subject, policy in side.invoices:
         invoice_id = subject.invoice_id

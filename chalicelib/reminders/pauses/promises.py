@@ -49,11 +49,11 @@ def record_promises(
     allowed: PromiseWindow | None = None,
     also: ExtraWrites | None = None,
 ) -> tuple[str, ...]:
-    """Note that invoices are to be paid by a day, as ``by`` has promised; those of which nothing is open are left out.
+    """Record that invoices are to be paid by a day, as ``by`` has promised; those with nothing open are left out.
 
-    Reminders of them go on the day after. ``allowed`` bounds the day; without it, it lies within two years. ``also`` is
-    written with the last of the invoices. Returns the ids of those that are promised now. Raises Invalid, NotFound, and
-    Conflict when nothing is open of any of them.
+    Reminders of them resume the day after. ``allowed`` bounds the day; without it, it lies within two years. ``also``
+    is written with the last of the invoices. Returns the ids of those that are promised now. Raises InvalidInput,
+    NotFound, and Conflict when nothing is open of any of them.
     """
     if allowed is not None and not allowed.first <= day <= allowed.last:
         raise InvalidInput.field(

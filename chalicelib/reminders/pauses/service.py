@@ -68,8 +68,8 @@ def pause_reminders(
 ) -> PauseDetails:
     """Pause the reminders of an invoice, bill group or account until the end of a day, or for good.
 
-    The pause ends by itself. The same again changes nothing. Raises NotFound, Invalid when the day has passed or is
-    more than two years ahead.
+    The pause ends by itself. The same again changes nothing. Raises NotFound, InvalidInput when the day has passed or
+    is more than two years ahead.
     """
 
     def attempt() -> PauseDetails:
@@ -107,8 +107,8 @@ def pause_invoices(
 ) -> tuple[str, ...]:
     """Pause several invoices, of which something is open, until the end of a day; a longer pause stays (R6).
 
-    Returns the ids of those that are paused at least so long now. ``also`` is written with the last of them: whoever
-    repeats what was interrupted comes to the same.
+    Returns the ids of those that are paused at least so long now. ``also`` is written with the last of them: a
+    repetition after an interruption has the same result.
     """
     done: list[str] = []
     for part, add in split_invoice_ids(invoice_ids, also):
@@ -121,7 +121,7 @@ def _pause_batch(
 ) -> list[str]:
     found = store.batch_get_items([key(one) for one in invoice_ids for key in (keys.invoice, keys.invoice_reminders)])
     transaction = store.Transaction(context)
-    paused, anew = [], []
+    paused, changed = [], []
     for invoice_id in invoice_ids:
         head, holder = found.get(keys.invoice(invoice_id)), found.get(keys.invoice_reminders(invoice_id))
         if head is None or head.status not in UNSETTLED:
@@ -130,7 +130,7 @@ def _pause_batch(
         before = holder.pause if holder is not None else None
         if before and (before["until"] is None or date.fromisoformat(before["until"]) >= until):
             continue
-        anew.append(invoice_id)
+        changed.append(invoice_id)
         row = holder or _new_row(INVOICE, invoice_id)
         row.pause = _pause_value(context, until, reason)
         transaction.put(row, new=holder is None)
@@ -143,17 +143,17 @@ def _pause_batch(
             "reminders.paused",
             [FieldChange("pause", before, row.pause)],
         )
-    if anew:
-        add_task(transaction, context, PlanInvoices(tuple(anew)))
+    if changed:
+        add_task(transaction, context, PlanInvoices(tuple(changed)))
     if also is not None:
         also(transaction)
-    if anew or also is not None:
+    if changed or also is not None:
         transaction.commit()
     return paused
 
 
 def check_pause_end(until: date | None, today: date) -> None:
-    """Raise Invalid when a pause would end before it begins, or later than two years from ``today``."""
+    """Raise InvalidInput when a pause would end before it begins, or later than two years from ``today``."""
     if until is not None and until < today:
         raise InvalidInput.field("until", "too_early", "This day has passed. Send today or a later day.")
     if until is not None and (until - today).days > MAX_PAUSE_DAYS:
@@ -165,9 +165,9 @@ def check_pause_end(until: date | None, today: date) -> None:
 
 
 def record_auto_pay_failure(context: RequestContext, invoice_id: str, failed_on: date, reason: str | None) -> None:
-    """Note that the automatic payment of an invoice has failed, which brings it back among those reminded of (R2).
+    """Record that the automatic payment of an invoice has failed, so that it is reminded of again (R2).
 
-    Raises NotFound, Conflict when nothing of the invoice is open, Invalid for a day that is yet to come.
+    Raises NotFound, Conflict when nothing of the invoice is open, InvalidInput for a day that is yet to come.
     """
     value = {"failed_on": failed_on.isoformat(), "reason": reason, "noted_at": keys.format_instant(context.now)}
     if failed_on > (context.now + timedelta(hours=14)).date():

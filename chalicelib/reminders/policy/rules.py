@@ -141,7 +141,7 @@ def planned_steps(policy: ReminderPolicy, anchor: date) -> tuple[PlannedStep, ..
 
 
 def check_reminder_policy(policy: ReminderPolicy) -> None:
-    """Raise Invalid that names what of a policy cannot be (R1)."""
+    """Raise InvalidInput that names what of a policy cannot be (R1)."""
     offsets = [step.offset for step in policy.steps]
     if not offsets:
         raise InvalidInput.field("steps", "required", "A policy has at least one step. Switch reminders off instead.")

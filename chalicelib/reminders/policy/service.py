@@ -53,7 +53,7 @@ def get_reminder_policy(kind: str, owner_id: str) -> PolicyDetails:
 
 
 def try_entity_policy(entity_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an entity would have of its own once ``given`` were put. Raises NotFound, Invalid as putting does."""
+    """Return what an entity would have of its own with ``given``. Raises NotFound, InvalidInput as a write does."""
     rows = _PolicyRows.of(ENTITY, entity_id, None, given)
     return merge_own_policy(_policy_details(ENTITY, entity_id, rows).own, given, rows.above)
 
@@ -69,7 +69,7 @@ def put_reminder_policy(
 ) -> PolicyDetails:
     """Change what an owner has of its own; null removes a field, so that what stands above it counts.
 
-    What was planned by the old policy is planned anew, by a duty. Raises NotFound, Invalid that names the field at
+    What the old policy planned is planned again, by a task. Raises NotFound, InvalidInput that names the field at
     fault, StaleVersion.
     """
 
@@ -111,7 +111,7 @@ def remove_reminder_policy(context: RequestContext, kind: str, owner_id: str) ->
 def merge_own_policy(own: Mapping[str, Any], given: Mapping[str, Any], above: ReminderPolicy) -> dict[str, Any]:
     """Return what an owner has of its own once ``given`` is put; null takes a field from above.
 
-    Raises Invalid that names the field at fault.
+    Raises InvalidInput that names the field at fault.
     """
     after = {**own, **{name: to_json_value(value) for name, value in given.items()}}
     after = {name: value for name, value in after.items() if value is not None}
@@ -130,7 +130,7 @@ def _policy_with_own(above: ReminderPolicy, own: Mapping[str, Any]) -> ReminderP
 class _PolicyRows:
     """An owner's row and its policy's, and what the policies above it come to.
 
-    Reading them raises Invalid for a step that names a template which the issuing entity has not.
+    Reading them raises InvalidInput for a step that names a template which the issuing entity has not.
     """
 
     key: Key

@@ -115,7 +115,7 @@ def named_template_keys(entity_id: str, given: Mapping[str, Any]) -> list[Key]:
 
 
 def check_templates_exist(entity_id: str, given: Mapping[str, Any], found: Mapping[Key, Any]) -> None:
-    """Raise Invalid that names each step in ``given`` whose template is not among what was ``found`` of the table."""
+    """Raise InvalidInput that names each step in ``given`` whose template is not among the ``found`` rows."""
     faults = tuple(
         FieldError(
             f"steps[{number}].template",

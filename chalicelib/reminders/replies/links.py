@@ -1,6 +1,6 @@
 """Links by which a contact replies to its copy of a reminder, without signing in (R6).
 
-A link is one contact's, for the invoices that its mail told of, for 60 days. It shows those, takes each answer once for
+A link is one contact's, for the invoices that its mail named, for 60 days. It shows those, takes each answer once for
 each of them, and does nothing else (A12). Nobody has it but who got the mail: only its hash is kept.
 """
 
@@ -55,7 +55,7 @@ class ReplyLink:
     answered: Mapping[str, frozenset[str]]
     said_at: Mapping[tuple[str, str], tuple[str, int]]
     untold: frozenset[str]
-    """The answers of which staff have not been told all, since they were cut short."""
+    """The answers that were interrupted before staff were notified of them."""
     today: date
 
     @property
@@ -149,9 +149,9 @@ class ReplyRecord:
     mails: Callable[[Collection[str]], Sequence[Mail]]
 
     def write(self, transaction: store.Transaction, invoice_ids: Collection[str], *, last: bool) -> None:
-        """Add to a transaction that the answer was given for some invoices; with the last of them, staff are told.
+        """Add to a transaction that the answer was given for some invoices; with the last of them, staff are notified.
 
-        Raises Overtaken when it has been given for one of them meanwhile.
+        Raises AlreadyAnswered when it has been given for one of them meanwhile.
         """
         row = self._row()
         if _answered_invoices(row).get(self.answer, frozenset()) & frozenset(invoice_ids):
@@ -170,7 +170,7 @@ class ReplyRecord:
         )
 
     def finish(self) -> None:
-        """Tell staff what they have not been told of the answer yet."""
+        """Notify staff of what they have not been notified of yet."""
 
         def attempt() -> None:
             row = self._row()

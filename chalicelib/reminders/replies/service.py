@@ -1,7 +1,7 @@
-"""What a contact replies to a reminder, without signing in (R6): each answer once for each invoice, and staff are told.
+"""What a contact replies to a reminder, without signing in (R6): each answer once per invoice; staff are notified.
 
-Nothing is done for an invoice that the mail did not tell of (A12). An answer for many invoices is written in parts;
-whoever repeats what was interrupted goes on with the rest.
+Nothing is done for an invoice that the mail did not name (A12). An answer for many invoices is written in parts; a
+repetition after an interruption continues with the rest.
 """
 
 import zlib
@@ -54,9 +54,9 @@ def contact_context(context: RequestContext, link: ReplyLink) -> RequestContext:
 def reply_paid(
     context: RequestContext, token: str, invoice_ids: Collection[str], on: date, reference: str | None
 ) -> None:
-    """Note that invoices are said to be paid: reminders of them pause for 7 days.
+    """Record that invoices are said to be paid: reminders of them pause for 7 days.
 
-    Raises NotFound, Invalid for a day to come, Conflict when there is nothing to be answered for.
+    Raises NotFound, InvalidInput for a day to come, Conflict when there is nothing to be answered for.
     """
 
     def act(context: RequestContext, link: ReplyLink, chosen: Sequence[Invoice]) -> None:
@@ -74,9 +74,9 @@ def reply_paid(
 
 
 def reply_promised(context: RequestContext, token: str, invoice_ids: Collection[str], on: date) -> None:
-    """Note by when invoices will be paid: they are reminded of from the day after, within the limit of the policy.
+    """Record by when invoices will be paid: they are reminded of from the day after, within the limit of the policy.
 
-    Raises NotFound, Invalid for a day out of that limit, Conflict when there is nothing to be answered for.
+    Raises NotFound, InvalidInput for a day out of that limit, Conflict when there is nothing to be answered for.
     """
 
     def act(context: RequestContext, link: ReplyLink, chosen: Sequence[Invoice]) -> None:
@@ -106,7 +106,7 @@ def reply_problem(
     """Dispute invoices, or of one of them lines or an amount (minor units); whatever else there is stays reminded of.
 
     A member of staff looks after it: agents before admins, always the same one for an account. Raises NotFound,
-    Invalid for lines or an amount that the invoice has not, Conflict when there is nothing to be answered for.
+    InvalidInput for lines or an amount that the invoice has not, Conflict when there is nothing to be answered for.
     """
 
     def act(context: RequestContext, link: ReplyLink, chosen: Sequence[Invoice]) -> None:
@@ -124,7 +124,7 @@ def reply_problem(
 def _dispute(context: RequestContext, invoice_ids: Sequence[str], raised: Dispute, also: ExtraWrites) -> None:
     found = store.batch_get_items([keys.invoice(one) for one in invoice_ids])
     heads = [store.from_item(Invoice, row) for row in found.values()]
-    # What is disputed already stays as it was said first; staff are told of the rest.
+    # An earlier dispute stays; staff are notified of the others.
     before = [head for head in heads if head.balance > 0 and head.dispute is None]
     changed = [(head, transitions.with_dispute(head, raised)) for head in before]
     transaction = store.Transaction(context)
@@ -138,8 +138,8 @@ def _dispute(context: RequestContext, invoice_ids: Sequence[str], raised: Disput
 def reply_send_again(context: RequestContext, token: str, invoice_ids: Collection[str], to: str) -> None:
     """Send invoices again: to the contact itself, or to those who receive invoices. 20 at most at once.
 
-    Raises NotFound, Invalid; Conflict when there is nothing to be answered for, or one of them cannot be sent: those
-    before it were.
+    Raises NotFound, InvalidInput; Conflict when there is nothing to be answered for, or one of them cannot be sent:
+    those before it were.
     """
 
     def act(context: RequestContext, link: ReplyLink, chosen: Sequence[Invoice]) -> None:
@@ -154,7 +154,7 @@ def reply_send_again(context: RequestContext, token: str, invoice_ids: Collectio
                 ((_, also),) = _split_with_record([one], receipt, last=one is chosen[-1])
                 manual_send.send_invoice_on_request(context, one.invoice_id, asked, also)
         except Exception:
-            # Staff are told of those that went.
+            # Staff are notified of those that were sent.
             receipt.finish()
             raise
 
@@ -162,9 +162,9 @@ def reply_send_again(context: RequestContext, token: str, invoice_ids: Collectio
 
 
 def reply_not_me(context: RequestContext, token: str, note: str | None) -> None:
-    """Note that the reminder was not for the contact, whose link is closed then; copies of reminders stop.
+    """Record that the reminder was not for the contact, and close the link; copies of reminders stop.
 
-    What a role brings goes on while the role is held (C7): staff are told, who may give it to somebody else. Raises
+    Mail of a role continues while the contact holds it (C7): staff are notified and may reassign the role. Raises
     NotFound, Conflict when it was said already.
     """
 
@@ -200,14 +200,14 @@ def _apply_answer(
 ) -> None:
     """Let an answer act for those of the invoices for which it was not given yet; None: for the mail as a whole.
 
-    For none of them, where it was given for all, but was cut short before staff were told.
+    For none of them, where it was given for all, but was interrupted before staff were notified.
     """
     while True:
         link = links.find_reply_link(context, token)
         left = [one for one in link.answerable_invoices(answer) if invoice_ids is None or one.invoice_id in invoice_ids]
         said = link.answered.get(answer, frozenset())
         if link.closed or (not left and invoice_ids is not None and not said.isdisjoint(invoice_ids)):
-            # It was said already, by the same button as a rule; but staff may not have heard of it.
+            # It was answered already; but staff may not have been notified.
             if not link.closed and answer in link.untold:
                 act(contact_context(context, link), link, [])
             return
@@ -225,7 +225,7 @@ def _split_with_record(
 ) -> Iterator[tuple[list[str], ExtraWrites]]:
     """Divide invoices as they fit transactions, each part with what is written along with it.
 
-    Where none is left, staff are told of what was said before.
+    Where none is left, staff are notified of what was answered before.
     """
     if not chosen:
         receipt.finish()

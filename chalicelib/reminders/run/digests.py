@@ -40,10 +40,10 @@ class DueReminder:
 
 @dataclass(frozen=True)
 class UnfinishedDigest:
-    """A digest of another day that was not finished, and those of its invoices whose step it has taken, as frozen."""
+    """A digest of another day that was not finished, and what it froze of the invoices whose step it has claimed."""
 
     digest: DigestItem
-    taken: tuple[dict[str, Any], ...]
+    claimed: tuple[dict[str, Any], ...]
 
 
 def send_digests(
@@ -96,7 +96,7 @@ def _create_digests(
 
 def _freeze_invoices(before: UnfinishedDigest | None, chosen: Sequence[DueReminder]) -> list[dict[str, Any]]:
     """Return what a digest freezes: what was taken before, unless a newer step of the same invoice has come (R5)."""
-    taken = {one["invoice_id"]: one for one in (before.taken if before else ())}
+    taken = {one["invoice_id"]: one for one in (before.claimed if before else ())}
     fresh = []
     for one in map(_freeze_invoice, chosen):
         older = taken.pop(one["invoice_id"], None)
@@ -159,7 +159,7 @@ def _account_reminders(about: AccountContext) -> AccountRemindersItem:
 
 
 def load_unfinished_digest(key: Key) -> UnfinishedDigest | None:
-    """Read the digest of another day at ``key`` and what it has taken, one Query an invoice; None if there is none."""
+    """Read the digest of another day at ``key`` and what it has claimed, one Query an invoice; None without one."""
     digest = store.get_item(DigestItem, key)
     if digest is None or digest.status != CLAIMING:
         return None
@@ -298,7 +298,7 @@ def _final_status(about: AccountContext, digest: DigestItem, copies: Mapping[str
 
 @dataclass(frozen=True)
 class DigestCopy:
-    """One contact's own copy of a digest, and the invoices that it tells of (C8)."""
+    """One contact's own copy of a digest, and the invoices that it names (C8)."""
 
     contact: Recipient
     found: tuple[InvoiceFacts, ...]
@@ -339,7 +339,7 @@ def _enqueue_copy(
 
 
 def _discard_unfinished_digest(about: AccountContext, key: Key) -> None:
-    """Strike a digest off the unfinished ones, if it is still among them. Raises Contended."""
+    """Remove a digest from the unfinished ones, if it is still among them. Raises WriteConflict."""
     of_account = about.reminders
     if of_account is None or key.sk not in of_account.unfinished:
         return

@@ -1,7 +1,6 @@
-"""The hourly run: finds the accounts of which something is due, and hands each to the queue (R4, R8, R9).
+"""The hourly run: find the accounts that are due and enqueue them (R4, R8, R9).
 
-The rows by which it finds them stay until the run of the account is done with them, so that whatever is lost on the way
-is found again an hour later.
+Their due markers stay until the run of the account has finished, so a lost message is found again an hour later.
 """
 
 from collections import deque
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from chalicelib.errors import FieldError, NotFound
 from chalicelib.observability import logger, metrics
 from chalicelib.reminders.run import going_live, process_account, staged_release
 from chalicelib.request_context import RequestContext
@@ -181,3 +181,22 @@ def _batches(things: Iterable[T], size: int) -> Iterator[list[T]]:
             part = []
     if part:
         yield part
+
+
+def check_scope_exists(entity_id: str | None, account_id: str | None) -> None:
+    """Raise NotFound where one of them does not exist: an empty result would hide a typing error.
+
+    One read where anything is named.
+    """
+    named = {
+        "entity_id": ("issuing entity", entity_id, keys.entity(entity_id) if entity_id is not None else None),
+        "account_id": ("account", account_id, keys.account(account_id) if account_id is not None else None),
+    }
+    found = store.batch_get_items([key for _, _, key in named.values() if key is not None])
+    faults = [
+        FieldError(field, "not_found", f"There is no {what} {given!r}. Correct the id.")
+        for field, (what, given, key) in named.items()
+        if key is not None and key not in found
+    ]
+    if faults:
+        raise NotFound(fields=tuple(faults))

@@ -1,4 +1,4 @@
-"""What an hourly run would send, told and not done: by the same reading and deciding as the run itself."""
+"""What an hourly run would send: it reads and decides as the run itself, and writes nothing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -31,43 +31,43 @@ def dry_run_reminders(
 ) -> dict[str, Any]:
     """Return what a run at the instant of ``context`` would send; nothing is written and nobody is mailed.
 
-    Told apart from it is what waits for a yes, so that it can be looked at before (R9).
+    What waits for approval is reported separately, so that staff can look at it before (R9).
     """
     found = dispatch.find_due_accounts(context.now, time_is_left, wanted)
     counts = found.account_counts
-    held = going_live.entities_awaiting_approval(context, counts, rehearsed=True)
+    waiting = going_live.entities_awaiting_approval(context, counts, dry_run=True)
     accounts = list(dict.fromkeys((one.account_id, one.entity_id) for one in found.accounts))
-    # What goes out comes first, where there is no room or time for all.
-    accounts.sort(key=lambda one: one[1] in held)
-    told, of_held = DryRunReport(), DryRunReport()
+    # What is sent comes first, in case there is no room or time for all.
+    accounts.sort(key=lambda one: one[1] in waiting)
+    report, waiting_report = DryRunReport(), DryRunReport()
     looked_at = 0
     for account_id, entity_id in accounts[:MAX_DRY_RUN_ACCOUNTS]:
         if not time_is_left():
             break
-        _report_account(context, account_id, entity_id, of_held if entity_id in held else told)
+        _report_account(context, account_id, entity_id, waiting_report if entity_id in waiting else report)
         looked_at += 1
     return {
         "as_of": context.now.isoformat(),
-        "accounts_due": {entity_id: count for entity_id, count in counts.items() if entity_id not in held},
-        "waiting_for_a_yes": {entity_id: counts[entity_id] for entity_id in sorted(held)},
-        "digests": told.digests,
-        "digests_that_wait": of_held.digests,
-        "not_sent": told.not_sent,
-        "accounts_waiting": told.waiting,
+        "accounts_due": {entity_id: count for entity_id, count in counts.items() if entity_id not in waiting},
+        "waiting_for_a_yes": {entity_id: counts[entity_id] for entity_id in sorted(waiting)},
+        "digests": report.digests,
+        "digests_that_wait": waiting_report.digests,
+        "not_sent": report.not_sent,
+        "accounts_waiting": report.waiting,
         "accounts_looked_at": looked_at,
         "accounts_left_out": len(accounts) - looked_at,
     }
 
 
-def _report_account(context: RequestContext, account_id: str, entity_id: str, told: DryRunReport) -> None:
+def _report_account(context: RequestContext, account_id: str, entity_id: str, report: DryRunReport) -> None:
     about = account_context.load_account_context(account_id, entity_id, context.now)
     if about is None:
         return
     begun, earlier = process_account.unfinished_digest_keys(about)
     if begun or earlier:
-        _report_waiting(told, about, "A digest was begun and not finished; it goes first.")
+        _report_waiting(report, about, "A digest was begun and not finished; it goes first.")
     if context.now < about.begins:
-        _report_waiting(told, about, f"Sending begins at {about.begins.isoformat()}.")
+        _report_waiting(report, about, f"Sending begins at {about.begins.isoformat()}.")
         return
     chosen: dict[str, list[DueReminder]] = {}
     after: str | None = None
@@ -77,15 +77,15 @@ def _report_account(context: RequestContext, account_id: str, entity_id: str, to
         for currency, of_currency in decisions.reminders.items():
             room = process_account.MAX_INVOICES_PER_ROUND - len(chosen.setdefault(currency, []))
             chosen[currency] += of_currency[:room]
-        told.not_sent += [_not_sent_output(found, decision) for found, decision in decisions.postponed]
+        report.not_sent += [_not_sent_output(found, decision) for found, decision in decisions.postponed]
         after = page.after
         if after is None:
             break
-    told.digests += [_digest_output(about, currency, of_currency) for currency, of_currency in sorted(chosen.items())]
+    report.digests += [_digest_output(about, currency, of_currency) for currency, of_currency in sorted(chosen.items())]
 
 
-def _report_waiting(told: DryRunReport, about: AccountContext, why: str) -> None:
-    told.waiting.append({"account_id": about.account.account_id, "entity_id": about.entity.entity_id, "why": why})
+def _report_waiting(report: DryRunReport, about: AccountContext, why: str) -> None:
+    report.waiting.append({"account_id": about.account.account_id, "entity_id": about.entity.entity_id, "why": why})
 
 
 def _digest_output(about: AccountContext, currency: str, chosen: list[DueReminder]) -> dict[str, Any]:

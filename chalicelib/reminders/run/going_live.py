@@ -21,7 +21,7 @@ from chalicelib.table.items import ReminderRunItem
 
 WAITING, APPROVED, LAPSED = "waiting", "approved", "lapsed"
 APPROVAL_LIFETIME = timedelta(hours=24)
-"""How long a yes holds: the run of a day goes out within it, and the next day's needs its own."""
+"""How long an approval holds: long enough for the run of one day; the next day's needs its own."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class ReminderRun:
 
 
 def entities_awaiting_approval(
-    context: RequestContext, counts: Mapping[str, int], *, rehearsed: bool = False, narrowed: bool = False
+    context: RequestContext, counts: Mapping[str, int], *, dry_run: bool = False, narrowed: bool = False
 ) -> frozenset[str]:
     """Return which entities' runs wait for a yes; ``counts`` tells for each how many accounts are due now.
 
-    Called by every hourly run, and ``rehearsed`` by a dry run, which leaves nothing behind. What was ``narrowed`` to
-    some accounts says nothing of a run that waits. Staff are told once. A run that they approved goes for a day, as
+    Called by every hourly run, and by a dry run, which writes nothing. What was ``narrowed`` to
+    some accounts says nothing of a run that waits. Staff are notified once. A run that they approved goes for a day, as
     long as it does not outgrow what they saw by more than the limit. One read, and one for each entity.
     """
     wanted = [key for one in counts for key in (keys.entity(one), reminder_policy_key(ENTITY, one))]
@@ -59,11 +59,11 @@ def entities_awaiting_approval(
         newest = _newest_run(entity_id)
         mailed = _mailed_account_count(entity, accounts)
         if mailed <= limit:
-            if newest is not None and newest.status == WAITING and not rehearsed and not narrowed:
+            if newest is not None and newest.status == WAITING and not dry_run and not narrowed:
                 _lapse(newest)
         elif not _is_approved(newest, mailed, limit, context.now):
             waiting.add(entity_id)
-            if not rehearsed:
+            if not dry_run:
                 _hold_run(context, entity, mailed, limit, newest)
     return frozenset(waiting)
 
@@ -108,7 +108,7 @@ def _hold_run(
         else:
             _record_new_hold(context, entity, accounts, limit, newest)
     except store.WriteConflict:
-        # Another run has held it in this moment, and told staff.
+        # A concurrent run has recorded it and notified staff.
         logger.info("Another run came to it first.")
 
 

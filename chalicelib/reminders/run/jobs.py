@@ -6,7 +6,7 @@ from typing import Any
 from chalice.app import Blueprint, SQSEvent
 
 from chalicelib.observability import instrument_job
-from chalicelib.reminders.run import planning, process_account, replanning, staged_release
+from chalicelib.reminders.run import planning, planning_fan_out, process_account, staged_release
 from chalicelib.tasks import consumer
 from chalicelib.tasks.kinds import PlanInvoices, ReleaseOldInvoices, RemindAccount, ReplanInvoices, Task
 from chalicelib.tasks.queue import TaskMessage
@@ -16,7 +16,7 @@ reminders_jobs = Blueprint(__name__)
 # The ARNs are placeholders: the deployment puts the queues of infra/resources.yaml in their place.
 _QUEUE = "arn:aws:sqs:us-east-1:000000000000:"
 _SECONDS_FOR_ROUND = 30
-"""What a round of one account's run may take: five hundred invoices are read, decided upon and written."""
+"""What a round of one account's run may take: five hundred invoices are read, decided and written."""
 
 
 @reminders_jobs.on_sqs_message(queue_arn=_QUEUE + "planning", batch_size=10, name="update_reminder_plans")
@@ -30,7 +30,7 @@ def handle_plan_message(message: TaskMessage[Any]) -> None:
     """Plan some invoices, have all invoices of an owner planned, or continue a release."""
     handle: dict[type[Task], Callable[[TaskMessage[Any]], None]] = {
         PlanInvoices: planning.handle_planning_task,
-        ReplanInvoices: replanning.handle_replanning_task,
+        ReplanInvoices: planning_fan_out.handle_replanning_task,
         ReleaseOldInvoices: staged_release.handle_release_task,
     }
     handle[type(message.task)](message)

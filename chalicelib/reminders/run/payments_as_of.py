@@ -32,10 +32,10 @@ def read_payments_as_of(entity_id: str) -> PaymentsAsOf:
 
 
 def report_payments_as_of(context: RequestContext, entity_id: str, as_of: datetime | None) -> PaymentsAsOf:
-    """Note up to when an entity's payments are known; None: it is not reported any more, and holds nothing up.
+    """Record up to when an entity's payments are known; None: it is not reported any more, and blocks nothing.
 
-    An earlier instant than is known changes nothing: reports may overtake each other. Raises NotFound, Invalid for an
-    instant that is yet to come.
+    An earlier instant than is known changes nothing: reports may overtake each other. Raises NotFound, InvalidInput for
+    an instant that is yet to come.
     """
     if as_of is not None and as_of > context.now + _CLOCK_SKEW:
         raise InvalidInput.field(

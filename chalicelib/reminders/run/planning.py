@@ -1,8 +1,8 @@
-"""When an invoice is to be looked at next: written whenever something may have changed that (R7, R8).
+"""Plan on which day an invoice is decided about next; written whenever something may have changed that (R7, R8).
 
-The plan is a hint that costs a run nothing until its day has come; on that day the decision is made afresh. Of each
-invoice there is at most one row in the account's partition, and for each account, entity and day one row by which the
-hourly run finds the account.
+The plan is a hint that costs a run nothing before its day; on that day the decision is made again. Each invoice has at
+most one row in the account's partition, and each account, entity and day one due marker, by which the hourly run finds
+the account.
 """
 
 import secrets
@@ -37,7 +37,7 @@ _ROWS_PER_INVOICE = 5
 
 
 def handle_planning_task(message: TaskMessage[PlanInvoices]) -> None:
-    """Plan the invoices that ``message`` names anew."""
+    """Plan again the invoices that ``message`` names."""
     context = RequestContext(PLANNER, clock.utc_now(), message.correlation_id)
     since = ids.time_of_id(ids.TASK_PREFIX, keys.task_id_of(message.key))
     *before, last = message.task.invoice_ids
@@ -47,16 +47,17 @@ def handle_planning_task(message: TaskMessage[PlanInvoices]) -> None:
 
 
 def plan_invoice_with_retry(context: RequestContext, invoice_id: str) -> date | None:
-    """Decide when to look at an invoice next, as ``plan`` does, until nobody else is at it."""
+    """Decide when to look at an invoice next, and write it; retry on an optimistic-lock conflict."""
     return store.retry_on_conflict(lambda: plan_invoice(context, invoice_id))
 
 
 def plan_invoice(
-    context: RequestContext, invoice_id: str, duty: Key | None = None, since: datetime | None = None
+    context: RequestContext, invoice_id: str, task: Key | None = None, since: datetime | None = None
 ) -> date | None:
     """Decide when to look at an invoice next, write that down, and return the day; None if only an event can tell.
 
-    ``since`` is when what may have changed was written. Three reads and one transaction, with which ``duty`` is done.
+    ``since`` is when what may have changed was written. Three reads and one transaction, which also
+    completes ``task``.
     """
     rows = candidates.load_invoice_rows(invoice_id)
     if rows is not None and since is not None:
@@ -67,19 +68,19 @@ def plan_invoice(
         else None
     )
     if rows is None or about is None:
-        if duty is not None:
-            complete_task(duty)
+        if task is not None:
+            complete_task(task)
         return None
     (found,) = candidates.gather_invoice_facts(about, [rows], with_recipients=False)
     decision = rules.decide_reminder(found.candidate, found.policy, about.calendar, about.today)
     look_on = about.today if decision.step is not None else decision.next_on
     transaction = store.Transaction(context)
-    # What an outage made old is superseded by the digest that sends the newer step, and not before.
+    # After an outage, older steps are superseded by the digest that sends the newer one, and not before.
     if decision.step is None:
         supersede_steps(transaction, context, rows, about, decision.superseded)
     write_invoice_plan(transaction, about, rows, look_on, decision.reason)
-    if duty is not None:
-        transaction.delete_unconditionally(duty)
+    if task is not None:
+        transaction.delete_unconditionally(task)
     transaction.commit()
     return look_on
 
@@ -125,7 +126,7 @@ def write_invoice_plan(
 def account_due_row(about: AccountContext, day: date) -> ReminderDueItem:
     """Return the row by which the hourly run finds the account from when sending begins on ``day``.
 
-    Its version is fresh, so that whoever is done with the account notices that more has come.
+    Its version is random, so that a run that finishes meanwhile does not delete it.
     """
     account_id, entity_id = about.account.account_id, about.entity.entity_id
     due = sending_starts_at(day, about.policy.send_at, about.time_zone)

@@ -1,4 +1,4 @@
-"""Whether an invoice is reminded of today, by which step, and if not, why not: decided over plain values (R1–R9).
+"""Whether an invoice is reminded of today, by which step, and if not, why not: pure decisions (R1–R9).
 
 All dates are local dates of the account. A step is due on its offset to the due date; it is sent on the first day from
 then on that the calendar leaves free. Nothing here reads a clock: ``today`` is an argument.
@@ -195,7 +195,7 @@ def remaining_steps(
 def next_step(
     subject: ReminderCandidate, policy: ReminderPolicy, due_date: date, today: date
 ) -> tuple[PlannedStep | None, tuple[PlannedStep, ...]]:
-    """Return the step that would be taken next, whatever holds it up, and those that it supersedes."""
+    """Return the step that would be taken next, whatever keeps it back, and those that it supersedes."""
     gone, steps = remaining_steps(subject, policy, due_date)
     due = [step for step in steps if step.on <= today]
     if due:
@@ -245,8 +245,8 @@ def record_reason(
 ) -> list[dict[str, str]]:
     """Return the history of reasons with that of ``today``, the newest last.
 
-    A reason that lasts is noted once; one that comes again after the invoice was reminded of, on ``reminded_on``, is
-    another. That a step has not come due yet is no news.
+    A lasting reason is recorded once, and again when it returns after a reminder on ``reminded_on``. "Not due yet" is
+    not recorded.
     """
     kept = [dict(one) for one in reasons][-MAX_REASONS:]
     if reason is None or reason.code == "not_yet":

@@ -1,8 +1,8 @@
 """Releasing what is older than an entity's start: some accounts a day, each from the mildest step on (R9).
 
-Open invoices are walked through, those that are due first before others. An account of which one is from before the
-start is released, and its invoices planned anew. The walk keeps its place in the row of the release, and goes round
-until nobody is found any more, since invoices move about while it lasts.
+Open invoices are walked through, the earliest due first. The account of an invoice from before the start is released,
+and its invoices are planned again. The walk keeps its position in the row of the release, and repeats until it finds no
+account, since invoices move while it lasts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -167,7 +167,7 @@ def _advance_release(transaction: store.Transaction, context: RequestContext, ro
     if len(chosen) == len(waiting):
         row.cursor = page.after
         if page.after is None:
-            # Whoever was behind the walk when an invoice moved there is found by the next one.
+            # An invoice that moved to a page that was passed already is found by the next walk.
             row.finished = not row.released_in_pass
             row.released_in_pass = 0
     _update_index(row)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.reminders.run import replanning
+from chalicelib.reminders.run import planning_fan_out
 from chalicelib.table.items import TaskItem
 from chalicelib.tasks.queue import TaskMessage
 from tests.integration.invoices.invoices import customer
@@ -53,7 +53,7 @@ def test_only_the_invoices_of_a_bill_group(world: World) -> None:
     world.issue("i2", bill_group_id="g2")
     world.service.patch("/bill-groups/g2", auto_pay=True)
     (task,) = tasks()
-    replanning.handle_replanning_task(TaskMessage("replanning", task.subject, task.key, "c"))
+    planning_fan_out.handle_replanning_task(TaskMessage("replanning", task.subject, task.key, "c"))
     assert [item.subject for item in tasks()] == ["i2"]
     world.sweep()
     world.plan()
@@ -62,8 +62,8 @@ def test_only_the_invoices_of_a_bill_group(world: World) -> None:
 
 @pytest.mark.parametrize("subject", ["entity acme", "account a1"])
 def test_part_by_part(world: World, subject: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replanning, "INVOICES_PER_MESSAGE", 3)
-    monkeypatch.setattr(replanning, "_INVOICES_PER_TASK", 2)
+    monkeypatch.setattr(planning_fan_out, "INVOICES_PER_MESSAGE", 3)
+    monkeypatch.setattr(planning_fan_out, "_INVOICES_PER_TASK", 2)
     ids = [f"i{number}" for number in range(1, 9)]
     for invoice_id in ids:
         world.issue(invoice_id)
@@ -77,8 +77,8 @@ def test_part_by_part(world: World, subject: str, monkeypatch: pytest.MonkeyPatc
     while left := [item for item in tasks() if item.kind == "replanning"]:
         (task,) = left
         message = TaskMessage("replanning", task.subject, task.key, "c")
-        replanning.handle_replanning_task(message)
-        replanning.handle_replanning_task(message)
+        planning_fan_out.handle_replanning_task(message)
+        planning_fan_out.handle_replanning_task(message)
         rounds += 1
     planned = [one for item in tasks() for one in item.subject.split()]
     assert (sorted(planned), rounds) == (ids, 3)

@@ -1,7 +1,7 @@
-"""Planning anew the invoices of an entity, account or bill group, after a change that moves what comes of them (R8).
+"""Fan out the planning of all invoices of an entity, account or bill group after a change of policy or pause (R8).
 
-A message writes, in one transaction, the duties to plan some hundred invoices and the duty to go on behind them, whose
-subject says where. So nothing is lost wherever it is interrupted, and the planning itself is done by many at once.
+One message writes, in one transaction, the tasks that plan some hundred invoices and the task that continues after
+them. So an interruption loses nothing, and many workers plan at once.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,28 +25,28 @@ _INVOICES_PER_TASK = 20
 
 @dataclass(frozen=True)
 class _InvoicePage:
-    """Some of the invoices that are to be planned anew, and where the next ones begin."""
+    """A page of the invoices to plan again, and where the next page begins."""
 
     invoice_ids: Sequence[str]
     after: str | None
 
 
 def handle_replanning_task(message: TaskMessage[ReplanInvoices]) -> None:
-    """Have a part of the invoices that ``message`` stands for planned anew. Three reads at most, one transaction."""
+    """Add the tasks for one page of the invoices of ``message``. Three reads at most, one transaction."""
     context = RequestContext(PLANNER, clock.utc_now(), message.correlation_id)
-    duty = store.get_item(TaskItem, message.key)
-    if duty is None:
+    task_row = store.get_item(TaskItem, message.key)
+    if task_row is None:
         return
     task = message.task
-    part = _PAGE_LOADERS[task.level](task.owner_id, task.after)
+    page = _PAGE_LOADERS[task.level](task.owner_id, task.after)
     transaction = store.Transaction(context)
-    starts = range(0, len(part.invoice_ids), _INVOICES_PER_TASK)
-    chosen = [part.invoice_ids[start : start + _INVOICES_PER_TASK] for start in starts]
+    starts = range(0, len(page.invoice_ids), _INVOICES_PER_TASK)
+    chosen = [page.invoice_ids[start : start + _INVOICES_PER_TASK] for start in starts]
     add_tasks(transaction, context, [PlanInvoices(tuple(some)) for some in chosen])
-    if part.after is not None:
-        add_task(transaction, context, replace(task, after=part.after))
-    # Only one of those who have the message at once goes on from here.
-    transaction.delete(duty)
+    if page.after is not None:
+        add_task(transaction, context, replace(task, after=page.after))
+    # Of concurrent workers with the same message, only one commits.
+    transaction.delete(task_row)
     try:
         transaction.commit()
     except store.WriteConflict:
@@ -55,8 +55,8 @@ def handle_replanning_task(message: TaskMessage[ReplanInvoices]) -> None:
 
 def _load_entity_invoices(entity_id: str, after: str | None) -> _InvoicePage:
     """Return open invoices of an entity, those that are due first before others; from an index, which lags."""
-    stretches = [KeyRange(keys.invoices_by_status(entity_id, INVOICE, status)) for status in (OPEN, PART_PAID)]
-    found, last = merged_query.query_merged_keys(stretches, limit=INVOICES_PER_MESSAGE, after=after)
+    ranges = [KeyRange(keys.invoices_by_status(entity_id, INVOICE, status)) for status in (OPEN, PART_PAID)]
+    found, last = merged_query.query_merged_keys(ranges, limit=INVOICES_PER_MESSAGE, after=after)
     return _InvoicePage([keys.invoice_id_of(key) for key in found], last)
 
 
