@@ -32,7 +32,7 @@ from chalicelib.reminders.run.candidates import build_candidate, invoice_ids_cov
 from chalicelib.reminders.run.rules import ReminderCandidate, find_obstacle, invoice_sort_key
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
-from chalicelib.table.items import ReminderTemplateItem, ReplyLinkItem
+from chalicelib.table.items import AccountBalanceItem, ReminderTemplateItem, ReplyLinkItem
 from chalicelib.table.keys import Key
 
 REPLY_PATH = "/portal/reply"
@@ -56,8 +56,11 @@ class _ReminderRows:
     holders: frozenset[str]
     """Ids of the contacts that hold the role."""
     invoices: tuple[Invoice, ...]
+    balances: Mapping[str, AccountBalanceItem]
+    """By currency, that of the digest, if there is one."""
+    template: ReminderTemplateItem | None
     others: Mapping[Key, Any]
-    """The rows of bill groups, of what pauses reminders, of the balance and of the template."""
+    """The rows of bill groups, and of what pauses reminders of them and of the invoices."""
 
 
 def prepare_reminder(outgoing: ClaimedMail, context: RequestContext) -> PreparedMail | WithheldMail:
@@ -68,7 +71,7 @@ def prepare_reminder(outgoing: ClaimedMail, context: RequestContext) -> Prepared
     link is created here, and its hash is written with the claim. Credit that covers a part costs further reads.
     """
     found = _load_rows(outgoing, context)
-    # A mail that is withheld because reminders are not live yet is never sent, so the entity was read just now.
+    # The entity is read just now, not from the cache: a mail that is withheld here is never sent.
     if found.about.mode != LIVE:
         return WithheldMail("reminders_not_live")
     contact = found.contact
@@ -84,7 +87,11 @@ def _load_rows(outgoing: ClaimedMail, context: RequestContext) -> _ReminderRows:
     account_id, variables = str(outgoing.account_id), outgoing.context
     account_key, entity_key = keys.account(account_id), keys.entity(outgoing.entity_id)
     contact_key, roles_key = keys.contact(account_id, str(outgoing.contact_id)), keys.contact_roles(account_id)
-    reminders_key, template_key = keys.account_reminders(account_id), _template_key(outgoing)
+    reminders_key = keys.account_reminders(account_id)
+    _, _, currency = keys.parse_digest(variables["digest"][1])
+    balance_key = keys.account_balance(account_id, outgoing.entity_id, currency)
+    template_id = variables.get("template")
+    template_key = keys.reminder_template(outgoing.entity_id, template_id) if template_id else None
     found = store.batch_get_items(
         [
             entity_key,
@@ -92,7 +99,7 @@ def _load_rows(outgoing: ClaimedMail, context: RequestContext) -> _ReminderRows:
             reminders_key,
             contact_key,
             roles_key,
-            _balance_key(outgoing),
+            balance_key,
             *([template_key] if template_key else []),
             *(key(one) for one in variables["invoice_ids"] for key in (keys.invoice, keys.invoice_reminders)),
             *(key(one) for one in variables["bill_group_ids"] for key in (keys.bill_group, keys.bill_group_reminders)),
@@ -108,22 +115,10 @@ def _load_rows(outgoing: ClaimedMail, context: RequestContext) -> _ReminderRows:
         invoices=tuple(
             store.from_item(Invoice, found[key]) for key in map(keys.invoice, variables["invoice_ids"]) if key in found
         ),
+        balances={currency: found[balance_key]} if balance_key in found else {},
+        template=found.get(template_key) if template_key else None,
         others=found,
     )
-
-
-def _currency(outgoing: ClaimedMail) -> str:
-    _, _, currency = keys.parse_digest(outgoing.context["digest"][1])
-    return currency
-
-
-def _balance_key(outgoing: ClaimedMail) -> Key:
-    return keys.account_balance(str(outgoing.account_id), outgoing.entity_id, _currency(outgoing))
-
-
-def _template_key(outgoing: ClaimedMail) -> Key | None:
-    template = outgoing.context.get("template")
-    return keys.reminder_template(outgoing.entity_id, template) if template else None
 
 
 def _receives_reminders(contact: Contact, holders: frozenset[str]) -> bool:
@@ -136,10 +131,7 @@ def _select_invoices(outgoing: ClaimedMail, found: _ReminderRows) -> list[Invoic
     candidates = [(one, _candidate(one, found, due_dates.get(one.invoice_id))) for one in found.invoices]
     unobstructed = [pair for pair in candidates if find_obstacle(pair[1], found.about.today) is None]
     # Credit is looked up last, since it may cost reads, and only for what nothing else keeps back.
-    balance = found.others.get(_balance_key(outgoing))
-    covered = invoice_ids_covered_by_credit(
-        (invoice for invoice, _ in unobstructed), {_currency(outgoing): balance} if balance is not None else {}
-    )
+    covered = invoice_ids_covered_by_credit((invoice for invoice, _ in unobstructed), found.balances)
     left = [
         invoice
         for invoice, candidate in unobstructed
@@ -176,8 +168,6 @@ def _compose(
     reader = languages.formatting_locale(outgoing.locale)
     amount = money.format_money(sum(one.balance for one in invoices), invoices[0].currency, reader)
     values = {"sender": entity.name, "account": account.name, "contact": contact.name, "amount": amount}
-    template_key = _template_key(outgoing)
-    template = found.others.get(template_key) if template_key else None
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     unsubscribe = (
         unsubscribe_links.build_unsubscribe_url(account.account_id, contact.contact_id, contact.email, REMINDERS)
@@ -191,7 +181,7 @@ def _compose(
             "copy": copy,
             "documents": documents,
             "amount": amount,
-            "words": _template_words(template, outgoing.locale, values, documents),
+            "words": _template_words(found.template, outgoing.locale, values, documents),
             "overdue": any(one.due_date is not None and one.due_date < today for one in invoices),
             "pay": _how_to_pay(entity.bank_details),
             "reply": f"{settings().public_url}{REPLY_PATH}/{token}",
