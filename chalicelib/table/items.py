@@ -31,7 +31,7 @@ _CONNECTION_LOCK = Lock()
 
 
 class FirstIndex(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
-    """The index that lists things."""
+    """The first index, for lists."""
 
     class Meta:
         """Name and projection."""
@@ -44,7 +44,7 @@ class FirstIndex(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
 
 
 class SecondIndex(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call]
-    """The second index, for lists by another order."""
+    """The second index, for lists in another order."""
 
     class Meta:
         """Name and projection."""
@@ -57,7 +57,7 @@ class SecondIndex(GlobalSecondaryIndex["Item"]):  # type: ignore[no-untyped-call
 
 
 class Item(Model):
-    """What all rows share: keys, the class, the schema version, and the version that writes condition on."""
+    """The common attributes of all rows: keys, class, schema version, and the version of the optimistic lock."""
 
     class Meta:
         """Time limits in seconds; the table's name comes from the settings."""
@@ -78,14 +78,14 @@ class Item(Model):
     schema_version = NumberAttribute(default=1)
     version = NumberAttribute(default=1)
     expires_at = TTLAttribute(null=True)
-    """After it DynamoDB may remove the row; code never relies on it."""
+    """After this instant DynamoDB may delete the row; code never relies on it."""
 
     first_index = FirstIndex()
     second_index = SecondIndex()
 
     @classmethod
     def _get_connection(cls) -> TableConnection:
-        """Share one connection among all classes: PynamoDB would make a client, and its sockets, for each."""
+        """Share one connection among all classes: otherwise PynamoDB creates a client, with its sockets, for each."""
         with _CONNECTION_LOCK:
             Item.Meta.table_name = settings().table_name
             if Item._connection is None or Item._connection.table_name != Item.Meta.table_name:
@@ -103,7 +103,7 @@ class Item(Model):
         )
 
     def empty(self, name: str) -> None:
-        """Give an attribute its default again, or none."""
+        """Reset an attribute to its default, or to none."""
         default = self.get_attributes()[name].default
         setattr(self, name, default() if callable(default) else default)
 
@@ -119,7 +119,7 @@ def table_connection() -> TableConnection:
 
 
 def forget_connection() -> None:
-    """Drop the shared connection, so that the next use reads the environment afresh (tests, snapshots)."""
+    """Drop the shared connection, so that the next use reads the environment again (tests, snapshots)."""
     with _CONNECTION_LOCK:
         Item._connection = None
 
@@ -146,9 +146,9 @@ class EntityItem(Item, discriminator="entity"):
     access_delay_hours = NumberAttribute(default=0)
     contact_mails: Any = JsonAttribute(NOBODY, default=dict)
     logo: Any = JsonAttribute(NOBODY, null=True)
-    """Of the picture in the bucket: {"key", "sha256", "media_type", "width", "height"}."""
+    """The image in the bucket: {"key", "sha256", "media_type", "width", "height"}."""
     invoice_mail: Any = JsonAttribute(NOBODY, null=True)
-    """How far the entity's invoice mail has gone live (R9)."""
+    """The go-live stage of the entity's invoice mail (R9)."""
     reminder_mail: Any = JsonAttribute(NOBODY, null=True)
     live_from = DateAttribute(null=True)
     invoice_addressing = TextAttribute(NOBODY, default="together")
@@ -228,7 +228,7 @@ class InvoiceItem(Item, discriminator="invoice"):
     content_hash = TextAttribute(NOBODY)
     content_parts = NumberAttribute()
     pdf_expected = TextAttribute(NOBODY, default="made")
-    """``made`` here, or ``supplied`` by the billing system."""
+    """``made`` (rendered here), or ``supplied`` by the billing system."""
     pdf: Any = JsonAttribute(NOBODY, null=True)
     delivery_wanted = BooleanAttribute(default=False)
     recorded_at = InstantAttribute()
@@ -236,24 +236,24 @@ class InvoiceItem(Item, discriminator="invoice"):
     line_count = NumberAttribute(default=0)
     upstream: Any = JsonAttribute(NOBODY, default=dict)
     applications: Any = JsonAttribute(NOBODY, default=dict)
-    """Of a credit note: amounts by invoice id."""
+    """For a credit note: amounts by invoice id."""
 
 
 class InvoiceContentItem(Item, discriminator="invoice_content"):
-    """A part of what an invoice says, compressed; it never changes."""
+    """A part of the content of an invoice, compressed; immutable."""
 
     content = BytesAttribute(CONTACT)
 
 
 class InvoicePointerItem(Item, discriminator="invoice_pointer"):
-    """Leads to an invoice: from its number, its PO number, as one that is open, disputed or promised."""
+    """A pointer to an invoice: by number, by PO number, or as open, disputed or promised."""
 
     invoice_id = TextAttribute(NOBODY)
     bill_group_id = TextAttribute(NOBODY, null=True)
 
 
 class SettlementItem(Item, discriminator="settlement"):
-    """What a payment or a credit note has settled of an invoice, in minor units."""
+    """The part of an invoice that a payment or a credit note has settled, in minor units."""
 
     invoice_id = TextAttribute(NOBODY)
     source_kind = TextAttribute(NOBODY)
@@ -263,7 +263,7 @@ class SettlementItem(Item, discriminator="settlement"):
 
 
 class AccountBalanceItem(Item, discriminator="account_balance"):
-    """What an account owes an issuing entity in a currency, and what it has paid and not yet allocated."""
+    """What an account owes an issuing entity in a currency, and its unallocated payments."""
 
     account_id = TextAttribute(NOBODY)
     entity_id = TextAttribute(NOBODY)
@@ -283,7 +283,7 @@ class BillGroupBalanceItem(Item, discriminator="bill_group_balance"):
 
 
 class PaymentItem(Item, discriminator="payment"):
-    """A payment, and how it is spread over invoices. Amounts are minor units."""
+    """A payment and its allocations. Amounts are minor units."""
 
     payment_id = TextAttribute(NOBODY)
     account_id = TextAttribute(NOBODY)
@@ -303,40 +303,41 @@ class PaymentItem(Item, discriminator="payment"):
 
 
 class UnallocatedPaymentItem(Item, discriminator="unallocated_payment"):
-    """Leads to a payment of which something is not allocated."""
+    """A pointer to a payment with an unallocated part."""
 
     payment_id = TextAttribute(NOBODY)
 
 
 class DeliveryItem(Item, discriminator="delivery"):
-    """One invoice mailed to the invoicing contacts, or planned to be. Where its mails stand is read from them."""
+    """The delivery of one invoice, sent or only planned. The status of its emails is read from them."""
 
     delivery_id = TextAttribute(NOBODY)
     invoice_id = TextAttribute(NOBODY)
     reason = TextAttribute(NOBODY)
     """``issued``, or ``sent_again``."""
     outcome = TextAttribute(NOBODY)
-    """``mailed``, ``waiting`` in a bundle, ``shadow``, or why nobody was mailed."""
+    """``mailed``, ``waiting`` in a bundle, ``shadow``, or the reason why nobody was emailed."""
     at = InstantAttribute()
     requested_by: Any = JsonAttribute(STAFF, null=True)
-    """Of whoever asked for it: {"kind", "name"}; the name of a portal user stands in the audit event alone."""
+    """Who requested it: {"kind", "name"}; the name of a portal user is in the audit event only."""
     recipients: Any = JsonAttribute(NOBODY, default=list)
-    """Of each: {"contact_id", "state", "email_id", "copy"}. Addresses stand in the emails, which an erasure finds."""
+    """For each recipient: {"contact_id", "state", "email_id", "copy"}. Addresses are in the emails, where an erasure
+    finds them."""
 
 
 class BundleItem(Item, discriminator="bundle"):
-    """Invoices that wait to go to a contact in one mail."""
+    """A bundle: invoices that wait to be sent to a contact in one email."""
 
     account_id = TextAttribute(NOBODY)
     entity_id = TextAttribute(NOBODY)
     contact_id = TextAttribute(NOBODY)
     invoices: Any = JsonAttribute(NOBODY, default=list)
-    """Of each: {"invoice_id", "delivery_id", "bill_group_id"}."""
+    """For each invoice: {"invoice_id", "delivery_id", "bill_group_id"}."""
     due = InstantAttribute()
 
 
 class StatementItem(Item, discriminator="statement"):
-    """A statement of account that was asked for: its figures, its PDF, and whom it was mailed to."""
+    """A requested statement of account: its figures, its PDF, and its recipients."""
 
     statement_id = TextAttribute(NOBODY)
     account_id = TextAttribute(NOBODY)
@@ -348,13 +349,13 @@ class StatementItem(Item, discriminator="statement"):
     send_to: Any = JsonAttribute(NOBODY, default=list)
     email_ids: Any = JsonAttribute(NOBODY, default=list)
     bill_group_ids: Any = JsonAttribute(NOBODY, null=True)
-    """Those that a portal user may see; null for all of the account."""
+    """The bill groups that a portal user may see; null for the whole account."""
     requested_by: Any = JsonAttribute(NOBODY)
     created_at = InstantAttribute()
 
 
 class ReminderPolicyItem(Item, discriminator="reminder_policy"):
-    """The reminder policy of an entity, or what an account or bill group has otherwise (R1)."""
+    """The reminder policy of an entity, or the overrides of an account or bill group (R1)."""
 
     policy: Any = JsonAttribute(NOBODY, default=dict)
 
@@ -369,18 +370,18 @@ class ReminderTemplateItem(Item, discriminator="reminder_template"):
 
 
 class InvoiceRemindersItem(Item, discriminator="reminders"):
-    """Where the reminders of an invoice stand."""
+    """The reminder state of an invoice."""
 
     invoice_id = TextAttribute(NOBODY)
     due_date = DateAttribute(null=True)
-    """The due date that was last planned for."""
+    """The due date of the last plan."""
     due_since = DateAttribute(null=True)
     """When that due date was recorded here."""
     next_on = DateAttribute(null=True)
     pause: Any = JsonAttribute(ANYBODY, null=True)
     auto_pay_failure: Any = JsonAttribute(NOBODY, null=True)
     reasons: Any = JsonAttribute(NOBODY, default=list)
-    """Why it was not reminded of: {"code", "since", "last_on"}, the newest last."""
+    """The reasons of not reminding: {"code", "since", "last_on"}, the newest last."""
 
 
 class ReminderStepItem(Item, discriminator="reminder_step"):
@@ -396,7 +397,7 @@ class ReminderStepItem(Item, discriminator="reminder_step"):
 
 
 class ReminderPlanItem(Item, discriminator="reminder_plan"):
-    """Says on which local day an invoice is to be looked at next. It is a hint: the decision is made afresh."""
+    """The local day on which an invoice is looked at next. A hint: the decision is made on that day."""
 
     invoice_id = TextAttribute(NOBODY)
     account_id = TextAttribute(NOBODY)
@@ -405,7 +406,7 @@ class ReminderPlanItem(Item, discriminator="reminder_plan"):
 
 
 class ReminderDueItem(Item, discriminator="reminder_due"):
-    """An account some of whose invoices are to be looked at from an instant on."""
+    """The due row of an account: from when some of its invoices are due to be looked at."""
 
     account_id = TextAttribute(NOBODY)
     entity_id = TextAttribute(NOBODY)
@@ -413,7 +414,7 @@ class ReminderDueItem(Item, discriminator="reminder_due"):
 
 
 class DigestItem(Item, discriminator="digest"):
-    """The reminders of one account, entity, currency and run, frozen when it was put (R3, R5)."""
+    """A digest: the reminders of one account, entity, currency and run, frozen when it was put (R3, R5)."""
 
     digest_id = TextAttribute(NOBODY)
     account_id = TextAttribute(NOBODY)
@@ -422,41 +423,41 @@ class DigestItem(Item, discriminator="digest"):
     on = DateAttribute()
     at = InstantAttribute()
     status = TextAttribute(NOBODY)
-    """``claiming``, then ``mailed`` or ``shadow``; ``empty`` if nothing was left to send, ``stopped`` if reminders were
-    switched off meanwhile."""
+    """``claiming``, then ``mailed`` or ``shadow``; ``empty`` if nothing was left to send, ``stopped`` if reminders
+    were switched off meanwhile."""
     shadow = BooleanAttribute(default=False)
-    """Whether it was put while reminders were not sent yet; then it never is."""
+    """Whether it was put in shadow mode; then it is never sent."""
     tone = TextAttribute(NOBODY)
     template = TextAttribute(NOBODY, null=True)
     invoices: Any = JsonAttribute(NOBODY, default=list)
-    """Of each: {"invoice_id", "due_date", "step", "tone", "template", "superseded", "next_on"}, frozen."""
+    """For each invoice: {"invoice_id", "due_date", "step", "tone", "template", "superseded", "next_on"}, frozen."""
     claimed: Any = JsonAttribute(NOBODY, default=list)
-    """The ids of those invoices whose step this digest has taken."""
+    """The ids of the invoices whose step this digest has claimed."""
     recipients: Any = JsonAttribute(NOBODY, default=list)
-    """Of each: {"contact_id", "email_id", "invoice_ids"}."""
+    """For each recipient: {"contact_id", "email_id", "invoice_ids"}."""
 
 
 class AccountRemindersItem(Item, discriminator="account_reminders"):
-    """What holds for all reminders of an account."""
+    """Reminder settings and state of an account."""
 
     account_id = TextAttribute(NOBODY)
     pause: Any = JsonAttribute(ANYBODY, null=True)
     last_reminded_on = DateAttribute(null=True)
     unfinished: Any = JsonAttribute(NOBODY, default=list)
-    """The sort keys of digests whose mails are not written yet."""
+    """The sort keys of unfinished digests, whose emails are not written yet."""
     released: Any = JsonAttribute(NOBODY, default=dict)
-    """Issuing entity: the day on which staff released the invoices from before it went live (R9)."""
+    """By issuing entity: the day on which staff released the invoices from before it went live (R9)."""
 
 
 class BillGroupRemindersItem(Item, discriminator="bill_group_reminders"):
-    """What holds for all reminders of a bill group."""
+    """Reminder settings of a bill group."""
 
     bill_group_id = TextAttribute(NOBODY)
     pause: Any = JsonAttribute(ANYBODY, null=True)
 
 
 class ReplyLinkItem(Item, discriminator="reply_link"):
-    """A link in one contact's copy of a reminder, by which they reply without signing in (R6)."""
+    """A reply link in one contact's copy of a reminder (R6)."""
 
     email_id = TextAttribute(NOBODY)
     account_id = TextAttribute(NOBODY)
@@ -465,28 +466,28 @@ class ReplyLinkItem(Item, discriminator="reply_link"):
     digest: Any = JsonAttribute(NOBODY)
     """The key of the digest."""
     invoice_ids: Any = JsonAttribute(NOBODY, default=list)
-    """Those that the mail told of."""
+    """The invoices of the email."""
     until = InstantAttribute()
     used: Any = JsonAttribute(ANYBODY, default=list)
 
 
 class ReminderRunItem(Item, discriminator="reminder_run"):
-    """A run of an entity that is larger than its limit, and waits for a yes (R9)."""
+    """A run of an entity above its limit, which waits for approval (R9)."""
 
     entity_id = TextAttribute(NOBODY)
     run_hour = TextAttribute(NOBODY)
-    """The UTC hour in which it was held for the first time, as ``2026-01-31T09``."""
+    """The UTC hour in which it was first held, as ``2026-01-31T09``."""
     started = InstantAttribute()
     accounts = NumberAttribute()
     limit = NumberAttribute()
     status = TextAttribute(NOBODY)
-    """``waiting``, then ``approved``, or ``lapsed`` when it came within the limit."""
+    """``waiting``, then ``approved``, or ``lapsed`` when it fell within the limit."""
     decided_by = TextAttribute(STAFF, null=True)
     decided_at = InstantAttribute(null=True)
 
 
 class ReleaseItem(Item, discriminator="release"):
-    """How an entity's invoices from before it went live are released, some accounts a day (R9)."""
+    """The staged release of an entity's invoices from before it went live, some accounts a day (R9)."""
 
     entity_id = TextAttribute(NOBODY)
     accounts_a_day = NumberAttribute()
@@ -495,13 +496,13 @@ class ReleaseItem(Item, discriminator="release"):
     released_today = NumberAttribute(default=0)
     released = NumberAttribute(default=0)
     released_in_pass = NumberAttribute(default=0)
-    """Since the cursor was at the beginning; a pass in which nobody is found is the last."""
+    """Accounts found since the cursor was at the beginning; a pass without any is the last."""
     cursor = TextAttribute(NOBODY, null=True)
     finished = BooleanAttribute(default=False)
 
 
 class PaymentsAsOfItem(Item, discriminator="payments_as_of"):
-    """Up to when the billing system has reported an entity's payments (R2)."""
+    """The instant up to which the billing system has reported an entity's payments (R2)."""
 
     entity_id = TextAttribute(NOBODY)
     as_of = InstantAttribute()
@@ -527,7 +528,7 @@ class SubscriptionItem(Item, discriminator="subscription"):
 
 
 class ContactItem(Item, discriminator="contact"):
-    """A contact. Its roles stand in the account's roles item and nowhere else."""
+    """A contact. Its roles are in the account's roles row only."""
 
     contact_id = TextAttribute(NOBODY)
     account_id = TextAttribute(NOBODY)
@@ -547,9 +548,9 @@ class ContactItem(Item, discriminator="contact"):
     shipping_for: Any = JsonAttribute(NOBODY, default=list)
     former_roles: Any = JsonAttribute(NOBODY, default=list)
     access: Any = JsonAttribute(NOBODY, default=dict)
-    """What the row of its address holds too, by which a sign-in finds it."""
+    """A copy of the access in the row of its address, by which a sign-in finds it."""
     preferences: Any = JsonAttribute(NOBODY, default=dict)
-    """Category: on or off, for those that were chosen (C7)."""
+    """Category: on or off, for chosen ones (C7)."""
     delivery_style: Any = JsonAttribute(NOBODY, default=dict)
     created_at = InstantAttribute()
     updated_at = InstantAttribute()
@@ -558,22 +559,22 @@ class ContactItem(Item, discriminator="contact"):
 
 
 class ContactRolesItem(Item, discriminator="contact_roles"):
-    """Who holds the contact roles of an account: two sets of ids and the latch of C2."""
+    """The holders of an account's contact roles: two sets of ids and the latch of C2."""
 
     account_id = TextAttribute(NOBODY)
     invoicing = TextSetAttribute(NOBODY)
     accounts_payable = TextSetAttribute(NOBODY)
     both_held = BooleanAttribute(default=False)
     copies: Any = JsonAttribute(NOBODY, default=dict)
-    """Category: ids of the contacts that may have chosen it (C7); each contact's own row tells whether it has."""
+    """Category: ids of the contacts that may have chosen it (C7); each contact's own row decides."""
     unreachable: Any = JsonAttribute(NOBODY, default=dict)
-    """Role: who held it when it was told that it reaches nobody any more (C9)."""
+    """Role: its holders when it was reported as unreachable (C9)."""
 
 
 class ContactAddressItem(Item, discriminator="contact_address"):
-    """Says which active contact of the account has this email (C3), and what it may do at bill groups.
+    """The lock of an email: the active contact of the account that has it (C3), and its access.
 
-    Access goes with the address: whoever deletes the contact or changes its email ends it in the same write.
+    Access belongs to the address: deleting the contact or changing its email ends it in the same write.
     """
 
     contact_id = TextAttribute(NOBODY)
@@ -583,13 +584,13 @@ class ContactAddressItem(Item, discriminator="contact_address"):
 
 
 class ContactExternalIdItem(Item, discriminator="contact_external_id"):
-    """Says which contact of the account has this external id (C1)."""
+    """The lock of an external id: the contact of the account that has it (C1)."""
 
     contact_id = TextAttribute(NOBODY)
 
 
 class ErasureItem(Item, discriminator="erasure"):
-    """The state of an erasure (C4). It names ids only."""
+    """The state of an erasure (C4). It holds ids only."""
 
     erasure_id = TextAttribute(NOBODY)
     account_id = TextAttribute(NOBODY)
@@ -617,7 +618,7 @@ class AuditEventItem(Item, discriminator="audit_event"):
 
 
 class IdempotencyItem(Item, discriminator="idempotency"):
-    """What an idempotency key was used for. It lapses after 24 hours."""
+    """The use of an idempotency key. It expires after 24 hours."""
 
     body_hash = TextAttribute(NOBODY)
     resource_id = TextAttribute(NOBODY)
@@ -638,7 +639,7 @@ class EmailItem(Item, discriminator="email"):
     account_id = TextAttribute(NOBODY, null=True)
     bill_group_id = TextAttribute(NOBODY, null=True)
     bill_group_ids: Any = JsonAttribute(NOBODY, default=list)
-    """Those that it is about, where there are several: who may not see each of them may not see the mail."""
+    """The bill groups that it is about, if several: a reader needs access to each of them."""
     contact_id = TextAttribute(NOBODY, null=True)
     to: Any = JsonAttribute(CONTACT, default=list)
     cc: Any = JsonAttribute(CONTACT, default=list)
@@ -657,28 +658,28 @@ class EmailItem(Item, discriminator="email"):
     message_id = TextAttribute(NOBODY, null=True)
     events: Any = JsonAttribute(CONTACT, default=list)
     recipients: Any = JsonAttribute(CONTACT, default=list)
-    """What was reported of each recipient: {"email", "kinds": {kind: [instant, detail]}}."""
+    """The SES events of each recipient: {"email", "kinds": {kind: [instant, detail]}}."""
     withheld: Any = JsonAttribute(CONTACT, default=dict)
-    """Address: why it does not get the mail, although it was meant to."""
+    """By address, why an original recipient does not get it."""
     redirected_to = TextAttribute(STAFF, null=True)
     recipient_count = NumberAttribute(default=0)
     attachments: Any = JsonAttribute(NOBODY, default=list)
-    """Of each: {"name", "media_type", "size"}."""
+    """For each attachment: {"name", "media_type", "size"}."""
     resent_from = TextAttribute(NOBODY, null=True)
     """The email that this one repeats."""
     resent_at: Any = JsonAttribute(NOBODY, default=list)
-    """The instants at which it was asked to be sent again."""
+    """The instants of requests to send it again."""
     correlation_id = TextAttribute(NOBODY)
 
 
 class EmailContentItem(Item, discriminator="email_content"):
-    """What an email said, compressed. Security mails have none."""
+    """The content of an email, compressed. Security emails have none."""
 
     content = BytesAttribute(CONTACT)
 
 
 class TaskItem(Item, discriminator="duty"):
-    """Work that follows a write or falls due later. It is a hint: whoever takes it decides afresh."""
+    """A task: work that follows a write or falls due later. A hint: its worker reads the state and decides again."""
 
     duty_id = TextAttribute(NOBODY)
     kind = TextAttribute(NOBODY)
@@ -689,7 +690,7 @@ class TaskItem(Item, discriminator="duty"):
 
 
 class DomainAccessItem(Item, discriminator="access"):
-    """What one domain may do at a bill group: its rule, or the rules of its addresses; and who is denied (A1)."""
+    """The access of one domain at a bill group: its rule, or the rules of its addresses, and the denials (A1)."""
 
     bill_group_id = TextAttribute(NOBODY)
     account_id = TextAttribute(NOBODY)
@@ -700,47 +701,47 @@ class DomainAccessItem(Item, discriminator="access"):
 
 
 class AccessPointerItem(Item, discriminator="access_pointer"):
-    """Leads a sign-in from an address or a domain to a bill group that may admit it."""
+    """A pointer from an address or a domain to a bill group that may admit it."""
 
     bill_group_id = TextAttribute(NOBODY)
     account_id = TextAttribute(NOBODY)
 
 
 class PortalLinkItem(Item, discriminator="portal_link"):
-    """Leads from a portal link to its bill group (A3). It is not a credential."""
+    """A pointer from a portal link to its bill group (A3). It is not a credential."""
 
     bill_group_id = TextAttribute(NOBODY)
     account_id = TextAttribute(NOBODY)
 
 
 class FlowItem(Item, discriminator="flow"):
-    """An attempt to sign in by email (A4): secrets are hashed, made when the mail is claimed."""
+    """An attempt to sign in by email (A4): secrets are hashed, created when the email is claimed."""
 
     flow_id = TextAttribute(NOBODY)
     kind = TextAttribute(NOBODY)
     email = TextAttribute(PORTAL_USER)
     bill_group_id = TextAttribute(NOBODY, null=True)
-    """The bill group of the portal link that the attempt came by."""
+    """The bill group of the portal link of the attempt."""
     target = TextAttribute(NOBODY, null=True)
-    """The page to go to once signed in; a path of our own."""
+    """The page after the sign-in; a path of our own."""
     created_at = InstantAttribute()
     ends_at = InstantAttribute()
     proofs: Any = JsonAttribute(NOBODY, default=list)
-    """Of each mail that was made: {"link": hash, "code": hash, "until": instant}."""
+    """For each email: {"link": hash, "code": hash, "until": instant}."""
     tries = NumberAttribute(default=0)
     bill_groups: Any = JsonAttribute(NOBODY, default=list)
-    """Pairs of bill group id and account id that admitted the address when the mail was made."""
+    """Pairs of bill group id and account id that admitted the address when the email was created."""
     used_at = InstantAttribute(null=True)
 
 
 class SessionItem(Item, discriminator="session"):
-    """A signed-in browser or API client (A8); only the hash of its token is kept."""
+    """A signed-in browser or API client (A8); only the hash of its token is stored."""
 
     session_id = TextAttribute(NOBODY)
     kind = TextAttribute(NOBODY)
     email = TextAttribute(PORTAL_USER)
     bill_groups: Any = JsonAttribute(NOBODY, default=list)
-    """Pairs of bill group id and account id that admitted the person at sign-in; grants are read afresh."""
+    """Pairs of bill group id and account id that admitted the person at sign-in; grants are read on each request."""
     origin = TextAttribute(NOBODY)
     client = TextAttribute(PORTAL_USER, null=True)
     created_at = InstantAttribute()
@@ -750,7 +751,7 @@ class SessionItem(Item, discriminator="session"):
 
 
 class IdentityItem(Item, discriminator="identity"):
-    """What holds for a person whatever their access is: sessions from before this instant are over."""
+    """State of a person, whatever their access: sessions from before this instant have ended."""
 
     sessions_not_before = InstantAttribute()
 
@@ -766,13 +767,13 @@ class UserNameItem(Item, discriminator="user_name"):
     temporary_hash = TextAttribute(NOBODY, null=True)
     temporary_until = InstantAttribute(null=True)
     ticket = TextAttribute(NOBODY, null=True)
-    """Names the mail that may make the temporary password; gone once something else was decided."""
+    """The email that may create the temporary password; removed once something else was decided."""
     used_at = InstantAttribute(null=True)
     changed_at = InstantAttribute(null=True)
 
 
 class PasswordResetItem(Item, discriminator="password_reset"):
-    """A mailed link by which a password can be set anew, once."""
+    """An emailed link by which a password can be reset, once."""
 
     user_name = TextAttribute(CONTACT)
     created_at = InstantAttribute()
@@ -790,30 +791,30 @@ class StaffItem(Item, discriminator="staff"):
 
 
 class StaffAdminsItem(Item, discriminator="staff_admins"):
-    """Who of the staff is admin: never nobody."""
+    """The admins among the staff: at least one."""
 
     emails: Any = JsonAttribute(STAFF, default=list)
 
 
 class RateLimitItem(Item, discriminator="limit"):
-    """When something happened that is limited, newest last; behind a space, if it matters, what it was about."""
+    """Instants of rate-limited events, newest last; optionally followed by a space and what each was about."""
 
     instants: Any = JsonAttribute(NOBODY, default=list)
 
 
 class SuppressionItem(Item, discriminator="suppression"):
-    """An address that gets no mail until a person clears it (I6)."""
+    """A suppressed address, until a person clears it (I6)."""
 
     email = TextAttribute(CONTACT)
     reason = TextAttribute(NOBODY)
     since = InstantAttribute()
     email_id = TextAttribute(NOBODY, null=True)
-    """The mail whose bounce or complaint it was."""
+    """The email whose bounce or complaint it was."""
     detail = TextAttribute(CONTACT, null=True)
 
 
 class MailHealthItem(Item, discriminator="mail_health"):
-    """One shard of what became of an entity's mails of a UTC day. All but ``mails`` count recipients."""
+    """One shard of the mail health counts of an entity and UTC day. All except ``mails`` count recipients."""
 
     mails = NumberAttribute(default=0)
     sent = NumberAttribute(default=0)
@@ -825,7 +826,7 @@ class MailHealthItem(Item, discriminator="mail_health"):
 
 
 class SendingPaceItem(Item, discriminator="sending_pace"):
-    """When the next bulk mail may be handed to SES (I7), and how many turns were given so far."""
+    """The next free send slot of bulk mail (I7), and the number of slots ever reserved."""
 
     next_at = NumberAttribute(null=True)
     """Milliseconds since the epoch."""
@@ -833,7 +834,7 @@ class SendingPaceItem(Item, discriminator="sending_pace"):
 
 
 class ApiKeyItem(Item, discriminator="api_key"):
-    """An API key (A11); only the hash of its secret is kept."""
+    """An API key (A11); only the hash of its secret is stored."""
 
     key_id = TextAttribute(NOBODY)
     name = TextAttribute(NOBODY)
@@ -846,14 +847,14 @@ class ApiKeyItem(Item, discriminator="api_key"):
 
 
 class ApiKeyNameItem(Item, discriminator="api_key_name"):
-    """Which API keys of one name are valid: at most two, while one replaces the other (A11)."""
+    """The valid API keys of one name: at most two, during rotation (A11)."""
 
     name = TextAttribute(NOBODY)
     key_ids: Any = JsonAttribute(NOBODY, default=list)
 
 
 class ImportItem(Item, discriminator="import"):
-    """An import: what it is to read, how far it is, and what it found."""
+    """An import: its input, progress and findings."""
 
     import_id = TextAttribute(NOBODY)
     status = TextAttribute(NOBODY)
@@ -863,11 +864,11 @@ class ImportItem(Item, discriminator="import"):
     actor: Any = JsonAttribute(STAFF, default=dict)
     correlation_id = TextAttribute(NOBODY)
     source = TextAttribute(NOBODY)
-    """Where in the bucket the file is."""
+    """The key of the file in the bucket."""
     size = NumberAttribute(null=True)
     etag = TextAttribute(NOBODY, null=True)
     lines_source = TextAttribute(NOBODY, null=True)
-    """Where in the bucket the second file is that the mapping joins."""
+    """The key of the second file, which the mapping joins."""
     lines_size = NumberAttribute(null=True)
     lines_etag = TextAttribute(NOBODY, null=True)
     created_at = InstantAttribute()
@@ -878,14 +879,14 @@ class ImportItem(Item, discriminator="import"):
     attempts = NumberAttribute(default=0)
     """Runs since the last progress."""
     next_row = NumberAttribute(default=0)
-    """Where a run goes on."""
+    """Where a run resumes."""
     rows_read = NumberAttribute(default=0)
-    """How far the present run is; of a dry run that dies, this is lost."""
+    """Progress of the current run; lost if a dry run crashes."""
     counts: Any = JsonAttribute(NOBODY, default=dict)
     refusals: Any = JsonAttribute(ANYBODY, default=list)
     warnings: Any = JsonAttribute(ANYBODY, default=list)
     parts: Any = JsonAttribute(NOBODY, default=list)
-    """Where in the bucket all refusals and warnings so far are."""
+    """The keys of the files with all refusals and warnings so far."""
     rehearsal = TextAttribute(NOBODY, null=True)
-    """Where in the bucket the rows are that a dry run would have written."""
+    """The key of the overlay of a dry run."""
     reason = TextAttribute(NOBODY, null=True)

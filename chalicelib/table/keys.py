@@ -27,22 +27,22 @@ open invoice           ACCOUNT#<account>                OPEN#<entity>#<currency>
 balance of an account  ACCOUNT#<account>                BALANCE#<entity>#<currency>
 balance of bill group  BILLGROUP#<bill group>           BALANCE
 payment                ACCOUNT#<account>                PAYMENT#<payment>       ACCOUNT#<account>#PAYMENTS / <day>#<id>
-not all allocated      ACCOUNT#<account>                UNALLOCATED#<entity>#<currency>#<payment>
-invoices held back     ACCOUNT#<account>                BUNDLE#<entity>#<contact>
+unallocated payment    ACCOUNT#<account>                UNALLOCATED#<entity>#<currency>#<payment>
+bundle (C7)            ACCOUNT#<account>                BUNDLE#<entity>#<contact>
 statement              STATEMENT#<statement>            STATEMENT
 reminder policy        <ENTITY#…, ACCOUNT#…, BILLGROUP#…>  POLICY
 reminder template      ENTITY#<entity>                  TEMPLATE#<template>
 reminders of invoice   INVOICE#<invoice>                REMINDERS
 step of a reminder     INVOICE#<invoice>                REMINDER#<due date>#<step>
-reminder to come       ACCOUNT#<account>                REMIND#<entity>#<day>#<invoice>
-account to remind      WORK#reminder#<shard>            <instant>#<account>#<entity>
+planned reminder       ACCOUNT#<account>                REMIND#<entity>#<day>#<invoice>
+due row of an account  WORK#reminder#<shard>            <instant>#<account>#<entity>
 digest (R3)            ACCOUNT#<account>                DIGEST#<day>#<entity>#<currency>
 reminders of account   ACCOUNT#<account>                REMINDERS
 reminders of group     BILLGROUP#<bill group>           REMINDERS
-link to reply (R6)     REPLY#<hash of the link>         REPLY
+reply link (R6)        REPLY#<hash of the link>         REPLY
 promised invoice       PROMISED#<entity>                <day>#<invoice>
-run that waits (R9)    RUN#<entity>                     <hour>                  RUNS / <hour>#<entity>
-release of old ones    ENTITY#<entity>                  RELEASE                 RELEASES / <entity>
+waiting run (R9)       RUN#<entity>                     <hour>                  RUNS / <hour>#<entity>
+staged release (R9)    ENTITY#<entity>                  RELEASE                 RELEASES / <entity>
 payments reported      ENTITY#<entity>                  PAYMENTSASOF
 audit event            <owner: ACCOUNT#…, ENTITY#…>     AUDIT#<audit event>     CHANGES#<UTC day> / <audit event>
 email (outbox)         EMAIL#<email>                    EMAIL                   ACCOUNT#<account>#EMAILS / <email>
@@ -57,30 +57,29 @@ sign-in flow           FLOW#<hash of its secret>        FLOW
 session                SESSION#<hash of its token>      SESSION                 SESSIONS#<email> / <session>
 identity               IDENTITY#<email>                 IDENTITY
 user name              USERNAME#<folded user name>      USERNAME
-link to reset it       PASSWORDRESET#<hash of the link> PASSWORDRESET
+password reset link    PASSWORDRESET#<hash of the link> PASSWORDRESET
 staff member           STAFF#<email>                    STAFF                   STAFF / <email>
-staff who are admins   STAFFADMINS                      STAFFADMINS
-limit                  LIMIT#<kind>#<whom>              LIMIT
+admins                 STAFFADMINS                      STAFFADMINS
+rate limit             LIMIT#<kind>#<whom>              LIMIT
 suppressed address     SUPPRESSED#<email>               SUPPRESSED              SUPPRESSIONS / <email>
 mail health of a day   MAILHEALTH#<entity>              <day>#<shard>
-pace of bulk mail (I7) SENDINGPACE                      SENDINGPACE
+send slots (I7)        SENDINGPACE                      SENDINGPACE
 API key                APIKEY#<key id>                  APIKEY                  APIKEYS / <name>#<key id>
 names of API keys      APIKEYNAME#<name>                APIKEYNAME
 import                 IMPORT#<import>                  IMPORT                  IMPORTS / <import>
 =====================  ===============================  ======================  =====================================
 
-An invoice stands in GSI2 as well: INVOICES#<entity>#<status> / <due date, once settled: day of issue>#<invoice>; a
-credit note under CREDITNOTES# likewise. The pointer of an open invoice is also that of a credit note with a balance.
+An invoice is in GSI2 too: INVOICES#<entity>#<status> / <due date, once settled: day of issue>#<invoice>; a
+credit note under CREDITNOTES#. A credit note with a balance has the pointer of an open invoice.
 
-Access patterns: a thing by its id (GetItem, BatchGetItem); an account's contacts, its audit events, a bill
+Access patterns: a record by its id (GetItem, BatchGetItem); an account's contacts, its audit events, a bill
 group's subscriptions, an entity's reminder templates (Query of a partition by prefix); entities, accounts, an
 account's bill groups and emails, contacts by email, changes by day, API keys, imports (Query of GSI1, then
-BatchGetItem); accounts by word prefix (Query of a WORD# partition); tasks that are due (Query of a WORK# partition
-up to an instant);
-a bill group's invoices by day (Query of GSI1); the invoices of an entity by status and date (Query of GSI2); an
-account's open invoices, balances and payments that are not all allocated (Query of its partition by prefix), its
-payments by day (Query of GSI1); an invoice by its number, invoices
-by PO number, disputed ones (GetItem, Query of their pointers); mail health (Query of a MAILHEALTH# partition).
+BatchGetItem); accounts by word prefix (Query of a WORD# partition); due tasks (Query of a WORK# partition up to an
+instant); a bill group's invoices by day (Query of GSI1); the invoices of an entity by status and date (Query of
+GSI2); an account's open invoices, balances and unallocated payments (Query of its partition by prefix), its payments
+by day (Query of GSI1); an invoice by its number, invoices by PO number, disputed ones (GetItem, Query of their
+pointers); mail health (Query of a MAILHEALTH# partition).
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""Reading several partitions as if they were one, in order of their sort keys.
+"""Read several partitions as one ordered list, by their sort keys.
 
-For lists that run across partitions: the invoices of several issuing entities and statuses. Each partition is queried
-for one page, so a list must run over few.
+For lists across partitions: the invoices of several issuing entities and statuses. Each partition is queried for one
+page, so a list must span few.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from chalicelib.table.store import ItemPage, batch_get_items
 from chalicelib.table.store.failures import translate_table_errors
 
 _LOWEST_SORT_KEY, _HIGHEST_SORT_KEY = " ", "~"
-"""Before and behind every sort key that is made of ids, dates and ``#``."""
+"""Sort before and after every sort key of ids, dates and ``#``."""
 
 
 @dataclass(frozen=True)
 class KeyRange:
-    """A partition, or a part of it: ``until`` is the beginning of the last sort keys, which are included."""
+    """A partition, or a part of it: ``until`` is the prefix of the last sort keys, which are included."""
 
     pk: str
     until: str | None = None
@@ -32,10 +32,10 @@ def query_merged_ranges(
     second_index: bool = False,
     newest_first: bool = False,
 ) -> ItemPage:
-    """Read a page of several partitions, merged by their sort keys, which no two of them may share.
+    """Read a page of several partitions, merged by their sort keys, which must be unique across them.
 
-    ``second_index``: of GSI2, whose rows are then read, strongly, from the table; as an index lags, callers check what
-    they filter by. ``after`` is the sort key that the last page ended with.
+    ``second_index``: of GSI2, whose rows are then read, strongly consistently, from the table; since an index lags,
+    callers check what they filter by. ``after`` is the last sort key of the previous page.
     """
     shown, more = _merge_ranges(stretches, limit, after, second_index, newest_first)
     found = batch_get_items([key for _, key in shown])
@@ -45,7 +45,7 @@ def query_merged_ranges(
 def query_merged_keys(
     stretches: Sequence[KeyRange], *, limit: int, after: str | None = None
 ) -> tuple[list[Key], str | None]:
-    """Return the keys alone of a page of several partitions of GSI2, merged, and where the next page begins."""
+    """Return only the keys of a page of several partitions of GSI2, merged, and where the next page begins."""
     shown, more = _merge_ranges(stretches, limit, after, second_index=True, newest_first=False)
     return [key for _, key in shown], shown[-1][0] if more else None
 

@@ -1,4 +1,4 @@
-"""Turns: moments that are given out one after another, to however many askers, by one conditional update (I7)."""
+"""Send slots: consecutive time slots, reserved by any number of consumers with one conditional update (I7)."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,22 +11,22 @@ from chalicelib.table.keys import Key
 from chalicelib.table.store.failures import dynamodb_error_code, translate_table_errors
 
 _MAX_PLAUSIBLE_LEAD = timedelta(minutes=5)
-"""A turn that far ahead was given by a clock that was wrong; it is forgotten."""
+"""A next slot that far ahead comes from a wrong clock and is ignored."""
 
 
 @dataclass(frozen=True)
 class SendSlots:
-    """When the first of some turns begins (UTC), and how many turns were ever given, these included."""
+    """The start of the first reserved slot (UTC), and the number of slots ever reserved, including these."""
 
     begin: datetime
     given: int
 
 
 def reserve_slots(key: Key, now: datetime, length: timedelta, count: int, patience: timedelta) -> SendSlots | datetime:
-    """Take ``count`` turns of the given length, the first of which begins within ``patience`` from ``now``.
+    """Reserve ``count`` slots of the given length, the first of which starts within ``patience`` from ``now``.
 
-    Returns them, or, if none begins so early, when the next one does; then nothing is taken. One write where nobody
-    stands in line, two where somebody does. No turn is given twice; a response that is lost may waste some.
+    Returns them, or, if none starts so early, the start of the next one, without a reservation. One write without a
+    backlog, two with one. No slot is reserved twice; a lost response may waste some.
     """
     moment, whole = _to_milliseconds(now), max(1, -(-length * count // timedelta(milliseconds=1)))
     item = SendingPaceItem(key.pk, key.sk)

@@ -1,10 +1,10 @@
-"""Reading and writing the table: a few plain functions, and the transaction that carries every change.
+"""Read and write the table: a few plain functions, and the transaction that carries every change.
 
-A use case gathers, decides and writes. When the write meets a change that came in between, ``WriteConflict`` is raised,
-and the use case starts again from its reading (``retry_on_conflict``): the rules then see what forbids the change, and
-explain it. So conditions hold the invariants, and the rules explain the refusal.
+A use case gathers, decides and writes. If a row has changed since it was read, the write raises ``WriteConflict``, and
+the use case reads and decides again (``retry_on_conflict``): the rules then see what forbids the change, and explain
+it. So conditions hold the invariants, and the rules explain the refusal.
 
-This is what the rest of the code uses; its parts are not imported from outside ``table``.
+This is the interface for the rest of the code; its parts are not imported from outside ``table``.
 """
 
 from chalicelib.table.store.failures import WriteConflict, retry_on_conflict

@@ -1,4 +1,4 @@
-"""What can go wrong with a request to the table: conflicts, which are retried, and failures, which are refusals."""
+"""Failures of table requests: conflicts, which are retried, and errors."""
 
 import random
 import time
@@ -16,7 +16,7 @@ _MAX_BACKOFF_SECONDS = 0.3
 
 
 class WriteConflict(Exception):
-    """Somebody else wrote in between; nothing was written."""
+    """Another write changed a row since it was read; nothing was written."""
 
 
 def retry_on_conflict(attempt: Callable[[], T]) -> T:

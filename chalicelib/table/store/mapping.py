@@ -14,7 +14,7 @@ ItemT = TypeVar("ItemT", bound=Item)
 
 
 def from_item(cls: type[T], item: Item) -> T:
-    """Return the frozen dataclass ``cls`` made of the attributes of ``item`` that have its fields' names."""
+    """Return the frozen dataclass ``cls`` from the attributes of ``item`` with the names of its fields."""
     values = {field.name: getattr(item, field.name) for field in fields(cls)}  # type: ignore[arg-type]
     values = {name: value for name, value in values.items() if value is not None}
     loaded: T = get_type_adapter(cls).validate_python(values)

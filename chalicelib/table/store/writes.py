@@ -19,10 +19,10 @@ IDEMPOTENCY_LIFETIME = timedelta(hours=24)
 
 
 def replace_item(item: Item) -> None:
-    """Write ``item`` if nobody changed it since it was read; raises WriteConflict otherwise. Its version rises.
+    """Write ``item`` if its version is still the one that was read, and increase it; raises WriteConflict otherwise.
 
-    For changes that need no audit event (leases, progress, statuses of mails). A lost response may make the
-    retry meet its own write: then WriteConflict is raised too, and the caller reads again.
+    For changes that need no audit event (leases, progress, statuses of emails). After a lost response the retry may
+    meet its own write: it raises WriteConflict too, and the caller reads again.
     """
     expected = item.version
     item.version = expected + 1
@@ -51,16 +51,16 @@ def _put_item(item: Item, condition: Condition) -> None:
 
 
 class Transaction:
-    """All writes of one use case: they happen together or not at all.
+    """All writes of one use case, atomically.
 
-    The audit event is also the receipt. Its put is conditional on its own fresh id being unused, so when a
-    request is repeated after its response was lost, the repetition fails on the audit event, and on that alone
-    it is certain that the first attempt took effect. A sign-in flow, whose key is as fresh, serves likewise:
-    strangers request it, and leave no audit event.
+    The audit event is also the receipt. Its put is conditional on its own fresh id being unused, so when a request is
+    repeated after its response was lost, the repetition fails on the audit event, and that alone proves that the first
+    attempt succeeded. A sign-in flow, whose key is as fresh, is a receipt too: strangers request it, and leave no audit
+    event.
     """
 
     def __init__(self, context: RequestContext) -> None:
-        """Begin to collect the writes of ``context``."""
+        """Start collecting the writes of ``context``."""
         self._context = context
         self._writes: dict[Key, tuple[str, Item, Condition | None]] = {}
         self._receipts: set[Key] = set()
@@ -74,27 +74,27 @@ class Transaction:
         return self._context
 
     def create(self, item: Item) -> None:
-        """Add an item that may not exist yet."""
+        """Create an item that must not exist yet."""
         if isinstance(item, AuditEventItem | FlowItem):
             self._receipts.add(item.key)
         self._writes[item.key] = ("put", item, Item.pk.does_not_exist())
 
     def replace(self, item: Item) -> None:
-        """Write an item that was read, if nobody changed it since. Its version rises."""
+        """Write an item that was read, if its version has not changed; increase the version."""
         expected = item.version
         item.version = expected + 1
         self._writes[item.key] = ("put", item, Item.version == expected)
 
     def overwrite(self, item: Item) -> None:
-        """Write an item whatever stands there."""
+        """Write an item unconditionally."""
         self._writes[item.key] = ("put", item, None)
 
     def check(self, item: Item) -> None:
-        """Require that an item that was read has not been changed since. A write of the same item suffices."""
+        """Require that an item that was read is unchanged. A write of the same item suffices."""
         self._writes.setdefault(item.key, ("check", item, Item.version == item.version))
 
     def check_exists(self, item: Item) -> None:
-        """Require that an item that was read still exists, whatever it has become."""
+        """Require that an item that was read still exists, changed or not."""
         self._writes.setdefault(item.key, ("check", item, Item.pk.exists()))
 
     def check_absent(self, key: Key) -> None:
@@ -118,7 +118,7 @@ class Transaction:
         self._writes[key] = ("delete", Item(key.pk, key.sk), None)
 
     def delete(self, item: Item) -> None:
-        """Delete an item that was read, if nobody changed it since."""
+        """Delete an item that was read, if it is unchanged."""
         self._writes[item.key] = ("delete", item, Item.version == item.version)
 
     def add(self, cls: type[Item], key: Key, amounts: Mapping[str, int]) -> None:
@@ -131,15 +131,15 @@ class Transaction:
         self._amounts[key] = dict(amounts)
 
     def record_response(self, resource_id: str, status: int) -> None:
-        """Set what a repetition under the same idempotency key is answered with."""
+        """Set the reply to a repetition with the same idempotency key."""
         self._answer = (resource_id, status)
 
     def after_commit(self, action: Callable[[], None]) -> None:
-        """Run ``action`` once the writes are certain. It may be lost in a crash, so it may only be a hint."""
+        """Run ``action`` after the commit. A crash may lose it, so it must be a hint."""
         self._after.append(action)
 
     def commit(self) -> None:
-        """Write everything. Raises WriteConflict when somebody else wrote in between; Unavailable on failure.
+        """Commit all writes. Raises WriteConflict when a row has changed; Unavailable on failure.
 
         In a dry run nothing is written, and no action runs after the commit.
         """
