@@ -159,3 +159,9 @@ def test_documentation_names_existing_files() -> None:
 def test_only_staff_lists_the_staff() -> None:
     strangers = [source for source in SOURCES if "keys.staff_listed(" in source.read_text()]
     assert strangers == [ROOT / "chalicelib/staff/service.py"]
+
+
+def test_every_decision_is_indexed() -> None:
+    folder = ROOT / "docs" / "decisions"
+    decisions = sorted(page.name for page in folder.glob("2*.md"))
+    assert sorted(re.findall(r"\]\((2[\w-]+\.md)\)", (folder / "README.md").read_text())) == decisions
