@@ -109,5 +109,5 @@ class Settings:
 
 @cache
 def settings() -> Settings:
-    """Return the settings of this process. ``settings.cache_clear()`` reads the environment afresh."""
+    """Return the settings of this process, cached. ``settings.cache_clear()`` drops them (tests, snapshots)."""
     return Settings.from_env()

@@ -118,7 +118,7 @@ class Principal:
     """Who calls: ``api_key``, ``staff``, ``portal_user``, ``preview``, or ``nobody`` on public routes only.
 
     ``bill_groups`` are the pairs of bill group id and account id that a session was opened for, ``grants`` what the
-    person may do at those that matter for the request, read afresh for it (A8).
+    person may do at those that matter for the request, read on each request (A8).
     """
 
     kind: str

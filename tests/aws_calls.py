@@ -64,7 +64,7 @@ def failing(number: int, how: str) -> Iterator[list[str]]:
     """Let the ``number``-th call (from 0) fail, and yield the names of the calls so far.
 
     ``before``: the process dies before the call takes effect. ``after``: it dies after. ``lost``: the response is
-    lost and the client repeats the call, as botocore does. Whoever died makes no more calls, not even to clean up.
+    lost and the client repeats the call, as botocore does. A crashed process makes no more calls, not even to clean up.
     """
     names: list[str] = []
 

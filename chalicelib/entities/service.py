@@ -128,7 +128,7 @@ def get_cached_sole_entity(now: datetime) -> Entity | None:
 
 
 def clear_entity_cache() -> None:
-    """Read every entity afresh when it is next asked for."""
+    """Drop the cache of entities."""
     _entity_cache.clear()
     _sole_entity_cache.clear()
 

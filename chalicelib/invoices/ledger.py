@@ -91,9 +91,9 @@ def write_invoice_changes(
         accounts[credit.account_id, credit.entity_id, credit.currency].unallocated += credit.difference
     _write_account_balances(transaction, found, accounts)
     _write_bill_group_balances(transaction, found, groups)
-    anew = [after.invoice_id for before, after in changes if _needs_replanning(before, after)]
-    if anew:
-        add_task(transaction, transaction.context, PlanInvoices(tuple(anew)))
+    replanned = [after.invoice_id for before, after in changes if _needs_replanning(before, after)]
+    if replanned:
+        add_task(transaction, transaction.context, PlanInvoices(tuple(replanned)))
     return tuple(written)
 
 

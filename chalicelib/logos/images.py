@@ -74,14 +74,14 @@ def reencode_image(file: bytes) -> ReencodedImage:
     if not is_png and not file.startswith(_JPEG_SIGNATURE):
         raise _invalid_image("bad_format", f"This is {_describe_format(file)}. Send a PNG or JPEG.")
     if not is_png and file.count(_SCAN_MARKER) > _MAX_SCANS:
-        raise _invalid_image("bad_format", "This JPEG has too many scans. Save it anew as an ordinary one.")
+        raise _invalid_image("bad_format", "This JPEG has too many scans. Save it again as an ordinary one.")
     try:
         image = _decode_image(file)
     except Image.DecompressionBombError:
         raise _too_many_pixels() from None
     except _DECODER_ERRORS as error:
         raise _invalid_image(
-            "damaged", "This picture is damaged or cut off. Save it anew and send it again."
+            "damaged", "This picture is damaged or cut off. Save it again and upload it again."
         ) from error
     return _encode_png(image) if is_png else _encode_jpeg(image)
 

@@ -42,7 +42,7 @@ def prepare_temporary_password(outgoing: ClaimedMail, context: RequestContext) -
 
 
 def prepare_password_reset(outgoing: ClaimedMail, context: RequestContext) -> PreparedMail | WithheldMail:
-    """Decide whether a link to reset a password goes, and make it; whoever asked learns nothing of it."""
+    """Prepare the email with a reset link, or withhold it; the person who requested it learns nothing of it."""
     user_name = str(outgoing.context["asked_for"])
     own, sent = keys.user_name(user_name), keys.rate_limit("password_mail", sha256_hex(user_name))
     found = store.batch_get_items([own, sent])

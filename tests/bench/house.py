@@ -160,7 +160,7 @@ def names(house: House) -> Iterator[Row]:
 
 
 def _aliases(house: House, places: Iterable[Path]) -> str:
-    """Count the imports under another name; a name that is exported anew as ``x as x`` is none."""
+    """Count the imports under another name; a name that is re-exported as ``x as x`` is none."""
     found = Counter[str]()
     known = {one.name for one in _modules(house.path, *(house.path / place for place in ("app.py", ROOT, *OURS[2:])))}
     for module in _modules(house.path, *places):

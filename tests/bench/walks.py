@@ -1,6 +1,6 @@
 """Through how many modules four operations lead: ``python -m tests.bench.walks [--rooms]``.
 
-Whoever reads what an operation does goes from function to function. Each call of a function of ours is a step, and a
+To understand an operation, a reader goes from function to function. Each call of a function of ours is a step, and a
 step into another module than that of the step before opens another file:
 
 calls: the functions that were called, each time they were. stays: the modules that they lie in, each time the walk

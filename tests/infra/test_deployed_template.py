@@ -222,7 +222,7 @@ def test_the_gateways_own_answers_are_problems(template: dict[str, Any]) -> None
         headers = answer["ResponseParameters"]["Headers"]
         assert headers["Content-Type"] == "'application/problem+json'"
         assert headers["Access-Control-Allow-Origin"] == "'*'"
-        # Whoever opens the base address in a browser reads where to go on.
+        # A browser at the base URL shows where to continue.
         assert answer["StatusCode"] != 404 or "/v1/openapi.json" in problem["detail"], kind
 
 

@@ -39,7 +39,7 @@ from chalicelib.tasks.service import add_task, complete_task
 
 
 class BillingSystemContext(RequestContext):
-    """The context of an import: whoever started it, its values count as those of the billing system (DESIGN §5)."""
+    """The context of an import: its values count as those of the billing system (DESIGN §5)."""
 
     @property
     def is_billing_system(self) -> bool:

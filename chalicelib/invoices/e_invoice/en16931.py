@@ -188,7 +188,7 @@ def _breakdown(content: Content, positions: tuple[EInvoiceLine, ...]) -> tuple[V
         if which not in of_lines and amount == charged[which] == 0:
             continue
         if of_lines.get(which) != amount:
-            raise _InexpressibleError("tax_totals", "The lines of a VAT do not add up to what it was reckoned upon.")
+            raise _InexpressibleError("tax_totals", "The lines of a VAT do not add up to its base.")
         if charged[which] != _rounded(amount * (rate or 0) / 100, money.minor_unit_digits(content.currency)):
             raise _InexpressibleError(
                 "tax_rounding", "A VAT is not its rate times the sum of its lines, rounded once, as EN 16931 has it."

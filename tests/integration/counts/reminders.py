@@ -96,8 +96,8 @@ def count_holding(found: dict[str, Calls], count: Callable[..., Any]) -> None:
     count("use it in a step of the entity's policy", "PUT", "/v1/reminder-policies/acme", steps)
     policy = {"minimum_gap_days": 3}
     count("change an account's reminder policy", "PUT", "/v1/accounts/a4/reminder-policy", policy)
-    anew = process_message(settings().queue_urls["planning"], "account a4", jobs.update_reminder_plans)
-    found["plan its invoices again, up to 500 at once"] = anew
+    replanned = process_message(settings().queue_urls["planning"], "account a4", jobs.update_reminder_plans)
+    found["plan its invoices again, up to 500 at once"] = replanned
     reported = {"as_of": "2026-01-15T08:00:00Z"}
     count("report payments as of an instant", "PUT", "/v1/entities/acme/payments-as-of", reported)
     count("pause an account's reminders", "PUT", "/v1/accounts/a4/reminder-pause", {"until": "2026-01-20"})

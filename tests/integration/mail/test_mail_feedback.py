@@ -207,7 +207,7 @@ def summary(email_id: str, time: Time) -> dict[str, Any]:
         "counts": counts(time),
         "suppressed": [{**vars(one), "email_id": None} for one in suppressions.list_suppressions(None, 100)[0]],
         "coverage": sorted(task.subject for task in tasks("coverage")),
-        "duties": tasks(),
+        "tasks": tasks(),
     }
 
 
@@ -254,7 +254,7 @@ def test_the_six_kinds_of_event_in_any_order_and_twice_lead_to_the_same_table(
     assert [one.status for one in expected["recipients"]] == ["complained", "bounced"]
     assert expected["counts"] == health.MailCounts(1, 2, 2, 1, 0, 1, 2)
     assert [one["email"] for one in expected["suppressed"]] == expected["coverage"] == [ANA, BOB]
-    assert expected["duties"] == []
+    assert expected["tasks"] == []
 
 
 def test_many_mails_add_up(provider: Provider, time: Time) -> None:

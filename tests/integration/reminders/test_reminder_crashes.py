@@ -69,7 +69,7 @@ class Faults:
             return _REAL(of, operation, parameters)
         place = len(self.names)
         if 0 <= self.number < place and self.how != "lost":
-            # Whoever died makes no more calls, not even to clean up.
+            # A crashed process makes no more calls, not even to clean up.
             raise Crash
         self.names.append(f"{service}.{operation}")
         if place != self.number:

@@ -77,7 +77,7 @@ def test_more_copies_than_fit_a_delivery_are_refused() -> None:
     preference_rules.check_copy_limit({}, full)
     with pytest.raises(Conflict, match="copies of invoices"):
         preference_rules.check_copy_limit(full, more)
-    # Whoever is on a list that was longer once may still leave it.
+    # A contact on a list that is over its limit may still leave it.
     preference_rules.check_copy_limit(more, more)
 
 

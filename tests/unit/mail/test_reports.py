@@ -44,7 +44,7 @@ class World:
         self.state = SENDING
         self.health: Counter[tuple[date, str]] = Counter()
         self.suppressed: dict[str, Suppression] = {}
-        self.duties: Counter[str] = Counter()
+        self.tasks: Counter[str] = Counter()
 
     def settle(self) -> None:
         self._becomes(rules.apply_outcome(self.state, "claim", ACCEPTED, MIDNIGHT))
@@ -57,7 +57,7 @@ class World:
             email = cause.suppression.email
             if email not in self.suppressed and not cause.new:
                 continue
-            self.duties[email] += email not in self.suppressed
+            self.tasks[email] += email not in self.suppressed
             self.suppressed[email] = suppressions.more_severe_suppression(self.suppressed.get(email), cause.suppression)
 
     def _becomes(self, after: MailState) -> None:
@@ -67,7 +67,7 @@ class World:
         self.state = after
 
     def seen(self) -> object:
-        return self.state, +self.health, self.suppressed, self.duties
+        return self.state, +self.health, self.suppressed, self.tasks
 
 
 @given(events=st.lists(EVENTS, max_size=50), data=st.data())
