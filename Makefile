@@ -6,7 +6,7 @@ BIN := .venv/bin
 ifdef EVENT
 override EVENT := $(value EVENT)
 endif
-export DATA_DIR PORT FUNCTION EVENT AT FORCE FILE LINES MAPPING CONFIRM MAIL
+export DATA_DIR PORT FUNCTION EVENT AT FORCE FILE LINES MAPPING CONFIRM MAIL ONLY
 
 .DEFAULT_GOAL := run
 .PHONY: setup run invoke clock import
@@ -49,6 +49,12 @@ test: check  ## all tests, property tests with fewer rounds
 
 proof: check  ## all tests with all rounds
 	@COUNTERFOIL_PROOF=1 $(BIN)/python -m pytest $(PARALLEL)
+
+.PHONY: mutants
+mutants: setup  ## [ONLY='chalicelib.sign_in.*']: whether unit tests notice faults in the rules (docs/testing.md)
+	@rm -rf mutants
+	@nice -n 15 $(BIN)/mutmut run $${ONLY:+"$$ONLY"}
+	@$(BIN)/python -m infra.mutants
 
 check: setup  ## style, types
 	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted: run make format."; exit 1; }

@@ -77,6 +77,13 @@ def test_a_preview_and_a_portal_that_only_reads_write_nothing(operation: str) ->
     assert permissions.is_permitted(over, operation) == open_still
 
 
+@pytest.mark.parametrize(("needed", "may"), [("pay", True), ("profile", False), (permissions.ANY_SIGNED_IN, True)])
+def test_after_the_end_of_a_contract_paying_stays_open(needed: str, may: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(OPERATION_REQUIREMENTS, "some.write", permissions.OperationRequirement(None, None, needed))
+    over = portal("portal_user", "pay", "profile", read_only=True)
+    assert permissions.is_permitted(over, "some.write") == may
+
+
 @pytest.mark.parametrize("operation", sorted(OPERATION_REQUIREMENTS))
 def test_a_portal_user_needs_just_its_permission(operation: str) -> None:
     wanted = OPERATION_REQUIREMENTS[operation].portal
@@ -95,6 +102,20 @@ def test_staff_need_at_least_their_role(operation: str) -> None:
         assert permissions.is_permitted(Principal("staff", "s@v.example", "", role=role), operation) == may
     assert not permissions.is_permitted(Principal("staff", "s@v.example", "", role=None), operation)
     assert not permissions.is_permitted(Principal("staff", "s@v.example", "", role="owner"), operation)
+
+
+def test_the_operations_of_a_caller_are_those_that_it_may_perform() -> None:
+    assert permissions.list_permitted_operations(holder("changes:read")) == ["changes.read", "me.read"]
+    assert permissions.list_permitted_operations(Principal("staff", "s@v.example", "", role="admin")) == sorted(
+        operation for operation, needs in OPERATION_REQUIREMENTS.items() if needs.staff
+    )
+
+
+def test_a_permission_is_had_at_the_bill_group_that_grants_it() -> None:
+    ann = portal("portal_user", "profile")
+    assert ann.has("profile", "b1")
+    assert not ann.has("pay", "b1")
+    assert not ann.has("profile", "b2")
 
 
 def test_rotation_keeps_the_identity() -> None:

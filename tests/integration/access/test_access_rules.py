@@ -41,13 +41,21 @@ def test_an_address_enters_at_once_and_no_longer_once_its_rule_is_gone(service: 
     assert (made["kind"], made["value"], "access" in made["permissions"]) == ("email", "ann@example.com", False)
     assert made["starts_at"] == "2026-01-31T09:00:00Z"
     assert pointers() == [("RULEADDRESS#ann@example.com", "b1")]
-    token = people.open_for(service, "portal_user", "ann@example.com", [("b1", "a1")])
+    # The session itself would reach both.
+    token = people.open_for(service, "portal_user", "ann@example.com", [("b1", "a1"), ("b2", "a1")])
     assert service.ask("GET", "/bill-groups/b1", token=token).status == 200
-    assert service.ask("GET", "/bill-groups/b2", token=token).status == 404
+    assert code(service.ask("GET", "/bill-groups/b2", token=token)) == (404, "not_found")
     assert service.ask("DELETE", f"{RULES}/{made['rule_id']}").status == 204
     assert service.ask("GET", "/bill-groups/b1", token=token).status == 404
     assert (service.all_of(RULES), pointers()) == ([], [])
     assert code(service.ask("DELETE", f"{RULES}/{made['rule_id']}")) == (404, "not_found")
+
+
+def test_an_address_admits_nobody_else_of_its_domain(service: Service, account: str) -> None:
+    add(service, "ann@example.com")
+    for stranger in ("bob@example.com", "an@example.com", "annn@example.com", "ann@sub.example.com", "ann@example.co"):
+        assert not may_enter(service, stranger)
+    assert may_enter(service, "ann@example.com")
 
 
 def test_a_domain_admits_exactly_its_addresses(service: Service, account: str) -> None:
@@ -80,8 +88,24 @@ def test_what_is_no_rule_is_refused_and_nothing_written(service: Service, accoun
     assert faults(answer) == [("value", fault)]
     if fault == "one_at_a_time":
         assert answer.json["errors"][0]["message"] == "Add one address at a time."
-    assert faults(service.ask("POST", RULES, {"value": "x@x.example", "permissions": ["access"]}))
     assert rows() == before
+
+
+@pytest.mark.parametrize(
+    ("permissions", "fault"),
+    [
+        (["access"], ("permissions", "owners_alone")),
+        (["profile", "root"], ("permissions.1", "unknown_value")),
+        ([], ("permissions", "too_few")),
+    ],
+)
+def test_permissions_that_no_rule_gives(
+    service: Service, account: str, permissions: list[str], fault: tuple[str, str]
+) -> None:
+    before = rows()
+    assert faults(service.ask("POST", RULES, {"value": "x@x.example", "permissions": permissions})) == [fault]
+    assert rows() == before
+    add(service, "x@x.example", permissions=["profile"])
 
 
 def test_overlaps_are_refused_and_name_the_rule_in_the_way(service: Service, account: str) -> None:
@@ -153,4 +177,4 @@ def test_each_change_is_audited_with_its_bill_group(service: Service, account: s
 
 def test_a_bill_group_that_is_not_there_is_404(service: Service, account: str) -> None:
     for method, body in (("GET", None), ("POST", {"value": "a@example.com"})):
-        assert service.ask(method, "/bill-groups/none/access-rules", body).status == 404
+        assert code(service.ask(method, "/bill-groups/none/access-rules", body)) == (404, "not_found")

@@ -43,7 +43,7 @@ def test_lists_hold_what_is_granted(service: Service, account: str) -> None:
     assert again["next_cursor"] is None
     assert code(service.ask("GET", "/accounts?q=customer", token=token)) == (403, "search_not_yours")
     for path in ("/accounts/a2", "/accounts/a2/bill-groups", "/bill-groups/b3", "/bill-groups/foreign/summary"):
-        assert service.ask("GET", path, token=token).status == 404
+        assert code(service.ask("GET", path, token=token)) == (404, "not_found")
 
 
 def test_what_is_the_vendors_is_not_shown(service: Service, account: str) -> None:
@@ -60,9 +60,9 @@ def test_what_is_the_vendors_is_not_shown(service: Service, account: str) -> Non
     assert (list(seen["access"]), seen["billing_for"]) == (["b1"], [])
     changed = service.ask("PATCH", path, {"first_name": "B"}, token, if_match=str(seen["version"])).json
     assert changed["others"] == []
-    assert service.ask("GET", f"{path}/shared-records", token=token).status == 403
+    assert code(service.ask("GET", f"{path}/shared-records", token=token)) == (403, "forbidden")
     for closed in ("/entities", "/entities/acme", "/bill-groups/b1/access-rules", "/bill-groups/b1/portal-link"):
-        assert service.ask("GET", closed, token=token).status == 403
+        assert code(service.ask("GET", closed, token=token)) == (403, "forbidden")
     alone = portal(service, "profile", groups=("b2",))
     assert service.ask("GET", account, token=alone).json["role_coverage"] == {}
 
@@ -90,7 +90,7 @@ def test_mails_are_those_about_granted_bill_groups(service: Service, account: st
         assert answer.status == (200 if email["email_id"] in {one["email_id"] for one in seen} else 404)
     both = portal(service, "emails", "contacts")
     assert {one["bill_group_id"] for one in items(service, f"{account}/emails", both)} == {"b1", "b2", None}
-    assert service.ask("GET", f"{account}/emails", token=portal(service, "profile")).status == 403
+    assert code(service.ask("GET", f"{account}/emails", token=portal(service, "profile"))) == (403, "forbidden")
 
 
 def test_a_portal_user_changes_the_customers_fields_of_a_bill_group_only(service: Service, account: str) -> None:
@@ -105,10 +105,11 @@ def test_a_portal_user_changes_the_customers_fields_of_a_bill_group_only(service
     assert service.get("/bill-groups/b1") == before
     answer = service.ask("PATCH", "/bill-groups/b1", {"po_number": "9"}, token, if_match="1")
     assert (answer.status, answer.json["po_number"]) == (200, "9")
-    assert service.ask("PUT", "/bill-groups/b1", {"po_number": "8"}, token).status == 403
-    assert service.ask("PATCH", "/bill-groups/b3", {"po_number": "8"}, token, if_match="1").status == 404
+    assert code(service.ask("PUT", "/bill-groups/b1", {"po_number": "8"}, token)) == (403, "forbidden")
+    refused = service.ask("PATCH", "/bill-groups/b3", {"po_number": "8"}, token, if_match="1")
+    assert code(refused) == (404, "not_found")
     refused = service.ask("PATCH", "/bill-groups/b1", {"po_number": "8"}, portal(service, "emails"), if_match="2")
-    assert refused.status == 403
+    assert code(refused) == (403, "forbidden")
 
 
 def test_the_summary_tells_what_the_permissions_allow(service: Service, account: str) -> None:
@@ -127,6 +128,16 @@ def test_access_removed_between_two_requests_ends_with_the_next(service: Service
     people.expel(ANN, "b1")
     assert service.ask("GET", "/bill-groups/b1", token=token).status == 404
     assert service.ask("GET", "/me", token=token).status == 401
+
+
+def test_before_the_contract_nobody_enters(service: Service, account: str) -> None:
+    token = portal(service, "profile")
+    owe("b1", EUR=100)
+    service.bill_group("b1", account, contract_start="2026-02-01")
+    assert code(service.ask("GET", "/bill-groups/b1/summary", token=token)) == (404, "not_found")
+    assert service.ask("GET", "/bill-groups/b2/summary", token=token).status == 200
+    service.bill_group("b1", account, contract_start="2026-01-31", contract_end="2026-01-31")
+    assert service.ask("GET", "/bill-groups/b1/summary", token=token).status == 200
 
 
 def test_after_the_contract_nobody_enters(service: Service, account: str) -> None:

@@ -55,7 +55,8 @@ def test_without_the_scope_it_is_403_and_nothing_is_written(context: RequestCont
     _, token = api_keys.create(context, "weak", [scope for scope in rules.SCOPES if scope != needs.scope])
     api_keys.authenticate(token, context.now)
     before = rows()
-    assert ask(route, token).status == 403
+    answer = ask(route, token)
+    assert (answer.status, answer.json["code"]) == (403, "forbidden")
     assert rows() == before
 
 

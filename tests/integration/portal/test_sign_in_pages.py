@@ -3,6 +3,7 @@
 import pytest
 
 from chalicelib.config import settings
+from chalicelib.permissions import PORTAL_PERMISSIONS
 from chalicelib.table import keys, store
 from chalicelib.table.items import FlowItem, PortalLinkItem
 from tests.aws_calls import counted
@@ -69,6 +70,21 @@ def test_a_link_that_is_opened_elsewhere_and_its_code(portal: Service, inbox: In
     assert here.post("/portal/check", code=mail.code).path == "/portal/b/b1"
 
 
+def test_a_browser_that_waits_for_another_mail_cannot_use_the_link(portal: Service, inbox: Inbox) -> None:
+    admit(portal, "bob@other.example")
+    here, there = Visitor(), Visitor()
+    asked(here)
+    mail = inbox.newest()
+    asked(there, "bob@other.example")
+    other = inbox.newest()
+    for visitor, link in ((there, mail.link), (here, other.link)):
+        seen = visitor.post(path_of(link))
+        assert (seen.status, seen.heading) == (409, "This link was opened elsewhere")
+    assert there.post("/portal/check", code=mail.code).status == 422
+    assert here.post(path_of(mail.link)).path == "/portal/b/b1"
+    assert there.post(path_of(other.link)).path == "/portal/b/b1"
+
+
 def test_used_expired_and_no_tries_left(portal: Service, inbox: Inbox) -> None:
     visitor = Visitor()
     asked(visitor)
@@ -99,6 +115,22 @@ def test_an_older_link_still_works_in_the_browser_that_asked_twice(portal: Servi
     assert visitor.post(path_of(older.link)).path == "/portal/b/b1"
 
 
+def test_a_browser_that_asked_twice_tries_no_more_codes_for_it(portal: Service, inbox: Inbox) -> None:
+    visitor = Visitor()
+    asked(visitor)
+    older = inbox.newest()
+    portal.clock.move(minutes=2)
+    asked(visitor)
+    newer = inbox.newest()
+    for left in (4, 3, 2, 1):
+        assert f"You have {left} " in visitor.post("/portal/check", code="2222-2222").html
+    visitor.post("/portal/check", code="2222-2222")
+    for mail in (older, newer):
+        seen = visitor.post("/portal/check", code=mail.code)
+        assert (seen.status, seen.heading) == (409, "No more codes can be tried")
+    assert visitor.post(path_of(newer.link)).path == "/portal/b/b1"
+
+
 def test_every_address_gets_the_same_page_and_the_same_calls(portal: Service, inbox: Inbox) -> None:
     pages = set()
     Visitor().go("/portal")
@@ -111,6 +143,7 @@ def test_every_address_gets_the_same_page_and_the_same_calls(portal: Service, in
 
 def test_somebody_with_several_bill_groups_chooses(portal: Service, inbox: Inbox) -> None:
     portal.bill_group("b2", portal.account("a2", name="Second"), name="Other group")
+    portal.bill_group("b3", "/accounts/a2", name="Third group")
     admit(portal, ADA, "b2", "a2")
     visitor = Visitor()
     asked(visitor)
@@ -190,6 +223,14 @@ def test_staff_sign_in_to_their_own_pages_only(portal: Service, inbox: Inbox) ->
     assert visitor.go("/portal/b/b1", follow=False).status == 303
 
 
+def test_portal_users_sign_in_to_their_own_pages_only(portal: Service, inbox: Inbox) -> None:
+    visitor = Visitor()
+    asked(visitor)
+    assert visitor.post(path_of(inbox.newest().link)).path == "/portal/b/b1"
+    visitor.cookies["__Host-staff"] = visitor.cookies["__Host-session"]
+    assert visitor.go("/admin", follow=False).headers["location"] == "/admin/sign-in?next=/admin"
+
+
 def test_what_is_typed_wrong_is_said_beside_it(portal: Service, inbox: Inbox) -> None:
     seen = Visitor().post("/portal/sign-in", email='"><script>alert(1)</script>')
     assert seen.status == 422
@@ -204,6 +245,16 @@ def test_too_many_from_one_network(portal: Service, inbox: Inbox) -> None:
     seen = Visitor().post("/portal/sign-in", email=ADA)
     assert seen.status == 429
     assert "Try again in 6 minutes" in seen.html or "Try again in 5 minutes" in seen.html
+
+
+def test_a_page_needs_its_permission(portal: Service, inbox: Inbox) -> None:
+    others = [one for one in PORTAL_PERMISSIONS if one not in ("profile", "access")]
+    for email, permissions, status in (("bob@other.example", others, 403), ("cy@third.example", ["profile"], 200)):
+        admit(portal, email, permissions=permissions)
+        visitor = Visitor()
+        asked(visitor, email)
+        visitor.post(path_of(inbox.newest().link), follow=False)
+        assert visitor.go("/portal/b/b1").status == status
 
 
 def test_access_that_is_removed_ends_with_the_next_page(portal: Service, inbox: Inbox) -> None:

@@ -6,10 +6,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from app import app
+from chalicelib.config import settings
 from chalicelib.contacts import unsubscribe_links
 from chalicelib.entities.service import get_entity
 from tests.integration.portal.visitor import Visitor
 from tests.integration.service import Service, rows
+
+UNKNOWN = "This link does not work any more"
 
 
 @pytest.fixture
@@ -106,18 +109,64 @@ def test_a_link_is_for_its_contact_address_and_category_alone(service: Service, 
     before = rows()
     for path in forged:
         seen = Visitor().post(path)
-        assert (seen.status, seen.heading) == (404, "This link does not work any more")
+        assert (seen.status, seen.heading) == (404, UNKNOWN)
     assert rows() == before
+    assert Visitor().go(page).status == 200
     service.patch(f"{account}/contacts/{ann['contact_id']}", email="new@example.com")
-    assert Visitor().post(page).status == 404
+    seen = Visitor().post(page)
+    assert (seen.status, seen.heading) == (404, UNKNOWN)
     assert chosen(service, account, ann)["invoices"] is True
+
+
+LINK = {"account_id": "a1", "contact_id": "con_" + "0" * 26, "email": "ann@example.com", "category": "invoices"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"account_id": "a2"},
+        {"contact_id": "con_" + "1" * 26},
+        {"email": "bob@example.com"},
+        {"category": "general"},
+    ],
+)
+def test_a_link_is_signed_for_each_of_its_parts(service: Service, other: dict[str, str]) -> None:
+    """The ids of others are refused before their signature is looked at, so it is looked at here."""
+
+    def signature(**parts: str) -> str:
+        return unsubscribe_links.build_unsubscribe_url(**parts).rpartition("~")[2]
+
+    assert signature(**LINK) == signature(**LINK)
+    assert signature(**{**LINK, **other}) != signature(**LINK)
+
+
+def test_a_link_is_signed_with_the_key_of_the_deployment(
+    service: Service, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contact = service.contact(account, "Ann")
+    choose(service, account, contact, general=True)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("SIGNING_KEY", "x" * 32)
+        settings.cache_clear()
+        foreign = link(account, contact, "general")
+    settings.cache_clear()
+    seen = Visitor().post(foreign)
+    assert (seen.status, seen.heading) == (404, UNKNOWN)
+    assert Visitor().post(link(account, contact, "general")).status == 200
 
 
 def test_of_a_deleted_contact(service: Service, account: str) -> None:
     contact = service.contact(account, "Ann")
     choose(service, account, contact, general=True)
-    service.ask("DELETE", f"{account}/contacts/{contact['contact_id']}")
-    assert Visitor().post(link(account, contact, "general")).status == 404
+    page, path = link(account, contact, "general"), f"{account}/contacts/{contact['contact_id']}"
+    assert Visitor().go(page).status == 200
+    service.ask("DELETE", path)
+    before = rows()
+    for seen in (Visitor().go(page), Visitor().post(page)):
+        assert (seen.status, seen.heading) == (404, UNKNOWN)
+    assert rows() == before
+    service.ask("POST", f"{path}/restore")
+    assert Visitor().go(page).status == 200
 
 
 def test_cost_center_billing_does_not_keep_anybody_subscribed(service: Service, account: str) -> None:

@@ -1,12 +1,13 @@
 """Replying to a reminder by the link in it, without signing in (R6)."""
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from chalicelib.entities.service import clear_entity_cache
+from chalicelib.errors import Conflict, InvalidInput
 from chalicelib.reminders.pauses import promises
 from chalicelib.reminders.pauses import service as pauses
 from chalicelib.reminders.replies import links
@@ -16,7 +17,7 @@ from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem, InvoiceItem, ReplyLinkItem
 from tests.aws_calls import Crash
 from tests.integration.portal.visitor import Visitor
-from tests.integration.reminders.replies import Post, link, text
+from tests.integration.reminders.replies import Post, give_link, link, text
 from tests.integration.reminders.world import DUE, World, mails, rows
 from tests.integration.service import rows as raw_rows
 
@@ -256,33 +257,146 @@ def test_not_me_stops_copies(world: World, post: Post) -> None:
     assert mail.to == ["billing@acme.example"], "there is no staff"
 
 
+ANSWERED: tuple[tuple[str, dict[str, str]], ...] = (
+    ("paid", {"on": "2026-03-09"}),
+    ("promised", {"on": "2026-03-12"}),
+    ("problem", {"reason": "other"}),
+    ("send", {"to": "me"}),
+)
+
+
 def test_nothing_is_done_for_an_invoice_of_another_mail(world: World, page: str) -> None:
     world.issue("i3")
     before = raw_rows()
     visitor = Visitor()
-    for answer, fields in (
-        ("paid", {"on": "2026-03-09"}),
-        ("promised", {"on": "2026-03-12"}),
-        ("problem", {"reason": "other"}),
-        ("send", {"to": "me"}),
-    ):
+    for answer, fields in ANSWERED:
         assert visitor.post(f"{page}/{answer}", **{"invoice-i3": "1"}, **fields).status == 422
+    assert raw_rows() == before
+    assert visitor.post(f"{page}/paid", on="2026-03-09", **{"invoice-i1": "1", "invoice-i3": "1"}).heading == NOTED
+    (mail,) = told()
+    assert mail.context["numbers"] == ["I1"]
+    world.plan()
+    assert (world.state("i1").pause is None, world.state("i3").pause is None) == (False, True)
+    # By a link of its own it can be answered for.
+    own = give_link(["i3"], "ada@example.com", world.service.clock.now)
+    assert visitor.post(f"{own}/paid", on="2026-03-09", **{"invoice-i3": "1"}).heading == NOTED
+    world.plan()
+    assert world.state("i3").pause is not None
+
+
+def test_an_answer_is_for_invoices_of_its_link_alone(world: World, page: str) -> None:
+    """Whatever the page lets through, the use case looks at the link."""
+    world.issue("i3")
+    context, token, day = world.service.context, page.rpartition("/")[2], date(2026, 3, 12)
+    before = raw_rows()
+    for answer in (
+        lambda chosen: replies.reply_paid(context, token, chosen, day, None),
+        lambda chosen: replies.reply_promised(context, token, chosen, day),
+        lambda chosen: replies.reply_problem(context, token, chosen, "other", None),
+        lambda chosen: replies.reply_send_again(context, token, chosen, replies.TO_ME),
+    ):
+        with pytest.raises(Conflict) as refusal:
+            answer(["i3"])
+        assert refusal.value.code == "nothing_to_answer"
+    assert raw_rows() == before
+    replies.reply_promised(context, token, ["i1", "i3"], day)
+    assert head("i1").promise["on"] == "2026-03-12"
+    assert head("i3").promise is None
+
+
+def test_lines_and_amounts_are_of_one_invoice(world: World, page: str) -> None:
+    context, token = world.service.context, page.rpartition("/")[2]
+    for lines, amount in (((1,), None), ((), 100)):
+        with pytest.raises(InvalidInput) as refusal:
+            replies.reply_problem(context, token, ["i1", "i2"], "amount", None, lines, amount)
+        assert [(one.field, one.code) for one in refusal.value.fields] == [("invoices", "one_only")]
+    assert (head("i1").dispute, head("i2").dispute) == (None, None)
+    replies.reply_problem(context, token, ["i2"], "amount", None, (1,), 100)
+    assert (head("i1").dispute, head("i2").dispute["amount"]) == (None, 100)
+
+
+@pytest.mark.parametrize("day", ["2026-03-13", "2024-03-10", "soon", ""])
+def test_what_is_no_day_of_a_payment(world: World, page: str, day: str) -> None:
+    before = raw_rows()
+    refused = Visitor().post(f"{page}/paid", on=day, **{"invoice-i1": "1"})
+    assert (refused.status, 'name="on"' in refused.html) == (422, True)
     assert raw_rows() == before
 
 
-def test_a_link_that_is_too_old_or_of_somebody_else(world: World, post: Post, page: str) -> None:
+@pytest.mark.parametrize("day", ["2026-03-12", "2024-03-11"])
+def test_the_last_and_the_first_day_of_a_payment(world: World, page: str, day: str) -> None:
+    """Where the reader is, it may be tomorrow already."""
+    assert Visitor().post(f"{page}/paid", on=day, **{"invoice-i1": "1"}).heading == NOTED
+
+
+def test_twenty_invoices_at_most_are_sent_at_once(world: World, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.service.put("/entities/acme", invoice_mail={"mode": "live"})
+    clear_entity_cache()
+    monkeypatch.setattr(replies, "MAX_RESENT_INVOICES", 1)
     visitor = Visitor()
-    for strange in ("/portal/reply/" + "A" * 43, "/portal/reply/x", page[:-1]):
+    before = raw_rows()
+    assert visitor.post(f"{page}/send", to="me", **{"invoice-i1": "1", "invoice-i2": "1"}).status == 422
+    assert raw_rows() == before
+    assert visitor.post(f"{page}/send", to="me", **{"invoice-i1": "1"}).heading == NOTED
+
+
+def test_a_void_invoice_is_not_sent_again(world: World, page: str) -> None:
+    world.service.put("/entities/acme", invoice_mail={"mode": "live"})
+    clear_entity_cache()
+    assert world.service.ask("POST", "/invoices/i1/void", {"reason": "A mistake."}).status == 200
+    visitor = Visitor()
+    seen = visitor.post(f"{page}/send", to="me", **{"invoice-i1": "1"})
+    assert (seen.status, seen.heading) == (200, "Answer the payment reminder")
+    assert told() == []
+    assert visitor.post(f"{page}/send", to="me", **{"invoice-i2": "1"}).heading == NOTED
+
+
+def test_there_is_no_other_answer(world: World, page: str) -> None:
+    fields = {"invoice-i1": "1", "on": "2026-03-12", "reason": "other", "to": "me"}
+    before = raw_rows()
+    assert Visitor().post(f"{page}/nothing", **fields).status == 404
+    assert raw_rows() == before
+    assert Visitor().post(f"{page}/problem", **fields).heading == NOTED
+
+
+def test_a_link_that_was_not_given_out(world: World, page: str) -> None:
+    visitor = Visitor()
+    last = page[:-1] + ("A" if page[-1] != "A" else "B")
+    for strange in ("/portal/reply/" + "A" * 43, "/portal/reply/x", page[:-1], last, f"{page}A"):
         for path in (strange, f"{strange}/paid"):
             assert (visitor.go(path).status, visitor.go(path).heading) == (404, GONE)
-            assert visitor.post(path if path != strange else f"{strange}/paid", on="2026-03-09").status == 404
+        told_by = visitor.post(f"{strange}/paid", on="2026-03-09", **{"invoice-i1": "1"})
+        assert (told_by.status, told_by.heading) == (404, GONE)
+    assert told() == []
+    assert visitor.post(f"{page}/paid", on="2026-03-09", **{"invoice-i1": "1"}).heading == NOTED
+
+
+def test_a_link_ends_after_sixty_days(world: World, page: str) -> None:
+    visitor = Visitor()
+    world.service.clock.move(days=59, hours=23, minutes=59, seconds=59)
+    assert visitor.go(page).status == 200
+    world.service.clock.move(seconds=1)
+    assert (visitor.go(page).status, visitor.go(page).heading) == (404, GONE)
+
+
+def test_a_link_is_for_the_address_that_its_mail_went_to(world: World, page: str) -> None:
+    visitor = Visitor()
     ada = mails()[0].contact_id
     world.service.patch(f"/accounts/a1/contacts/{ada}", email="else@example.com")
-    assert visitor.go(page).status == 404
+    assert (visitor.go(page).status, visitor.go(page).heading) == (404, GONE)
     world.service.patch(f"/accounts/a1/contacts/{ada}", email="ada@example.com")
     assert visitor.go(page).status == 200
-    world.service.clock.move(days=60)
-    assert visitor.go(page).status == 404
+
+
+def test_the_link_of_a_contact_that_was_deleted(world: World, page: str) -> None:
+    visitor = Visitor()
+    path = f"/accounts/a1/contacts/{mails()[0].contact_id}"
+    assert world.service.ask("DELETE", path).status == 204
+    assert (visitor.go(page).status, visitor.go(page).heading) == (404, GONE)
+    assert visitor.post(f"{page}/paid", on="2026-03-09", **{"invoice-i1": "1"}).status == 404
+    assert told() == []
+    assert world.service.ask("POST", f"{path}/restore").status == 200
+    assert visitor.go(page).status == 200
 
 
 def test_a_form_of_another_site_does_nothing(world: World, page: str) -> None:
@@ -290,6 +404,7 @@ def test_a_form_of_another_site_does_nothing(world: World, page: str) -> None:
     seen = Visitor().post(f"{page}/paid", headers=headers, **{"invoice-i1": "1", "on": "2026-03-09"})
     assert seen.status == 403
     assert told() == []
+    assert Visitor().post(f"{page}/paid", **{"invoice-i1": "1", "on": "2026-03-09"}).heading == NOTED
 
 
 def test_what_was_paid_meanwhile_needs_no_answer(world: World, post: Post, page: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from chalicelib.table import keys, store
+from chalicelib.table.items import IdentityItem
 from tests.aws_calls import counted
 from tests.integration.people import expel, open_for, portal, staff
 from tests.integration.service import Service, code, rows
@@ -95,6 +96,28 @@ def test_sessions_that_are_over_are_not_listed(service: Service, ann: str) -> No
     assert len(service.ask("GET", "/sessions", token=again).json["items"]) == 1
 
 
+def test_sessions_that_their_person_ended_are_not_listed(service: Service, ann: str) -> None:
+    service.clock.move(minutes=1)
+    key = keys.identity(ANN)
+    store.create_item(IdentityItem(key.pk, key.sk, sessions_not_before=service.clock.now))
+    again = open_for(service, "portal_user", ANN, [("b1", "a1")])
+    (listed,) = service.ask("GET", "/sessions", token=again).json["items"]
+    assert listed["current"]
+    assert code(service.ask("GET", "/me", token=ann)) == (401, "unauthenticated")
+
+
+def test_a_session_whose_hours_are_over_is_not_listed_however_much_it_was_used(service: Service, ann: str) -> None:
+    for _ in range(12 * 60 // 45 - 1):
+        service.clock.move(minutes=45)
+        assert status(service, ann) == 200
+    again = open_for(service, "portal_user", ANN, [("b1", "a1")])
+    service.clock.move(minutes=44)
+    assert status(service, ann) == 200
+    service.clock.move(minutes=1)
+    (listed,) = service.ask("GET", "/sessions", token=again).json["items"]
+    assert listed["current"]
+
+
 def test_a_session_of_a_password_sees_none_that_reach_further(service: Service, ann: str) -> None:
     service.bill_group("b2", service.account("a2"))
     wide = portal(service, ANN, ["profile"], ("b1", "a1"), ("b2", "a2"))
@@ -128,7 +151,7 @@ def test_no_token_is_stored(service: Service, ann: str, capfd: pytest.CaptureFix
 
 
 def test_an_api_key_has_no_session(service: Service) -> None:
-    assert service.ask("GET", "/sessions").status == 403
+    assert code(service.ask("GET", "/sessions")) == (403, "forbidden")
 
 
 def me(service: Service, token: str) -> Any:

@@ -19,9 +19,9 @@ from tests.aws_calls import Crash, counted, failing
 from tests.integration.api.gateway import Answer, send
 from tests.integration.service import Service, code, faults, rows
 from tests.integration.sign_in.conftest import admit
-from tests.integration.sign_in.people import Inbox
+from tests.integration.sign_in.people import Inbox, Mail
 
-ADA = "ada@customer.example"
+ADA, BOB = "ada@customer.example", "bob@other.example"
 
 
 def ask(email: str = ADA, **more: Any) -> str:
@@ -33,6 +33,17 @@ def ask(email: str = ADA, **more: Any) -> str:
 
 def redeem(flow: str, **proof: str) -> Answer:
     return send("POST", "/v1/sessions", body={"flow": flow, **proof}, headers={"User-Agent": "curl/8"})
+
+
+def delivered(inbox: Inbox, email: str = ADA) -> tuple[str, Mail]:
+    """Ask for a mail that comes; return the flow, which its link and its code can redeem now, and the mail."""
+    flow = ask(email)
+    return flow, inbox.newest()
+
+
+def withheld() -> list[str]:
+    """Return why mails did not go, in alphabetical order."""
+    return sorted(row["reason"]["S"] for row in rows() if row["cls"]["S"] == "email" and "S" in row.get("reason", {}))
 
 
 def test_a_whole_sign_in_by_link(portal: Service, inbox: Inbox) -> None:
@@ -59,14 +70,28 @@ def test_a_whole_sign_in_by_code_however_it_is_typed(portal: Service, inbox: Inb
     assert redeem(flow, code=typed).status == 201
 
 
-def test_a_link_lives_for_ten_minutes_from_its_mail(portal: Service, inbox: Inbox) -> None:
-    flow = ask()
-    mail = inbox.newest()
+@pytest.mark.parametrize("proof", ["link", "code"])
+def test_a_proof_lives_for_ten_minutes_from_its_mail(portal: Service, inbox: Inbox, proof: str) -> None:
+    admit(portal, BOB)
+    first, second = ask(), ask(BOB)
+    portal.clock.move(minutes=5)
+    mails = {mail.to: {proof: getattr(mail, proof)} for mail in inbox.fetch()}
     portal.clock.move(minutes=9, seconds=59)
-    assert code(redeem(flow, code="22222222")) == (422, "invalid")
-    portal.clock.move(minutes=1, seconds=1)
-    assert code(redeem(flow, link=mail.link)) == (409, "sign_in_expired")
-    assert code(redeem(flow, code=mail.code)) == (409, "sign_in_expired")
+    assert redeem(first, **mails[ADA]).status == 201
+    portal.clock.move(seconds=1)
+    assert code(redeem(second, **mails[BOB])) == (409, "sign_in_expired")
+
+
+@pytest.mark.parametrize("email", [ADA, "eve@customer.example"])
+def test_codes_may_be_tried_for_twenty_minutes_whether_a_mail_came_or_not(
+    portal: Service, inbox: Inbox, email: str
+) -> None:
+    flow = ask(email)
+    inbox.fetch()
+    portal.clock.move(minutes=19, seconds=59)
+    assert faults(redeem(flow, code="2222-2222")) == [("code", "wrong_code")]
+    portal.clock.move(seconds=1)
+    assert code(redeem(flow, code="2222-2222")) == (409, "sign_in_expired")
 
 
 def test_a_newer_mail_leaves_the_older_link_valid(portal: Service, inbox: Inbox) -> None:
@@ -80,11 +105,37 @@ def test_a_newer_mail_leaves_the_older_link_valid(portal: Service, inbox: Inbox)
     assert redeem(newer, link=second.link).status == 201
 
 
-def test_another_client_cannot_use_the_link(portal: Service, inbox: Inbox) -> None:
-    flow = ask()
-    mail = inbox.newest()
-    strange = ask("stranger@else.example")
-    for other in (strange, rules.FLOW_PREFIX + "a" * 43, "nonsense"):
+def test_a_link_is_for_the_flow_whose_mail_carried_it(portal: Service, inbox: Inbox) -> None:
+    """Each flow waits for its own link at that moment: nothing but the link is wrong."""
+    admit(portal, BOB)
+    older, first = delivered(inbox)
+    portal.clock.move(seconds=61)
+    newer, second = delivered(inbox)
+    strange, other = delivered(inbox, BOB)
+    nobodys = rules.LINK_PREFIX + "a" * 43
+    for flow, link in (
+        (older, second.link), (newer, first.link), (older, other.link), (strange, first.link),
+        (older, nobodys), (older, older), (older, first.link[:-1]),
+    ):  # fmt: skip
+        assert code(redeem(flow, link=link)) == (409, "opened_elsewhere")
+    for flow, mail in ((older, first), (newer, second), (strange, other)):
+        assert redeem(flow, link=mail.link).status == 201
+
+
+def test_a_code_is_for_the_flow_whose_mail_carried_it(portal: Service, inbox: Inbox) -> None:
+    admit(portal, BOB)
+    flow, mail = delivered(inbox)
+    strange, other = delivered(inbox, BOB)
+    for here, typed in ((flow, other.code), (strange, mail.code)):
+        assert faults(redeem(here, code=typed)) == [("code", "wrong_code")]
+    assert redeem(flow, code=mail.code).status == 201
+    assert redeem(strange, code=other.code).status == 201
+
+
+def test_a_link_is_nothing_without_a_flow_whose_mail_came(portal: Service, inbox: Inbox) -> None:
+    flow, mail = delivered(inbox)
+    undelivered = ask("stranger@else.example")
+    for other in (undelivered, rules.FLOW_PREFIX + "a" * 43, "nonsense", mail.link):
         assert code(redeem(other, link=mail.link)) == (409, "opened_elsewhere")
     assert redeem(flow, link=mail.link).status == 201
 
@@ -129,8 +180,7 @@ def test_what_answers_is_the_same_who_is_known(portal: Service, inbox: Inbox) ->
     assert mail.to == "later@soon.example"
     assert mail.subject == "Your access to Acme billing begins later"
     assert "1 February 2026" in mail.text
-    reasons = [row["reason"]["S"] for row in rows() if row["cls"]["S"] == "email" and "S" in row.get("reason", {})]
-    assert sorted(reasons) == ["limit", "not_admitted", "suppressed"]
+    assert withheld() == ["limit", "not_admitted", "suppressed"]
 
 
 def test_the_mails_to_one_address_are_limited(portal: Service, inbox: Inbox) -> None:
@@ -179,9 +229,12 @@ def test_staff_sign_in_by_the_same_flow(portal: Service, inbox: Inbox) -> None:
     answer = redeem(flow, link=mail.link)
     assert (answer.status, answer.json["kind"], answer.json["bill_groups"]) == (201, "staff", [])
     assert send("GET", "/v1/accounts/a1", token=answer.json["token"]).status == 200
+    # Nothing went to Ada yet, and the last mail to Sam is long ago.
+    portal.clock.move(minutes=2)
     ask(ADA, kind="staff")
     ask("sam@vendor.example")
     assert inbox.fetch() == []
+    assert withheld() == ["not_admitted", "not_admitted"]
 
 
 def test_staff_are_written_to_in_the_name_of_the_entity_that_the_deployment_names(
@@ -245,17 +298,26 @@ def test_sessions_that_were_ended_take_pending_links_with_them(portal: Service, 
 
 
 @pytest.mark.parametrize(
-    "body",
+    "fields",
     [
-        {},
-        {"flow": "x"},
-        {"flow": "x", "link": "y", "code": "z"},
-        {"flow": None, "link": "y"},
-        {"link": "y"},
+        (), ("flow",), ("link",), ("code",), ("user_name",), ("password",), ("link", "code"), ("flow", "link", "code"),
+        ("flow", "user_name", "password"), ("flow", "link", "user_name", "password"),
     ],
-)
-def test_a_session_needs_one_proof(portal: Service, body: dict[str, Any]) -> None:
-    assert send("POST", "/v1/sessions", body=body).status == 422
+)  # fmt: skip
+def test_a_session_needs_one_proof(portal: Service, inbox: Inbox, fields: tuple[str, ...]) -> None:
+    flow, mail = delivered(inbox)
+    given = {"flow": flow, "link": mail.link, "code": mail.code, "user_name": "ada.example", "password": "x" * 12}
+    body: dict[str, str | None] = {name: given[name] for name in fields}
+    answer = send("POST", "/v1/sessions", body=body)
+    assert faults(answer) == [("", "bad_combination")]
+    assert redeem(flow, link=mail.link).status == 201
+
+
+@pytest.mark.parametrize("absent", ["flow", "link"])
+def test_null_is_no_proof(portal: Service, inbox: Inbox, absent: str) -> None:
+    flow, mail = delivered(inbox)
+    answer = send("POST", "/v1/sessions", body={"flow": flow, "link": mail.link, absent: None})
+    assert faults(answer) == [("", "bad_combination")]
 
 
 def test_redeeming_costs_one_read_and_one_transaction(portal: Service, inbox: Inbox) -> None:

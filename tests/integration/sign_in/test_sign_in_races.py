@@ -89,8 +89,9 @@ def test_of_50_guesses_at_once_at_most_five_are_checked(table: None) -> None:
         secret = flow_of(number)
         outcome = at_once(50, lambda guess, secret=secret: service.redeem_code(CALL, [secret], f"2222{guess:04d}"))  # type: ignore[misc]
         assert outcome == {"wrong_code": 5, "no_tries_left": 45}
-        with pytest.raises(CounterfoilError):
+        with pytest.raises(CounterfoilError) as refusal:
             service.redeem_code(CALL, [secret], "BCDFGHJK")
+        assert refusal.value.code == "no_tries_left"
     assert sessions() == 0
 
 

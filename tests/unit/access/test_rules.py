@@ -41,4 +41,20 @@ def test_every_fault_of_a_key_is_named() -> None:
     ]
     with pytest.raises(InvalidInput) as refusal:
         rules.check_api_key_fields("x" * 81, [])
-    assert [fault.code for fault in refusal.value.fields] == ["bad_name", "required"]
+    assert [(fault.field, fault.code) for fault in refusal.value.fields] == [
+        ("name", "bad_name"),
+        ("scopes", "required"),
+    ]
+    assert refusal.value.code == "invalid"
+
+
+@pytest.mark.parametrize("name", ["x", "é" * 80])
+def test_names_that_a_key_may_have(name: str) -> None:
+    assert rules.check_api_key_fields(name, ["accounts:read"])[0] == name
+
+
+@pytest.mark.parametrize("name", ["", " ", "é" * 81, "a\x00b"])
+def test_names_that_no_key_has(name: str) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        rules.check_api_key_fields(name, ["accounts:read"])
+    assert [(fault.field, fault.code) for fault in refusal.value.fields] == [("name", "bad_name")]

@@ -15,12 +15,21 @@ from chalicelib.contacts.rules import (
     ContactDeletion,
     RoleAssignments,
     assign_roles,
+    check_active,
+    check_address_change,
     check_contact,
+    check_owner_protected,
     check_self_service,
     deactivate_contact,
     decide_contact_change,
     decide_contact_deletion,
+    drop_role_preferences,
+    email_taken_error,
+    external_id_taken_error,
+    find_unreachable_roles,
+    owner_needs_successor_error,
     select_roles_with_room,
+    successor_needed_error,
 )
 from chalicelib.errors import Conflict, Forbidden, InvalidInput
 
@@ -63,6 +72,24 @@ class TestC1:
 
     def test_names(self) -> None:
         assert (PERSON.name, MAILBOX.name) == ("Ann Bee", "Accounts payable")
+
+    def test_a_person_lacks_just_the_name_that_is_not_there(self) -> None:
+        assert faults(replace(PERSON, first_name="")) == [("first_name", "required")]
+        assert faults(replace(PERSON, last_name=None)) == [("last_name", "required")]
+
+    def test_a_mailbox_needs_no_cell_and_may_not_have_half_a_name(self) -> None:
+        assert faults(replace(MAILBOX, last_name="B"), cell_required=True) == [("last_name", "not_allowed")]
+
+    def test_every_fault_is_named_at_once(self) -> None:
+        wrong = replace(PERSON, last_name=None, display_name="Ann")
+        assert faults(wrong, cell_required=True) == [
+            ("last_name", "required"),
+            ("display_name", "not_allowed"),
+            ("cell", "required"),
+        ]
+        with pytest.raises(InvalidInput) as refusal:
+            check_contact(wrong, cell_required=False)
+        assert refusal.value.code == "invalid_body"
 
 
 class RolesMachine(RuleBasedStateMachine):
@@ -150,8 +177,81 @@ class TestRefusals:
         assert assign_roles(empty, {IDS[1]: frozenset()}) == empty
         assert assign_roles(empty, {IDS[1]: BOTH}).invoicing == {IDS[1]}
 
+    def test_the_holders_of_a_role_that_needs_one_are_named(self) -> None:
+        with pytest.raises(Conflict) as refusal:
+            assign_roles(RoleAssignments(frozenset(IDS[:1]), frozenset(IDS[1:2]), True), {IDS[0]: frozenset()})
+        assert refusal.value.details == {"role": "invoicing", "holders": IDS[:1]}
+        assert [(fault.field, fault.code) for fault in refusal.value.fields] == [("roles", "role_needs_holder")]
+
+    def test_the_holders_of_a_full_role_are_named_in_order(self) -> None:
+        full = RoleAssignments(accounts_payable=frozenset(IDS[:5]))
+        with pytest.raises(Conflict) as refusal:
+            assign_roles(full, {IDS[5]: BOTH})
+        assert refusal.value.details == {"role": "accounts_payable", "holders": IDS[:5]}
+        assert [(fault.field, fault.code) for fault in refusal.value.fields] == [("roles", "role_is_full")]
+
+    @pytest.mark.parametrize("held", [5, 6])
+    def test_more_holders_than_may_be_may_stay_and_become_fewer(self, held: int) -> None:
+        many = RoleAssignments(invoicing=frozenset(IDS[:held]))
+        assert assign_roles(many, {IDS[8]: frozenset()}) == many
+        assert assign_roles(many, {IDS[0]: frozenset({"invoicing"})}) == many
+        assert assign_roles(many, {IDS[0]: frozenset()}).invoicing == set(IDS[1:held])
+
+    def test_nobody_takes_the_place_of_another_where_there_are_too_many(self) -> None:
+        with pytest.raises(Conflict):
+            assign_roles(
+                RoleAssignments(invoicing=frozenset(IDS[:7])), {IDS[0]: frozenset(), IDS[8]: frozenset({"invoicing"})}
+            )
+
+    def test_one_role_alone_does_not_close_the_latch(self) -> None:
+        assert not assign_roles(RoleAssignments(), {IDS[0]: frozenset({"accounts_payable"})}).both_held
+        assert assign_roles(RoleAssignments(frozenset(IDS[:1])), {IDS[1]: frozenset({"accounts_payable"})}).both_held
+
 
 class TestC4:
+    def test_only_an_active_contact_may_be_changed(self) -> None:
+        check_active(PERSON)
+        with pytest.raises(Conflict) as refusal:
+            check_active(replace(PERSON, status="inactive"))
+        assert refusal.value.code == "contact_is_inactive"
+
+    def test_a_contact_that_already_holds_a_full_role_fits_it(self) -> None:
+        roles = RoleAssignments(frozenset(IDS[:5]), frozenset(IDS[:4]), True)
+        assert select_roles_with_room(roles, IDS[0], CONTACT_ROLES) == BOTH
+        assert select_roles_with_room(RoleAssignments(frozenset(IDS[:6])), IDS[0], CONTACT_ROLES) == {
+            "accounts_payable"
+        }
+
+    def test_a_deleted_contact_has_no_access_and_no_choice_of_mails_of_its_roles(self) -> None:
+        used = replace(PERSON, access={"b": {}}, preferences={"invoices": True, "reminders": True})
+        after = deactivate_contact(
+            used, RoleAssignments(invoicing=frozenset({"con_1"}), accounts_payable=frozenset({"con_2"})), LATER
+        )
+        assert (after.access, after.preferences) == ({}, {"reminders": True})
+        assert after.former_roles == ("invoicing",)
+
+    def test_both_former_roles_are_remembered_in_their_order(self) -> None:
+        one = frozenset({"con_1"})
+        assert deactivate_contact(PERSON, RoleAssignments(one, one, True), LATER).former_roles == CONTACT_ROLES
+
+    def test_refusals_name_the_field_and_what_stands_in_the_way(self) -> None:
+        needed = successor_needed_error(replace(PERSON, billing_for=("b1", "b2"), shipping_for=("b3",)))
+        told = {
+            "email_taken": (email_taken_error("con_9"), "email", "taken", {"contact_id": "con_9"}),
+            "external_id_taken": (external_id_taken_error("con_9"), "external_id", "taken", {"contact_id": "con_9"}),
+            "owner_needs_successor": (owner_needs_successor_error(), "successor", "required", {}),
+            "successor_needed": (
+                needed,
+                "successor",
+                "required",
+                {"billing_for": ["b1", "b2"], "shipping_for": ["b3"]},
+            ),
+        }
+        for code, (refusal, field, fault, details) in told.items():
+            assert refusal.code == code
+            assert [(one.field, one.code) for one in refusal.fields] == [(field, fault)]
+            assert refusal.details == details
+
     def test_those_roles_fit_that_have_room(self) -> None:
         roles = RoleAssignments(frozenset(IDS[:5]), frozenset(IDS[:4]), True)
         assert select_roles_with_room(roles, IDS[8], CONTACT_ROLES) == {"accounts_payable"}
@@ -175,6 +275,62 @@ class TestC5:
         with pytest.raises(Forbidden) as refusal:
             check_self_service("portal_user", cost_center_billing=True)
         assert refusal.value.code == "cost_center_billing"
+
+
+class TestC7:
+    def test_with_a_role_the_choice_of_its_mails_goes_and_others_stay(self) -> None:
+        chosen = replace(PERSON, preferences={"invoices": True, "reminders": True, "product": False})
+        assert drop_role_preferences(chosen, frozenset({"invoicing"})).preferences == {
+            "reminders": True,
+            "product": False,
+        }
+        assert drop_role_preferences(chosen, BOTH).preferences == {"product": False}
+        assert drop_role_preferences(chosen, frozenset()) == chosen
+
+
+class TestC9:
+    def test_a_role_reaches_nobody_when_no_address_of_its_holders_works(self) -> None:
+        roles = RoleAssignments(frozenset(IDS[:2]), frozenset(IDS[1:3]))
+        assert find_unreachable_roles(roles, frozenset(IDS[:1])) == {"accounts_payable": set(IDS[1:3])}
+        assert find_unreachable_roles(roles, frozenset(IDS[1:2])) == {}
+        assert find_unreachable_roles(roles, frozenset()) == {
+            "invoicing": set(IDS[:2]),
+            "accounts_payable": set(IDS[1:3]),
+        }
+
+    def test_a_role_that_nobody_holds_is_not_named(self) -> None:
+        assert find_unreachable_roles(RoleAssignments(frozenset(IDS[:1])), frozenset()) == {"invoicing": {IDS[0]}}
+
+
+class TestA9:
+    """The owner, and the address that one signed in with."""
+
+    def test_nobody_at_the_portal_changes_the_address_they_signed_in_with(self) -> None:
+        for owner in (None, "con_1", "con_2"):
+            with pytest.raises(Forbidden) as refusal:
+                check_address_change("portal_user", PERSON.email, PERSON, owner)
+            assert refusal.value.code == "own_address"
+
+    def test_nor_the_owners(self) -> None:
+        with pytest.raises(Forbidden) as refusal:
+            check_address_change("portal_user", MAILBOX.email, PERSON, "con_1")
+        assert refusal.value.code == "owner_is_protected"
+        check_address_change("portal_user", MAILBOX.email, PERSON, "con_2")
+        check_address_change("portal_user", MAILBOX.email, PERSON, None)
+
+    @pytest.mark.parametrize("kind", ["staff", "api_key", "console", "system"])
+    def test_others_may(self, kind: str) -> None:
+        check_address_change(kind, PERSON.email, PERSON, "con_1")
+        check_address_change(kind, MAILBOX.email, PERSON, "con_1")
+        check_owner_protected(kind, MAILBOX.email, PERSON, "con_1")
+
+    def test_the_owner_is_removed_by_the_owner_only(self) -> None:
+        check_owner_protected("portal_user", PERSON.email, PERSON, "con_1")
+        check_owner_protected("portal_user", MAILBOX.email, PERSON, "con_2")
+        check_owner_protected("portal_user", MAILBOX.email, PERSON, None)
+        with pytest.raises(Forbidden) as refusal:
+            check_owner_protected("portal_user", MAILBOX.email, PERSON, "con_1")
+        assert refusal.value.code == "owner_is_protected"
 
 
 EVERYBODY = RoleAssignments(frozenset({"con_1"}), frozenset({"con_1", "con_2"}), both_held=True)

@@ -71,6 +71,18 @@ def list_things(request: Request[None, ThingQuery]) -> Reply:
     return Reply(Listing(items=[ThingReply(id="1")]), after={"last": "1"})
 
 
+COPIES, OTHERS = "/v1/things/{account_id}/copies", "/v1/things/{account_id}/others"
+DECLARED: dict[str, Any] = {"may": "accounts.write", "body": ThingBody, "query": ThingQuery, "returns": {204: None}}
+
+
+@routes.post(COPIES, **DECLARED)
+@routes.put(COPIES, **DECLARED)
+@routes.post(OTHERS, **DECLARED)
+def write_copies(request: Request[ThingBody, ThingQuery]) -> Reply:
+    note(request)
+    return Reply(status=204)
+
+
 @routes.get("/v1/hidden", may="no.such.operation", returns={200: ThingReply})
 def get_hidden(request: Request[None, None]) -> Reply:
     note(request)
@@ -344,6 +356,38 @@ def test_a_repeated_write_without_a_reply_has_none_again() -> None:
     raised.append(errors.IdempotentReplay("acme", 204))
     answer = ask("DELETE", THING, path={"account_id": "acme"}, headers={"Idempotency-Key": "k"})
     assert (answer.status, answer.body, len(seen)) == (204, "", 1)
+
+
+COPY: dict[str, Any] = {
+    "method": "POST",
+    "template": COPIES,
+    "path": {"account_id": "acme"},
+    "query": {"q": ["x"]},
+    "body": {"name": "x"},
+}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"method": "PUT"},
+        {"template": OTHERS},
+        {"path": {"account_id": "other"}},
+        {"query": {"q": ["y"]}},
+        {"query": None},
+        {"body": {"name": "y"}},
+    ],
+)
+def test_an_idempotency_key_is_for_one_request_alone(other: dict[str, Any]) -> None:
+    """What the table compares differs with the method, the route, its parameters, the query and the body."""
+    for asked in (COPY, COPY, {**COPY, **other}):
+        assert ask(**asked, headers={"Idempotency-Key": "k"}).status == 204
+    first, again, another = (request.call.idempotency for request in seen)
+    assert first is not None
+    assert first == again
+    assert another is not None
+    assert (another.principal, another.key) == (first.principal, first.key)
+    assert another.body_hash != first.body_hash
 
 
 @pytest.mark.parametrize("given", ["short", "x" * 65, "with space 12", "evil\r\nSet-Cookie: x", "ä" * 10])

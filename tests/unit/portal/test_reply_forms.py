@@ -36,7 +36,7 @@ def test_amounts(typed: str, locale: str, currency: str, found: int | None) -> N
 @pytest.mark.parametrize(
     ("typed", "currency"),
     [("x", "EUR"), ("0", "EUR"), ("-1", "EUR"), ("5000.01", "EUR"), ("1.5", "JPY"), ("NaN", "EUR"), ("Infinity", "EUR"),
-     ("1e3", "EUR"), ("9" * 32, "EUR"), ("1.23,45", "EUR")],
+     ("1e3", "EUR"), ("9" * 32, "EUR"), ("1.23,45", "EUR"), ("12,34.50", "EUR")],
 )  # fmt: skip
 def test_what_is_no_amount(typed: str, currency: str) -> None:
     with pytest.raises(BadFormField, match="amount"):

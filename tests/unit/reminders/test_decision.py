@@ -29,6 +29,8 @@ from chalicelib.reminders.run.rules import (
     balances_after_credit,
     decide_reminder,
     find_obstacle,
+    next_step,
+    remaining_steps,
 )
 
 ROUNDS = 2000 if os.environ.get("COUNTERFOIL_PROOF") else 150
@@ -187,8 +189,102 @@ class TestReasons:
         assert sent(decision) == "+1"
         assert decision.shadow
 
+    def test_the_smallest_amount_is_reminded_of(self) -> None:
+        assert sent(decide_reminder(replace(OPEN, balance=1), ReminderPolicy(), WEEKEND, date(2026, 3, 11))) == "+1"
+
+    def test_an_invoice_of_the_first_live_day_is_reminded_of(self) -> None:
+        first = replace(OPEN, live_from=OPEN.issue_date)
+        assert sent(decide_reminder(first, ReminderPolicy(), WEEKEND, date(2026, 3, 11))) == "+1"
+
+    @pytest.mark.parametrize(
+        ("calendar", "why", "then"),
+        [
+            (Calendar(weekend=frozenset({2})), "weekend", 12),
+            (Calendar(holidays=frozenset({date(2026, 3, 11), date(2026, 3, 12)})), "holiday", 13),
+            (Calendar(closing_days=frozenset({date(2026, 3, 11)})), "closing_day", 12),
+            (Calendar(quiet_spells=(QuietSpell(date(2026, 3, 11), date(2026, 3, 14)),)), "quiet_spell", 15),
+            (Calendar(quiet_spells=(QuietSpell(date(2026, 3, 8), date(2026, 3, 11)),)), "quiet_spell", 12),
+        ],
+    )
+    def test_on_a_closed_day_it_says_why_and_waits_for_the_next_free_one(
+        self, calendar: Calendar, why: str, then: int
+    ) -> None:
+        decision = decide_reminder(OPEN, ReminderPolicy(), calendar, date(2026, 3, 11))
+        assert (sent(decision), code(decision), decision.next_on) == (None, why, date(2026, 3, then))
+
+    def test_a_weekend_that_is_worked_is_free(self) -> None:
+        saturday = date(2026, 3, 14)
+        assert WEEKEND.closed(saturday) == "weekend"
+        assert replace(WEEKEND, worked=frozenset({saturday})).closed(saturday) is None
+
+    def test_where_no_day_is_free_it_looks_again_after_400(self) -> None:
+        never = Calendar(quiet_spells=(QuietSpell(DUE, DUE + timedelta(days=1000)),))
+        assert never.first_free(DUE) == DUE + timedelta(days=400)
+        nearly = Calendar(quiet_spells=(QuietSpell(DUE, DUE + timedelta(days=398)),))
+        assert nearly.first_free(DUE) == DUE + timedelta(days=399)
+
+    @pytest.mark.parametrize("later_first", [True, False])
+    def test_of_several_pauses_the_last_to_end_counts(self, later_first: bool) -> None:
+        pauses = (Pause("invoice", date(2026, 3, 15)), Pause("account", date(2026, 3, 13)))
+        paused = replace(OPEN, pauses=pauses if later_first else pauses[::-1])
+        decision = decide_reminder(paused, ReminderPolicy(), FREE, date(2026, 3, 11))
+        assert (sent(decision), code(decision), decision.next_on) == (None, "paused_invoice", date(2026, 3, 16))
+
+    def test_a_pause_that_ends_before_the_first_step_waits_for_the_step(self) -> None:
+        paused = replace(OPEN, pauses=(Pause("promise", date(2026, 3, 1)),))
+        decision = decide_reminder(paused, ReminderPolicy(), FREE, date(2026, 2, 20))
+        assert (code(decision), decision.next_on) == ("paused_promise", date(2026, 3, 7))
+
+
+class TestSuperseded:
+    """Whatever is decided, it says which steps are too old to be taken."""
+
+    LATE = replace(OPEN, recorded_on=date(2026, 3, 12))
+
+    @pytest.mark.parametrize(
+        ("change", "why"),
+        [
+            ({}, None),
+            ({"last_reminded_on": date(2026, 3, 16)}, "too_soon"),
+            ({"deliveries_failed": True}, "deliveries_failed"),
+            ({"pauses": (Pause("invoice", date(2026, 3, 20)),)}, "paused_invoice"),
+            ({"spent": frozenset({"+7", "+14", "+30"})}, "all_steps_done"),
+        ],
+    )
+    def test_steps_that_are_gone_are_told(self, change: dict[str, object], why: str | None) -> None:
+        decision = decide_reminder(replace(self.LATE, **change), ReminderPolicy(), FREE, date(2026, 3, 17))
+        assert (code(decision), [step.name for step in decision.superseded]) == (why, ["-3", "+1"])
+
+    def test_when_all_are_gone_no_day_is_named(self) -> None:
+        decision = decide_reminder(
+            replace(OPEN, recorded_on=date(2026, 5, 1)), ReminderPolicy(), FREE, date(2026, 5, 1)
+        )
+        assert (code(decision), decision.next_on) == ("all_steps_done", None)
+        assert [step.name for step in decision.superseded] == ["-3", "+1", "+7", "+14", "+30"]
+
+    def test_a_step_of_the_day_on_which_the_invoice_was_recorded_is_left(self) -> None:
+        gone, left = remaining_steps(replace(OPEN, recorded_on=date(2026, 3, 11)), ReminderPolicy(), DUE)
+        assert [step.name for step in gone] == ["-3"]
+        assert [step.name for step in left] == ["+1", "+7", "+14", "+30"]
+
+    @pytest.mark.parametrize(
+        ("day", "name", "superseded"),
+        [(10, "+1", ["-3"]), (11, "+1", ["-3"]), (16, "+1", ["-3"]), (17, "+7", ["-3", "+1"])],
+    )
+    def test_the_next_step_is_the_newest_that_is_due(self, day: int, name: str, superseded: list[str]) -> None:
+        late = replace(OPEN, recorded_on=date(2026, 3, 8))
+        step, old = next_step(late, ReminderPolicy(), DUE, date(2026, 3, day))
+        assert step is not None
+        assert (step.name, [one.name for one in old]) == (name, superseded)
+
 
 class TestSteps:
+    def test_once_a_step_is_sent_on_its_day_the_next_one_is_waited_for(self) -> None:
+        decision = decide_reminder(OPEN, ReminderPolicy(), FREE, date(2026, 3, 11))
+        assert (sent(decision), decision.next_on) == ("+1", date(2026, 3, 17))
+        last = decide_reminder(OPEN, ReminderPolicy(), FREE, date(2026, 4, 9))
+        assert (sent(last), last.next_on) == ("+30", None)
+
     def test_a_weekend_moves_a_step_and_does_not_spend_it(self) -> None:
         sendings = {
             day: sent(done) for day, done in live(OPEN, ReminderPolicy(), WEEKEND, date(2026, 3, 1), 60) if done.step
@@ -232,6 +328,45 @@ class TestSteps:
             date(2026, 6, 14): "+7",
             date(2026, 6, 21): "+14",
             date(2026, 7, 7): "+30",
+        }
+
+    def test_a_release_does_not_move_an_invoice_that_is_not_from_before_the_start(self) -> None:
+        new = replace(OPEN, live_from=OPEN.issue_date, released_on=date(2026, 3, 20))
+        assert sent(decide_reminder(new, ReminderPolicy(), FREE, date(2026, 3, 11))) == "+1"
+
+    def test_steps_of_an_invoice_that_is_not_released_count_from_its_due_date(self) -> None:
+        old = replace(OPEN, live_from=date(2026, 6, 1))
+        assert remaining_steps(old, ReminderPolicy(), DUE) == remaining_steps(OPEN, ReminderPolicy(), DUE)
+
+    @pytest.mark.parametrize(
+        ("offsets", "gone", "left"),
+        [
+            ((-3, 0, 5), ["-3", "+0"], {"+5": date(2026, 6, 8)}),
+            ((-3, 0), ["-3"], {"+0": date(2026, 6, 8)}),
+            ((5, 10), [], {"+5": date(2026, 6, 8), "+10": date(2026, 6, 13)}),
+        ],
+    )
+    def test_on_the_day_of_the_release_the_first_step_after_the_due_date_is_taken(
+        self, offsets: tuple[int, ...], gone: list[str], left: dict[str, date]
+    ) -> None:
+        old = replace(OPEN, live_from=date(2026, 6, 1), released_on=date(2026, 6, 8))
+        policy = ReminderPolicy(steps=tuple(PolicyStep(offset, "friendly") for offset in offsets))
+        old_steps, steps = remaining_steps(old, policy, DUE)
+        assert [step.name for step in old_steps] == gone
+        assert {step.name: step.on for step in steps} == left
+
+    def test_a_released_invoice_that_is_due_later_is_reminded_of_by_its_due_date(self) -> None:
+        old = replace(OPEN, live_from=date(2026, 2, 2), released_on=date(2026, 3, 1))
+        assert {step.name: step.on for step in remaining_steps(old, ReminderPolicy(), DUE)[1]}["+1"] == date(
+            2026, 3, 11
+        )
+
+    def test_of_what_is_due_on_the_same_day_credit_covers_the_first_by_its_id(self) -> None:
+        assert balances_after_credit([("b", DUE, 50), ("a", DUE, 50)], 60) == {"a": 0, "b": 40}
+        assert balances_after_credit([("a", None, 50), ("b", DUE, 50), ("c", date(2026, 3, 9), 50)], 60) == {
+            "c": 0,
+            "b": 40,
+            "a": 50,
         }
 
     def test_credit_covers_what_is_due_first(self) -> None:

@@ -1,32 +1,34 @@
-"""Staff, decided over plain values."""
-
-from dataclasses import replace
-from datetime import UTC, datetime
+"""There is always an admin among the staff."""
 
 import pytest
 
-from chalicelib.entities.rules import Entity
-from chalicelib.staff.rules import StaffMember, group_mail_recipients
+from chalicelib.errors import Conflict
+from chalicelib.staff.rules import admins_after
 
-ENTITY = Entity("acme", "Acme", "#1a2b3c", "mail@acme.example", "en", "Europe/London")
-
-
-def members(count: int) -> list[StaffMember]:
-    return [
-        StaffMember(f"s{number}@vendor.example", "S", "agent", datetime(2026, 1, 1, tzinfo=UTC))
-        for number in range(count)
-    ]
+ANN, BOB = "ann@v.example", "bob@v.example"
 
 
-@pytest.mark.parametrize(("count", "sizes"), [(1, [1]), (45, [45]), (46, [45, 1]), (100, [45, 45, 10])])
-def test_a_notice_is_split_as_ses_limits_the_recipients(count: int, sizes: list[int]) -> None:
-    mails = group_mail_recipients(members(count), ENTITY)
-    assert [len(recipients) for recipients in mails] == sizes
-    assert [email for recipients in mails for email in recipients] == [one.email for one in members(count)]
+@pytest.mark.parametrize(
+    ("before", "role", "after"),
+    [
+        ({ANN}, "admin", {ANN, BOB}),
+        ({ANN}, "agent", {ANN}),
+        ({ANN}, "viewer", {ANN}),
+        ({ANN}, None, {ANN}),
+        ({ANN, BOB}, "admin", {ANN, BOB}),
+        ({ANN, BOB}, "agent", {ANN}),
+        ({ANN, BOB}, None, {ANN}),
+        ({BOB}, "admin", {BOB}),
+        (set(), "admin", {BOB}),
+    ],
+)
+def test_who_is_admin_afterwards(before: set[str], role: str | None, after: set[str]) -> None:
+    assert admins_after(frozenset(before), BOB, role) == after
 
 
-def test_without_staff_the_issuing_entity_is_notified() -> None:
-    assert group_mail_recipients([], ENTITY) == [("mail@acme.example",)]
-    assert group_mail_recipients([], replace(ENTITY, reply_to="reply@acme.example")) == [("reply@acme.example",)]
-    supported = replace(ENTITY, reply_to="reply@acme.example", support_email="help@acme.example")
-    assert group_mail_recipients([], supported) == [("help@acme.example",)]
+@pytest.mark.parametrize("role", ["agent", "viewer", None])
+@pytest.mark.parametrize(("before", "code"), [({BOB}, "last_admin"), (set(), "first_is_admin")])
+def test_nobody_being_admin_is_refused(before: set[str], code: str, role: str | None) -> None:
+    with pytest.raises(Conflict) as refusal:
+        admins_after(frozenset(before), BOB, role)
+    assert refusal.value.code == code
