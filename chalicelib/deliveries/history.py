@@ -7,7 +7,7 @@ from typing import Any
 
 from chalicelib.deliveries.rules import DeliveredTo, Delivery
 from chalicelib.errors import NotFound
-from chalicelib.mail.sending.recipients import recipient_statuses
+from chalicelib.mail.recipients import recipient_statuses
 from chalicelib.mail.service import Email
 from chalicelib.table import keys, store
 from chalicelib.table.items import DeliveryItem

@@ -10,8 +10,8 @@ from chalicelib.api import Listing, Reply, Request, Routes, View
 from chalicelib.errors import Forbidden
 from chalicelib.imports import rules, service
 from chalicelib.imports.inputs import ImportBody, StartBody
+from chalicelib.imports.rows.kinds import KINDS
 from chalicelib.imports.rules import Import, ImportSource
-from chalicelib.imports.run.kinds import KINDS
 from chalicelib.permissions import Principal, is_permitted
 
 imports_routes = Routes("imports")

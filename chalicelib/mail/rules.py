@@ -10,17 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from chalicelib.mail.feedback import reports
-from chalicelib.mail.feedback.reports import BOUNCED as BOUNCED
-from chalicelib.mail.feedback.reports import COMPLAINED as COMPLAINED
-from chalicelib.mail.feedback.reports import DELIVERED as DELIVERED
-from chalicelib.mail.feedback.reports import FAILED as FAILED
-from chalicelib.mail.feedback.reports import SENT as SENT
-from chalicelib.mail.feedback.reports import Event as Event
-from chalicelib.mail.feedback.reports import RecipientReport
-from chalicelib.mail.sending.recipients import Recipients
-from chalicelib.mail.sending.recipients import RecipientStatus as RecipientStatus
-from chalicelib.mail.sending.recipients import recipient_statuses as recipient_statuses
+from chalicelib.mail import reports
+from chalicelib.mail.recipients import Recipients
+from chalicelib.mail.recipients import RecipientStatus as RecipientStatus
+from chalicelib.mail.recipients import recipient_statuses as recipient_statuses
+from chalicelib.mail.reports import BOUNCED as BOUNCED
+from chalicelib.mail.reports import COMPLAINED as COMPLAINED
+from chalicelib.mail.reports import DELIVERED as DELIVERED
+from chalicelib.mail.reports import FAILED as FAILED
+from chalicelib.mail.reports import SENT as SENT
+from chalicelib.mail.reports import Event as Event
+from chalicelib.mail.reports import RecipientReport
 
 QUEUED = "queued"
 SENDING = "sending"

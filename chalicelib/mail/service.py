@@ -9,7 +9,7 @@ from typing import Any
 
 from chalicelib.errors import NotFound
 from chalicelib.mail import rules
-from chalicelib.mail.feedback.reports import RecipientReport
+from chalicelib.mail.reports import RecipientReport
 from chalicelib.table import keys, store
 
 _MAX_PAGES_SCANNED = 10

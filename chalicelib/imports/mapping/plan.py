@@ -21,7 +21,7 @@ from chalicelib.imports.mapping.row_mapper import (
     RowValues,
     matches_condition,
 )
-from chalicelib.imports.run.kinds import KINDS, Kind
+from chalicelib.imports.rows.kinds import KINDS, Kind
 
 _MAX_FAULTS = 20
 _PART = re.compile(r"(\w+)\.([0-9]+)(?:\.(.*))?")

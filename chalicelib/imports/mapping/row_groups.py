@@ -19,8 +19,8 @@ from chalicelib.imports.mapping import conversions
 from chalicelib.imports.mapping.columns import first_file_columns, second_file_columns
 from chalicelib.imports.mapping.conversions import BadValue
 from chalicelib.imports.mapping.plan import ImportPlan, Part, PlannedKind
+from chalicelib.imports.mapping.reader import Row, UnreadableFile, read_header, read_rows
 from chalicelib.imports.mapping.row_mapper import FIRST_FILE, SECOND_FILE, Fault, cell_value, matches_condition
-from chalicelib.imports.run.reader import Row, UnreadableFile, read_header, read_rows
 from chalicelib.invoices.inputs import MAX_LINES
 
 _CACHE_KIB = 16 * 1024

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any
 
-from chalicelib.imports.run.kinds import Kind
+from chalicelib.imports.rows.kinds import Kind
 
 
 class SeenRows:

@@ -21,11 +21,11 @@ from chalicelib.imports import files, rules
 from chalicelib.imports.inputs import Mapping
 from chalicelib.imports.mapping.columns import first_file_columns
 from chalicelib.imports.mapping.plan import ImportPlan, MappedRow, PlannedKind, plan_import
+from chalicelib.imports.mapping.reader import Row, UnreadableFile, read_rows
 from chalicelib.imports.mapping.row_groups import PartsIndex
 from chalicelib.imports.mapping.row_mapper import SECOND_FILE, Fault
+from chalicelib.imports.rows.outcomes import CHANGED, CREATED
 from chalicelib.imports.run.duplicates import SeenRows
-from chalicelib.imports.run.outcomes import CHANGED, CREATED
-from chalicelib.imports.run.reader import Row, UnreadableFile, read_rows
 from chalicelib.imports.run.report import ImportReport
 from chalicelib.observability import logger
 from chalicelib.request_context import Actor, Idempotency, RequestContext

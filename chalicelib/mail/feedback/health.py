@@ -12,7 +12,7 @@ from datetime import date, datetime
 
 from chalicelib.entities.service import get_cached_entity
 from chalicelib.errors import InvalidInput, NotFound
-from chalicelib.mail.feedback import reports
+from chalicelib.mail import reports
 from chalicelib.mail.rules import MailState
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem, MailHealthItem

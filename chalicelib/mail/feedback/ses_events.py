@@ -13,8 +13,8 @@ from functools import partial
 from typing import Any
 
 from chalicelib import clock, ids
-from chalicelib.mail import rules
-from chalicelib.mail.feedback import health, reports, suppressions
+from chalicelib.mail import reports, rules
+from chalicelib.mail.feedback import health, suppressions
 from chalicelib.mail.rules import Event
 from chalicelib.observability import logger, metrics
 from chalicelib.request_context import Actor, RequestContext

@@ -7,8 +7,8 @@ from datetime import datetime
 from chalicelib.audit.rules import diff_fields
 from chalicelib.audit.service import record_audit_event
 from chalicelib.errors import NotFound
-from chalicelib.mail.feedback import reports
-from chalicelib.mail.feedback.reports import Event
+from chalicelib.mail import reports
+from chalicelib.mail.reports import Event
 from chalicelib.mail.rules import MailState
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store

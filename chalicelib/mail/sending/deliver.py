@@ -16,9 +16,9 @@ from chalicelib.mail import rules
 from chalicelib.mail.feedback import health
 from chalicelib.mail.feedback.ses_events import apply_state
 from chalicelib.mail.message import RenderedMail, render_mail, sanitize_values
+from chalicelib.mail.recipients import SUPPRESSED, Recipients, choose_recipients
 from chalicelib.mail.sending import ses
 from chalicelib.mail.sending.late_binding import ClaimedMail, LoadPreparer, PreparedMail, WithheldMail
-from chalicelib.mail.sending.recipients import SUPPRESSED, Recipients, choose_recipients
 from chalicelib.observability import logger, metrics
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import keys, store

@@ -7,7 +7,7 @@ from typing import Any
 
 from chalicelib.errors import NotFound
 from chalicelib.invoices.rules import Invoice
-from chalicelib.mail.sending.recipients import recipient_statuses
+from chalicelib.mail.recipients import recipient_statuses
 from chalicelib.mail.service import Email
 from chalicelib.reminders.outlook import plan
 from chalicelib.reminders.outlook.rules import ExpectedStep

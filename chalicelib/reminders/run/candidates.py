@@ -11,7 +11,7 @@ from chalicelib.contacts import recipients
 from chalicelib.contacts.rules import Recipient
 from chalicelib.deliveries.rules import Delivery
 from chalicelib.invoices.rules import Invoice, invoice_local_date
-from chalicelib.mail.sending.recipients import recipient_statuses
+from chalicelib.mail.recipients import recipient_statuses
 from chalicelib.mail.service import Email
 from chalicelib.reminders.policy.rules import ReminderPolicy
 from chalicelib.reminders.policy.service import BILL_GROUP, effective_policy, reminder_policy_key

@@ -10,7 +10,7 @@ import pytest
 from chalicelib import clock
 from chalicelib.errors import Unavailable
 from chalicelib.imports import rules, service
-from chalicelib.imports.run.kinds import KINDS
+from chalicelib.imports.rows.kinds import KINDS
 from chalicelib.imports.run.process import ImportRun, run_import
 from chalicelib.table import keys, store
 from chalicelib.table.items import AuditEventItem, ContactItem, ImportItem, InvoiceItem

@@ -13,7 +13,7 @@ from chalicelib.bill_groups import subscriptions
 from chalicelib.contacts import deletion
 from chalicelib.contacts import service as contacts
 from chalicelib.imports import rules, service
-from chalicelib.imports.run import contacts as matching
+from chalicelib.imports.rows import contacts as matching
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table.items import AuditEventItem, EmailItem
 from tests.aws_calls import counted

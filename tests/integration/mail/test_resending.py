@@ -8,7 +8,7 @@ from chalicelib.access import api_keys as access
 from chalicelib.access import rules
 from chalicelib.mail.erasure import erase_emails
 from chalicelib.mail.feedback import suppressions
-from chalicelib.mail.feedback.reports import PERMANENT_BOUNCE
+from chalicelib.mail.reports import PERMANENT_BOUNCE
 from chalicelib.table import keys, store
 from chalicelib.table.items import BillGroupItem, ContactAddressItem, SuppressionItem
 from tests.integration.api.gateway import Answer, send

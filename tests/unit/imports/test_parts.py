@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from chalicelib.imports.inputs import Mapping
 from chalicelib.imports.mapping.columns import first_file_columns
 from chalicelib.imports.mapping.plan import plan_import
+from chalicelib.imports.mapping.reader import read_rows
 from chalicelib.imports.mapping.row_groups import PartsIndex
-from chalicelib.imports.run.reader import read_rows
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=1, max_size=5).filter(str.strip)
 KEYS = st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=6, unique=True)

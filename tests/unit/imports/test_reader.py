@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from chalicelib.imports.inputs import Mapping
 from chalicelib.imports.mapping.columns import first_file_columns
 from chalicelib.imports.mapping.plan import plan_import
+from chalicelib.imports.mapping.reader import Row, UnreadableFile, read_rows
 from chalicelib.imports.rules import MAX_ROW_LENGTH
-from chalicelib.imports.run.reader import Row, UnreadableFile, read_rows
 
 LIMIT = MAX_ROW_LENGTH
 

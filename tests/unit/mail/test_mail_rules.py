@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.mail import rules
-from chalicelib.mail.feedback import reports
+from chalicelib.mail import reports, rules
 from chalicelib.mail.rules import Event, MailState, SendDecision, SendOutcome
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)

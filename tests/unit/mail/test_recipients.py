@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chalicelib.mail.feedback.reports import RecipientReport
-from chalicelib.mail.sending import recipients
-from chalicelib.mail.sending.recipients import Recipients, RecipientStatus
+from chalicelib.mail import recipients
+from chalicelib.mail.recipients import Recipients, RecipientStatus
+from chalicelib.mail.reports import RecipientReport
 from chalicelib.mail.service import Email
 
 A, B, C = "a@x.example", "b@x.example", "c@x.example"

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.mail import rules
-from chalicelib.mail.feedback import health, reports, suppressions
-from chalicelib.mail.feedback.reports import Event
+from chalicelib.mail import reports, rules
+from chalicelib.mail.feedback import health, suppressions
 from chalicelib.mail.feedback.suppressions import Suppression
+from chalicelib.mail.recipients import Recipients
+from chalicelib.mail.reports import Event
 from chalicelib.mail.rules import MailState, SendOutcome
-from chalicelib.mail.sending.recipients import Recipients
 
 MIDNIGHT = datetime(2026, 3, 3, tzinfo=UTC)
 A, B, C = "a@x.example", "b@x.example", "c@x.example"

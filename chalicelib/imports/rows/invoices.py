@@ -2,7 +2,7 @@
 
 from chalicelib.errors import InvalidInput, NotFound
 from chalicelib.field_types import VendorId
-from chalicelib.imports.run.outcomes import RowOutcome, row_outcome, unknown_reference_error, values_without
+from chalicelib.imports.rows.outcomes import RowOutcome, row_outcome, unknown_reference_error, values_without
 from chalicelib.invoices import queries
 from chalicelib.invoices.inputs import InvoiceBody
 from chalicelib.invoices.service import issue_invoice

@@ -19,8 +19,8 @@ from chalicelib.entities.inputs import EntityBody
 from chalicelib.entities.service import put_entity
 from chalicelib.errors import Conflict, FieldError, InvalidInput, NotFound
 from chalicelib.field_types import Body, EmailAddress, ShortText, VendorId
-from chalicelib.imports.run import contacts, invoices
-from chalicelib.imports.run.outcomes import (
+from chalicelib.imports.rows import contacts, invoices
+from chalicelib.imports.rows.outcomes import (
     CHANGED,
     CREATED,
     UNCHANGED,

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from chalicelib.mail.feedback import reports
-from chalicelib.mail.feedback.reports import RecipientReport
+from chalicelib.mail import reports
+from chalicelib.mail.reports import RecipientReport
 
 SUPPRESSED = "suppressed"
 NOT_ALLOWED = "not_on_allowlist"
