@@ -128,7 +128,8 @@ class TemplateTextBody(Body):
         AfterValidator(require_not_blank),
         AfterValidator(_validate_placeholders),
     ] = Field(
-        description=f"One line, cut at {wording.MAX_SUBJECT_LENGTH} characters after filling it in. {_PLACEHOLDER_HINT}"
+        description=f"One line; cut at {wording.MAX_SUBJECT_LENGTH} characters once it is filled in. "
+        f"{_PLACEHOLDER_HINT}"
     )
     opening: Annotated[
         str,
