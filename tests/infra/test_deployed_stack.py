@@ -16,6 +16,7 @@ import pytest
 from chalicelib.permissions import SCOPES
 from chalicelib.table import keys
 from chalicelib.table.items import TaskItem
+from chalicelib.tasks.kinds import TASK_KINDS
 from infra.package import Package
 from infra.stack import Cloud, Stack, eventually
 from tests.infra import journey_of_invoices, journey_of_reminders
@@ -103,7 +104,7 @@ def an_overdue_task_is_swept_to_its_queue(stack: Stack) -> None:
     (mail,) = stack.mails_to(CONTACT)
     email_id = next(tag["Value"] for tag in mail["EmailTags"] if tag["Name"] == "email_id")
     overdue = datetime.now(UTC) - timedelta(hours=1)
-    key = keys.task("bulk_mail", email_id, overdue, "00000000000000000000000000")
+    key = keys.task("bulk_mail", TASK_KINDS["bulk_mail"].shards, email_id, overdue, "00000000000000000000000000")
     task = TaskItem(
         key.pk,
         key.sk,
