@@ -6,21 +6,20 @@ from datetime import datetime, timedelta
 
 from chalicelib.accounts.rules import Account
 from chalicelib.contacts.rules import TOGETHER, DeliveryStyle, Recipient
-from chalicelib.entities import rules as entities
-from chalicelib.entities.rules import Entity
+from chalicelib.entities.rules import EACH, LIVE, OFF, SHADOW, Entity
 from chalicelib.errors import Conflict, FieldError, InvalidInput, LimitReached
-from chalicelib.invoices import rules as invoices
-from chalicelib.invoices.rules import Invoice
+from chalicelib.invoices.rules import VOID, Invoice
 
 ISSUED, SENT_AGAIN = "issued", "sent_again"
 """Why an invoice is delivered: because it was issued, or on request."""
 
-MAILED, WAITING, SHADOW = "mailed", "waiting", "shadow"
+MAILED, WAITING, IN_SHADOW = "mailed", "waiting", "shadow"
 """The outcome of a delivery: emails, only places in bundles, or a plan that is not carried out."""
-VOID, MAIL_OFF, BEFORE_LIVE_FROM, PORTAL_ONLY = "void", "mail_off", "before_live_from", "portal_only"
+INVOICE_VOID, MAIL_OFF, BEFORE_LIVE_FROM, PORTAL_ONLY = "void", "mail_off", "before_live_from", "portal_only"
 NO_CONTACTS, NO_REACHABLE_CONTACTS = "no_contacts", "no_reachable_contacts"
 OUTCOMES = (
-    MAILED, WAITING, SHADOW, VOID, MAIL_OFF, BEFORE_LIVE_FROM, PORTAL_ONLY, NO_CONTACTS, NO_REACHABLE_CONTACTS,
+    MAILED, WAITING, IN_SHADOW, INVOICE_VOID, MAIL_OFF, BEFORE_LIVE_FROM, PORTAL_ONLY, NO_CONTACTS,
+    NO_REACHABLE_CONTACTS,
 )  # fmt: skip
 
 PLANNED, UNREACHABLE, LEFT_OUT = "planned", "unreachable", "left_out"
@@ -110,9 +109,9 @@ class BundleMail:
 
 def blocking_outcome(invoice: Invoice, entity: Entity, account: Account) -> str | None:
     """Return the outcome that blocks an issued invoice for all contacts, None if nothing does."""
-    if invoice.status == invoices.VOID:
-        return VOID
-    if entity.invoice_mail.mode_for_account(account.account_id) == entities.OFF:
+    if invoice.status == VOID:
+        return INVOICE_VOID
+    if entity.invoice_mail.mode_for_account(account.account_id) == OFF:
         return MAIL_OFF
     if entity.live_from is not None and invoice.issue_date < entity.live_from:
         return BEFORE_LIVE_FROM
@@ -134,8 +133,10 @@ def decide_delivery(
     reached = [one for one in recipients if not one.suppressed]
     if not reached:
         return DeliveryDecision(NO_REACHABLE_CONTACTS, unreachable=unreachable)
-    if entity.invoice_mail.mode_for_account(account.account_id) == entities.SHADOW:
-        return DeliveryDecision(SHADOW, plan_mails(reached, entity.invoice_addressing, size), unreachable=unreachable)
+    if entity.invoice_mail.mode_for_account(account.account_id) == SHADOW:
+        return DeliveryDecision(
+            IN_SHADOW, plan_mails(reached, entity.invoice_addressing, size), unreachable=unreachable
+        )
     held = tuple(one for one in reached if one.style.grouping == TOGETHER)
     mails = plan_mails([one for one in reached if one not in held], entity.invoice_addressing, size)
     return DeliveryDecision(MAILED if mails else WAITING, mails, held, unreachable)
@@ -151,7 +152,7 @@ def plan_mails(recipients: Iterable[Recipient], addressing: str, size: int) -> t
     shared: dict[bool, list[Recipient]] = {}
     for one in recipients:
         attached = size <= attachment_limit(one.style)
-        if one.copy or addressing == entities.EACH:
+        if one.copy or addressing == EACH:
             mails.append(PlannedMail((one,), attached))
         else:
             shared.setdefault(attached, []).append(one)
@@ -221,10 +222,10 @@ def check_sendable(invoice: Invoice, entity: Entity) -> None:
 
     Payment terms and age do not matter, but the entity's invoice mail must be live for the account (R9).
     """
-    if invoice.status == invoices.VOID:
+    if invoice.status == VOID:
         raise Conflict("invoice_is_void", "This invoice is void and is not sent any more.")
     mode = entity.invoice_mail.mode_for_account(invoice.account_id)
-    if mode != entities.LIVE:
+    if mode != LIVE:
         raise Conflict(
             "invoice_mail_not_live",
             f"The invoice mail of {entity.name} is {entity.invoice_mail.mode}, so this account gets none. "

@@ -66,7 +66,7 @@ def _deliver(context: RequestContext, invoice_id: str, task_key: Key) -> None:
         return
     decision = _decide(invoice, around)
     transaction = store.Transaction(context)
-    planned_only = decision.outcome == rules.SHADOW
+    planned_only = decision.outcome == rules.IN_SHADOW
     email_ids = [
         None if planned_only else outbox.enqueue_mail(transaction, context, _build_mail(invoice, around, mail))
         for mail in decision.mails

@@ -58,9 +58,9 @@ def names(decision: rules.DeliveryDecision) -> list[list[str]]:
     ("mode", "pilots", "outcome"),
     [
         ("off", (), rules.MAIL_OFF),
-        ("shadow", (), rules.SHADOW),
-        ("pilot", (), rules.SHADOW),
-        ("pilot", ("a2",), rules.SHADOW),
+        ("shadow", (), rules.IN_SHADOW),
+        ("pilot", (), rules.IN_SHADOW),
+        ("pilot", ("a2",), rules.IN_SHADOW),
         ("pilot", ("a1",), rules.MAILED),
         ("live", (), rules.MAILED),
     ],
@@ -69,7 +69,7 @@ def test_how_far_the_mail_has_gone_live(mode: str, pilots: tuple[str, ...], outc
     entity = replace(ENTITY, invoice_mail=Rollout(mode, pilots))
     decision = decide(recipient("ada"), entity=entity)
     assert decision.outcome == outcome
-    assert bool(decision.mails) == (outcome in {rules.MAILED, rules.SHADOW})
+    assert bool(decision.mails) == (outcome in {rules.MAILED, rules.IN_SHADOW})
 
 
 def test_an_entity_is_off_until_it_is_reported_otherwise() -> None:
@@ -88,7 +88,7 @@ def test_the_reasons_stand_in_an_order() -> None:
     void = replace(INVOICE, status="void", issue_date=date(2020, 1, 1))
     off = replace(ENTITY, invoice_mail=Rollout())
     on_receipt = replace(ACCOUNT, payment_terms=PaymentTerms())
-    assert rules.blocking_outcome(void, off, on_receipt) == rules.VOID
+    assert rules.blocking_outcome(void, off, on_receipt) == rules.INVOICE_VOID
     assert rules.blocking_outcome(replace(void, status="open"), off, on_receipt) == rules.MAIL_OFF
     assert rules.blocking_outcome(replace(void, status="open"), ENTITY, on_receipt) == rules.BEFORE_LIVE_FROM
     assert rules.blocking_outcome(INVOICE, ENTITY, on_receipt) == rules.PORTAL_ONLY
@@ -126,7 +126,7 @@ def test_who_wants_invoices_together_waits() -> None:
     assert (alone.outcome, alone.mails, alone.held) == (rules.WAITING, (), (waits,))
     # A plan that is not carried out fills no bundle.
     shadow = decide(waits, entity=replace(ENTITY, invoice_mail=Rollout("shadow")))
-    assert (shadow.outcome, names(shadow), shadow.held) == (rules.SHADOW, [["ada"]], ())
+    assert (shadow.outcome, names(shadow), shadow.held) == (rules.IN_SHADOW, [["ada"]], ())
 
 
 def test_suppressed_addresses_are_left_out_and_told() -> None:
