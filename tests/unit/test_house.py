@@ -165,3 +165,26 @@ def test_every_decision_is_indexed() -> None:
     folder = ROOT / "docs" / "decisions"
     decisions = sorted(page.name for page in folder.glob("2*.md"))
     assert sorted(re.findall(r"\]\((2[\w-]+\.md)\)", (folder / "README.md").read_text())) == decisions
+
+
+def test_every_email_is_sent_by_somebody() -> None:
+    """A function of ``emails.py`` that returns a mail is called by another module."""
+    trees = {source: ast.parse(source.read_text()) for source in SOURCES}
+    unsent = [
+        f"{source.relative_to(ROOT)}: {node.name}"
+        for source, tree in trees.items()
+        if source.name == "emails.py"
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and "Mail" in _returned(node)
+        if not any(_calls(other, node.name) for place, other in trees.items() if place != source)
+    ]
+    assert unsent == []
+
+
+def _returned(function: ast.FunctionDef) -> set[str]:
+    return {node.id for node in ast.walk(function.returns or ast.Pass()) if isinstance(node, ast.Name)}
+
+
+def _calls(tree: ast.AST, name: str) -> bool:
+    called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return any(name == (one.attr if isinstance(one, ast.Attribute) else getattr(one, "id", "")) for one in called)

@@ -24,6 +24,10 @@ def for_keys(route: Route) -> bool:
     return route.may is not None and OPERATION_REQUIREMENTS[route.may].scope is not None
 
 
+RECORDS = {"AccountBody", "BillGroupBody", "ContactWrite", "EntityBody", "PaymentBody", "StaffBody", "SubscriptionBody"}
+WRITES_OF_RECORDS = [route for route in ROUTES if route.body and route.body.__name__ in RECORDS]
+
+
 every_route = pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 every_guarded_route = pytest.mark.parametrize("route", GUARDED, ids=lambda route: f"{route.method} {route.path}")
 
@@ -138,3 +142,14 @@ def test_an_incomplete_environment_is_a_500_that_says_nothing(aws: None, monkeyp
     answer = send("GET", "/v1/health")
     assert (answer.status, answer.json["code"]) == (500, "internal_error")
     assert "SIGNING_KEY" not in answer.text
+
+
+def test_every_record_is_written_by_a_route() -> None:
+    assert {route.body.__name__ for route in WRITES_OF_RECORDS if route.body} == RECORDS
+
+
+@pytest.mark.parametrize("route", WRITES_OF_RECORDS, ids=lambda route: f"{route.method} {route.path}")
+def test_every_field_of_a_record_that_is_written_is_read_again(route: Route) -> None:
+    assert route.body is not None
+    for view in route.returns.values():
+        assert set(route.body.model_fields) - set(view.model_fields) == set()

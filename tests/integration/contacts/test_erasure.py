@@ -161,7 +161,9 @@ def test_every_field_about_a_contact_is_erased_wherever_it_is_stored(service: Se
     # What the billing system last brought is a copy of the other fields; an email keeps the language it was written in.
     marked = fields_marked(Contact, DataSubject.CONTACT) - others - {"upstream", "locale"}
     sent = {name: SAMPLES.get(name, f"sample-{name}") for name in marked}
-    contact = service.ask("POST", f"{account}/contacts", {"kind": kind, **sent, "roles": ["invoicing"]}).json
+    made = service.ask("POST", f"{account}/contacts", {"kind": kind, **sent, "roles": ["invoicing"]})
+    assert made.status == 201, made.text
+    contact = made.json
     send_mails(service)
     values = [value["line1"] if isinstance(value, dict) else value for value in sent.values()]
     before = json.dumps(rows(), default=str)

@@ -1,5 +1,6 @@
 """The mails about contacts."""
 
+import inspect
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -8,9 +9,11 @@ import pytest
 from chalicelib.accounts.rules import Account
 from chalicelib.contacts import emails
 from chalicelib.contacts.rules import Contact
-from chalicelib.entities.rules import Entity
+from chalicelib.entities.inputs import ContactMailsBody
+from chalicelib.entities.rules import CONTACT_MAIL_KINDS, Entity
 from chalicelib.mail import message
 from chalicelib.mail.outbox import Mail
+from infra.local.sample import load
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ENTITY = Entity("nordlicht", "Nordlicht", "#0b5fff", "billing@nordlicht.example", "en", "Europe/Berlin")
@@ -43,12 +46,24 @@ def test_roles_stand_in_their_usual_order() -> None:
     assert mail.context["roles"] == ["invoicing", "accounts_payable"]
 
 
-@pytest.mark.parametrize("kind", ["contact_added", "role_changed", "contact_removed"])
+def test_every_mail_that_may_be_switched_off_is_tested_here_and_has_its_switch() -> None:
+    functions = inspect.getmembers(emails, inspect.isfunction)
+    optional = {
+        name
+        for name, function in functions
+        if not name.startswith("_") and inspect.signature(function).return_annotation == Mail | None
+    }
+    assert {mail.kind for mail in all_mails(ENTITY) if mail} == optional
+    assert set(CONTACT_MAIL_KINDS) == optional
+    assert set(ContactMailsBody.model_fields) == optional
+    # Loading the sample data mails nobody.
+    assert set(load._CONTACT_MAILS) == optional
+
+
+@pytest.mark.parametrize("kind", CONTACT_MAIL_KINDS)
 def test_the_entity_may_switch_each_off(kind: str) -> None:
     mails = all_mails(replace(ENTITY, contact_mails={kind: False}))
-    assert [mail.kind for mail in mails if mail] == [
-        other for other in ("contact_added", "role_changed", "contact_removed") if other != kind
-    ]
+    assert [mail.kind for mail in mails if mail] == [other for other in CONTACT_MAIL_KINDS if other != kind]
 
 
 @pytest.mark.parametrize(

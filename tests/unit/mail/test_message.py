@@ -20,6 +20,8 @@ from chalicelib.postal_address import PostalAddress
 from tests.unit.mail.samples import AT, CONTEXTS, ENTITY
 
 GOLDENS = Path(__file__).parents[2] / "goldens" / "mails"
+GOLDEN_LANGUAGES = ("en", "de", "ar", "ja")
+SUFFIXES = ("txt", "html")
 UPDATE = os.environ.get("UPDATE_GOLDENS") == "1"
 VOID = {"meta", "br", "img", "link", "hr"}
 
@@ -59,7 +61,7 @@ def read(html: str) -> Page:
     return page
 
 
-@pytest.mark.parametrize("language", ["en", "de", "ar", "ja"])
+@pytest.mark.parametrize("language", GOLDEN_LANGUAGES)
 @pytest.mark.parametrize("kind", CONTEXTS)
 def test_golden(kind: str, language: str) -> None:
     """``UPDATE_GOLDENS=1`` writes them again; review the difference before you commit it."""
@@ -70,6 +72,13 @@ def test_golden(kind: str, language: str) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(found, encoding="utf-8")
         assert path.read_text(encoding="utf-8") == found
+
+
+def test_every_mail_has_its_goldens() -> None:
+    """A mail gets them by a sample, here in ``samples.py`` or in the tests of its capability."""
+    kinds = {folder.name for folder in message.TEMPLATES.iterdir()} - {"shared"}
+    files = {f"{kind}.{language}.{suffix}" for kind in kinds for language in GOLDEN_LANGUAGES for suffix in SUFFIXES}
+    assert files - {path.name for path in GOLDENS.iterdir()} == set()
 
 
 @pytest.mark.parametrize("language", languages.supported_languages())
