@@ -382,7 +382,7 @@ def test_an_idempotency_key_is_for_one_request_alone(other: dict[str, Any]) -> N
     """What the table compares differs with the method, the route, its parameters, the query and the body."""
     for asked in (COPY, COPY, {**COPY, **other}):
         assert ask(**asked, headers={"Idempotency-Key": "k"}).status == 204
-    first, again, another = (request.call.idempotency for request in seen)
+    first, again, another = (request.context.idempotency for request in seen)
     assert first is not None
     assert first == again
     assert another is not None
