@@ -1,22 +1,10 @@
 import pytest
 
 from chalicelib.config import ConfigurationError, Settings
+from tests.unit.conftest import ENVIRONMENT
 
-NEEDED = {
-    "DEPLOYMENT": "test",
-    "TABLE_NAME": "table",
-    "BUCKET_NAME": "bucket",
-    "URGENT_MAIL_QUEUE_URL": "https://sqs/urgent",
-    "BULK_MAIL_QUEUE_URL": "https://sqs/bulk",
-    "IMPORTS_QUEUE_URL": "https://sqs/imports",
-    "ERASURES_QUEUE_URL": "https://sqs/erasures",
-    "DOCUMENTS_QUEUE_URL": "https://sqs/documents",
-    "DELIVERIES_QUEUE_URL": "https://sqs/deliveries",
-    "COVERAGE_QUEUE_URL": "https://sqs/coverage",
-    "PLANNING_QUEUE_URL": "https://sqs/planning",
-    "REMINDERS_QUEUE_URL": "https://sqs/reminders",
-    "PUBLIC_URL": "https://api.example.com/",
-    "SIGNING_KEY": "0123456789abcdef0123456789abcdef",
+NEEDED = {name: value for name, value in ENVIRONMENT.items() if name != "ALLOWED_ORIGINS"} | {
+    "PUBLIC_URL": "https://api.example.com/"
 }
 
 
