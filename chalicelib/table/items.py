@@ -393,6 +393,9 @@ class ReminderStepItem(Item, discriminator="reminder_step"):
     outcome = TextAttribute(NOBODY)
     digest_id = TextAttribute(NOBODY, null=True)
     on = DateAttribute()
+    """The day on which that was decided."""
+    planned_on = DateAttribute(null=True)
+    """For a skipped step: from which day on it would have been due, which may lie ahead."""
     at = InstantAttribute()
 
 

@@ -44,8 +44,8 @@ class TakenView(View):
     step: str
     due_date: date
     outcome: str = Field(
-        description="`sent`; `shadow` (planned, not sent); `superseded` (by a newer step, or too old when the invoice "
-        "was recorded); `skipped` by staff."
+        description="`sent`; `shadow` (planned, not sent); `superseded` (by a newer step, too old when the invoice was "
+        "recorded, or put into the policy before the newest step taken); `skipped` by staff."
     )
     on: date
     at: datetime
@@ -261,6 +261,9 @@ class ChangedStepView(View):
     on_after: date | None = Field(description="Null: it would not be sent any more.")
     tone_before: str | None
     tone_after: str | None
+    superseded: bool = Field(
+        description="True: the step will not be sent, because it does not lie after the newest step taken."
+    )
 
 
 class ComparedView(View):

@@ -18,7 +18,7 @@ _OUTCOME_TEXTS = {
     "superseded": "not sent: a newer step took its place",
     "skipped": "skipped by staff",
 }
-_OUT_OF_DATE_TEXT = "not sent: it was out of date before a reminder could be sent"
+_OUT_OF_DATE_TEXT = "not sent: it was out of date, or not after the newest step taken, before it could be sent"
 """What a step is superseded by that no digest carries."""
 _ACCOUNTS_PER_PAGE = 50
 MAX_DIGESTS = 5000

@@ -1,6 +1,6 @@
 """The plan under a changed policy, compared with the plan as it is, before the policy is saved (R7)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -10,7 +10,7 @@ from chalicelib.reminders.outlook import plan
 from chalicelib.reminders.outlook.rules import ForecastInput
 from chalicelib.reminders.policy.calendars import account_calendar
 from chalicelib.reminders.policy.service import effective_policy, try_entity_policy
-from chalicelib.reminders.run import account_context
+from chalicelib.reminders.run import account_context, rules
 from chalicelib.reminders.run.account_context import AccountContext
 from chalicelib.reminders.run.candidates import InvoiceFacts
 from chalicelib.table import keys, store
@@ -33,6 +33,8 @@ class ChangedStep:
     on_after: date | None
     tone_before: str | None
     tone_after: str | None
+    superseded: bool
+    """Whether the changed policy has it where it cannot be sent any more: not after the newest step taken (R5)."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,12 @@ def _compare_account(
         account_name=about.account.name,
         reminders_before=len(plan.plan_digests(about, found, days, others)),
         reminders_after=len(plan.plan_digests(tried, found_then, days, others)),
-        changes=_changes(_steps(about, found, days, others), _steps(tried, found_then, days, others), found),
+        changes=_changes(
+            _steps(about, found, days, others),
+            _steps(tried, found_then, days, others),
+            _superseded_steps(found_then) - _superseded_steps(found),
+            found,
+        ),
         complete=page.after is None,
     )
     return compared, len(found)
@@ -119,16 +126,27 @@ def _steps(
     return {(one.invoice_id, one.step.name): (one.on, one.step.tone) for one in expected if one.invoice_id in ours}
 
 
+def _superseded_steps(found: Sequence[InvoiceFacts]) -> set[tuple[str, str]]:
+    """Return the steps of invoices that will not be sent any more by their policies."""
+    return {
+        (one.invoice.invoice_id, step.name)
+        for one in found
+        if one.invoice.due_date is not None
+        for step in rules.remaining_steps(one.candidate, one.policy, one.invoice.due_date)[0]
+    }
+
+
 def _changes(
     before: Mapping[tuple[str, str], tuple[date, str]],
     after: Mapping[tuple[str, str], tuple[date, str]],
+    superseded: Collection[tuple[str, str]],
     found: Sequence[InvoiceFacts],
 ) -> tuple[ChangedStep, ...]:
     numbers = {one.invoice.invoice_id: one.invoice.number for one in found}
     changes = []
-    for invoice_id, step in before.keys() | after.keys():
+    for invoice_id, step in {*before, *after, *superseded}:
         was, will_be = before.get((invoice_id, step)), after.get((invoice_id, step))
-        if was != will_be:
+        if was != will_be or (invoice_id, step) in superseded:
             changes.append(
                 ChangedStep(
                     invoice_id=invoice_id,
@@ -138,6 +156,7 @@ def _changes(
                     on_after=will_be[0] if will_be else None,
                     tone_before=was[1] if was else None,
                     tone_after=will_be[1] if will_be else None,
+                    superseded=(invoice_id, step) in superseded,
                 )
             )
     return tuple(sorted(changes, key=lambda one: (one.on_after or one.on_before or date.max, one.invoice_id, one.step)))

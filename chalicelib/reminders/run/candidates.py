@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from chalicelib import clock
@@ -13,7 +13,7 @@ from chalicelib.deliveries.rules import Delivery
 from chalicelib.invoices.rules import Invoice, invoice_local_date
 from chalicelib.mail.recipients import recipient_statuses
 from chalicelib.mail.service import Email
-from chalicelib.reminders.policy.rules import ReminderPolicy
+from chalicelib.reminders.policy.rules import ReminderPolicy, step_sort_key
 from chalicelib.reminders.policy.service import BILL_GROUP, effective_policy, reminder_policy_key
 from chalicelib.reminders.run.account_context import AccountContext, RemindedAccount
 from chalicelib.reminders.run.rules import Pause, ReminderCandidate, balances_after_credit
@@ -31,6 +31,7 @@ from chalicelib.table.keys import Key
 
 _FAILED_STATUSES = frozenset({"bounced", "complained", "failed", "withheld"})
 _REMINDED_OUTCOMES = ("sent", "shadow")
+_TAKEN_OUTCOMES = (*_REMINDED_OUTCOMES, "skipped")
 _ROWS_PER_PAGE = 200
 _POINTERS_PER_PAGE = 25
 
@@ -50,6 +51,16 @@ class InvoiceRows:
     def spent(self) -> frozenset[str]:
         """Return the names of the steps that were used for the due date that the invoice has now."""
         return frozenset(step.step for step in self.steps if step.due_date == self.invoice.due_date)
+
+    @property
+    def taken_until(self) -> date | None:
+        """Return the latest day for which a step was taken of the due date that the invoice has now (R5)."""
+        taken = [
+            max(step.on, step.planned_on or step.due_date + timedelta(days=step_sort_key(step.step)[0]))
+            for step in self.steps
+            if step.due_date == self.invoice.due_date and step.outcome in _TAKEN_OUTCOMES
+        ]
+        return max(taken, default=None)
 
     @property
     def reminded_on(self) -> date | None:
@@ -79,6 +90,7 @@ def build_candidate(
     *,
     changed_at: datetime | None = None,
     spent: frozenset[str] = frozenset(),
+    taken_until: date | None = None,
     claimed_due_date: date | None = None,
     covered_by_credit: bool | None = None,
     deliveries_failed: bool | None = None,
@@ -111,6 +123,7 @@ def build_candidate(
         deliveries_failed=deliveries_failed,
         pauses=tuple(pause for pause in pauses if pause is not None),
         spent=spent,
+        taken_until=taken_until,
         claimed_due_date=claimed_due_date,
         mode=about.mode,
         live_from=about.entity.live_from,
@@ -193,6 +206,7 @@ def gather_invoice_facts(
             found.get(keys.bill_group_reminders(group.bill_group_id)),
             changed_at=rows.changed_at,
             spent=rows.spent,
+            taken_until=rows.taken_until,
             covered_by_credit=invoice.invoice_id in covered if covered is not None else None,
             deliveries_failed=_deliveries_failed(rows, found),
             recipients=by_narrowing.get(narrowed),

@@ -173,6 +173,7 @@ def record_reminder_step(
     step: str,
     outcome: str,
     digest_id: str | None,
+    planned_on: date | None = None,
 ) -> None:
     """Add to ``transaction`` that the step of a name was taken, which nobody can do any more (R5)."""
     invoice = rows.invoice
@@ -189,6 +190,7 @@ def record_reminder_step(
             outcome=outcome,
             digest_id=digest_id,
             on=about.today,
+            planned_on=planned_on,
             at=context.now,
         )
     )

@@ -60,6 +60,8 @@ class ReminderCandidate:
     pauses: tuple[Pause, ...] = ()
     spent: frozenset[str] = frozenset()
     """Names of steps, of this due date, that were sent, superseded or skipped."""
+    taken_until: date | None = None
+    """The latest day for which a step of this due date was taken; what does not lie after it is superseded."""
     claimed_due_date: date | None = None
     """The due date that the invoice had when a digest chose its step; not known before one has."""
     mode: str = OFF
@@ -185,8 +187,17 @@ def _postponed(reason: NoReminderReason, next_on: date, gone: tuple[PlannedStep,
 def remaining_steps(
     subject: ReminderCandidate, policy: ReminderPolicy, due_date: date
 ) -> tuple[tuple[PlannedStep, ...], tuple[PlannedStep, ...]]:
-    """Return the steps of an invoice that are too old to be taken, and those that can be, in order of days."""
+    """Return the steps of an invoice that are too old to be taken, and those that can be, in order of days.
+
+    Too old is what was due before the invoice was recorded, and what does not lie after the newest step taken: a policy
+    that has changed since brings neither a milder reminder nor the same again (R5). An invoice of which nothing is open
+    has no steps.
+    """
+    if subject.balance <= 0:
+        return (), ()
     anchor, earliest = _anchor(subject, policy, due_date)
+    if subject.taken_until is not None:
+        earliest = max(earliest, subject.taken_until + timedelta(days=1))
     unspent = [step for step in planned_steps(policy, anchor) if step.name not in subject.spent]
     gone = tuple(step for step in unspent if step.on < earliest)
     return gone, tuple(step for step in unspent if step.on >= earliest)

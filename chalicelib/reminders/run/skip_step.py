@@ -35,7 +35,7 @@ def skip_next_step(context: RequestContext, invoice_id: str) -> str:
         if step is None or rows.invoice.balance <= 0 or rows.invoice.is_credit_note:
             raise Conflict("no_step_left", "No step of this invoice is left to skip.")
         transaction = store.Transaction(context)
-        planning.record_reminder_step(transaction, context, rows, about, step.name, _SKIPPED, None)
+        planning.record_reminder_step(transaction, context, rows, about, step.name, _SKIPPED, None, step.on)
         planning.supersede_steps(transaction, context, rows, about, superseded)
         spent = found.candidate.spent | {step.name, *(one.name for one in superseded)}
         decision = rules.decide_reminder(

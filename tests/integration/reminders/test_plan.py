@@ -159,6 +159,16 @@ class TestHistory:
         told = world.service.get("/invoices/i1/reminders")
         assert (told["due_now"]["step"], told["why_not"], told["mode"]) == ("-3", None, "live")
 
+    def test_what_is_paid_has_no_steps_to_come_and_none_to_skip(self, world: World) -> None:
+        world.issue()
+        assert explain_reminders({"invoice": "i1"}, None)["steps_left"] != []
+        world.pay()
+        told = world.service.get("/invoices/i1/reminders")
+        assert (told["steps_left"], told["expected"], told["why_not"]["code"]) == ([], [], "paid")
+        assert explain_reminders({"invoice": "i1"}, None)["steps_left"] == []
+        assert code(world.service.ask("POST", "/invoices/i1/reminder-skip")) == (409, "no_step_left")
+        world.plan()
+
     def test_without_a_due_date_or_paid(self, world: World) -> None:
         world.service.put("/invoices/i9", **body("I9", due_date=None, deliver=False))
         world.plan()

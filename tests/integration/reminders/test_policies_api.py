@@ -64,6 +64,44 @@ def test_a_change_moves_what_is_planned(world: World, group: str) -> None:
     assert to_come() == {"i1": "2026-03-17"}
 
 
+STEPS = [{"offset": offset, "tone": tone} for offset, tone in ((-3, "friendly"), (7, "neutral"), (14, "firm"))]
+MILDER = [{"offset": offset, "tone": "friendly"} for offset in (1, 3)]
+LAST = {"offset": 30, "tone": "final"}
+
+
+def test_a_step_put_before_the_newest_one_taken_is_superseded_everywhere(world: World, group: str) -> None:
+    world.service.put("/reminder-policies/acme", steps=STEPS, minimum_gap_days=0)
+    world.plan()
+    world.at("2026-03-07T09:30")
+    assert [step for _, _, step in world.days("2026-03-25")] == ["-3", "+7", "+14"]
+    world.at("2026-04-05T08:00")
+    changed = {"steps": [STEPS[0], *MILDER, *STEPS[1:], LAST]}
+    preview = world.service.ask("POST", "/reminder-policies/acme/preview", {"account_ids": ["a1"], **changed})
+    (account,) = preview.json["items"]
+    assert {one["step"]: (one["on_after"], one["superseded"]) for one in account["changes"]} == {
+        "+1": (None, True), "+3": (None, True), "+30": ("2026-04-09", False),
+    }  # fmt: skip
+    world.service.put("/reminder-policies/acme", **changed)
+    world.plan()
+    assert steps() == {"-3": "sent", "+1": "superseded", "+3": "superseded", "+7": "sent", "+14": "sent"}
+    history = world.service.get("/invoices/i1/reminders")
+    assert [one["step"] for one in history["steps_left"]] == ["+30"]
+    assert [(one["step"], one["on"]) for one in history["expected"]] == [("+30", "2026-04-09")]
+    assert [one["step"] for one in history["taken"] if one["outcome"] == "superseded"] == ["+1", "+3"]
+    assert [(day, step) for day, _, step in world.days("2026-04-20")] == [("2026-04-09", "+30")]
+
+
+def test_a_step_skipped_ahead_counts_as_taken(world: World, group: str) -> None:
+    world.service.put("/reminder-policies/acme", steps=STEPS, minimum_gap_days=0)
+    world.plan()
+    world.at("2026-03-07T09:30")
+    world.days("2026-03-18")
+    assert world.service.ask("POST", "/invoices/i1/reminder-skip").status == 200
+    world.service.put("/reminder-policies/acme", steps=[*STEPS[:2], {"offset": 10, "tone": "neutral"}, STEPS[2], LAST])
+    world.plan()
+    assert steps() == {"-3": "sent", "+7": "sent", "+10": "superseded", "+14": "skipped"}
+
+
 def test_closing_days_and_spells_hold_for_all(world: World, group: str) -> None:
     world.service.put(
         "/reminder-policies/acme",

@@ -71,6 +71,7 @@ def live(
         if decision.step is not None:
             spent.add(decision.step.name)
             subject = replace(subject, last_reminded_on=today)
+            subject = replace(subject, taken_until=today)
         subject = replace(subject, spent=subject.spent | spent)
         yield today, decision
 
@@ -374,6 +375,37 @@ class TestSteps:
         assert balances_after_credit(balances, 100) == {"a": 0, "b": 20, "c": 10}
         assert balances_after_credit(balances, -5) == {"a": 70, "b": 50, "c": 10}
 
+    def test_what_is_paid_has_no_steps(self) -> None:
+        paid = replace(OPEN, status="paid", balance=0)
+        assert remaining_steps(paid, ReminderPolicy(), DUE) == ((), ())
+        assert next_step(paid, ReminderPolicy(), DUE, date(2026, 3, 20)) == (None, ())
+
+    @pytest.mark.parametrize(
+        ("taken_until", "day", "gone", "next_name"),
+        [
+            # -3, +7 and +14 were sent; +1 and +3 are put into the policy afterwards.
+            (date(2026, 3, 24), date(2026, 4, 5), ["+1", "+3"], "+30"),
+            # Only -3 was sent: nothing lies before it.
+            (date(2026, 3, 9), date(2026, 3, 9), [], "+1"),
+            # A step of the very day of the newest one taken would be the same again; one of the day after is left.
+            (date(2026, 3, 11), date(2026, 3, 11), ["+1"], "+3"),
+            (date(2026, 3, 12), date(2026, 3, 13), ["+1"], "+3"),
+            (date(2026, 3, 13), date(2026, 3, 13), ["+1", "+3"], "+30"),
+        ],
+    )
+    def test_steps_put_before_the_newest_one_taken_are_superseded(
+        self, taken_until: date, day: date, gone: list[str], next_name: str
+    ) -> None:
+        policy = ReminderPolicy(
+            steps=tuple(PolicyStep(offset, "friendly") for offset in (-3, 1, 3, 7, 14, 30)), minimum_gap_days=0
+        )
+        subject = replace(OPEN, spent=frozenset({"-3", "+7", "+14"}), taken_until=taken_until)
+        decision = decide_reminder(subject, policy, FREE, day)
+        assert [step.name for step in decision.superseded] == gone
+        step, _ = next_step(subject, policy, DUE, day)
+        assert step is not None
+        assert step.name == next_name
+
 
 DATES = st.dates(date(2026, 1, 1), date(2027, 12, 31))
 
@@ -462,6 +494,35 @@ class TestWhateverHappens:
             if done.step
         ]
         assert planned == daily
+
+    @settings(max_examples=ROUNDS, deadline=None)
+    @given(st.data())
+    def test_a_change_of_policy_neither_repeats_nor_goes_back(self, data: st.DataObject) -> None:
+        calendar = data.draw(calendars(ReminderPolicy()))
+        subject = replace(OPEN, recorded_on=data.draw(st.dates(date(2026, 1, 1), date(2026, 4, 1))))
+        policy = data.draw(policies())
+        changes = data.draw(st.dictionaries(st.integers(0, 250), policies(), min_size=1, max_size=5))
+        done: list[str] = []
+        newest: date | None = None
+        for number in range(300):
+            today = date(2026, 1, 1) + timedelta(days=number)
+            policy = changes.get(number, policy)
+            if today < subject.recorded_on:
+                continue
+            decision = decide_reminder(subject, policy, calendar, today)
+            names = [step.name for step in decision.superseded]
+            if decision.step is not None:
+                assert newest is None or decision.step.on > newest
+                newest = today
+                names.append(decision.step.name)
+                subject = replace(subject, last_reminded_on=today, taken_until=today)
+            if newest is not None:
+                assert all(
+                    step.on > newest for step in remaining_steps(subject, policy, DUE)[1] if step.name not in names
+                )
+            done += names
+            subject = replace(subject, spent=subject.spent | set(names))
+        assert len(done) == len(set(done))
 
     @settings(max_examples=ROUNDS, deadline=None)
     @given(policies(), DATES)
