@@ -175,6 +175,7 @@ def create_import(request: Request[ImportBody, None]) -> Reply:
         "import_is_finished",
         "import_is_failed",
         "import_is_expired",
+        "file_changed",
         "invalid",
     ),
     replay=get_import,

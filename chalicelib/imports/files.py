@@ -1,5 +1,6 @@
 """The files of imports in the bucket: their keys, and reading them line by line."""
 
+import hashlib
 from collections.abc import Iterable
 from typing import IO
 
@@ -32,6 +33,15 @@ def download_file(key: str, etag: str | None = None) -> IO[bytes]:
     if local is None:
         raise Conflict("file_changed", "The file was changed or removed after the start. Make a new import.")
     return local
+
+
+def check_content(file: IO[bytes], known: str | None) -> str:
+    """Return the SHA-256 of a file in hex; the file is rewound. Raises Conflict when it is not ``known``."""
+    found = hashlib.file_digest(file, "sha256").hexdigest()
+    if known not in (None, found):
+        raise Conflict("file_changed", "This is not the file that the dry run read. Make a new import.")
+    file.seek(0)
+    return found
 
 
 def read_lines(keys: Iterable[str]) -> Iterable[bytes]:

@@ -114,12 +114,32 @@ def check_size(name: str, size: int) -> None:
 
 def upload_missing_error(name: str) -> Conflict:
     """Return the error of a start before a file, ``file`` or ``lines``, exists."""
-    which = "The second file" if name == LINES else "The file"
+    which = _which_file(name)
     return Conflict(
         "upload_missing",
         f"{which} is not there yet. Send it to its upload address first; if that has expired, make a new import.",
         fields=(FieldError(name, "missing", f"{which} is not there yet."),),
     )
+
+
+def _which_file(name: str) -> str:
+    return "The second file" if name == LINES else "The file"
+
+
+def check_unchanged(unchanged: dict[str, bool]) -> None:
+    """Raise Conflict when a file, ``file`` or ``lines``, is not the one that the dry run read."""
+    faults = tuple(
+        FieldError(name, "file_changed", f"{_which_file(name)} was replaced after the dry run.")
+        for name, same in unchanged.items()
+        if not same
+    )
+    if faults:
+        raise Conflict(
+            "file_changed",
+            f"{faults[0].message} Nothing was written. Start a dry run again (`dry_run` true) to see what it would do, "
+            "then confirm that.",
+            fields=faults,
+        )
 
 
 @dataclass(frozen=True)

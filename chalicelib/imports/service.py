@@ -77,8 +77,9 @@ def create_import(
 def start_import(context: RequestContext, import_id: str, dry_run: bool | None = None) -> Import:
     """Queue an import whose file exists; ``dry_run`` False confirms a finished dry run.
 
-    Raises NotFound, Conflict when it is running, finished, or without its file, InvalidInput when the file is empty or
-    too large.
+    What is confirmed is what the dry run read: the entity tags of its files are kept and compared. Raises NotFound,
+    Conflict when it is running, finished, or without its file, or when a file was replaced since the dry run,
+    InvalidInput when the file is empty or too large.
     """
     key = keys.import_(import_id)
     first = store.get_item(ImportItem, key)
@@ -95,10 +96,15 @@ def start_import(context: RequestContext, import_id: str, dry_run: bool | None =
         before = store.from_item(Import, item)
         rules.check_start(before.state(context.now), dry_run_before=before.dry_run)
         sent = {name: _require_valid_file(name, one) for name, one in stored.items()}
+        item.dry_run = before.dry_run if dry_run is None else dry_run
+        if before.status == rules.FINISHED and not item.dry_run:
+            seen = {"file": item.etag, "lines": item.lines_etag}
+            rules.check_unchanged({name: one.etag == seen[name] for name, one in sent.items()})
+        else:
+            item.content_hash = item.lines_content_hash = None
         item.status, item.size, item.etag = rules.QUEUED, sent["file"].size, sent["file"].etag
         if "lines" in sent:
             item.lines_size, item.lines_etag = sent["lines"].size, sent["lines"].etag
-        item.dry_run = before.dry_run if dry_run is None else dry_run
         item.actor = asdict(context.actor)
         item.correlation_id = context.correlation_id
         kinds = tuple(name for name in before.counts if name not in (rules.ROWS, rules.LINES))

@@ -874,6 +874,9 @@ class ImportItem(Item, discriminator="import"):
     """The key of the second file, which the mapping joins."""
     lines_size = NumberAttribute(null=True)
     lines_etag = TextAttribute(NOBODY, null=True)
+    content_hash = TextAttribute(NOBODY, null=True)
+    """The SHA-256 of the file that the first run read, in hex: later runs, and the confirmation, read no other."""
+    lines_content_hash = TextAttribute(NOBODY, null=True)
     created_at = InstantAttribute()
     started_at = InstantAttribute(null=True)
     finished_at = InstantAttribute(null=True)

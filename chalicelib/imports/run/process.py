@@ -116,6 +116,7 @@ class ImportRun:
             if self._item.dry_run:
                 self._rehearsal = open_.enter_context(closing(self._resume_dry_run()))
             file = open_.enter_context(files.download_file(self._item.source, self._item.etag))
+            self._item.content_hash = files.check_content(file, self._item.content_hash)
             parts = open_.enter_context(closing(PartsIndex(plan)))
             self._read_parts(plan, parts, file)
             found = open_.enter_context(closing(read_rows(file, first_file_columns(plan.mapping))))
@@ -129,6 +130,7 @@ class ImportRun:
             parts.read(file, None)
             return
         with files.download_file(self._item.lines_source, self._item.lines_etag) as second:
+            self._item.lines_content_hash = files.check_content(second, self._item.lines_content_hash)
             parts.read(file, second)
         self._report.set_count(rules.LINES, "read", parts.of_second_file)
 
