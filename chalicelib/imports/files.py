@@ -7,6 +7,8 @@ from typing import IO
 from chalicelib.errors import Conflict
 from chalicelib.storage import download_object
 
+_MEBIBYTE = 1024 * 1024
+
 
 def source_key(import_id: str) -> str:
     """Return where the file of an import is uploaded to."""
@@ -37,7 +39,10 @@ def download_file(key: str, etag: str | None = None) -> IO[bytes]:
 
 def check_content(file: IO[bytes], known: str | None) -> str:
     """Return the SHA-256 of a file in hex; the file is rewound. Raises Conflict when it is not ``known``."""
-    found = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    while piece := file.read(_MEBIBYTE):
+        digest.update(piece)
+    found = digest.hexdigest()
     if known not in (None, found):
         raise Conflict("file_changed", "This is not the file that the dry run read. Make a new import.")
     file.seek(0)
