@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
+from chalicelib.tokens import TOKEN_KINDS
+
 METRICS_NAMESPACE = "Counterfoil"
 REDACTED = "[redacted]"
 
@@ -32,7 +34,7 @@ _PLAIN_KEYS = frozenset({
 _PRIVATE_PATTERNS = (
     # Pydantic repeats what it refused.
     re.compile(r"(?s)(?<=input_value=).*?(?=, input_type=)"),
-    re.compile(r"\bc[flsw]_[A-Za-z0-9_-]{8,}"),
+    *(re.compile(kind.trace) for kind in TOKEN_KINDS),
     re.compile(r"(?i)\bbearer\s+[^\s\"',;]+"),
     re.compile(r"[^\s\"'<>(),;:\[\]{}=]+@[^\s\"'<>(),;:\[\]{}=]+"),
     re.compile(r"(?<![\w.-])\+\d[\d ()/.-]{6,18}\d"),
@@ -57,7 +59,7 @@ def redact(value: Any, key: str = "") -> Any:
 
 
 def redact_text(text: str) -> str:
-    """Return ``text`` without whatever looks like a key, a bearer token, an email address or a phone number."""
+    """Return ``text`` without whatever looks like a token, an email address or a phone number."""
     for pattern in _PRIVATE_PATTERNS:
         text = pattern.sub(REDACTED, text)
     return text

@@ -1,6 +1,5 @@
 """API keys: create, list, revoke, authenticate (A11)."""
 
-import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -52,7 +51,7 @@ def create(
                 details={"key_ids": valid},
             )
         key = ApiKey(ids.new_id(ids.API_KEY_PREFIX, context.now), name, tidy_scopes, context.now)
-        token = rules.format_api_key_token(key.key_id, secrets.token_urlsafe(tokens.SECRET_BYTES))
+        token = rules.format_api_key_token(key.key_id, tokens.new_secret())
         transaction = store.Transaction(context)
         transaction.create(_to_item(key, token, context))
         if named:

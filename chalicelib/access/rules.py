@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from chalicelib import ids
 from chalicelib.errors import FieldError, InvalidInput
 from chalicelib.permissions import SCOPES
+from chalicelib.tokens import API_KEY
 
 MAX_KEY_NAME_LENGTH = 80
 MAX_ACTIVE_KEYS_PER_NAME = 2
@@ -13,12 +14,12 @@ MAX_ACTIVE_KEYS_PER_NAME = 2
 LAST_USED_INTERVAL_SECONDS = 3600
 """Minimum interval between two records of a key's use."""
 
-_API_KEY_TOKEN = re.compile(r"cf_([0-9A-HJKMNP-TV-Z]{26})_([A-Za-z0-9_-]{43})")
+_API_KEY_TOKEN = re.compile(API_KEY.form)
 
 
 def format_api_key_token(key_id: str, random: str) -> str:
     """Return the bearer token of a key: its id without prefix, and ``random``, 256 bits in base64url."""
-    return f"cf_{key_id.removeprefix(ids.API_KEY_PREFIX)}_{random}"
+    return f"{API_KEY.prefix}{key_id.removeprefix(ids.API_KEY_PREFIX)}_{random}"
 
 
 def parse_key_id(token: str) -> str | None:

@@ -25,9 +25,9 @@ from chalicelib.permissions import BillGroupRef, Grant, Principal
 from chalicelib.table import keys, store
 from chalicelib.table.items import SessionItem
 from chalicelib.table.keys import Key
-from chalicelib.tokens import sha256_hex
+from chalicelib.tokens import SESSION, sha256_hex
 
-_SESSION_TOKEN = re.compile(r"cs_[A-Za-z0-9_-]{43}")
+_SESSION_TOKEN = re.compile(SESSION.form)
 _LAST_SEEN_INTERVAL = timedelta(minutes=1)
 NO_PATH_PARAMETERS: Mapping[str, str] = MappingProxyType({})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

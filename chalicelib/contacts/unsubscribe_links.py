@@ -23,11 +23,12 @@ from chalicelib.entities.service import get_cached_entity
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import keys, store
+from chalicelib.tokens import UNSUBSCRIBE
 
 UNSUBSCRIBE_PATH = "/portal/unsubscribe"
 UNSUBSCRIBE_ACTOR = Actor("system", "unsubscribe", "Unsubscribe link")
 
-_TOKEN = re.compile(rf"([^~]{{1,64}})~([0-9A-HJKMNP-TV-Z]{{26}})~({'|'.join(MAIL_CATEGORIES)})~([A-Za-z0-9_-]{{22}})")
+_TOKEN = re.compile(UNSUBSCRIBE.form)
 _SIGNATURE_BYTES = 16
 
 
@@ -70,7 +71,7 @@ def get_mail_subscription(context: RequestContext, token: str) -> MailSubscripti
     Raises NotFound for an invalid link, or when its contact is deleted or has another address now.
     """
     match = _TOKEN.fullmatch(token)
-    if match is None:
+    if match is None or match.group(3) not in MAIL_CATEGORIES:
         raise NotFound
     account_id, name, category, signature = match.groups()
     contact_id = ids.CONTACT_PREFIX + name

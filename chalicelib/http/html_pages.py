@@ -80,6 +80,10 @@ class HtmlPages:
             kinds=_KINDS_BY_AREA[page.area],
         )
 
+    def find_pattern(self, path: str) -> str | None:
+        """Return the declared address of the page at ``path``, without what stands in its place holders."""
+        return next((page.pattern for page in self._declared if page.match(path) is not None), None)
+
     def render_error(self, request: HttpRequest, error: CounterfoilError) -> Response:
         """Return the error page; somebody who is not signed in is redirected to the sign-in and back."""
         path = _requested_path(request)
@@ -109,7 +113,7 @@ def _call_page(
         principal=principal,
         path=parameters,
         query={name: values[-1] for name, values in message.query.items()},
-        form=form,
+        typed=form,
         cookies=_cookies(message),
         languages=_languages(message),
         source_ip=message.source_ip,

@@ -193,10 +193,13 @@ class ReasonBody(Body):
     reason: Description | None = Field(default=None, description="For the audit.")
 
 
+DisputeReason = Literal["amount", "quantity", "quality", "not_ordered", "not_received", "duplicate", "tax", "other"]
+
+
 class DisputeBody(Body):
     """What is wrong with an invoice."""
 
-    reason: Literal["amount", "quantity", "quality", "not_ordered", "not_received", "duplicate", "tax", "other"]
+    reason: DisputeReason
     note: LongText | None = None
     lines: list[Annotated[int, Field(ge=1, le=MAX_LINES)]] | None = Field(
         default=None, max_length=MAX_LINES, description="The numbers, from 1 on, of the lines that are disputed."

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 from chalicelib.field_types import Body
 
 Password = Annotated[str, StringConstraints(min_length=1, max_length=512)]
-UserName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+UserName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
 _Token = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 _TEMPORARY = Field(

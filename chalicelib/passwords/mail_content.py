@@ -16,7 +16,7 @@ from chalicelib.passwords.hashing import hash_password
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import PasswordResetItem, RateLimitItem, UserNameItem
-from chalicelib.tokens import sha256_hex
+from chalicelib.tokens import new_secret, sha256_hex
 
 
 def prepare_temporary_password(outgoing: ClaimedMail, context: RequestContext) -> PreparedMail | WithheldMail:
@@ -64,7 +64,7 @@ def prepare_password_reset(outgoing: ClaimedMail, context: RequestContext) -> Pr
     account, contact = store.from_item(Account, account_item), store.from_item(Contact, contact_item)
     entity = get_cached_entity(account.entity_id, context.now)
     locale = contact.locale or account.locale or entity.locale
-    token = rules.RESET_PREFIX + secrets.token_urlsafe(rules.RESET_BYTES)
+    token = new_secret(rules.RESET_PREFIX)
     until = context.now + rules.RESET_LIFETIME
 
     def write(transaction: store.Transaction) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chalicelib.errors import Conflict, Forbidden, InvalidInput
+from chalicelib.tokens import PASSWORD_RESET
 
 USER_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{2,63}")
 """No @, so that nobody takes the email address of another person as a user name."""
@@ -20,8 +21,7 @@ TEMPORARY_GROUP_COUNT, TEMPORARY_GROUP_LENGTH = 5, 4
 """Twenty letters and digits: 99 bits."""
 
 RESET_LIFETIME = timedelta(minutes=30)
-RESET_PREFIX = "cp_"
-RESET_BYTES = 32
+RESET_PREFIX = PASSWORD_RESET.prefix
 
 FAILURES_WITHOUT_BACKOFF = 5
 """Failures in a row after which each further try waits twice as long as the one before."""

@@ -4,22 +4,52 @@ from typing import Any
 
 from chalicelib.errors import Conflict, CounterfoilError, Forbidden, InvalidInput, LimitReached
 from chalicelib.passwords import own_password
-from chalicelib.web import Cookie, Page, PageRequest, Pages, Redirect
+from chalicelib.passwords.inputs import Password, PasswordBody, UserName
+from chalicelib.sign_in.inputs import SessionBody
+from chalicelib.web import Cookie, Form, Page, PageRequest, Pages, Redirect
 from chalicelib.web.cookies import SESSION_COOKIES
 
 passwords_pages = Pages()
 
 _STATUS = {LimitReached: 429, InvalidInput: 422, Conflict: 409, Forbidden: 403}
-_LONGEST_FIELD = 512
+_MAX_USER_NAME_LENGTH = 64
 
 
-def _field(request: PageRequest, name: str) -> str:
-    return request.form.get(name, "")[:_LONGEST_FIELD]
+class PasswordSignInForm(Form):
+    """A user name and its password."""
+
+    api_body = SessionBody
+
+    user_name: UserName
+    password: Password
+
+
+class PasswordForm(Form):
+    """The current password, temporary or not, and the new one."""
+
+    api_body = PasswordBody
+
+    user_name: UserName
+    current_password: Password
+    password: Password
+
+
+class PasswordByLinkForm(Form):
+    """The new password; the link proves the person."""
+
+    api_body = PasswordBody
+
+    password: Password
 
 
 def _form_page(request: PageRequest, template: str, refused: CounterfoilError | None = None, **more: Any) -> Page:
     """Return a page with a form; ``refused`` is the error of its submission."""
-    context = {"fault": refused.code if refused else None, "typed": _field(request, "user_name")[:64], **more}
+    context = {
+        "fault": refused.code if refused else None,
+        "faulty": frozenset(field.field for field in refused.fields) if refused else frozenset(),
+        "typed": request.typed.get("user_name", "")[:_MAX_USER_NAME_LENGTH],
+        **more,
+    }
     status = _STATUS.get(type(refused), 403) if refused else 200
     return Page(
         f"portal/passwords/{template}.html", context, status, own_password.find_sole_brand_entity(request.context.now)
@@ -36,9 +66,8 @@ def show_sign_in(request: PageRequest) -> Page:
 def submit_sign_in(request: PageRequest) -> Page | Redirect:
     """Open a session; a temporary password redirects to where one's own is set."""
     try:
-        opened = own_password.open_password_session(
-            request.context, _field(request, "user_name"), _field(request, "password"), request.client
-        )
+        form = request.parse_form(PasswordSignInForm)
+        opened = own_password.open_password_session(request.context, form.user_name, form.password, request.client)
     except CounterfoilError as refused:
         if refused.code == "password_must_be_set":
             return Redirect("/portal/password")
@@ -57,9 +86,8 @@ def show_set_password(request: PageRequest) -> Page:
 def submit_set_password(request: PageRequest) -> Page:
     """Set one's own password."""
     try:
-        own_password.change_password(
-            request.context, _field(request, "user_name"), _field(request, "current"), _field(request, "password")
-        )
+        form = request.parse_form(PasswordForm)
+        own_password.change_password(request.context, form.user_name, form.current_password, form.password)
     except CounterfoilError as refused:
         return _form_page(request, "set", refused, by_link=False, done=False)
     return _form_page(request, "set", by_link=False, done=True)
@@ -75,7 +103,8 @@ def show_password_reset(request: PageRequest) -> Page:
 def submit_password_reset(request: PageRequest) -> Page:
     """Set one's own password by a mailed link."""
     try:
-        own_password.reset_password(request.context, request.path["secret"], _field(request, "password"))
+        form = request.parse_form(PasswordByLinkForm)
+        own_password.reset_password(request.context, request.path["secret"], form.password)
     except CounterfoilError as refused:
         return _form_page(request, "set", refused, by_link=True, done=False)
     return _form_page(request, "set", by_link=True, done=True)

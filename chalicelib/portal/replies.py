@@ -59,45 +59,43 @@ def submit_answer(request: PageRequest) -> Page | Redirect:
     try:
         _apply_answer(request, link, answer)
     except reply_forms.BadFormField as fault:
-        return _answer_form(request, link, answer, request.form, str(fault))
+        return _answer_form(request, link, answer, request.typed, str(fault))
     except InvalidInput as refused:
-        return _answer_form(request, link, answer, request.form, refused.fields[0].field if refused.fields else "on")
+        return _answer_form(request, link, answer, request.typed, refused.fields[0].field if refused.fields else "on")
     except Conflict as refused:
         if refused.code in {"nothing_to_answer", "invoice_not_open"}:
             return _redirect_to_link(link)
         # The vendor has to clear any other conflict.
-        return _answer_form(request, link, answer, request.form, "impossible", status=409)
+        return _answer_form(request, link, answer, request.typed, "impossible", status=409)
     return _redirect_to_link(link, answer)
 
 
 def _apply_answer(request: PageRequest, link: ReplyLink, answer: str) -> None:
-    context, token, form = request.context, link.token, request.form
+    context, token, typed = request.context, link.token, request.typed
     if answer == NOT_ME:
-        service.reply_not_me(context, token, reply_forms.parse_reply_text(form, "note"))
+        service.reply_not_me(context, token, request.parse_form(reply_forms.NotMeForm).note)
         return
-    chosen = [one for one in link.invoices if f"invoice-{one.invoice_id}" in form]
-    if not chosen:
+    chosen_ids = reply_forms.list_ticked(typed, "invoice", [one.invoice_id for one in link.invoices])
+    if not chosen_ids:
         raise reply_forms.BadFormField("invoices")
-    ids = [one.invoice_id for one in chosen]
     if answer == PAID:
-        service.reply_paid(
-            context, token, ids, reply_forms.parse_reply_day(form), reply_forms.parse_reply_text(form, "reference")
-        )
+        paid = request.parse_form(reply_forms.PaidForm)
+        service.reply_paid(context, token, chosen_ids, paid.on, paid.reference)
     elif answer == PROMISED:
-        service.reply_promised(context, token, ids, reply_forms.parse_reply_day(form))
+        service.reply_promised(context, token, chosen_ids, request.parse_form(reply_forms.PromisedForm).on)
     elif answer == SEND:
-        if form.get("to") not in (service.TO_ME, service.TO_INVOICING):
-            raise reply_forms.BadFormField("to")
-        service.reply_send_again(context, token, ids, form["to"])
+        service.reply_send_again(context, token, chosen_ids, request.parse_form(reply_forms.SendForm).to)
     else:
-        reason, note = form.get("reason", ""), reply_forms.parse_reply_text(form, "note")
-        if reason not in reply_forms.DISPUTE_REASONS:
-            raise reply_forms.BadFormField("reason")
-        alone = len(chosen) == 1
-        lines = tuple(number for number in range(1, chosen[0].line_count + 1) if f"line-{number}" in form and alone)
-        locale = texts.choose_page_locale(request.languages, link.entity.locale)
-        amount = reply_forms.parse_disputed_amount(form, chosen[0], locale) if alone else None
-        service.reply_problem(context, token, ids, reason, note, lines, amount)
+        problem = request.parse_form(reply_forms.ProblemForm)
+        alone = next((one for one in link.invoices if [one.invoice_id] == chosen_ids), None)
+        lines: tuple[int, ...] = ()
+        amount = None
+        if alone is not None:
+            numbers = [str(number) for number in range(1, alone.line_count + 1)]
+            lines = tuple(map(int, reply_forms.list_ticked(typed, "line", numbers)))
+            locale = texts.choose_page_locale(request.languages, link.entity.locale)
+            amount = reply_forms.parse_disputed_amount(typed.get("amount", ""), alone, locale)
+        service.reply_problem(context, token, chosen_ids, problem.reason, problem.note, lines, amount)
 
 
 def _answer_form(

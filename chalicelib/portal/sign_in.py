@@ -5,16 +5,31 @@ Staff sign in by the same pages, at addresses of their own (``console/sign_in.py
 
 from typing import Any
 
-from pydantic import ValidationError
-
 from chalicelib.errors import Conflict, InvalidInput, LimitReached, NotFound
+from chalicelib.field_types import EmailAddress
 from chalicelib.sign_in import rules, service
-from chalicelib.sign_in.inputs import SignInBody
+from chalicelib.sign_in.inputs import Code, SessionBody, SignInBody
 from chalicelib.sign_in.service import OpenedSession
-from chalicelib.web import Cookie, Page, PageRequest, Pages, Redirect
+from chalicelib.web import Cookie, Form, Page, PageRequest, Pages, Redirect
 from chalicelib.web.cookies import FLOW_COOKIE, SESSION_COOKIES
 
 _SEPARATOR = "."
+
+
+class AddressForm(Form):
+    """The address that asks for a sign-in mail."""
+
+    api_body = SignInBody
+
+    email: EmailAddress
+
+
+class CodeForm(Form):
+    """The code of the mail."""
+
+    api_body = SessionBody
+
+    code: Code
 
 
 def _flow_secrets(request: PageRequest) -> list[str]:
@@ -45,11 +60,11 @@ def _ask_page(request: PageRequest, kind: str, *, portal: str | None = None, **m
 
 def _submit_address(request: PageRequest, kind: str, portal: str | None = None) -> Page | Redirect:
     """Request the sign-in mail, and redirect to where its code is typed."""
-    typed, target = request.form.get("email", ""), request.form.get("next")
+    entered, target = request.typed.get("email", ""), request.typed.get("next")
     try:
-        email = SignInBody(email=typed).email
-    except ValidationError:
-        return _ask_page(request, kind, portal=portal, status=422, fault="email", typed=typed[:320], target=target)
+        email = request.parse_form(AddressForm).email
+    except InvalidInput:
+        return _ask_page(request, kind, portal=portal, status=422, fault="email", typed=entered[:320], target=target)
     try:
         flow = service.request_sign_in(
             request.context, email, source_ip=request.source_ip, kind=kind, portal=portal, target=target
@@ -57,7 +72,7 @@ def _submit_address(request: PageRequest, kind: str, portal: str | None = None) 
     except LimitReached as limit:
         minutes = -(-limit.retry_after // 60)
         return _ask_page(
-            request, kind, portal=portal, status=429, fault="limit", typed=typed, target=target, minutes=minutes
+            request, kind, portal=portal, status=429, fault="limit", typed=entered, target=target, minutes=minutes
         )
     # A newer mail leaves the links of older ones valid, in this browser too.
     held = [flow, *_flow_secrets(request)][: rules.MAX_FLOWS]
@@ -81,9 +96,11 @@ def _check_page(request: PageRequest, kind: str, **more: Any) -> Page | Redirect
 
 def _submit_code(request: PageRequest, kind: str) -> Page | Redirect:
     try:
-        opened = service.redeem_code(
-            request.context, _flow_secrets(request), request.form.get("code", "")[:40], request.client
-        )
+        code = request.parse_form(CodeForm).code
+    except InvalidInput:
+        return _check_page(request, kind, status=422, fault="no_code")
+    try:
+        opened = service.redeem_code(request.context, _flow_secrets(request), code, request.client)
     except InvalidInput as wrong:
         return _check_page(request, kind, status=422, fault="wrong_code", tries_left=wrong.details["tries_left"])
     except Conflict as refused:

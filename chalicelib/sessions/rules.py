@@ -2,8 +2,6 @@
 
 from datetime import datetime, timedelta
 
-TOKEN_BYTES = 32
-"""256 bits (A8)."""
 MAX_DURATION_BY_KIND = {
     "portal_user": timedelta(hours=12),
     "staff": timedelta(hours=8),
@@ -16,11 +14,6 @@ MAX_ENDED_PER_TRANSACTION = 50
 MAX_CLIENT_LENGTH = 200
 MAX_AUDITED_ACCOUNTS = 20
 """Accounts that get an audit event when one person signs in to all of them at once."""
-
-
-def format_session_token(random: str) -> str:
-    """Return the bearer token of a session, of ``random``, 256 bits in base64url; access recognises its form."""
-    return f"cs_{random}"
 
 
 def compute_session_end(kind: str, opened_at: datetime) -> datetime:

@@ -1,6 +1,5 @@
 """Sessions: opened in the transaction that authenticates a person; listed and ended (A8)."""
 
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,7 +15,7 @@ from chalicelib.request_context import Actor, RequestContext
 from chalicelib.sessions import rules
 from chalicelib.table import keys, store
 from chalicelib.table.items import IdentityItem, SessionItem
-from chalicelib.tokens import sha256_hex
+from chalicelib.tokens import SESSION, new_secret, sha256_hex
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def open_session(
     audit events name the person as the actor, except for a preview, which staff open.
     """
     session_id = ids.new_id(ids.SESSION_PREFIX, context.now)
-    token = rules.format_session_token(secrets.token_urlsafe(rules.TOKEN_BYTES))
+    token = new_secret(SESSION.prefix)
     own, listed = keys.session(sha256_hex(token)), keys.session_listed(email, session_id)
     ends_at = rules.compute_session_end(kind, context.now)
     pairs = sorted(set(bill_groups))

@@ -9,7 +9,7 @@ from chalicelib.field_types import Body, EmailAddress
 from chalicelib.passwords.inputs import Password, UserName
 
 _Secret = Annotated[str, StringConstraints(min_length=1, max_length=100)]
-_Code = Annotated[str, StringConstraints(min_length=1, max_length=32)]
+Code = Annotated[str, StringConstraints(min_length=1, max_length=32)]
 
 
 class SignInBody(Body):
@@ -33,7 +33,7 @@ class SessionBody(Body):
 
     flow: _Secret | None = Field(default=None, description="As `POST /v1/sign-in` returned it.")
     link: _Secret | None = Field(default=None, description="The last part of the link's address: `cl_…`.")
-    code: _Code | None = Field(default=None, description="As it stands in the mail; case and hyphen do not matter.")
+    code: Code | None = Field(default=None, description="As it stands in the mail; case and hyphen do not matter.")
     user_name: UserName | None = None
     password: Password | None = None
 

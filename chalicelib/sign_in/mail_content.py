@@ -15,7 +15,7 @@ from chalicelib.sign_in.admission import Admission, find_admission
 from chalicelib.sign_in.rules import Proof
 from chalicelib.table import keys, store
 from chalicelib.table.items import FlowItem, RateLimitItem
-from chalicelib.tokens import sha256_hex
+from chalicelib.tokens import new_secret, sha256_hex
 
 
 def prepare_sign_in(outgoing: ClaimedMail, context: RequestContext) -> PreparedMail | WithheldMail:
@@ -89,7 +89,7 @@ def _compose_mail(
     locale = (contact.locale if contact else None) or (account.locale if account else None) or entity.locale
     time_zone = (account.time_zone if account else None) or entity.time_zone
     is_open = bool(admission.pairs) or flow.kind == rules.STAFF
-    link = rules.LINK_PREFIX + secrets.token_urlsafe(rules.SECRET_BYTES)
+    link = new_secret(rules.LINK_PREFIX)
     code = "".join(secrets.choice(rules.CODE_ALPHABET) for _ in range(rules.CODE_LENGTH))
     until = context.now + rules.LINK_LIFETIME
 

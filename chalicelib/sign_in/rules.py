@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
 
+from chalicelib.tokens import SIGN_IN_FLOW, SIGN_IN_LINK
+
 PORTAL_USER = "portal_user"
 STAFF = "staff"
 KINDS = (PORTAL_USER, STAFF)
 AREAS = {PORTAL_USER: "portal", STAFF: "admin"}
 """The first part of the page paths of each kind."""
 
-SECRET_BYTES = 32
-"""256 bits (A4)."""
-LINK_PREFIX = "cl_"
-FLOW_PREFIX = "cw_"
-SECRET_PATTERN = re.compile(r"c[lw]_[A-Za-z0-9_-]{43}")
+LINK_PREFIX = SIGN_IN_LINK.prefix
+FLOW_PREFIX = SIGN_IN_FLOW.prefix
+SECRET_PATTERN = re.compile(f"{SIGN_IN_LINK.form}|{SIGN_IN_FLOW.form}")
 PORTAL_TOKEN_PATTERN = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 CODE_ALPHABET = "23456789BCDFGHJKMNPQRSTVWXYZ"

@@ -1,6 +1,5 @@
 """Use cases of signing in by email: request an email, prove the address by its link or its code (A4, A5)."""
 
-import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,7 +20,7 @@ from chalicelib.sign_in import emails, rules
 from chalicelib.sign_in.rules import Flow
 from chalicelib.table import keys, store
 from chalicelib.table.items import BillGroupItem, FlowItem, PortalLinkItem, RateLimitItem
-from chalicelib.tokens import sha256_hex
+from chalicelib.tokens import new_secret, sha256_hex
 
 _RETENTION_AFTER_END = timedelta(hours=1)
 
@@ -79,7 +78,7 @@ def request_sign_in(
     claimed. ``portal`` is the token of a portal link, ``target`` a page for after the sign-in. Raises LimitReached
     after too many requests from this network (A5), whatever their addresses.
     """
-    secret = rules.FLOW_PREFIX + secrets.token_urlsafe(rules.SECRET_BYTES)
+    secret = new_secret(rules.FLOW_PREFIX)
     store.retry_on_conflict(lambda: _write_sign_in_request(context, email, secret, source_ip, kind, portal, target))
     return secret
 

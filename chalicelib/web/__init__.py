@@ -20,12 +20,14 @@ and ``app.py`` adds them with ``app.register_pages(overview_pages)``. The templa
 A page declares who may see it: ``may``, an operation of the table in ``chalicelib/permissions.py``, or
 ``public=True``. The request pipeline (``chalicelib.http``) authenticates the session cookie of the page's area
 (``/portal``, ``/admin``), and redirects a visitor without a session to the sign-in and back. A form is sent by POST to
-a page of its own address; one that another site sent is refused, unless the page is declared ``from_anywhere``. An
-error that a view does not catch becomes the error page.
+a page of its own address, and read by ``request.parse_form`` with the field types of the API. A form that another
+site sent is refused, unless the page is declared ``from_anywhere``. An error that a view does not catch becomes the
+error page.
 
 Pages work without JavaScript. Their addresses in templates go through ``address(…)``, which knows the stage.
 """
 
+from chalicelib.web.forms import Form
 from chalicelib.web.pages import Cookie, Page, PageRequest, Pages, Redirect
 
-__all__ = ["Cookie", "Page", "PageRequest", "Pages", "Redirect"]
+__all__ = ["Cookie", "Form", "Page", "PageRequest", "Pages", "Redirect"]

@@ -8,6 +8,7 @@ from typing import Any
 from chalicelib.entities.rules import Entity
 from chalicelib.permissions import Principal
 from chalicelib.request_context import RequestContext
+from chalicelib.web.forms import AnyForm, validate_form
 
 _SEGMENT_PATTERN = "[A-Za-z0-9._~-]{1,128}"
 
@@ -29,12 +30,17 @@ class PageRequest:
     principal: Principal
     path: Mapping[str, str]
     query: Mapping[str, str]
-    form: Mapping[str, str]
+    typed: Mapping[str, str]
+    """The form as it was typed, only to show it again; ``parse_form`` returns what may be used."""
     cookies: Mapping[str, str]
     languages: tuple[str, ...]
     """The languages of the browser, the best first."""
     source_ip: str
     client: str | None
+
+    def parse_form(self, model: type[AnyForm]) -> AnyForm:
+        """Return the form, validated by the field types of the API. Raises InvalidInput naming every field."""
+        return validate_form(model, self.typed)
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,18 @@ class Gateway(LocalGateway):
             traceback.print_exc()
             return self.own("DEFAULT_5XX")
 
+    def describe(self, path: str) -> str:
+        """Return the address of a page or route without what stands in its place holders.
+
+        The links in mails are secrets, also on a terminal. A path that belongs to nothing is shown without what looks
+        like one.
+        """
+        try:
+            route: str = self.event_converter.create_lambda_event("GET", path, {})["requestContext"]["resourcePath"]
+        except ValueError:
+            return redact_text(path)
+        return self._app.html_pages.find_pattern(path) or route
+
     def own(self, kind: str) -> dict[str, Any]:
         """Return the gateway response that the template declares for a refusal."""
         declared = self._answers[kind]
@@ -149,8 +161,7 @@ class Handler(BaseHTTPRequestHandler):
                     self.server.clock.note_write()
         self._write(response)
         if not inbox.owns(self.path) and self.headers.get("User-Agent") != load.USER_AGENT:
-            # A sign-in link is a secret, also on a terminal.
-            shown = redact_text(self.path.partition("?")[0])
+            shown = self.server.gateway.describe(self.path.partition("?")[0])
             say(f"{self.command} {shown} {response['statusCode']} {(time.monotonic() - began) * 1000:.0f} ms")
 
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the name is inherited.

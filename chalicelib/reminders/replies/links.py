@@ -27,12 +27,13 @@ from chalicelib.reminders.run.rules import invoice_sort_key
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import ReplyLinkItem
+from chalicelib.tokens import REPLY
 
 PAID, PROMISED, PROBLEM, SEND, NOT_ME = "paid", "promised", "problem", "send", "not-me"
 ANSWERS = (PAID, PROMISED, PROBLEM, SEND, NOT_ME)
 
 _MAX_LINES = 200
-_TOKEN_PATTERN = re.compile(r"[A-Za-z0-9_-]{43}")
+_TOKEN_PATTERN = re.compile(REPLY.form)
 
 
 class AlreadyAnswered(Exception):

@@ -1,7 +1,6 @@
 """Content of a reminder, resolved when the mail is claimed: what was paid meanwhile is left out (R2, R3, R6)."""
 
 import hashlib
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -34,12 +33,12 @@ from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountBalanceItem, ReminderTemplateItem, ReplyLinkItem
 from chalicelib.table.keys import Key
+from chalicelib.tokens import REPLY, new_secret
 
 REPLY_PATH = "/portal/reply"
 MAX_ATTACHED_BYTES = 7 * 1024 * 1024
 """Of all PDFs of a reminder together; those beyond are reached through the portal."""
 REPLY_LINK_LIFETIME = timedelta(days=60)
-_TOKEN_BYTES = 32
 
 
 def hash_reply_token(link: str) -> str:
@@ -168,7 +167,7 @@ def _compose(
     reader = languages.formatting_locale(outgoing.locale)
     amount = money.format_money(sum(one.balance for one in invoices), invoices[0].currency, reader)
     values = {"sender": entity.name, "account": account.name, "contact": contact.name, "amount": amount}
-    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    token = new_secret(REPLY.prefix)
     unsubscribe = (
         unsubscribe_links.build_unsubscribe_url(account.account_id, contact.contact_id, contact.email, REMINDERS)
         if copy

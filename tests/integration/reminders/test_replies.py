@@ -192,7 +192,7 @@ def test_a_problem_with_lines_of_one_invoice(world: World, post: Post, page: str
     assert visitor.post(f"{page}/problem", **base, amount="1.000,00").status == 422
     assert visitor.post(f"{page}/problem", **base, amount="30,50").status == 200
     dispute = head("i2").dispute
-    assert (dispute["reason"], dispute["note"], dispute["lines"]) == ("quantity", "3, not 10", [2])
+    assert (dispute["reason"], dispute["note"], dispute["lines"]) == ("quantity", "3,\nnot 10", [2])
     assert (dispute["amount"], dispute["owner"]) == (3050, "sam@vendor.example")
     assert head("i1").dispute is None
     world.plan()

@@ -1,15 +1,18 @@
 import io
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter
 
-from chalicelib import observability
+from chalicelib import observability, tokens
 from chalicelib.contacts.rules import Contact
 from chalicelib.field_marks import DataSubject, fields_marked
 from chalicelib.observability import logger, redact
 
+CHALICELIB = Path(__file__).parents[3] / "chalicelib"
 TOKEN = "cf_01JABCDEFGHJKMNPQRSTVWXYZ0_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ"
 
 
@@ -126,3 +129,56 @@ def test_a_job_writes_its_metrics(capsys: pytest.CaptureFixture[str]) -> None:
     assert counting({}, None) == "done"
     written = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["Counted"] for line in written] == [[2.0], [2.0]]
+
+
+EXAMPLES = {
+    tokens.API_KEY: f"cf_01JABCDEFGHJKMNPQRSTVWXYZ0_{'k' * 43}",
+    tokens.UNSUBSCRIBE: f"harbor-light~01JABCDEFGHJKMNPQRSTVWXYZ0~reminders~{'u' * 22}",
+}
+
+
+@pytest.mark.parametrize("kind", tokens.TOKEN_KINDS, ids=lambda kind: kind.name)
+def test_a_token_of_every_kind_is_redacted(kind: tokens.TokenKind, output: io.StringIO) -> None:
+    token = EXAMPLES.get(kind) or tokens.new_secret(kind.prefix)
+    assert re.fullmatch(kind.form, token)
+    for shown in (token, f"GET /portal/some/{token} 200", f"<{token}>", f'"{token}"', f"x={token}&y=1"):
+        assert token not in redact(shown)
+        assert observability.REDACTED in redact(shown)
+    logger.info("opened %s", token)
+    assert token not in output.getvalue()
+
+
+def test_what_is_no_token_stays() -> None:
+    plain = f"{'a' * 64} con_01JABCDEFGHJKMNPQRSTVWXYZ0 eml_01JABCDEFGHJKMNPQRSTVWXYZ0 /portal/reply/x RE-2026-17"
+    assert redact(plain) == plain
+
+
+def test_every_secret_is_made_by_a_declared_kind() -> None:
+    """Whoever makes a token elsewhere would make one that logs do not know."""
+    makers = {
+        str(source.relative_to(CHALICELIB))
+        for source in CHALICELIB.rglob("*.py")
+        if re.search(r"token_urlsafe\(|token_bytes\(", source.read_text())
+    }
+    # The portal link is no credential (A3).
+    assert makers == {"tokens.py", "bill_groups/portal_link.py"}
+    calls = {
+        name
+        for source in CHALICELIB.rglob("*.py")
+        for name in re.findall(r"new_secret\(([^)]*)\)", source.read_text())
+        if source.name != "tokens.py"
+    }
+    # A key's secret stands behind its id.
+    assert calls == {
+        "",
+        "rules.FLOW_PREFIX",
+        "rules.LINK_PREFIX",
+        "rules.RESET_PREFIX",
+        "SESSION.prefix",
+        "REPLY.prefix",
+    }
+
+
+def test_every_declared_kind_is_in_the_list_that_is_redacted() -> None:
+    declared = {value for value in vars(tokens).values() if isinstance(value, tokens.TokenKind)}
+    assert declared == set(tokens.TOKEN_KINDS)

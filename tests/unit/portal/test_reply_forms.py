@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from chalicelib.errors import InvalidInput
 from chalicelib.portal import reply_forms
-from chalicelib.portal.reply_forms import BadFormField
+from chalicelib.portal.reply_forms import BadFormField, NotMeForm, PaidForm
+from chalicelib.web.forms import validate_form
 
 
 @dataclass
@@ -17,7 +19,7 @@ class Of:
 
 
 def amount(typed: str, locale: str = "en", **of: Any) -> int | None:
-    return reply_forms.parse_disputed_amount({"amount": typed}, Of(**of), locale)  # type: ignore[arg-type]
+    return reply_forms.parse_disputed_amount(typed, Of(**of), locale)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -44,12 +46,18 @@ def test_what_is_no_amount(typed: str, currency: str) -> None:
 
 
 def test_days_and_texts() -> None:
-    assert reply_forms.parse_reply_day({"on": "2026-02-28"}) == date(2026, 2, 28)
-    for typed in ("", "2026-02-30", "28.2.2026"):
-        with pytest.raises(BadFormField, match="on"):
-            reply_forms.parse_reply_day({"on": typed})
-    assert reply_forms.parse_reply_text({"note": " a\r\n b "}, "note") == "a b"
-    assert reply_forms.parse_reply_text({}, "note") is None
-    for typed in ("\u202egnp", "\x07", "x" * 1001):
-        with pytest.raises(BadFormField, match="note"):
-            reply_forms.parse_reply_text({"note": typed}, "note")
+    assert validate_form(PaidForm, {"on": "2026-02-28", "reference": " a  "}) == PaidForm(
+        on=date(2026, 2, 28), reference="a"
+    )
+    for typed in ("", "2026-02-30", "28.2.2026", "1772236800"):
+        with pytest.raises(InvalidInput) as refused:
+            validate_form(PaidForm, {"on": typed})
+        assert [one.field for one in refused.value.fields] == ["on"]
+    assert validate_form(NotMeForm, {"note": " a\r\n b "}).note == "a\n b"
+    assert validate_form(NotMeForm, {"note": ""}).note is None
+    assert validate_form(NotMeForm, {"note": "\u202egnp\x07"}).note == "gnp"
+    with pytest.raises(InvalidInput):
+        validate_form(NotMeForm, {"note": "x" * 1001})
+    for typed in ("\u202egnp", "\x07", "x" * 65):
+        with pytest.raises(InvalidInput):
+            validate_form(PaidForm, {"on": "2026-02-28", "reference": typed})

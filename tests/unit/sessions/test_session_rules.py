@@ -18,10 +18,6 @@ ALIVE: dict[str, Any] = {
 }
 
 
-def test_a_token_is_known_as_one_of_a_session() -> None:
-    assert rules.format_session_token("abc") == "cs_abc"
-
-
 @pytest.mark.parametrize(("kind", "minutes"), [("portal_user", 720), ("staff", 480), ("preview", 30)])
 def test_the_longest_life_of_each_kind(kind: str, minutes: int) -> None:
     assert rules.compute_session_end(kind, NOW) == NOW + timedelta(minutes=minutes)
