@@ -1,6 +1,7 @@
 # Start with `make run`; see README.md.
 PYTHON ?= python3
 BIN := .venv/bin
+SET_UP = $(PYTHON) infra/local/check_python.py && $(PYTHON) infra/local/set_up.py
 
 # Variables of the command line reach the commands unchanged.
 ifdef EVENT
@@ -11,26 +12,27 @@ export DATA_DIR PORT FUNCTION EVENT AT FORCE FILE LINES MAPPING CONFIRM MAIL ONL
 .DEFAULT_GOAL := run
 .PHONY: setup run invoke clock import
 
-setup: .venv/installed
+# What running needs is a part of what tests need: the second stamp includes the first.
+setup: .venv/tests-installed
 
-.venv/installed: requirements-dev.txt
-	@$(PYTHON) infra/local/check_python.py
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "This Python cannot make environments; on Debian and Ubuntu: apt install python3-venv."; exit 1; }
-	@echo "Installing dependencies into .venv …"
-	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
+.venv/run-installed: requirements-run.txt
+	@$(SET_UP) requirements-run.txt
 	@touch $@
 
-run: setup  ## the whole service, on this machine
+.venv/tests-installed: requirements-dev.txt
+	@$(SET_UP) requirements-dev.txt
+	@touch .venv/run-installed $@
+
+run: .venv/run-installed  ## the whole service, on this machine
 	@END_WITH_PARENT=1 exec $(BIN)/python -m infra.local.run
 
-invoke: setup  ## FUNCTION=create_api_key EVENT='{…}': invoke a console function
+invoke: .venv/run-installed  ## FUNCTION=create_api_key EVENT='{…}': invoke a console function
 	@$(BIN)/python -m infra.local.invoke
 
-clock: setup  ## AT=2013-02-01T09:00Z: set the clock of the service; without AT, show it
+clock: .venv/run-installed  ## AT=2013-02-01T09:00Z: set the clock of the service; without AT, show it
 	@$(BIN)/python -m infra.local.service_clock
 
-import: setup  ## FILE=… [LINES=…] MAPPING=… [CONFIRM=1] [MAIL=1]: import files into the running service
+import: .venv/run-installed  ## FILE=… [LINES=…] MAPPING=… [CONFIRM=1] [MAIL=1]: import files into the running service
 	@$(BIN)/python -m infra.local.import_file
 
 .PHONY: package stack-test
