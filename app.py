@@ -35,6 +35,7 @@ from chalicelib.portal.overview import overview_pages
 from chalicelib.portal.passwords import passwords_pages
 from chalicelib.portal.replies import replies_pages
 from chalicelib.portal.sign_in import portal_sign_in_pages
+from chalicelib.portal.start import start_pages
 from chalicelib.portal.unsubscribe import unsubscribe_pages
 from chalicelib.reminders.outlook.api import policy_comparison_routes, reminder_outlook_routes
 from chalicelib.reminders.pauses.api import reminder_pause_routes
@@ -75,6 +76,7 @@ app.register(audit_routes)
 app.register(mail_routes)
 app.register(imports_routes)
 
+app.register_pages(start_pages)
 app.register_pages(portal_sign_in_pages)
 app.register_pages(passwords_pages)
 app.register_pages(overview_pages)

@@ -29,16 +29,11 @@ _PAGE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-_STYLE_SHEET_HEADERS = {
-    "Cache-Control": "public, max-age=31536000, immutable",
-    "Content-Type": "text/css; charset=utf-8",
-    "X-Content-Type-Options": "nosniff",
-}
 _PARAMETER = re.compile(r"{([a-z]+)}")
 
 
 class HtmlPages:
-    """The surface that serves declared pages and style sheets."""
+    """The surface that serves declared pages and static files."""
 
     access_log_message = "page"
 
@@ -46,7 +41,7 @@ class HtmlPages:
         """Start without pages."""
         self._declared: list[PageRoute] = []
         steps = [f"{{{letter}}}" for letter in "abcdefgh"]
-        self.templates = ["/static/{a}"] + [
+        self.templates = ["/", *static.FIXED_PATHS, "/static/{a}"] + [
             "/".join([f"/{area}", *steps[:depth]]) for area, most in AREA_DEPTHS.items() for depth in range(most + 1)
         ]
 
@@ -58,8 +53,8 @@ class HtmlPages:
     def find_endpoint(self, request: HttpRequest) -> Endpoint:
         """Return the page that answers. Raises NotFound, MethodNotAllowed; Forbidden or MalformedRequest for a form."""
         path = _requested_path(request)
-        if _area(path) == "static":
-            return _style_sheet_endpoint(path.removeprefix("/static/"))
+        if path in static.FIXED_PATHS or _area(path) == "static":
+            return _static_file_endpoint(path)
         method = "GET" if request.method == "HEAD" else request.method
         found = [(page, match) for page in self._declared if (match := page.match(path)) is not None]
         if not found:
@@ -140,11 +135,16 @@ def _render_redirect(redirect: Redirect) -> Response:
     return Response(303, {**_PAGE_HEADERS, "Location": location}, cookies=_format_cookies(redirect.cookies))
 
 
-def _style_sheet_endpoint(name: str) -> Endpoint:
-    content = static.find_style_sheet(name)
-    if content is None:
+def _static_file_endpoint(path: str) -> Endpoint:
+    found = static.find_static_file(path)
+    if found is None:
         raise NotFound
-    return Endpoint(lambda principal: Response(200, _STYLE_SHEET_HEADERS, content))
+    headers = {
+        "Cache-Control": found.cache_control,
+        "Content-Type": found.content_type,
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Endpoint(lambda principal: Response(200, headers, found.content))
 
 
 def _requested_path(request: HttpRequest) -> str:

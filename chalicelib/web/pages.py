@@ -87,8 +87,8 @@ class PageRoute:
 
     @property
     def area(self) -> str:
-        """Return the first part of the address: ``portal`` or ``admin``."""
-        return self.pattern.split("/")[1]
+        """Return the first part of the address, ``portal`` or ``admin``; the start page belongs to the portal."""
+        return self.pattern.split("/")[1] or "portal"
 
 
 class Pages:

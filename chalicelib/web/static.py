@@ -1,7 +1,9 @@
-"""Style sheets: their addresses carry a hash of their contents, so browsers may keep them for ever."""
+"""Style sheets, whose addresses carry a hash of their contents so that browsers may keep them for ever, and the files
+that browsers and crawlers request at fixed addresses."""
 
 import hashlib
 import re
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -11,7 +13,31 @@ FOLDER = Path(__file__).parent / "static"
 NEUTRAL_COLOUR = "#1f3a5f"
 """The colour of a page that belongs to no issuing entity."""
 
+FIXED_PATHS = ("/favicon.ico", "/robots.txt")
+_ROBOTS = "User-agent: *\nDisallow: /\n"
+_FOR_EVER = "public, max-age=31536000, immutable"
+_FOR_A_DAY = "public, max-age=86400"
 _BRAND_FILE_NAME = re.compile(r"brand-([0-9a-f]{6})\.[0-9a-f]{12}\.css")
+
+
+@dataclass(frozen=True)
+class StaticFile:
+    """A file as browsers get it."""
+
+    content: str
+    content_type: str
+    cache_control: str
+
+
+def find_static_file(path: str) -> StaticFile | None:
+    """Return the file at ``path``, None when there is none. The icon is SVG, whatever its address says."""
+    if path == "/favicon.ico":
+        icon = (FOLDER / "favicon.svg").read_text(encoding="utf-8")
+        return StaticFile(icon, "image/svg+xml", _FOR_A_DAY)
+    if path == "/robots.txt":
+        return StaticFile(_ROBOTS, "text/plain; charset=utf-8", _FOR_A_DAY)
+    sheet = find_style_sheet(path.removeprefix("/static/"))
+    return None if sheet is None else StaticFile(sheet, "text/css; charset=utf-8", _FOR_EVER)
 
 
 def base_style_path() -> str:

@@ -72,9 +72,11 @@ def _show(line: str) -> None:
     numbers = re.match(r"  (\d+) of (\d+)", line)
     if sys.stdout.isatty():
         print(f"\r{line:<70}", end="" if numbers else "\n", flush=True)
-    elif not numbers or (int(numbers[1]) * 100 // int(numbers[2])) // _STEP_PERCENT > (
-        (int(numbers[1]) - 1) * 100 // int(numbers[2])
-    ) // _STEP_PERCENT:
+    elif (
+        not numbers
+        or (int(numbers[1]) * 100 // int(numbers[2])) // _STEP_PERCENT
+        > ((int(numbers[1]) - 1) * 100 // int(numbers[2])) // _STEP_PERCENT
+    ):
         print(line, flush=True)
 
 
