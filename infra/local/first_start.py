@@ -1,4 +1,5 @@
-"""Work of a start besides starting processes: the first API key and staff member, local.json and the sample data."""
+"""Work of a start besides starting processes: the first API key and staff member, local.json, the sample data and its
+emails."""
 
 import json
 import subprocess
@@ -13,6 +14,7 @@ from chalicelib.permissions import SCOPES
 from infra.local.folder import DataFolder, write, write_json
 from infra.local.processes import say
 from infra.local.sample import load
+from infra.local.sample.first_emails import PORTAL_EMAIL, FirstEmails
 from infra.local.service_clock import ServiceClock
 from infra.local.template import ROOT
 
@@ -72,6 +74,7 @@ def write_local(folder: DataFolder, url: str, key: str, staff_email: str) -> dic
         "admin": f"{url}/admin",
         "inbox": f"{url}/inbox",
         "api_key": key,
+        "portal_email": PORTAL_EMAIL,
         "staff_email": staff_email,
     }
     write_json(folder.local, local)
@@ -91,11 +94,27 @@ def load_sample(folder: DataFolder, url: str, key: str) -> bool:
     except load.SampleError as error:
         say(f"The sample data is not loaded: {error}")
         return False
-    # The clock may be set to before the sample data: see service_clock.move.
+    # The clock may be set to before the sample data and its emails: see service_clock.move.
     folder.last_write.unlink(missing_ok=True)
     folder.sample_loaded.touch(mode=0o600)
     say(f"Sample data loaded: {count} items in {time.monotonic() - began:.1f} s.")
     return True
+
+
+def send_first_emails(folder: DataFolder, url: str, key: str) -> None:
+    """Fill the inbox with an email of every kind. What fails is shown, and leaves the service usable."""
+    began = time.monotonic()
+
+    def invoke(name: str, event: Any) -> Any:
+        return invoke_in_process(folder, name, event)
+
+    try:
+        count = FirstEmails(url, key, invoke).send(ServiceClock(folder).now().date())
+    except (load.SampleError, FirstStartError) as error:
+        say(f"The inbox has not every kind of email: {error}")
+    else:
+        say(f"The inbox has {count} emails, of every kind, after {time.monotonic() - began:.1f} s.")
+    folder.last_write.unlink(missing_ok=True)
 
 
 def _may_everything(url: str, key: str) -> bool:

@@ -133,6 +133,7 @@ class Service:
             self._write_environment(base, template, values)
             self._restart_workers()
             self._wait_until_healthy()
+            first_start.send_first_emails(self._folder, self._url, key)
         _show(first_start.write_local(self._folder, self._url, key, staff_email), self._folder.root)
 
     def watch(self) -> None:
@@ -213,9 +214,9 @@ def _code_times() -> dict[Path, int]:
 def _show(local: dict[str, str], root: Path) -> None:
     say("")
     say("Counterfoil runs here. Ctrl-C ends it; its data stays.")
-    for name in ("api", "portal", "admin", "inbox", "api_key", "staff_email"):
-        say(f"  {name.replace('_', ' '):<11} {local[name]}")
-    say(f"  {'data':<11} {root} (the lines above are in local.json, the logs in logs/)")
+    for name in ("api", "portal", "admin", "inbox", "api_key", "portal_email", "staff_email"):
+        say(f"  {name.replace('_', ' '):<12} {local[name]}")
+    say(f"  {'data':<12} {root} (the lines above are in local.json, the logs in logs/)")
     say("")
 
 

@@ -23,7 +23,7 @@ _ROLES = {"i": "invoicing", "p": "accounts_payable"}
 _ROLE_FIELDS = {"invoicing": "invoicing_contact_ids", "payable": "accounts_payable_contact_ids"}
 _CONTACT_FIELDS = {"billing": "billing_contact_id", "shipping": "shipping_contact_id"}
 _CONTACT_MAILS = ("contact_added", "role_changed", "contact_removed")
-_DONE_BEFORE = {"email_taken", "external_id_taken", "contact_is_inactive"}
+_DONE_BEFORE = {"email_taken", "external_id_taken", "contact_is_inactive", "access_rule_exists"}
 
 USER_AGENT = "counterfoil-local-run"
 
@@ -108,7 +108,7 @@ def _load_account(api: "Api", account_id: str, content: Data) -> int:
         for name, contact in content["contacts"].items()
     }
     for group_id, group in content["bill_groups"].items():
-        body = {name: value for name, value in group.items() if name not in {**_ROLE_FIELDS, **_CONTACT_FIELDS}}
+        body = {name: value for name, value in group.items() if name not in {"rules", *_ROLE_FIELDS, *_CONTACT_FIELDS}}
         body |= {field: contacts[group[name]] for name, field in _CONTACT_FIELDS.items() if name in group}
         body |= {field: [contacts[one] for one in group[name]] for name, field in _ROLE_FIELDS.items() if name in group}
         owner = {"account_id": account_id, "entity_id": content["account"]["entity_id"]}
@@ -119,6 +119,17 @@ def _load_account(api: "Api", account_id: str, content: Data) -> int:
     for name, contact in content["contacts"].items():
         if contact.get("gone"):
             api.call("DELETE", f"/v1/accounts/{account_id}/contacts/{contacts[name]}", None, f"gone.{contacts[name]}")
+    rules = [
+        (group_id, value) for group_id, group in content["bill_groups"].items() for value in group.get("rules", ())
+    ]
+    for group_id, value in rules:
+        api.call("POST", f"/v1/bill-groups/{group_id}/access-rules", {"value": value}, f"sample.{group_id}.{value}")
+    for name, contact in content["contacts"].items():
+        path = f"/v1/accounts/{account_id}/contacts/{contacts[name]}/access"
+        if "enters" in contact:
+            api.put(path, {"bill_groups": {group_id: {} for group_id in contact["enters"]}})
+        if contact.get("owner"):
+            api.put(f"/v1/accounts/{account_id}/owner", {"contact_id": contacts[name]})
     subscriptions_count = sum(map(len, content["subscriptions"].values()))
     return 1 + len(contacts) + len(content["bill_groups"]) + subscriptions_count
 
@@ -145,15 +156,19 @@ class Api:
 
     def create_contact(self, account_id: str, external_id: str, contact: Data) -> str:
         """Return the id of the contact, which is created if it does not exist."""
-        body = {name: value for name, value in contact.items() if name not in {"roles", "gone"}}
+        body = {name: value for name, value in contact.items() if name not in {"roles", "gone", "enters", "owner"}}
         body |= {"external_id": external_id, "roles": [_ROLES[letter] for letter in contact["roles"]]}
         reply = self.call("POST", f"/v1/accounts/{account_id}/contacts", body, f"sample.{external_id}")
         contact_id: str = reply["contact_id"]
         return contact_id
 
-    def call(self, method: str, path: str, body: Data | None, idempotency_key: str | None) -> Data:
-        """POST and return the reply; for a contact that was loaded before, that of the conflict."""
+    def call(
+        self, method: str, path: str, body: Data | None, idempotency_key: str | None, version: int | None = None
+    ) -> Data:
+        """Send a request and return the reply; for a contact that was loaded before, that of the conflict."""
         headers = dict(self._headers)
+        if version is not None:
+            headers["If-Match"] = f'"{version}"'
         if idempotency_key:
             headers["Idempotency-Key"] = quote(idempotency_key)
         content = None if body is None else json.dumps(body, ensure_ascii=False).encode()

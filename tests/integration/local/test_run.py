@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from infra.local.sample.first_emails import KINDS
 from infra.local.template import ROOT
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
@@ -126,7 +127,7 @@ def local(tmp_path: Path) -> Iterator[Local]:
 def test_it_starts_mails_restarts_and_leaves_nothing_behind(local: Local) -> None:
     local.start()
     files = json.loads((local.folder / "local.json").read_text())
-    assert set(files) == {"api", "portal", "admin", "inbox", "api_key", "staff_email"}
+    assert set(files) == {"api", "portal", "admin", "inbox", "api_key", "portal_email", "staff_email"}
     assert (local.folder / "local.json").stat().st_mode & 0o777 == 0o600
     assert local.call("/v1/health")[0] == 200
     assert local.call("/nowhere")[1]["code"] == "not_found"
@@ -136,21 +137,27 @@ def test_it_starts_mails_restarts_and_leaves_nothing_behind(local: Local) -> Non
         answers = threads.map(lambda name: local.call(f"/v1/accounts/{name}")[1]["account_id"], names)
         assert list(answers) == names
     assert len(local.call("/v1/entities")[1]["items"]) == 4
-    # Every PDF of the sample is there when the service says that it runs, and none was mailed.
+    # Every PDF of the sample is there when the service says that it runs, and the inbox has every kind of email.
     overdue = local.call("/v1/invoices?entity=lanternfield-de&overdue_days=1")[1]["items"]
     assert [one["currency"] for one in overdue].count("EUR") >= 3
     assert local.call(f"/v1/invoices/{overdue[0]['invoice_id']}")[1]["pdf"]["state"] == "ready"
-    assert local.call("/inbox/messages.json")[1]["messages"] == []
+    first = local.call("/inbox/messages.json")[1]["messages"]
+    assert {one["tags"]["kind"] for one in first} == KINDS, local.said()
 
     # The mail about a new contact goes through queue, consumer and SES, and its events come back.
     status, contact = local.call(_CONTACTS, _CONTACT)
     assert status == 201
-    wait_for(lambda: len(_events(local)) == 2, 20)
-    assert _events(local) == ["send", "delivery"]
+    wait_for(lambda: _events(local, _CONTACT["email"]) == ["send", "delivery"], 20)
 
     # Staff are written to in the language of the whole vendor, whichever entity is the first by id.
     assert local.call("/v1/sign-in", {"email": files["staff_email"], "kind": "staff"})[0] == 202
-    wait_for(lambda: "Sign in to Lanternfield billing" in _subjects(local), 20)
+    wait_for(lambda: "Sign in to Lanternfield billing" in _subjects(local, files["staff_email"]), 20)
+
+    # The portal user of the sample may enter.
+    assert local.call("/v1/sign-in", {"email": files["portal_email"]})[0] == 202
+    wait_for(lambda: "Sign in to Lanternfield billing" in _subjects(local, files["portal_email"]), 20)
+    count = len(local.call("/inbox/messages.json")[1]["messages"])
+    assert count == len(first) + 3
 
     # A second service on the same folder, and one on the same port, are refused in one sentence.
     for other, port, told in ((local.folder, _free_port(), "already runs"), (None, local.port, "cannot be used")):
@@ -167,7 +174,7 @@ def test_it_starts_mails_restarts_and_leaves_nothing_behind(local: Local) -> Non
     local.start()
     assert json.loads((local.folder / "local.json").read_text())["api_key"] == files["api_key"]
     assert local.call(f"{_CONTACTS}/{contact['contact_id']}")[1]["email"] == _CONTACT["email"]
-    assert len(local.call("/inbox/messages.json")[1]["messages"]) == 2
+    assert len(local.call("/inbox/messages.json")[1]["messages"]) == count
     local.end(signal.SIGKILL)
     local.start()
     assert local.call(f"{_CONTACTS}/{contact['contact_id']}")[0] == 200
@@ -231,10 +238,13 @@ def test_what_cannot_run_is_reported_in_one_sentence(local: Local) -> None:
     assert local.tool("invoke", FUNCTION="create_api_key").returncode == 1
 
 
-def _subjects(local: Local) -> list[str]:
-    return [message["subject"] for message in local.call("/inbox/messages.json")[1]["messages"]]
+def _subjects(local: Local, to: str) -> list[str]:
+    return [message["subject"] for message in _messages(local, to)]
 
 
-def _events(local: Local) -> list[str]:
-    messages = local.call("/inbox/messages.json")[1]["messages"]
-    return [event["kind"] for message in messages for event in message["events"]]
+def _events(local: Local, to: str) -> list[str]:
+    return [event["kind"] for message in _messages(local, to) for event in message["events"]]
+
+
+def _messages(local: Local, to: str) -> list[Any]:
+    return [one for one in local.call("/inbox/messages.json")[1]["messages"] if to in one["to"]]

@@ -11,6 +11,8 @@ from chalicelib.reminders.policy.inputs import EntityPolicyBody, ReminderTemplat
 from chalicelib.reminders.policy.rules import ReminderPolicy, planned_steps
 from chalicelib.serialization import build_dataclass
 from infra.local.sample import load, load_invoices
+from infra.local.sample.first_emails import KINDS, PORTAL_EMAIL
+from infra.local.template import ROOT
 
 _ACCOUNTS = ("accounts-americas.yaml", "accounts-europe.yaml", "accounts-asia.yaml")
 _FILES = ("entities.yaml", *_ACCOUNTS, "invoices.yaml")
@@ -31,6 +33,16 @@ def test_domains_are_reserved() -> None:
         text = (load._FOLDER / name).read_text(encoding="utf-8")
         for domain in re.findall(r"@([\w.-]+)", text) + re.findall(r"https?://([\w.-]+)", text):
             assert domain.endswith(".example"), domain
+
+
+def test_every_kind_of_email_is_shown_on_the_first_day() -> None:
+    templates = ROOT / "chalicelib" / "mail" / "templates"
+    assert {file.parent.name for file in templates.glob("*/subject.txt")} == KINDS | {"sign_in_not_yet"}
+
+
+def test_somebody_may_enter() -> None:
+    people = [contact for account in _accounts().values() for contact in account["contacts"].values()]
+    assert [contact["email"] for contact in people if contact.get("owner")] == [PORTAL_EMAIL]
 
 
 def test_telephone_numbers_are_possible() -> None:

@@ -32,7 +32,8 @@ def test_each_package_and_the_megabytes_are_shown() -> None:
 
 
 def test_packages_are_counted_as_pinned() -> None:
-    text = "one==1.0 \\\n    --hash=sha256:aa\n    # via two\ncolorama==0.4 ; sys_platform == 'win32' \\\n    --hash=sha256:bb\n"
+    first = "one==1.0 \\\n    --hash=sha256:aa\n    # via two\n"
+    text = first + "colorama==0.4 ; sys_platform == 'win32' \\\n    --hash=sha256:bb\n"
     assert count_packages(text) == 2
 
 
