@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chalicelib.errors import Conflict, InvalidInput
+from chalicelib.mailboxes import mailbox_of
 from chalicelib.permissions import DEFAULT_PERMISSIONS, PORTAL_PERMISSIONS
 
 MAX_ADDRESSES = 200
@@ -45,7 +46,7 @@ class DomainAccess:
     domain_rule: Rule | None = None
     addresses: Mapping[str, Rule] = field(default_factory=dict)
     denied: Mapping[str, Rule] = field(default_factory=dict)
-    """By address, or by ``erased_address_key(address)`` after the person was erased."""
+    """By address, or by ``erased_address_key`` after the person was erased. Each holds for the whole mailbox."""
 
     @property
     def is_empty(self) -> bool:
@@ -53,8 +54,9 @@ class DomainAccess:
         return self.domain_rule is None and not self.addresses and not self.denied
 
     def find_denial(self, email: str) -> Rule | None:
-        """Return the denial of an address, if there is one."""
-        return self.denied.get(email) or self.denied.get(erased_address_key(email))
+        """Return the denial of an address's mailbox, if there is one."""
+        key = find_denied_key(self.denied, email)
+        return None if key is None else self.denied[key]
 
     def all(self) -> list[tuple[str, str | None, Rule]]:
         """Return everything as (kind, value, rule): the domain, addresses, denials, each in alphabetical order."""
@@ -67,8 +69,22 @@ class DomainAccess:
 
 
 def erased_address_key(email: str) -> str:
-    """Return the key that replaces an erased address and keeps it denied."""
-    return "sha256:" + hashlib.sha256(email.encode()).hexdigest()
+    """Return the key that replaces an erased address and keeps its mailbox denied."""
+    return _hashed_key(mailbox_of(email))
+
+
+def _hashed_key(text: str) -> str:
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def find_denied_key(denied: Iterable[str], email: str) -> str | None:
+    """Return the key among ``denied`` that shuts out the mailbox of ``email``: a tag makes no other person (C4).
+
+    Rows from before denials held for the mailbox have the hash of the exact address.
+    """
+    mailbox = mailbox_of(email)
+    hashed = {_hashed_key(mailbox), _hashed_key(email)}
+    return next((key for key in denied if key in hashed or ("@" in key and mailbox_of(key) == mailbox)), None)
 
 
 def denied_address(key: str) -> str | None:
@@ -141,11 +157,11 @@ def remove_rule(book: DomainAccess, rule_id: str) -> DomainAccess | None:
     return replace(book, addresses=addresses, denied=denied)
 
 
-def revoke_address(book: DomainAccess, email: str, denial: Rule) -> DomainAccess:
-    """Remove an address's rule, and deny the address under the domain's rule if there is one (C4)."""
+def revoke_address(book: DomainAccess, email: str, denial: Rule | None) -> DomainAccess:
+    """Remove an address's rule; ``denial`` shuts its mailbox out under the domain's rule if there is one (C4)."""
     addresses = {other: rule for other, rule in book.addresses.items() if other != email}
     denied = dict(book.denied)
-    if book.domain_rule is not None and book.find_denial(email) is None:
+    if denial is not None and book.domain_rule is not None and book.find_denial(email) is None:
         denied[email] = denial
     return replace(book, addresses=addresses, denied=denied)
 

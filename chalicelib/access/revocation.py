@@ -37,8 +37,10 @@ def _list_pointed_bill_group_ids(partition: str, account_id: str) -> list[str]:
     return [item.bill_group_id for item in pointers if item.account_id == account_id]
 
 
-def revoke_address_access(transaction: store.Transaction, context: RequestContext, account_id: str, email: str) -> None:
-    """Remove the rules of ``email`` in the account, and deny it where its domain has a rule.
+def revoke_address_access(
+    transaction: store.Transaction, context: RequestContext, account_id: str, email: str, *, deny: bool = True
+) -> None:
+    """Remove the rules of ``email`` in the account, and with ``deny`` deny its mailbox where its domain has a rule.
 
     Changes that do not fit the transaction are made beforehand, in complete transactions of their own.
     """
@@ -46,19 +48,19 @@ def revoke_address_access(transaction: store.Transaction, context: RequestContex
     while len(rows) > MAX_BILL_GROUPS_PER_TRANSACTION:
         chunk, rows = rows[:MAX_BILL_GROUPS_PER_TRANSACTION], rows[MAX_BILL_GROUPS_PER_TRANSACTION:]
         beforehand = store.Transaction(replace(context, idempotency=None))
-        if _revoke_in_rows(beforehand, context, chunk, email):
+        if _revoke_in_rows(beforehand, context, chunk, email, deny):
             beforehand.commit()
-    _revoke_in_rows(transaction, context, rows, email)
+    _revoke_in_rows(transaction, context, rows, email, deny)
 
 
 def _revoke_in_rows(
-    transaction: store.Transaction, context: RequestContext, rows: list[DomainAccessItem], email: str
+    transaction: store.Transaction, context: RequestContext, rows: list[DomainAccessItem], email: str, deny: bool
 ) -> bool:
     changed = False
     for row in rows:
         before = domain_access_from_item(row.domain, row)
         denial = access_rules.new_rule(context)
-        after = revoke_address(before, email, denial)
+        after = revoke_address(before, email, denial if deny else None)
         if after == before:
             # A concurrent change of the rules must not be lost.
             transaction.check(row)

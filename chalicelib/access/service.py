@@ -16,7 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from chalicelib.access import api_keys, grants, last_used
-from chalicelib.access.domain_access import erased_address_key
+from chalicelib.access.domain_access import find_denied_key
 from chalicelib.access.grants import AccessRefusal, ContractPeriod
 from chalicelib.config import settings
 from chalicelib.errors import NotFound, Unauthenticated
@@ -205,7 +205,7 @@ def decide_access(
     )
     return grants.decide_grant(
         sources,
-        denied=access is not None and not access.denied.keys().isdisjoint((email, erased_address_key(email))),
+        denied=access is not None and find_denied_key(access.denied, email) is not None,
         contract=ContractPeriod(group.contract_start, group.contract_end),
         balance_open=balance is not None and balance.open_invoices > 0,
         now=now,

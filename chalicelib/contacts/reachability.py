@@ -22,6 +22,7 @@ from chalicelib.request_context import RequestContext
 from chalicelib.staff.rules import group_mail_recipients
 from chalicelib.staff.service import list_acting_staff
 from chalicelib.table import keys, store
+from chalicelib.table.suppressed import is_suppressed, suppression_keys
 
 _PAGE_SIZE = 100
 MAX_NOTIFIED_CONTACTS = 20
@@ -106,6 +107,6 @@ def _list_contacts_to_notify(account: Account, roles: RoleAssignments) -> list[C
     first = keys.contact(account.account_id, "")
     rows += store.query_items(first.pk, first.sk, limit=_PAGE_SIZE).items
     contacts = {row.contact_id: store.from_item(Contact, row) for row in rows if row.status == ACTIVE}
-    suppressed = store.batch_get_items([keys.suppression(contact.email) for contact in contacts.values()])
-    told = [one for one in contacts.values() if keys.suppression(one.email) not in suppressed]
+    found = store.batch_get_items(suppression_keys(contact.email for contact in contacts.values()))
+    told = [one for one in contacts.values() if not is_suppressed(one.email, found)]
     return sorted(told, key=lambda one: (one.contact_id not in near, one.contact_id))[:MAX_NOTIFIED_CONTACTS]

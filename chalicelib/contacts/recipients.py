@@ -6,6 +6,7 @@ from chalicelib.contacts.rows import role_assignments_from_item
 from chalicelib.contacts.rules import ACCOUNTS_PAYABLE, ACTIVE, INVOICING, MAIL_CATEGORY_BY_ROLE, Contact, Recipient
 from chalicelib.table import keys, store
 from chalicelib.table.items import ContactRolesItem
+from chalicelib.table.suppressed import is_suppressed, suppression_keys
 
 
 def list_invoice_recipients(
@@ -40,7 +41,7 @@ def _list_recipients(
     found = {row.contact_id: store.from_item(Contact, row) for row in rows.values() if row.status == ACTIVE}
     contacts = [found[one] for one in chosen if one in found]
     contacts += [found[one] for one in copies if one in found and found[one].preferences.get(category)]
-    suppressed = store.batch_get_items([keys.suppression(contact.email) for contact in contacts])
+    suppressions = store.batch_get_items(suppression_keys(contact.email for contact in contacts))
     return [
         Recipient(
             contact_id=contact.contact_id,
@@ -49,7 +50,7 @@ def _list_recipients(
             locale=contact.locale,
             style=contact.delivery_style,
             copy=contact.contact_id not in holders,
-            suppressed=keys.suppression(contact.email) in suppressed,
+            suppressed=is_suppressed(contact.email, suppressions),
         )
         for contact in contacts
     ]

@@ -13,6 +13,7 @@ from chalicelib.entities.rules import Entity
 from chalicelib.entities.service import get_cached_entity
 from chalicelib.errors import NotFound, StaleVersion
 from chalicelib.field_ownership import Override, find_upstream_differences
+from chalicelib.mailboxes import mailbox_of
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import (
@@ -110,14 +111,20 @@ def lock_address(transaction: store.Transaction, contact: Contact) -> None:
     transaction.create(ContactAddressItem(key.pk, key.sk, contact_id=contact.contact_id, access=contact.access))
 
 
-def free_address(transaction: store.Transaction, context: RequestContext, contact: Contact) -> None:
-    """Free the contact's email, and end at once what it opened: access, user name, its rules (C4)."""
+def free_address(
+    transaction: store.Transaction, context: RequestContext, contact: Contact, new_email: str | None = None
+) -> None:
+    """Free the contact's email, and end at once what it opened: access, user name, its rules (C4).
+
+    The mailbox is denied under the rules of its domain, unless ``new_email`` is another address of the same mailbox.
+    """
     key = keys.contact_address(contact.account_id, contact.email)
     address = store.get_item(ContactAddressItem, key)
     if address is not None and address.user_name:
         transaction.delete_unconditionally(keys.user_name(address.user_name))
     transaction.delete_unconditionally(key)
-    revocation.revoke_address_access(transaction, context, contact.account_id, contact.email)
+    stays = new_email is not None and mailbox_of(new_email) == mailbox_of(contact.email)
+    revocation.revoke_address_access(transaction, context, contact.account_id, contact.email, deny=not stays)
 
 
 def lock_external_id(transaction: store.Transaction, contact: Contact) -> None:

@@ -189,7 +189,7 @@ def _stage_change(
     row = contact_to_item(after)
     transaction.replace(row)
     if change.has_new_address:
-        free_address(transaction, context, before)
+        free_address(transaction, context, before, after.email)
         transaction.check(around.account_item)
         lock_address(transaction, after)
     elif after.access != before.access:

@@ -19,6 +19,7 @@ from chalicelib.mail import outbox
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import DeliveryItem, InvoiceItem, RateLimitItem
+from chalicelib.table.suppressed import find_suppressed, suppression_keys
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def plan_sending(context: RequestContext, invoice_id: str, asked: RequestedRecip
         raise NotFound
     invoice = store.from_item(Invoice, item)
     named = [keys.contact(invoice.account_id, contact_id) for contact_id in asked.to or ()]
-    suppressions = [keys.suppression(address) for address in asked.cc]
+    suppressions = suppression_keys(asked.cc)
     known = [keys.contact_address(invoice.account_id, address) for address in asked.cc]
     limit = keys.rate_limit("invoice_sending", invoice.account_id)
     around = service.read_delivery_context(context, invoice, *named, *suppressions, *known, limit)
@@ -100,7 +101,8 @@ def plan_sending(context: RequestContext, invoice_id: str, asked: RequestedRecip
     if context.actor.kind == "portal_user":
         _check_known_addresses([address is not None for address in addresses])
         rules.check_send_limit(_recent_sendings(around.rest[-1]), context.now)
-    rules.check_not_suppressed(address for address, found in zip(asked.cc, of_cc, strict=True) if found is not None)
+    suppressed = {key: row for key, row in zip(suppressions, of_cc, strict=True) if row is not None}
+    rules.check_not_suppressed(find_suppressed(asked.cc, suppressed))
     if asked.to is None:
         who = recipients.list_invoice_recipients(around.account, around.group, around.roles)
         decision, cause = _plan_for_all(who, around, size), rules.ROLE
@@ -124,8 +126,8 @@ def _plan_for_all(who: Sequence[Recipient], around: DeliveryContext, size: int) 
 
 
 def _plan_for_named(contacts: Sequence[Contact], around: DeliveryContext, size: int) -> DeliveryDecision:
-    found = store.batch_get_items([keys.suppression(contact.email) for contact in contacts])
-    rules.check_not_suppressed(contact.email for contact in contacts if keys.suppression(contact.email) in found)
+    addresses = [contact.email for contact in contacts]
+    rules.check_not_suppressed(find_suppressed(addresses, store.batch_get_items(suppression_keys(addresses))))
     # A named recipient gets it on request: it is no copy with an unsubscribe link.
     who = [
         Recipient(one.contact_id, one.email, one.name, one.locale, one.delivery_style, copy=False, suppressed=False)

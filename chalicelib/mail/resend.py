@@ -12,6 +12,7 @@ from chalicelib.mail.service import Email
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem
+from chalicelib.table.suppressed import find_suppressed, suppression_keys
 
 MAX_RESENDS_PER_DAY = 5
 """Resends per email and day."""
@@ -37,10 +38,11 @@ def resend(context: RequestContext, account_id: str, email_id: str, seen: Callab
         addresses = tuple(dict.fromkeys((*email.to, *email.cc)))
         wanted = [keys.email(first_id)]
         wanted += [keys.contact_address(account_id, one) for one in addresses]
-        wanted += [keys.suppression(one) for one in addresses]
+        wanted += suppression_keys(addresses)
         rows = store.get_items_for_write(context, *wanted)
-        first, known, suppressed = rows[0], rows[1 : 1 + len(addresses)], rows[1 + len(addresses) :]
-        left = _eligible_recipients(addresses, known, suppressed)
+        found = {key: row for key, row in zip(wanted, rows, strict=True) if row is not None}
+        first, known = rows[0], rows[1 : 1 + len(addresses)]
+        left = _eligible_recipients(addresses, known, find_suppressed(addresses, found))
         counting = first or item
         counting.resent_at = [
             keys.format_instant(one) for one in (*_recent_resends(counting, context.now), context.now)
@@ -74,13 +76,12 @@ def _check_resendable(email: Email, item: EmailItem) -> None:
         raise Conflict("email_erased", "What this mail said was erased, so it cannot be sent again.")
 
 
-def _eligible_recipients(addresses: tuple[str, ...], known: list[object], suppressed: list[object]) -> frozenset[str]:
+def _eligible_recipients(addresses: tuple[str, ...], known: list[object], suppressed: frozenset[str]) -> frozenset[str]:
     """Return the remaining recipients. Raises Conflict when there are none."""
     contacts = [address for address, row in zip(addresses, known, strict=True) if row is not None]
     if not contacts:
         raise Conflict("nobody_left", "Nobody to whom this mail went is a contact of the account any more.")
-    barred = {address for address, row in zip(addresses, suppressed, strict=True) if row is not None}
-    left = frozenset(contacts) - barred
+    left = frozenset(contacts) - suppressed
     if not left:
         raise Conflict(
             "address_suppressed",

@@ -16,6 +16,7 @@ from chalicelib.passwords.hashing import hash_password
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import PasswordResetItem, RateLimitItem, UserNameItem
+from chalicelib.table.suppressed import is_suppressed, suppression_keys
 from chalicelib.tokens import new_secret, sha256_hex
 
 
@@ -24,7 +25,7 @@ def prepare_temporary_password(outgoing: ClaimedMail, context: RequestContext) -
     item = store.get_item(UserNameItem, keys.user_name(rules.fold_user_name(str(outgoing.context["user_name"]))))
     if item is None or item.ticket is None or item.ticket != outgoing.context["ticket"]:
         return WithheldMail("superseded")
-    if keys.suppression(item.email) in store.batch_get_items([keys.suppression(item.email)]):
+    if is_suppressed(item.email, store.batch_get_items(suppression_keys([item.email]))):
         return WithheldMail("suppressed")
     password = "-".join(
         "".join(secrets.choice(rules.TEMPORARY_ALPHABET) for _ in range(rules.TEMPORARY_GROUP_LENGTH))
@@ -49,14 +50,12 @@ def prepare_password_reset(outgoing: ClaimedMail, context: RequestContext) -> Pr
     item, limit = found.get(own), found.get(sent)
     if item is None:
         return WithheldMail("not_admitted")
-    wanted = (
-        keys.account(item.account_id), keys.contact(item.account_id, item.contact_id), keys.suppression(item.email),
-    )  # fmt: skip
-    around = store.batch_get_items(wanted)
+    wanted = (keys.account(item.account_id), keys.contact(item.account_id, item.contact_id))
+    around = store.batch_get_items([*wanted, *suppression_keys([item.email])])
     account_item, contact_item = around.get(wanted[0]), around.get(wanted[1])
     if account_item is None or contact_item is None or contact_item.status != ACTIVE:
         return WithheldMail("not_admitted")
-    if wanted[2] in around:
+    if is_suppressed(item.email, around):
         return WithheldMail("suppressed")
     earlier = rules.recent_instants(limit.instants if limit else [], context.now)
     if not rules.may_send_reset_mail(earlier, context.now):

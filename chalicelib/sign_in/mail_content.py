@@ -9,12 +9,14 @@ from chalicelib.config import settings
 from chalicelib.entities.rules import Entity
 from chalicelib.entities.service import get_entity, list_entities
 from chalicelib.mail.sending.late_binding import ClaimedMail, PreparedMail, WithheldMail
+from chalicelib.mailboxes import mailbox_of
 from chalicelib.request_context import RequestContext
 from chalicelib.sign_in import emails, rules
 from chalicelib.sign_in.admission import Admission, find_admission
 from chalicelib.sign_in.rules import Proof
 from chalicelib.table import keys, store
 from chalicelib.table.items import FlowItem, RateLimitItem
+from chalicelib.table.suppressed import is_suppressed, suppression_keys
 from chalicelib.tokens import new_secret, sha256_hex
 
 
@@ -24,14 +26,13 @@ def prepare_sign_in(outgoing: ClaimedMail, context: RequestContext) -> PreparedM
     The person who requested it learns nothing of this decision.
     """
     email, flow_hash = outgoing.to[0], str(outgoing.context["flow"])
-    wanted = (
-        keys.flow(flow_hash), keys.rate_limit("sign_in_mail", email), keys.suppression(email), keys.staff(email),
-    )  # fmt: skip
-    found = store.batch_get_items(wanted)
-    flow, limit, suppression, staff = (found.get(key) for key in wanted)
+    limit_key = keys.rate_limit("sign_in_mail", mailbox_of(email))
+    wanted = (keys.flow(flow_hash), limit_key, keys.staff(email))
+    found = store.batch_get_items([*wanted, *suppression_keys([email])])
+    flow, limit, staff = (found.get(key) for key in wanted)
     if flow is None or flow.used_at is not None or flow.ends_at <= context.now:
         return WithheldMail("flow_ended")
-    if suppression is not None:
+    if is_suppressed(email, found):
         return WithheldMail("suppressed")
     if flow.kind == rules.STAFF:
         admission = Admission((), None, None, None, None)
@@ -49,8 +50,7 @@ def prepare_sign_in(outgoing: ClaimedMail, context: RequestContext) -> PreparedM
         return WithheldMail("no_issuing_entity")
 
     def count(transaction: store.Transaction) -> None:
-        key = keys.rate_limit("sign_in_mail", email)
-        item = limit or RateLimitItem(key.pk, key.sk)
+        item = limit or RateLimitItem(limit_key.pk, limit_key.sk)
         counted = set(rules.instants_in_window(list(sent.values()), rules.ADDRESS_MAIL_LIMITS, context.now))
         kept = {email_id: instant for email_id, instant in sent.items() if instant in counted}
         kept[outgoing.email_id] = context.now

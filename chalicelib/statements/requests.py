@@ -27,6 +27,7 @@ from chalicelib.statements.content import StatementContent, pack_statement_conte
 from chalicelib.statements.rules import Ageing, StatementSection
 from chalicelib.table import keys, store
 from chalicelib.table.items import RateLimitItem, StatementItem
+from chalicelib.table.suppressed import find_suppressed, suppression_keys
 from chalicelib.tasks.kinds import CreateStatementPdf
 from chalicelib.tasks.service import add_task
 
@@ -210,8 +211,8 @@ def _check_recipients(account: Account, entity: Entity, contacts: Sequence[Any])
         raise unknown_recipients_error(
             "send_to", absent, "This is no active contact of the account. Add the contact first."
         )
-    suppressed = store.batch_get_items([keys.suppression(one.email) for one in contacts])
-    check_not_suppressed(one.email for one in contacts if keys.suppression(one.email) in suppressed)
+    addresses = [one.email for one in contacts]
+    check_not_suppressed(find_suppressed(addresses, store.batch_get_items(suppression_keys(addresses))))
 
 
 def _shared_billing_address(groups: Sequence[BillGroup]) -> PostalAddress | None:

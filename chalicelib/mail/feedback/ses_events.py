@@ -25,7 +25,7 @@ FEEDBACK_ACTOR = Actor("system", "mail_feedback", "Mail feedback")
 
 _MAX_DETAIL_LENGTH = 300
 _MAX_RECIPIENTS_PER_TRANSACTION = 30
-"""Addresses that one transaction may suppress: each takes two of its hundred rows."""
+"""Addresses that one transaction may suppress: each takes at most three of its hundred rows."""
 
 # SES's event type: our word, the object in the notification, its list of recipients, the detail to store.
 _EVENT_TYPES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {

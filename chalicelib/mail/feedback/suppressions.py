@@ -1,7 +1,7 @@
 """Suppressed addresses: after a permanent bounce or a complaint, no email until a person clears it (I6)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chalicelib.audit.rules import diff_fields
@@ -10,9 +10,11 @@ from chalicelib.errors import NotFound
 from chalicelib.mail import reports
 from chalicelib.mail.reports import Event
 from chalicelib.mail.rules import MailState
+from chalicelib.mailboxes import mailbox_of
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import SuppressionItem
+from chalicelib.table.suppressed import COMPLAINT, suppression_keys
 from chalicelib.tasks.kinds import CheckRoleCoverage
 from chalicelib.tasks.service import add_task
 
@@ -82,12 +84,14 @@ def suppress_addresses(
 ) -> list[str]:
     """Suppress addresses in ``transaction``, and return those that were not suppressed before.
 
+    A permanent bounce suppresses the exact address, a complaint the mailbox: whoever complains means no tag of it.
+
     A task checks afterwards whether the roles of their contacts are still reachable (C9).
     """
-    rows = store.batch_get_items([keys.suppression(cause.suppression.email) for cause in found]) if found else {}
+    merged = _merge_causes(found)
+    rows = store.batch_get_items([keys.suppression(email) for email in merged])
     fresh: list[str] = []
-    for cause in found:
-        email = cause.suppression.email
+    for email, cause in merged.items():
         key = keys.suppression(email)
         item = rows.get(key)
         if item is None and not cause.new:
@@ -101,16 +105,45 @@ def suppress_addresses(
         transaction.put(row, new=item is None)
         if item is None:
             fresh.append(email)
-            add_task(transaction, context, CheckRoleCoverage(email))
+        if before is None or before.reason != after.reason:
+            concerned = {email, *(one.suppression.email for one in found if _suppressed_address(one) == email)}
+            for address in sorted(concerned):
+                add_task(transaction, context, CheckRoleCoverage(address))
     return fresh
 
 
+def _suppressed_address(cause: SuppressionCause) -> str:
+    """Return the address whose row ``cause`` writes: of a complaint the mailbox, of a bounce the exact address."""
+    suppression = cause.suppression
+    return mailbox_of(suppression.email) if suppression.reason == reports.COMPLAINT else suppression.email
+
+
+def _merge_causes(found: Sequence[SuppressionCause]) -> dict[str, SuppressionCause]:
+    """Return one cause for each address whose row is written, the most severe."""
+    merged: dict[str, SuppressionCause] = {}
+    for cause in found:
+        email = _suppressed_address(cause)
+        known = merged.get(email)
+        suppression = more_severe_suppression(
+            known.suppression if known else None, replace(cause.suppression, email=email)
+        )
+        merged[email] = SuppressionCause(suppression, new=cause.new or (known is not None and known.new))
+    return merged
+
+
 def get_suppression(email: str) -> Suppression:
-    """Return the suppression of an address. Raises NotFound without one."""
-    item = store.get_item(SuppressionItem, keys.suppression(email))
-    if item is None:
+    """Return why an address is suppressed: its own row, or the complaint of its mailbox. Raises NotFound without."""
+    wanted = suppression_keys([email])
+    found = store.batch_get_items(wanted)
+    return store.from_item(Suppression, _decisive_rows(email, [found.get(key) for key in wanted])[0])
+
+
+def _decisive_rows(email: str, rows: Sequence[SuppressionItem | None]) -> list[SuppressionItem]:
+    """Return those of the rows of ``suppression_keys`` that suppress ``email``, its own first. Raises NotFound."""
+    found = [row for row in rows if row is not None and (row.email == email or row.reason == COMPLAINT)]
+    if not found:
         raise NotFound("This address is not suppressed.")
-    return store.from_item(Suppression, item)
+    return found
 
 
 def list_suppressions(after: str | None, limit: int) -> tuple[list[Suppression], str | None]:
@@ -120,19 +153,18 @@ def list_suppressions(after: str | None, limit: int) -> tuple[list[Suppression],
 
 
 def clear(context: RequestContext, email: str) -> Suppression:
-    """Clear the suppression of an address and return it. Raises NotFound without one."""
+    """Clear the suppression of an address, with a complaint of its mailbox, and return it. Raises NotFound without."""
 
     def attempt() -> Suppression:
-        key = keys.suppression(email)
-        (item,) = store.get_items_for_write(context, key)
-        if item is None:
-            raise NotFound("This address is not suppressed.")
-        before = store.from_item(Suppression, item)
+        rows = _decisive_rows(email, store.get_items_for_write(context, *suppression_keys([email])))
+        before = store.from_item(Suppression, rows[0])
         transaction = store.Transaction(context)
-        transaction.delete(item)
+        for row in rows:
+            transaction.delete(row)
         changed = diff_fields(before, None)
         record_audit_event(transaction, context, "suppression.cleared", "suppression", email, changed)
-        add_task(transaction, context, CheckRoleCoverage(email))
+        for address in sorted({email, *(row.email for row in rows)}):
+            add_task(transaction, context, CheckRoleCoverage(address))
         transaction.record_response(email, 204)
         transaction.commit()
         return before

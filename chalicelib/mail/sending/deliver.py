@@ -24,6 +24,7 @@ from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailContentItem, EmailItem
 from chalicelib.table.keys import Key
+from chalicelib.table.suppressed import find_suppressed, suppression_keys
 from chalicelib.tasks.kinds import SendEmail
 from chalicelib.tasks.queue import TaskMessage
 from chalicelib.tasks.service import complete_task, defer_task
@@ -165,7 +166,7 @@ class _ClaimAttempt:
         """Return the issuing entity and the recipients; one read for both."""
         of = settings()
         addresses = [*item.to, *item.cc, *([of.mail_redirect_to] if of.mail_mode == "redirect" else [])]
-        found = store.batch_get_items([keys.entity(item.entity_id), *(keys.suppression(one) for one in addresses)])
+        found = store.batch_get_items([keys.entity(item.entity_id), *suppression_keys(addresses)])
         entity_item = found.get(keys.entity(item.entity_id))
         if entity_item is None:
             raise LookupError("The issuing entity of an email is not here.")
@@ -174,7 +175,7 @@ class _ClaimAttempt:
                 of.mail_mode,
                 tuple(item.to),
                 tuple(item.cc),
-                suppressed=[one for one in addresses if keys.suppression(one) in found],
+                suppressed=find_suppressed(addresses, found),
                 redirect_to=of.mail_redirect_to,
                 allowlist=of.mail_allowlist,
             )

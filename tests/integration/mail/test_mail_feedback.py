@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from chalicelib.errors import NotFound
 from chalicelib.mail import rules, service
 from chalicelib.mail.erasure import erase_emails
 from chalicelib.mail.feedback import health, suppressions
@@ -263,3 +264,36 @@ def test_many_mails_add_up(provider: Provider, time: Time) -> None:
     for email_id in emails:
         report(email_id, "Delivery", delivery={"recipients": [ANA]})
     assert counts(time) == health.MailCounts(mails=5, sent=5, delivered=5)
+
+
+def test_a_complaint_holds_for_the_mailbox_and_a_bounce_for_the_exact_address(provider: Provider, time: Time) -> None:
+    first = enqueue(to=("ana+bills@acme.example",))
+    second = enqueue(to=("bob+bills@acme.example",))
+    work()
+    report(first, "Complaint", **complained("ana+bills@acme.example"))
+    report(second, "Bounce", **bounced("bob+bills@acme.example"))
+    assert suppressed() == [ANA, "bob+bills@acme.example"]
+    assert sorted(task.subject for task in tasks("coverage")) == [
+        "ana+bills@acme.example", ANA, "bob+bills@acme.example",
+    ]  # fmt: skip
+    for address in (ANA, "ana+bills@acme.example", "ana+other@acme.example", "bob+bills@acme.example"):
+        withheld = enqueue(to=(address,))
+        work()
+        assert service.get_email("acme", withheld)[0].reason == "suppressed", address
+    for address in (BOB, "bob+other@acme.example", "anna@acme.example"):
+        sent = enqueue(to=(address,))
+        work()
+        assert service.get_email("acme", sent)[0].status == "sent", address
+
+
+def test_clearing_a_tagged_address_clears_the_complaint_of_its_mailbox(provider: Provider, time: Time) -> None:
+    email_id = enqueue(to=("ana+bills@acme.example",))
+    work()
+    report(email_id, "Bounce", **bounced("ana+bills@acme.example"))
+    report(email_id, "Complaint", **complained("ana+bills@acme.example"))
+    assert suppressions.get_suppression("ana+other@acme.example").reason == "complaint"
+    assert suppressions.get_suppression("ana+bills@acme.example").reason == "permanent_bounce"
+    assert suppressions.clear(context(), "ana+bills@acme.example").email == "ana+bills@acme.example"
+    assert suppressed() == []
+    with pytest.raises(NotFound):
+        suppressions.get_suppression(ANA)

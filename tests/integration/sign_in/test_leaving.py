@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from chalicelib.table import keys, store
+from chalicelib.table.items import DomainAccessItem
 from tests.integration.api.gateway import send
 from tests.integration.service import Service
 from tests.integration.sign_in.people import Inbox
@@ -47,3 +49,47 @@ def test_a_link_from_before_opens_nothing_once_the_contact_is_gone(portal: Servi
     assert send("GET", "/v1/me", token=later).status == 401
     portal.ask("POST", f"{path}/restore")
     assert send("GET", "/v1/bill-groups/b1", token=token).status == 404
+
+
+def test_a_denial_is_not_dodged_by_a_tag(portal: Service, inbox: Inbox) -> None:
+    rule(portal, "company.example")
+    eve = portal.contact("/accounts/a1", "Eve", email=EVE)
+    tagged = token_of(ask("eve+first@company.example"), inbox.newest().link)
+    assert send("GET", "/v1/bill-groups/b1", token=tagged).status == 200
+    assert portal.ask("DELETE", f"/accounts/a1/contacts/{eve['contact_id']}").status == 204
+    assert send("GET", "/v1/bill-groups/b1", token=tagged).status == 404
+    portal.clock.move(minutes=2)
+    for other in (EVE, "eve+x@company.example"):
+        ask(other)
+        assert inbox.fetch() == []
+    ask("steve@company.example")
+    assert inbox.newest().to == "steve@company.example"
+    refused = portal.ask("POST", "/bill-groups/b1/access-rules", {"value": "eve+y@company.example"})
+    assert refused.status == 409
+    back = portal.ask(
+        "POST",
+        "/accounts/a1/contacts",
+        {"first_name": "E", "last_name": "E", "email": "eve+z@company.example", "access": {"bill_groups": {"b1": {}}}},
+    )
+    assert (back.status, back.json["code"]) == (409, "address_denied")
+
+
+def test_a_contact_that_gets_a_tag_is_not_shut_out(portal: Service, inbox: Inbox) -> None:
+    rule(portal, "company.example")
+    eve = portal.contact("/accounts/a1", "Eve", email=EVE)
+    path = f"/accounts/a1/contacts/{eve['contact_id']}"
+    portal.patch(path, email="eve+bills@company.example")
+    token = token_of(ask("eve+bills@company.example"), inbox.newest().link)
+    assert send("GET", "/v1/bill-groups/b1", token=token).status == 200
+
+
+def test_a_restored_row_denies_the_exact_address_and_its_tags(portal: Service, inbox: Inbox) -> None:
+    """Rows from before hold the address as it was."""
+    rule(portal, "company.example")
+    row = store.get_item(DomainAccessItem, keys.domain_access("b1", "company.example"))
+    assert row is not None
+    row.denied = {"eve+old@company.example": {"rule_id": "rul_old"}}
+    store.replace_item(row)
+    for other in (EVE, "eve+old@company.example", "eve+new@company.example"):
+        ask(other)
+        assert inbox.fetch() == []

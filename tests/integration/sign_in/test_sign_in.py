@@ -393,3 +393,16 @@ def test_when_a_response_is_lost_the_link_in_the_mail_works(
     else:
         # The consumer died between its claim and SES; nobody knows, and the mail is too old to go again.
         assert how == "after"
+
+
+def test_the_limits_of_an_address_hold_for_all_its_tags(portal: Service, inbox: Inbox) -> None:
+    rule = portal.ask("POST", "/bill-groups/b1/access-rules", {"value": "target.example"})
+    assert rule.status == 201, rule.text
+    came = []
+    for number in range(12):
+        ask(f"target+{number}@target.example")
+        came += inbox.fetch()
+        portal.clock.move(seconds=4)
+    assert [mail.to for mail in came] == ["target+0@target.example"]
+    ask("other@target.example")
+    assert inbox.newest().to == "other@target.example"

@@ -1,5 +1,6 @@
 """The rules of one domain at one bill group: what may stand together (A1, C4)."""
 
+import hashlib
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -287,3 +288,27 @@ def test_whatever_is_done_no_rule_overlaps_another_and_nobody_is_both_listed_and
         assert not any(access.find_denial(listed) for listed in access.addresses)
         ids = [found.rule_id for _, _, found in access.all()]
         assert len(ids) == len(set(ids))
+
+
+def test_a_denial_holds_for_every_tag_of_the_mailbox_and_for_nobody_else() -> None:
+    whole = domain_access.add_domain_rule(DomainAccess("x.example"), rule(1), replace_emails=False)
+    for left in ("eve@x.example", "eve+work@x.example"):
+        denied = domain_access.revoke_address(whole, left, rule(2))
+        forgotten = domain_access.anonymise_address(denied, left)
+        for book in (denied, forgotten):
+            for other in ("eve@x.example", "eve+x@x.example", "eve+a+b@x.example"):
+                assert book.find_denial(other) == rule(2), other
+            for other in ("steve@x.example", "ev@x.example", "+eve@x.example"):
+                assert book.find_denial(other) is None, other
+        assert domain_access.revoke_address(denied, "eve+y@x.example", rule(3)) == denied
+
+
+def test_a_denial_erased_under_its_exact_address_still_holds_for_it() -> None:
+    hashed = "sha256:" + hashlib.sha256(b"eve+work@x.example").hexdigest()
+    book = DomainAccess("x.example", denied={hashed: rule(2)})
+    assert book.find_denial("eve+work@x.example") == rule(2)
+
+
+def test_an_address_may_move_within_its_mailbox_without_a_denial() -> None:
+    whole = DomainAccess("x.example", domain_rule=rule(1), addresses={})
+    assert domain_access.revoke_address(whole, "eve@x.example", None) == whole
