@@ -12,8 +12,7 @@ from chalicelib.api import paging, paths, problems
 from chalicelib.api.models import Problem
 from chalicelib.api.routes import WRITE_METHODS, Route
 from chalicelib.permissions import OPERATION_REQUIREMENTS
-
-API_VERSION = "0.1.0"
+from chalicelib.version import VERSION
 
 _SCHEMA_REFERENCE = "#/components/schemas/{model}"
 _STRING_SCHEMA = {"type": "string"}
@@ -73,7 +72,7 @@ def build_openapi_document(routes: Iterable[Route], server: str) -> dict[str, An
         "openapi": "3.1.0",
         "info": {
             "title": "Counterfoil",
-            "version": API_VERSION,
+            "version": VERSION,
             "description": _DESCRIPTION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },

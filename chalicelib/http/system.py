@@ -7,6 +7,7 @@ from chalicelib.api import openapi
 from chalicelib.api.models import View
 from chalicelib.api.routes import Reply, Request, Route, Routes
 from chalicelib.config import settings
+from chalicelib.version import VERSION
 
 
 class HealthReply(View):
@@ -25,7 +26,7 @@ def build_system_routes(all_routes: Callable[[], list[Route]]) -> Routes:
     @routes.get("/v1/health", public=True, returns={200: HealthReply})
     def get_health(request: Request[None, None]) -> Reply:
         """Tell that the service answers; reads nothing."""
-        return Reply(HealthReply(status="ok", version=openapi.API_VERSION, deployment=settings().deployment))
+        return Reply(HealthReply(status="ok", version=VERSION, deployment=settings().deployment))
 
     @routes.get("/v1/openapi.json", public=True, returns={200: openapi.Document})
     def get_openapi(request: Request[None, None]) -> Reply:

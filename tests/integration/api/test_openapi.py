@@ -1,6 +1,7 @@
 """The document is valid and describes the routes; schemathesis finds no undocumented response."""
 
 import os
+import re
 import tomllib
 from http import HTTPStatus
 from pathlib import Path
@@ -14,8 +15,8 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from app import app
-from chalicelib.api import openapi
 from chalicelib.api.routes import WRITE_METHODS, Route
+from chalicelib.version import VERSION
 from tests.integration.api.gateway import send, wsgi
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -40,9 +41,13 @@ def test_no_name_of_a_module_shows_in_a_schema(document: dict[str, Any]) -> None
     assert [name for name in document["components"]["schemas"] if "__" in name or "." in name] == []
 
 
-def test_the_version_is_that_of_the_project(document: dict[str, Any]) -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert document["info"]["version"] == openapi.API_VERSION == project["project"]["version"]
+def test_project_service_template_and_changelog_agree_on_the_version(document: dict[str, Any]) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    template = (ROOT / "infra" / "resources.yaml").read_text("utf-8")
+    assert document["info"]["version"] == VERSION == project["project"]["version"]
+    assert re.findall(r"^## (\d+\.\d+\.\d+)", changelog, re.MULTILINE)[0] == VERSION
+    assert re.findall(r"^Description: Counterfoil (\S+),", template, re.MULTILINE) == [VERSION]
 
 
 def test_every_route_is_described(document: dict[str, Any]) -> None:

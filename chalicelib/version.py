@@ -1,0 +1,3 @@
+"""The version of Counterfoil, by semantic versioning; CHANGELOG.md says what each brought."""
+
+VERSION = "0.2.0"
