@@ -63,7 +63,9 @@ class SectionView(View):
     entity_id: str
     currency: str
     owed: int = Field(description="What is open on invoices; the sum of the ageing.")
-    overdue: int
+    overdue: int = Field(
+        description="The overdue part of the balance: credit and unallocated count on the earliest due first."
+    )
     ageing: AgeingView
     credit: int = Field(description="What is left of credit notes.")
     unallocated: int | None = Field(description="What payments have left. Null to a portal user: it is the account's.")

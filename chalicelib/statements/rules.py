@@ -85,8 +85,11 @@ class StatementSection:
 
     @property
     def overdue(self) -> int:
-        """Return the overdue part."""
-        return self.ageing.total - self.ageing.current
+        """Return the overdue part of the balance, never more than it.
+
+        Credit counts on the earliest due first, as in reminders (R2), so on what is overdue before what is not.
+        """
+        return max(0, self.ageing.total - self.ageing.current - self.credit - self.unallocated)
 
     @property
     def credit(self) -> int:

@@ -62,7 +62,7 @@ def test_a_statement() -> None:
     for row in (
         "Statement of account",
         "Balance to pay\n€488.12",
-        "Overdue\n€500.20",
+        "Overdue\n€388.11",
         "100.01 100.02 100.03 100.04 200.11 600.21",
         "Invoice 2026-006\nPO number PO-7\n27 May 2026 26 Jun 2026 150 200.00 100.06",
         "Disputed",

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.reminders.run.rules import balances_after_credit
 from chalicelib.statements import rules
 from chalicelib.statements.rules import BUCKETS, OpenItem, OpenPayment
 
@@ -51,9 +52,14 @@ def test_credit_notes_and_unallocated_payments_lower_what_is_to_be_paid_but_no_b
     ]
     (section,) = rules.build_sections(open_items, [paid(20)], TODAY)
     assert (section.ageing.current, section.ageing.days_31_60) == (57, 100)
-    assert (section.owed, section.overdue, section.credit, section.unallocated) == (157, 100, 30, 20)
+    assert (section.owed, section.overdue, section.credit, section.unallocated) == (157, 50, 30, 20)
     assert section.balance == 107
     assert [one.invoice_id for one in section.open_items] == ["late", "due", "credit", "undated"]
+
+
+def test_the_overdue_part_does_not_exceed_the_balance_when_credit_is_unallocated() -> None:
+    (section,) = rules.build_sections([item(123456, TODAY - timedelta(days=9))], [paid(1000)], TODAY)
+    assert (section.balance, section.overdue) == (122456, 122456)
 
 
 def test_an_account_that_only_paid_too_much_has_something_to_its_credit() -> None:
@@ -96,6 +102,12 @@ def test_nothing_is_lost(items: list[OpenItem], payments: list[OpenPayment], tod
         ]
         assert section.unallocated == sum(one.unallocated for one in unallocated)
         assert section.balance == section.owed - section.credit - section.unallocated
+        assert 0 <= section.overdue <= max(section.balance, 0)
+        left = balances_after_credit(
+            ((one.invoice_id, one.due_date, one.balance) for one in owed), section.credit + section.unallocated
+        )
+        late = {one.invoice_id for one in owed if rules.days_past_due(one.due_date, today)}
+        assert section.overdue == sum(left[invoice_id] for invoice_id in late), "not as reminders count credit"
 
 
 @given(st.lists(st.dates(date(2020, 1, 1), date(2030, 1, 1)), min_size=2, max_size=2), st.dates())
