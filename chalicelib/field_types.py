@@ -27,6 +27,10 @@ _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 _WEB_URL = re.compile(r"https?://[^\s\x00-\x1f\"<>\\]+")
 _MAX_EMAIL_LENGTH = 254
 _MAX_LOCAL_PART_LENGTH = 64
+# "%" and "!" route in some mail servers (RFC 5321 §3.6.1, appendix F.2), "|" and "`" name programs, and "=?" begins an
+# encoded-word (RFC 2047), which some programs decode within an address.
+_AMBIGUOUS_LOCAL_PART = re.compile(r"[%!|`]|=\?|\?=")
+_ENCODED_WORD = re.compile(r"=\?[^?]*\?[bq]\?.*?\?=", re.IGNORECASE)
 _LOCALE = re.compile(r"(?!und)[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -48,7 +52,8 @@ class Body(BaseModel):
 def normalise_text(value: str) -> str:
     """Return the text in NFC without white space around it. Refuses control and direction-changing characters.
 
-    Directions of right-to-left names come from their letters; explicit embeddings only serve to mislead.
+    Directions of right-to-left names come from their letters; explicit embeddings only serve to mislead. So do
+    encoded-words (RFC 2047), which a mail program would decode into something else than we show.
     """
     tidy = unicodedata.normalize("NFC", value).strip()
     for character in tidy:
@@ -56,6 +61,10 @@ def normalise_text(value: str) -> str:
             raise PydanticCustomError(
                 "bad_character", "This holds a control character, which no name or line may. Remove it."
             )
+    if _ENCODED_WORD.search(tidy):
+        raise PydanticCustomError(
+            "encoded_word", "This holds text in the encoding of email headers (=?…?=). Write the text itself."
+        )
     return tidy
 
 
@@ -68,7 +77,8 @@ def normalise_paragraphs(value: str) -> str:
 def normalise_email(value: str) -> str:
     """Return the one form of an email address: ASCII local part, IDNA A-label, lower case.
 
-    What is returned is exactly what mail is sent to, so two spellings cannot be two people.
+    What is returned is exactly what mail is sent to, so two spellings cannot be two people. Refuses what another
+    program may read as another address: encoded-words and the routes of old, ``a%b@c`` and ``a!b@c``.
     """
     try:
         found = validate_email(
@@ -78,6 +88,12 @@ def normalise_email(value: str) -> str:
         raise PydanticCustomError(
             "bad_email", "This is not an email address that mail can be sent to. Write it as name@example.com."
         ) from None
+    if _AMBIGUOUS_LOCAL_PART.search(found.local_part):
+        raise PydanticCustomError(
+            "ambiguous_email",
+            "An email address has none of % ! | ` =? or ?= before the @: mail programs read them in different ways. "
+            "Send another address of this person.",
+        )
     address = f"{found.local_part}@{found.ascii_domain}".lower()
     if len(address) > _MAX_EMAIL_LENGTH or len(found.local_part) > _MAX_LOCAL_PART_LENGTH:
         raise PydanticCustomError(

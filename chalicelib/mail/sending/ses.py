@@ -152,7 +152,7 @@ def build_request(envelope: Envelope) -> dict[str, Any]:
         "Destination": destination,
         "Content": {
             "Simple": {
-                "Subject": {"Data": _line(envelope.subject), "Charset": _UTF8},
+                "Subject": {"Data": _without_encoded_words(_line(envelope.subject)), "Charset": _UTF8},
                 "Body": {
                     "Text": {"Data": envelope.text, "Charset": _UTF8},
                     "Html": {"Data": envelope.html, "Charset": _UTF8},
@@ -173,12 +173,19 @@ def build_request(envelope: Envelope) -> dict[str, Any]:
     return request
 
 
+def _without_encoded_words(text: str) -> str:
+    """Return a text in which no mail program finds an encoded-word (RFC 2047), as SES sends ASCII as it is."""
+    return text.replace("=?", "= ?")
+
+
 def format_mailbox(name: str, address: str) -> str:
     """Return ``name <address>`` in ASCII, as header fields need it. Raises ValueError for a line break."""
     name, address = _line(name).strip()[:_MAX_SENDER_NAME_LENGTH], _line(address)
     if not name:
         return address
-    shown = f'"{quote(name)}"' if name.isascii() else Header(name, "utf-8").encode(linesep="")
+    # An encoded-word is no encoded-word in quotes (RFC 2047 §5), but some programs decode it there.
+    plain = name.isascii() and "=?" not in name
+    shown = f'"{quote(name)}"' if plain else Header(name, "utf-8").encode(linesep="")
     return f"{shown} <{address}>"
 
 

@@ -66,7 +66,7 @@ def test_every_sender_name_survives_as_a_header(name: str) -> None:
     shown, address = parseaddr(parsed)
     assert address == "billing@vendor.example"
     expected = name.strip()[:64]
-    if not expected.isascii():
+    if not expected.isascii() or "=?" in expected:
         assert str(make_header(decode_header(shown))).split() == expected.split()
     else:
         assert shown.split() == expected.split()
@@ -217,3 +217,17 @@ def test_a_refusal_to_tell_the_limits_stops_nothing(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(ses, "client", Refusing)
     assert ses.fetch_limits() is None
+
+
+def test_encoded_words_never_stand_raw_in_a_header() -> None:
+    name = "=?utf-8?q?Eve_=3Ceve=40evil.example=3E?="
+    request = ses.build_request(Envelope(**{**vars(ENVELOPE), "sender_name": name, "subject": f"Invoice {name}"}))
+    sender = request["FromEmailAddress"]
+    assert name not in sender
+    shown, address = parseaddr(message_from_string(f"From: {sender}\n\n")["From"])
+    assert address == ENVELOPE.sender_email
+    assert str(make_header(decode_header(shown))) == name
+    subject = request["Content"]["Simple"]["Subject"]["Data"]
+    assert decode_header(subject) == [(subject, None)]
+    assert subject == "Invoice = ?utf-8?q?Eve_=3Ceve=40evil.example=3E?="
+    assert "=?" not in ses.attachment_file_name(f"{name}.pdf")
