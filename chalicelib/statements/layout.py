@@ -63,7 +63,7 @@ def render_statement(
 
 
 def _highlights(section: StatementSection, as_of: date, words: Localiser) -> list[LabelledValue]:
-    label = "Balance to pay" if section.balance >= 0 else "In your favour"
+    label = "Balance to pay" if section.balance >= 0 else "Credit balance"
     return [
         LabelledValue(words.say(label), words.money(abs(section.balance), section.currency)),
         LabelledValue(words.say("Overdue"), words.money(section.overdue, section.currency)),
@@ -75,7 +75,7 @@ def _ages(section: StatementSection, words: Localiser) -> dict[str, Any]:
     columns = [(words.say(label), getattr(section.ageing, name)) for label, name in zip(_AGES, BUCKETS, strict=True)]
     columns.append((words.say("Total"), section.owed))
     return {
-        "heading": words.say("What is owed, by days overdue"),
+        "heading": words.say("Amount owed by days overdue"),
         "columns": [{"label": label, "amount": words.amount(sum_, section.currency)} for label, sum_ in columns],
     }
 
@@ -96,7 +96,7 @@ def _items(section: StatementSection, as_of: date, words: Localiser) -> dict[str
         rows.append({**row, "running": words.amount(running, section.currency)})
     return {
         "heading": words.say("Open items"),
-        "nothing": words.say("Nothing is open."),
+        "nothing": words.say("No open items."),
         "columns": [{"label": label, "reads": reads} for label, reads in labels],
         "rows": rows,
         "brought": words.say("Brought forward"),
@@ -159,7 +159,7 @@ def _totals(section: StatementSection, words: Localiser) -> list[dict[str, str]]
         rows.append(row(words.say("Credit notes not yet used"), -section.credit))
     if section.unallocated:
         rows.append(row(words.say("Payments not yet allocated"), -section.unallocated))
-    label = words.say("Balance to pay" if section.balance >= 0 else "In your favour")
+    label = words.say("Balance to pay" if section.balance >= 0 else "Credit balance")
     amount = words.money(abs(section.balance), section.currency)
     return [*rows, {"label": label, "base": "", "amount": amount, "weight": "strong"}]
 

@@ -140,7 +140,7 @@ def an_address_that_bounces_gets_no_more_mail_until_cleared(stack: Stack) -> Non
     path = f"/v1/suppressions/{BOUNCES}"
     assert eventually(lambda: stack.call("GET", path).status == 200), "the bounce was not noted"
     # The role is unreachable now; those who can help are notified.
-    assert eventually(lambda: "reach nobody" in _subjects(stack, READER)), _subjects(stack, READER)
+    assert eventually(lambda: "not reaching anyone" in _subjects(stack, READER)), _subjects(stack, READER)
     assert "would_clear" in stack.invoke("ClearSuppression", {"email": BOUNCES})
     assert stack.call("GET", path).status == 200
     assert "cleared" in stack.invoke("ClearSuppression", {"email": BOUNCES, "confirm": True})

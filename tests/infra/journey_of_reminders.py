@@ -46,7 +46,7 @@ def the_reminder_runs_dry_and_is_then_sent_once(stack: Stack) -> None:
     assert not stack.refused_mails(), stack.refused_mails()
     (mail,) = _reminders(stack)
     subject = mail["Content"]["Simple"]["Subject"]["Data"]
-    assert re.search(r"^Reminder: invoice \W*INV-2026-2\W* was due ", subject), subject
+    assert re.search(r"^Reminder: invoice \W*INV-2026-2\W* was due on ", subject), subject
     # The next hourly run: an account that was reminded today is not reminded again.
     assert stack.invoke("SendDueReminders", {**named, "confirm": True})["sent"]["lost"] == 0
     (taken,) = stack.call("GET", _REMINDERS).json["taken"]

@@ -88,12 +88,12 @@ def _highlights(content: Content, number: str, words: Localiser) -> list[Labelle
         return [LabelledValue(words.say("Amount credited"), words.money(content.total, content.currency))]
     due = LabelledValue(words.say("Amount due"), words.money(content.amount_due, content.currency))
     if content.amount_due <= 0:
-        return [due, LabelledValue(words.say("Due date"), words.say("Nothing is to be paid"))]
+        return [due, LabelledValue(words.say("Due date"), words.say("Nothing to pay"))]
     when = words.day(content.due_date) if content.due_date else words.say("On receipt")
     return [
         due,
         LabelledValue(words.say("Due date"), when),
-        LabelledValue(words.say("Please state when paying"), number),
+        LabelledValue(words.say("Please quote when paying"), number),
     ]
 
 

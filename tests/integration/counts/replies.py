@@ -15,7 +15,7 @@ from tests.aws_calls import Calls, counted
 from tests.integration.counts.deliveries import process_message
 from tests.integration.portal.visitor import Seen, Visitor
 
-NOTED = "Thank you, we have noted that"
+NOTED = "Thank you, we have recorded that"
 
 
 def count_replies(found: dict[str, Calls], service: Callable[..., Any], page: str) -> None:

@@ -64,7 +64,7 @@ def test_a_copy_is_a_mail_of_its_own_that_one_click_ends(world: World) -> None:
     assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     link = headers["List-Unsubscribe"].strip("<>")
     text = second["Content"]["Simple"]["Body"]["Text"]["Data"]
-    assert f"Stop them here: {link}" in text
+    assert f"unsubscribe here: {link}" in text
     assert "List-Unsubscribe" not in {one["Name"] for one in first["Content"]["Simple"]["Headers"]}
     assert attached(first) == attached(second)
     (delivery,) = world.deliveries()
@@ -90,7 +90,7 @@ def test_a_pdf_that_is_too_large_for_a_contact_is_announced_without_it(
     assert list(attached(found["ada@example.com"])) == ["invoice-I1.pdf"]
     assert attached(found["bob@example.com"]) == {}
     text = found["bob@example.com"]["Content"]["Simple"]["Body"]["Text"]["Data"]
-    assert "The PDF file is too large for this mail." in text
+    assert "The PDF file is too large for this email." in text
     link = world.service.get("/bill-groups/g1/portal-link")["url"]
     assert link is None or f"Open the customer portal: {link}" in text
 

@@ -67,7 +67,7 @@ def test_a_mail_is_sent_once_and_its_task_is_done(provider: Provider) -> None:
     assert (sent.status, sent.reason, sent.attempts) == ("sent", None, 1)
     assert sent.message_id
     assert sent.sent_at == sent.claimed_at
-    assert sent.subject == "You are now a billing contact of Acme & Co"
+    assert sent.subject == "You are now a billing contact for Acme & Co"
     assert tasks() == []
     (request,) = provider.taken
     assert request["FromEmailAddress"] == "=?utf-8?q?Nordlicht_B=C3=BCro?= <billing@nordlicht.example>"

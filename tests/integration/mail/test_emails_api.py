@@ -42,7 +42,7 @@ def test_a_mail_shows_its_status_its_events_and_what_it_said(token: str, provide
     found = send("GET", f"/v1/accounts/acme/emails/{email_id}", token=token).json
     assert found["status"] == "delivered"
     assert found["to"] == ["ana@acme.example"]
-    assert found["subject"] == "You are now a billing contact of Acme & Co"
+    assert found["subject"] == "You are now a billing contact for Acme & Co"
     assert found["events"] == [
         {"at": "2026-03-02T09:00:00Z", "kind": "delivery", "detail": "", "recipients": ["ana@acme.example"]}
     ]

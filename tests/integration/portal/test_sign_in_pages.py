@@ -17,7 +17,7 @@ ADA = "ada@customer.example"
 
 def asked(visitor: Visitor, email: str = ADA) -> None:
     seen = visitor.post("/portal/sign-in", email=email)
-    assert (seen.status, seen.heading) == (200, "Check your mail"), seen.html
+    assert (seen.status, seen.heading) == (200, "Check your email"), seen.html
     assert email in seen.html
 
 
@@ -40,7 +40,7 @@ def test_the_whole_way_in_and_out_by_link(portal: Service, inbox: Inbox) -> None
     assert (seen.status, seen.path, seen.heading) == (200, "/portal/b/b1", "Group")
     assert f"Signed in as {ADA}" in seen.html
     assert "__Host-flow" not in visitor.cookies
-    assert visitor.post(link).heading == "This link was opened elsewhere"
+    assert visitor.post(link).heading == "This link was opened in another browser"
     assert visitor.post("/portal/sign-out").heading == "You are signed out"
     assert visitor.cookies == {}
     assert visitor.go("/portal/b/b1").heading.startswith("Sign in")
@@ -62,10 +62,10 @@ def test_a_link_that_is_opened_elsewhere_and_its_code(portal: Service, inbox: In
     asked(here)
     mail = inbox.newest()
     for seen in (phone.go(path_of(mail.link)), phone.post(path_of(mail.link))):
-        assert seen.heading == "This link was opened elsewhere"
+        assert seen.heading == "This link was opened in another browser"
     assert phone.cookies == {}
     wrong = here.post("/portal/check", code="2222-2222")
-    assert (wrong.status, wrong.heading) == (422, "Check your mail")
+    assert (wrong.status, wrong.heading) == (422, "Check your email")
     assert "You have 4 tries left." in wrong.html
     assert here.post("/portal/check", code=mail.code).path == "/portal/b/b1"
 
@@ -79,7 +79,7 @@ def test_a_browser_that_waits_for_another_mail_cannot_use_the_link(portal: Servi
     other = inbox.newest()
     for visitor, link in ((there, mail.link), (here, other.link)):
         seen = visitor.post(path_of(link))
-        assert (seen.status, seen.heading) == (409, "This link was opened elsewhere")
+        assert (seen.status, seen.heading) == (409, "This link was opened in another browser")
     assert there.post("/portal/check", code=mail.code).status == 422
     assert here.post(path_of(mail.link)).path == "/portal/b/b1"
     assert there.post(path_of(other.link)).path == "/portal/b/b1"
@@ -93,10 +93,10 @@ def test_used_expired_and_no_tries_left(portal: Service, inbox: Inbox) -> None:
     for _ in range(5):
         visitor.post("/portal/check", code="2222-2222")
     seen = visitor.post("/portal/check", code=mail.code)
-    assert (seen.status, seen.heading) == (409, "No more codes can be tried")
+    assert (seen.status, seen.heading) == (409, "Too many wrong codes")
     visitor.post(path_of(mail.link))
     visitor.cookies = flow
-    assert visitor.post(path_of(mail.link)).heading == "This was used already"
+    assert visitor.post(path_of(mail.link)).heading == "This has already been used"
     portal.clock.move(minutes=2)
     other = Visitor()
     asked(other)
@@ -127,7 +127,7 @@ def test_a_browser_that_asked_twice_tries_no_more_codes_for_it(portal: Service, 
     visitor.post("/portal/check", code="2222-2222")
     for mail in (older, newer):
         seen = visitor.post("/portal/check", code=mail.code)
-        assert (seen.status, seen.heading) == (409, "No more codes can be tried")
+        assert (seen.status, seen.heading) == (409, "Too many wrong codes")
     assert visitor.post(path_of(newer.link)).path == "/portal/b/b1"
 
 
@@ -210,12 +210,12 @@ def test_the_portal_link_brands_the_page_and_is_no_credential(portal: Service, i
     assert item.bill_group_id == "b2"
     unknown = Visitor().go("/portal/l/no-such-portal-link")
     assert unknown.status == 200
-    assert "This portal link is not known." in unknown.html
+    assert "We do not recognize this portal link." in unknown.html
 
 
 def test_staff_sign_in_to_their_own_pages_only(portal: Service, inbox: Inbox) -> None:
     visitor = Visitor()
-    assert visitor.go("/admin").heading == "Sign in as staff"
+    assert visitor.go("/admin").heading == "Staff sign-in"
     visitor.post("/admin/sign-in", email="sam@vendor.example")
     seen = visitor.post(f"/admin/sign-in/{inbox.newest().link}")
     assert (seen.path, seen.heading) == ("/admin", "You are signed in")

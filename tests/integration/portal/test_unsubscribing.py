@@ -12,7 +12,7 @@ from chalicelib.entities.service import get_entity
 from tests.integration.portal.visitor import Visitor
 from tests.integration.service import Service, rows
 
-UNKNOWN = "This link does not work any more"
+UNKNOWN = "This link no longer works"
 
 
 @pytest.fixture
@@ -41,19 +41,19 @@ def test_looking_changes_nothing_and_the_button_stops_one_category(service: Serv
     visitor, page = Visitor(), link(account, contact)
     before = rows()
     seen = visitor.go(page)
-    assert (seen.status, seen.heading) == (200, "Stop these mails?")
+    assert (seen.status, seen.heading) == (200, "Stop these emails?")
     assert "ann@example.com" in seen.html
     assert "Copies of invoices" in seen.html
     assert visitor.go(page, "HEAD").status == 200
     assert rows() == before
-    assert visitor.post(page).heading == "You get no more of these mails"
+    assert visitor.post(page).heading == "You will no longer get these emails"
     found = chosen(service, account, contact)
     assert (found["invoices"], found["general"]) == (False, True)
     events = [one for one in service.all_of(f"{account}/audit-events") if one["actor"]["id"] == "unsubscribe"]
     assert [one["action"] for one in events] == ["contact.preferences_changed"]
     before = rows()
-    assert visitor.post(page).heading == "You get no more of these mails"
-    assert visitor.go(page).heading == "You get no more of these mails"
+    assert visitor.post(page).heading == "You will no longer get these emails"
+    assert visitor.go(page).heading == "You will no longer get these emails"
     assert rows() == before
 
 
@@ -89,7 +89,7 @@ def test_what_a_role_brings_goes_on(service: Service, account: str) -> None:
     service.patch(f"{account}/contacts/{contact['contact_id']}", roles=["invoicing"])
     before = rows()
     for seen in (Visitor().go(page), Visitor().post(page)):
-        assert (seen.status, seen.heading) == (200, "These mails come with your role")
+        assert (seen.status, seen.heading) == (200, "These emails are part of your role")
     assert rows() == before
 
 
@@ -181,7 +181,7 @@ def test_the_longest_ids_fit_an_address(service: Service) -> None:
     account = service.account("a" * 64)
     contact = service.contact(account, "Ann")
     choose(service, account, contact, reminders=True)
-    assert Visitor().post(link(account, contact, "reminders")).heading == "You get no more of these mails"
+    assert Visitor().post(link(account, contact, "reminders")).heading == "You will no longer get these emails"
 
 
 def test_the_headers_of_the_mail(service: Service) -> None:

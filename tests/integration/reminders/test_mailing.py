@@ -85,7 +85,7 @@ def test_what_is_settled_or_held_up_before_it_is_sent_leaves_the_mail(
     happens(world)
     post.deliver()
     (request,) = post.of("reminder")
-    assert subject(request) == "Reminder: invoice I2 was due 10 March 2026"
+    assert subject(request) == "Reminder: invoice I2 was due on 10 March 2026"
     assert "Invoice: I1" not in text(request)
     assert list(attached(request)) == ["invoice-I2.pdf"]
     (kept,) = rows(ReplyLinkItem)

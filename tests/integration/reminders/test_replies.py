@@ -21,8 +21,8 @@ from tests.integration.reminders.replies import Post, give_link, link, text
 from tests.integration.reminders.world import DUE, World, mails, rows
 from tests.integration.service import rows as raw_rows
 
-NOTED = "Thank you, we have noted that"
-GONE = "This link does not work any more"
+NOTED = "Thank you, we have recorded that"
+GONE = "This link no longer works"
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_looking_changes_nothing_and_tells_of_that_mail_only(world: World, page:
     before = raw_rows()
     visitor = Visitor()
     seen = visitor.go(page)
-    assert (seen.status, seen.heading) == (200, "Answer the payment reminder")
+    assert (seen.status, seen.heading) == (200, "Reply to the payment reminder")
     assert "I1" in seen.html
     assert "I2" in seen.html
     assert "SECRET-3" not in seen.html
@@ -105,7 +105,7 @@ def test_already_paid_pauses_for_seven_days(world: World, post: Post, page: str)
     fields = {"invoice-i1": "1", "on": "2026-03-09", "reference": "TX 77"}
     seen = visitor.post(f"{page}/paid", **fields)
     assert seen.heading == NOTED
-    assert "You said that it is paid" in seen.html
+    assert "You marked it as paid" in seen.html
     world.plan()
     pause = world.state("i1").pause
     assert (pause["until"], pause["reason"]) == (
@@ -124,7 +124,7 @@ def test_already_paid_pauses_for_seven_days(world: World, post: Post, page: str)
     assert raw_rows() == before
     post.deliver()
     (request,) = post.of("reply_received")
-    assert "Ada Test of Customer says that the following was paid" in text(request)
+    assert "Ada Test at Customer says that the following is already paid" in text(request)
     assert "Reference: TX 77" in text(request)
     # The rest stays reminded, and so is this one when the pause is over and nothing has come.
     sent = [(day, invoice) for day, invoice, _ in world.days("2026-03-25")]
@@ -134,10 +134,10 @@ def test_already_paid_pauses_for_seven_days(world: World, post: Post, page: str)
 def test_a_promise_within_the_limit_of_the_policy(world: World, post: Post, page: str) -> None:
     visitor = Visitor()
     fields = {"invoice-i1": "1", "invoice-i2": "1"}
-    assert "A day from 11 March 2026 to 25 March 2026." in visitor.go(f"{page}/promised").html
+    assert "A date from 11 March 2026 to 25 March 2026." in visitor.go(f"{page}/promised").html
     for day in ("2026-03-10", "2026-03-26", "soon", ""):
         refused = visitor.post(f"{page}/promised", on=day, **fields)
-        assert (refused.status, "Choose one of these days." in refused.html) == (422, True)
+        assert (refused.status, "Choose one of these dates." in refused.html) == (422, True)
     assert told() == []
     seen = visitor.post(f"{page}/promised", on="2026-03-20", **fields)
     assert seen.heading == NOTED
@@ -158,7 +158,7 @@ def states(visitor: Visitor, page: str) -> dict[str, str]:
 @pytest.mark.parametrize("minutes", [0, 5])
 def test_the_newest_answer_stands(world: World, page: str, minutes: int) -> None:
     visitor = Visitor()
-    promised, paid = "Payment promised by 20 March 2026", "You said that it is paid"
+    promised, paid = "Payment promised by 20 March 2026", "You marked it as paid"
     visitor.post(f"{page}/promised", on="2026-03-20", **{"invoice-i1": "1"})
     assert states(visitor, page) == {"I1": promised, "I2": ""}
     world.service.clock.move(minutes=minutes)
@@ -179,7 +179,7 @@ def test_what_was_said_elsewhere_later_stands(world: World, page: str) -> None:
     assert world.service.ask("PUT", "/invoices/i1/promise", {"on": "2026-03-20"}).status == 204
     assert states(visitor, page)["I1"] == "Payment promised by 20 March 2026"
     world.service.clock.move(days=10)
-    assert states(visitor, page)["I1"] == "You said that it is paid"
+    assert states(visitor, page)["I1"] == "You marked it as paid"
 
 
 def test_a_problem_with_lines_of_one_invoice(world: World, post: Post, page: str) -> None:
@@ -215,7 +215,7 @@ def test_send_again_to_registered_contacts_only(world: World, post: Post, page: 
     fields = {"invoice-i1": "1", "to": "stranger@else.example"}
     assert visitor.post(f"{page}/send", **fields).status == 422
     refused = visitor.post(f"{page}/send", **{**fields, "to": "me"})
-    assert (refused.status, "Write to billing@acme.example" in refused.html) == (409, True)
+    assert (refused.status, "Email billing@acme.example" in refused.html) == (409, True)
     assert told() == []
     world.service.put("/entities/acme", invoice_mail={"mode": "live"})
     clear_entity_cache()
@@ -346,7 +346,7 @@ def test_a_void_invoice_is_not_sent_again(world: World, page: str) -> None:
     assert world.service.ask("POST", "/invoices/i1/void", {"reason": "A mistake."}).status == 200
     visitor = Visitor()
     seen = visitor.post(f"{page}/send", to="me", **{"invoice-i1": "1"})
-    assert (seen.status, seen.heading) == (200, "Answer the payment reminder")
+    assert (seen.status, seen.heading) == (200, "Reply to the payment reminder")
     assert told() == []
     assert visitor.post(f"{page}/send", to="me", **{"invoice-i2": "1"}).heading == NOTED
 
@@ -412,11 +412,11 @@ def test_what_was_paid_meanwhile_needs_no_answer(world: World, post: Post, page:
     world.pay("i2")
     visitor = Visitor()
     seen = visitor.go(page)
-    assert "It is paid already" not in seen.html
+    assert "It is already paid" not in seen.html
     assert "Send the invoice again" in seen.html
-    assert visitor.go(f"{page}/paid").heading == "Answer the payment reminder"
+    assert visitor.go(f"{page}/paid").heading == "Reply to the payment reminder"
     assert visitor.post(f"{page}/paid", **{"invoice-i1": "1", "on": "2026-03-09"}).heading == (
-        "Answer the payment reminder"
+        "Reply to the payment reminder"
     )
     assert told() == []
     only(world, post)

@@ -180,7 +180,7 @@ class TestInMails:
         assert "Hello Ada Test,\n\nIt is €120.00, due 10 March 2026 (1 days).\n\nThank you.\n\nInvoice: I1" in text(ada)
         assert "It is <bdi>€120.00</bdi>, due <bdi>10 March 2026</bdi>" in html(ada)
         assert "Thank you.</bdi></p>" in html(ada)
-        assert "Answer this reminder" in html(ada)
+        assert "Reply to this reminder" in html(ada)
         assert link(ada)
         assert subject(bob) == f"{name}: I1 ist offen"
         assert "Noch 1 offen:" in text(bob)
@@ -203,8 +203,8 @@ class TestInMails:
         reminded.service.ask("DELETE", AT)
         post.deliver()
         (request,) = post.of("reminder")
-        assert subject(request) == "Reminder: invoice I1 was due 10 March 2026"
-        assert "Perhaps it was overlooked" in text(request)
+        assert subject(request) == "Reminder: invoice I1 was due on 10 March 2026"
+        assert "It may have been overlooked" in text(request)
 
     def test_hostile_names_stay_names(self, reminded: World, post: Post) -> None:
         reminded.service.put(AT, texts={"en": {**EN, "opening": "<i>{{x}} for {account}</i>"}})

@@ -178,7 +178,7 @@ def test_what_answers_is_the_same_who_is_known(portal: Service, inbox: Inbox) ->
     ]  # fmt: skip
     (mail,) = inbox.fetch()
     assert mail.to == "later@soon.example"
-    assert mail.subject == "Your access to Acme billing begins later"
+    assert mail.subject == "Your access to Acme billing starts later"
     assert "1 February 2026" in mail.text
     assert withheld() == ["limit", "not_admitted", "suppressed"]
 

@@ -95,7 +95,7 @@ def test_the_figures_are_those_of_when_it_was_requested(world: World, tmp_path: 
 def test_nothing_is_open(world: World, tmp_path: Path) -> None:
     statement_id = asked(world, currency="USD")
     world.work()
-    assert "Nothing is open." in text_of(pdf_of(world, statement_id), tmp_path)
+    assert "No open items." in text_of(pdf_of(world, statement_id), tmp_path)
 
 
 def test_mailed_to_each_in_their_own_language(world: World) -> None:
@@ -114,7 +114,7 @@ def test_mailed_to_each_in_their_own_language(world: World) -> None:
     assert len(found["email_ids"]) == 3
     by_address = {one["Destination"]["ToAddresses"][0]: one for one in mails(world)}
     assert sorted(by_address) == ["ann@example.com", "bob@example.com", "di@example.com"]
-    assert subject(by_address["ann@example.com"]) == "Statement of account of Customer, 31 January 2026"
+    assert subject(by_address["ann@example.com"]) == "Statement of account for Customer, 31 January 2026"
     assert subject(by_address["bob@example.com"]) == "Kontoübersicht von Customer, 31. Januar 2026"
     pdf = pdf_of(world, statement_id)
     for one in by_address.values():
@@ -132,7 +132,7 @@ def test_a_pdf_beyond_the_contacts_limit_stays_here(world: World, monkeypatch: p
     world.work()
     (mail,) = mails(world)
     assert attached(mail) == {}
-    assert "too large for this mail" in mail["Content"]["Simple"]["Body"]["Text"]["Data"]
+    assert "too large for this email" in mail["Content"]["Simple"]["Body"]["Text"]["Data"]
 
 
 def test_the_mail_is_withheld_once_the_contact_has_gone_or_mail_is_not_live(world: World) -> None:

@@ -87,5 +87,5 @@ def test_a_role_that_reaches_nobody_is_notified_to_contacts_and_to_staff() -> No
     texts = [message.render_mail(mail.kind, "en", mail.context, ENTITY, NOW) for mail in (to_contact, to_staff)]
     assert ["bob@acme.example" in text.text and "bob@acme.example" in text.html for text in texts] == [False, True]
     assert ["Hello Ana García," in text.text for text in texts] == [True, False]
-    assert "you look after the customers of Nordlicht" in texts[1].text
+    assert "you manage customers for Nordlicht" in texts[1].text
     assert "Account: acme" in texts[1].text

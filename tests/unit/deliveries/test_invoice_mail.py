@@ -68,9 +68,9 @@ def test_a_credit_note_asks_for_no_payment() -> None:
 @pytest.mark.parametrize(
     ("cause", "why"),
     [
-        ("role", "because you are a billing contact of Müller & Söhne GmbH"),
-        ("copy", "because you chose to get copies of the invoices of Müller & Söhne GmbH"),
-        ("asked", "because somebody asked Nordlicht Cloud to send it to you"),
+        ("role", "because you are a billing contact for Müller & Söhne GmbH"),
+        ("copy", "because you chose to get copies of invoices for Müller & Söhne GmbH"),
+        ("asked", "because someone asked Nordlicht Cloud to send it to you"),
     ],
 )
 def test_every_reader_is_reported_why(cause: str, why: str) -> None:

@@ -38,7 +38,7 @@ CONSTANTS = {
 LABELS = {
     "Account holder", "Bank", "IBAN", "BIC", "Account number", "Routing number", "Reference", "PO number",
     "Customer number", "Your VAT number", "Your registration number", "Invoice date", "Credit note date",
-    "Not overdue", "1–30 days", "31–60 days", "61–90 days", "Over 90 days", "Balance to pay", "In your favour",
+    "Not overdue", "1–30 days", "31–60 days", "61–90 days", "Over 90 days", "Balance to pay", "Credit balance",
 }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ def test_what_matters_stands_at_the_top() -> None:
     assert [(fact["label"], fact["value"]) for fact in told["highlights"]] == [
         ("Amount due", "€143.99"),
         ("Due date", "1 February 2026"),
-        ("Please state when paying", "2026-001"),
+        ("Please quote when paying", "2026-001"),
     ]
     assert told["addressee"] == ["Kunde AG", "Ada Example", "Ring 2", "Stiege 3", "1010 Wien", "Austria"]
     assert told["sender"]["lines"][:2] == ["Acme GmbH", "Hauptstraße 1"]
@@ -126,7 +126,7 @@ def test_a_swiss_slip_comes_instead_of_a_code() -> None:
 def test_nothing_is_requested_where_nothing_is_due() -> None:
     told, images = lay_out_invoice(replace(TWO, prepaid=TWO.total))
     assert (told["pay"], images) == (None, {})
-    assert told["highlights"][1]["value"] == "Nothing is to be paid"
+    assert told["highlights"][1]["value"] == "Nothing to pay"
 
 
 def test_a_credit_note_names_what_it_corrects_and_asks_for_nothing() -> None:

@@ -111,7 +111,7 @@ def test_every_mail_says_who_sent_it_and_why_in_text_and_html_alike(kind: str, l
 
 def test_the_date_is_that_of_the_sender() -> None:
     rendered = message.render_mail("contact_added", "en-GB", CONTEXTS["contact_added"], ENTITY, AT)
-    assert "On 2 March 2026," in rendered.text
+    assert "on 2 March 2026." in rendered.text
     elsewhere = replace(ENTITY, time_zone="Asia/Tokyo")
     rendered = message.render_mail("contact_added", "de-AT", CONTEXTS["contact_added"], elsewhere, AT)
     assert "Am 3. März 2026" in rendered.text
@@ -130,11 +130,11 @@ def test_one_role_is_one(roles: list[str], heading: str) -> None:
 
 def test_no_role_is_said() -> None:
     rendered = message.render_mail("contact_added", "en", {**CONTEXTS["contact_added"], "roles": []}, ENTITY, AT)
-    assert "You have no role at present" in rendered.text
-    assert "You have no role at present" in rendered.html
+    assert "You do not have a role at the moment" in rendered.text
+    assert "You do not have a role at the moment" in rendered.html
     changed = {**CONTEXTS["role_changed"], "roles_now": [], "roles_before": []}
     rendered = message.render_mail("role_changed", "en", changed, ENTITY, AT)
-    assert "You have no role at present" in rendered.text
+    assert "You do not have a role at the moment" in rendered.text
     assert "No role" in rendered.text
     removed = {**CONTEXTS["contact_removed"], "roles_before": []}
     assert "Until now" not in message.render_mail("contact_removed", "en", removed, ENTITY, AT).text
@@ -174,11 +174,11 @@ def test_the_dots_of_others_stay() -> None:
     context = {**CONTEXTS["contact_added"], "account_name": "Wait... Inc.", "contact_name": "J. Doe..."}
     rendered = message.render_mail("contact_added", "en", context, ENTITY, AT)
     assert "Hello J. Doe...," in rendered.text
-    assert "entered you as a billing contact of Wait... Inc.\n" in rendered.text
-    assert "<bdi>Wait... Inc.</bdi></p>" in rendered.html
+    assert "was added as a billing contact for Wait... Inc.\n" in rendered.text
+    assert "<bdi>Wait... Inc.</bdi><br>" in rendered.html
     # Another mark than the sentence's is no end of the sentence.
     context = {**context, "account_name": "娘。"}
-    assert "a billing contact of 娘。.\n" in message.render_mail("contact_added", "en", context, ENTITY, AT).text
+    assert "a billing contact for 娘。.\n" in message.render_mail("contact_added", "en", context, ENTITY, AT).text
 
 
 @pytest.mark.parametrize(("due_date", "stays_whole"), [("15 Feb 2026", True), ("23 de nov. de 2026", False)])

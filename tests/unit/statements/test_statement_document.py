@@ -93,9 +93,9 @@ def test_many_items_carry_the_balance_over_pages() -> None:
 def test_a_credit_asks_for_nothing() -> None:
     pdf = render(section(invoice(1, 0, "credit_note")))
     text = pdfs.text(pdf, "-raw")
-    assert "In your favour\n€112.01" in text
+    assert "Credit balance\n€112.01" in text
     assert "How to pay" not in text
-    assert "Nothing is open." in pdfs.text(render(StatementSection("acme", "EUR", Ageing())), "-raw")
+    assert "No open items." in pdfs.text(render(StatementSection("acme", "EUR", Ageing())), "-raw")
 
 
 @pdfs.needs("qpdf")
