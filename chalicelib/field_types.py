@@ -16,10 +16,11 @@ from babel import Locale, UnknownLocaleError
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
-from stdnum import bic, get_cc_module, iban
+from stdnum import bic, iban
 from stdnum.exceptions import ValidationError as NumberError
 
 from chalicelib.ids import CONTACT_PREFIX, VENDOR_ID_PATTERN
+from chalicelib.tax_numbers import compact_european_number, is_placeholder
 
 _DIRECTION_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _SUBDIVISION = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
@@ -192,20 +193,21 @@ def pattern_validator(pattern: re.Pattern[str], code: str, message: str) -> Call
     return check
 
 
-def _parse_vat_number(value: str) -> str:
-    """Check a VAT number against its own country's rules, as its first two letters name it, where they are known."""
-    tidy = normalise_text(value).upper()
-    country = {"EL": "GR", "XI": "GB"}.get(tidy[:2], tidy[:2])
-    module = get_cc_module(country.lower(), "vat") if re.match("[A-Z]{2}", tidy) else None
-    if module is not None:
-        try:
-            number = module.validate(tidy[2:] if tidy[:2] != country else tidy)
-        except NumberError:
-            raise PydanticCustomError(
-                "bad_vat_number", "This is not a valid VAT number of its country. Compare it with the register."
-            ) from None
-        return tidy[:2] + str(number).upper().removeprefix(tidy[:2])
-    return tidy
+def _check_not_placeholder(value: str) -> str:
+    if is_placeholder(value):
+        raise PydanticCustomError(
+            "placeholder", "This stands for no number. Send the number itself, or leave it out; null clears it."
+        )
+    return value
+
+
+def _tidy_vat_number(value: str) -> str:
+    """Return a European VAT number with its letters and without separators, any other as it is sent.
+
+    Whether it is valid depends on the country of the address, which the use case knows.
+    """
+    tidy = " ".join(value.upper().split())
+    return compact_european_number(tidy) or tidy
 
 
 def _number_validator(module: Any, code: str, message: str) -> Callable[[str], str]:
@@ -251,7 +253,9 @@ Subdivision = Annotated[ShortText, AfterValidator(_parse_subdivision)]
 Currency = Annotated[ShortText, AfterValidator(_parse_currency)]
 LocaleTag = Annotated[ShortText, AfterValidator(_parse_locale)]
 TimeZone = Annotated[ShortText, AfterValidator(_check_time_zone)]
-VatNumber = Annotated[ShortText, AfterValidator(_parse_vat_number)]
+OfficialNumber = Annotated[ShortText, AfterValidator(_check_not_placeholder)]
+"""A number that an authority has given: of a tax, or in a register."""
+VatNumber = Annotated[OfficialNumber, AfterValidator(_tidy_vat_number)]
 VendorId = Annotated[
     ShortText,
     AfterValidator(

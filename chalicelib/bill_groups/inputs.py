@@ -11,6 +11,7 @@ from chalicelib.field_types import (
     CalendarDate,
     ContactId,
     Currency,
+    OfficialNumber,
     ShortText,
     SingleLineText,
     VatNumber,
@@ -36,8 +37,11 @@ class BillGroupDetails(Body):
 
     name: SingleLineText | None = Field(default=None, description="Needed when the bill group is created.")
     po_number: ShortText | None = None
-    vat_number: VatNumber | None = None
-    registration_number: ShortText | None = None
+    vat_number: VatNumber | None = Field(
+        default=None,
+        description="Checked by the rules of the country whose letters it begins with, or of the billing address.",
+    )
+    registration_number: OfficialNumber | None = None
     billing_address: AddressBody | None = None
     shipping_address: AddressBody | None = None
     billing_frequency: Frequency | None = None

@@ -24,6 +24,7 @@ from chalicelib.table import keys, store
 from chalicelib.table.items import BillGroupItem, ContactItem
 from chalicelib.tasks.kinds import ReplanInvoices
 from chalicelib.tasks.service import add_task
+from chalicelib.tax_numbers import find_tax_number_fault
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ def _write(
         check_bill_group(after)
         if after == before:
             return BillGroupWriteResult(after, False, merged.overrides, changed=False)
+        _check_vat_number(before, after)
         transaction = store.Transaction(context)
         _check_references(transaction, before, after)
         if before is None:
@@ -119,6 +121,16 @@ def _write(
         return BillGroupWriteResult(replace(after, version=int(row.version)), before is None, merged.overrides)
 
     return store.retry_on_conflict(attempt)
+
+
+def _check_vat_number(before: BillGroup | None, after: BillGroup) -> None:
+    """Raise InvalidInput for a new VAT number that is not valid in its country; one that was taken stays."""
+    if after.vat_number is None or (before is not None and before.vat_number == after.vat_number):
+        return
+    address = after.billing_address or after.shipping_address
+    fault = find_tax_number_fault(after.vat_number, address.country if address else None)
+    if fault is not None:
+        raise InvalidInput.field("vat_number", "bad_vat_number", fault)
 
 
 def _check_references(transaction: store.Transaction, before: BillGroup | None, after: BillGroup) -> None:

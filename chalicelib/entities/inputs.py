@@ -14,6 +14,7 @@ from chalicelib.field_types import (
     EmailAddress,
     Iban,
     LocaleTag,
+    OfficialNumber,
     ShortText,
     SingleLineText,
     TimeZone,
@@ -26,7 +27,9 @@ class TaxNumberBody(Body):
     """A tax number and its kind."""
 
     kind: ShortText = Field(description="What kind of number it is, such as VAT or EIN.")
-    number: ShortText
+    number: OfficialNumber = Field(
+        description="A VAT number, or one of a kind that is known of the country of the address, is checked."
+    )
 
 
 class BankDetailsBody(Body):
@@ -71,7 +74,7 @@ class EntityBody(Body):
     colour: Colour | None = Field(default=None, description="#rrggbb. Needed when the entity is created.")
     address: AddressBody | None = None
     tax_numbers: list[TaxNumberBody] | None = Field(default=None, max_length=10)
-    registration_number: ShortText | None = None
+    registration_number: OfficialNumber | None = None
     bank_details: BankDetailsBody | None = None
     sender_name: SingleLineText | None = None
     sender_email: EmailAddress | None = Field(default=None, description="Needed when the entity is created.")

@@ -17,6 +17,7 @@ from chalicelib.table import keys, store
 from chalicelib.table.items import EntityItem
 from chalicelib.tasks.kinds import ReplanInvoices
 from chalicelib.tasks.service import add_task
+from chalicelib.tax_numbers import find_number_of_kind_fault, find_tax_number_fault, is_vat_kind
 
 _CACHE_LIFETIME = timedelta(seconds=30)
 _entity_cache: dict[str, tuple[datetime, Entity]] = {}
@@ -60,6 +61,7 @@ def put_entity(
         check_entity(after)
         if after == before:
             return EntityWriteResult(after, created=False, changed=False)
+        _check_tax_numbers(before, after)
         _check_pilot_accounts(before, after)
         transaction = store.Transaction(context)
         row = store.to_item(EntityItem, keys.entity(entity_id), after, listed=keys.entity_listed(entity_id))
@@ -75,6 +77,23 @@ def put_entity(
         return EntityWriteResult(replace(after, version=int(row.version)), created=before is None)
 
     return store.retry_on_conflict(attempt)
+
+
+def _check_tax_numbers(before: Entity | None, after: Entity) -> None:
+    """Raise InvalidInput that names each new tax number that is not valid in its country."""
+    country = after.address.country if after.address else None
+    faults = []
+    for at, one in enumerate(after.tax_numbers):
+        if before is not None and one in before.tax_numbers:
+            continue
+        if is_vat_kind(one.kind):
+            fault = find_tax_number_fault(one.number, country)
+        else:
+            fault = find_number_of_kind_fault(one.kind, one.number, country)
+        if fault is not None:
+            faults.append(FieldError(f"tax_numbers.{at}.number", "bad_tax_number", fault))
+    if faults:
+        raise InvalidInput("invalid_body", "A tax number is not valid in its country.", fields=tuple(faults))
 
 
 def _check_pilot_accounts(before: Entity | None, after: Entity) -> None:

@@ -4,7 +4,6 @@ The standard cannot express every invoice. If it cannot, the reason is returned;
 left out to make it fit.
 """
 
-import unicodedata
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal, localcontext
@@ -15,6 +14,7 @@ from chalicelib.invoices.e_invoice.cii import EInvoice, EInvoiceLine, VatBreakdo
 from chalicelib.invoices.e_invoice.codes import COUNTRIES, CURRENCIES, UNITS, load_codes
 from chalicelib.invoices.rules import CREDIT_NOTE, Content, Line, Seller, Tax
 from chalicelib.postal_address import PostalAddress
+from chalicelib.tax_numbers import is_vat_kind, vat_number_with_letters
 
 _STANDARD, _ZERO, _EXEMPT, _REVERSE, _WITHIN_EU, _EXPORT, _OUTSIDE = "S", "Z", "E", "AE", "K", "G", "O"
 _CANARIES, _CEUTA = "L", "M"
@@ -25,11 +25,6 @@ _REASON_CODES = {
 }  # fmt: skip
 # Greece and Northern Ireland have their own VAT number prefixes.
 _COUNTRY_OF_PREFIX = {"EL": "GR", "XI": "GB"}
-_VAT_KINDS = (
-    "vat", "ustid", "mwst", "tva", "iva", "piva", "partitaiva", "btw", "moms", "mva", "uid", "alv", "nif", "cif", "nip",
-    "dic", "icdph", "oib", "afm", "kmkr", "pvn", "pvm",
-)  # fmt: skip
-"""Prefixes, in lower case, of the kinds of tax numbers that may be the VAT number."""
 _DECIMALS = 2
 """Decimals of an amount; EN 16931 allows no more."""
 _DIGITS = 100
@@ -73,7 +68,7 @@ def _to_e_invoice(content: Content) -> EInvoice:
     _check_totals(content, breakdown)
     categories = {vat.category for vat in breakdown}
     vat_number, tax_number = _seller_numbers(content.seller)
-    buyer_number = _vat_number(content.buyer.vat_number)
+    buyer_number = _vat_number(content.buyer.vat_number, content.buyer.address)
     if _OUTSIDE in categories:
         # The standard forbids VAT numbers on what is not subject to VAT.
         vat_number = buyer_number = None
@@ -252,7 +247,7 @@ def _seller_numbers(seller: Seller) -> tuple[str | None, str | None]:
     vat_number: str | None = None
     others = []
     for one in seller.tax_numbers:
-        found = _vat_number(one.number) if _letters_of(one.kind).startswith(_VAT_KINDS) else None
+        found = _vat_number(one.number, seller.address) if is_vat_kind(one.kind) else None
         if found and vat_number is None:
             vat_number = found
         elif cii.xml_token(one.number):
@@ -260,14 +255,10 @@ def _seller_numbers(seller: Seller) -> tuple[str | None, str | None]:
     return vat_number, others[0] if others else None
 
 
-def _letters_of(kind: str) -> str:
-    return "".join(one for one in unicodedata.normalize("NFKD", kind).lower() if "a" <= one <= "z")
-
-
-def _vat_number(number: str | None) -> str | None:
-    joined = cii.xml_token(number).replace(" ", "").upper()
-    prefix = joined[:2]
-    return joined if len(joined) > 2 and (prefix in load_codes(COUNTRIES) or prefix in _COUNTRY_OF_PREFIX) else None
+def _vat_number(number: str | None, address: PostalAddress | None) -> str | None:
+    """Return a VAT number with the letters of a country that the standard knows, or None."""
+    found = vat_number_with_letters(cii.xml_token(number), address.country if address else None)
+    return found if found and (found[:2] in load_codes(COUNTRIES) or found[:2] in _COUNTRY_OF_PREFIX) else None
 
 
 def _delivery(

@@ -236,3 +236,34 @@ class TestSubscriptions:
         assert code(service.ask("DELETE", f"{other}/subscriptions/s1")) == (404, "not_found")
         assert code(service.ask("PUT", "/bill-groups/none/subscriptions/s1", self.BODY)) == (404, "not_found")
         assert rows() == before
+
+
+@pytest.mark.parametrize(
+    ("number", "country"),
+    [("ALD950921G27", "MX"), ("MAB-930714-8T4", "MX"), ("AU51824753556", "AU"), ("CHE-107.787.577", "CH")]
+    + [("NO995525828", "NO"), ("AR20-05536168-2", "AR"), ("SG10234567080", "MY"), ("EL094259216", "GR")],
+)
+def test_a_tax_number_of_any_country_is_taken_as_sent(
+    service: Service, group: str, number: str, country: str
+) -> None:
+    changed = service.put(group, vat_number=number, billing_address={"country": country})
+    assert changed["vat_number"] == number
+
+
+def test_a_tax_number_is_checked_by_the_letters_or_the_address(service: Service, group: str) -> None:
+    service.put(group, billing_address={"country": "DE"})
+    before = rows()
+    refused = service.ask("PUT", group, {"vat_number": "136695977"})
+    assert faults(refused) == [("vat_number", "bad_vat_number")]
+    assert "Germany, the country of the address: its check digits do not fit" in refused.json["errors"][0]["message"]
+    refused = service.ask("PUT", group, {"vat_number": "FR40303265046"})
+    assert faults(refused) == [("vat_number", "bad_vat_number")]
+    assert "France, the country of the letters" in refused.json["errors"][0]["message"]
+    for name in ("vat_number", "registration_number"):
+        assert faults(service.ask("PUT", group, {name: "n/a"})) == [(name, "placeholder")]
+    assert rows() == before
+
+
+def test_a_number_that_was_taken_hinders_no_other_change(service: Service, group: str) -> None:
+    service.put(group, vat_number="SG10234567080", billing_address={"country": "MY"})
+    assert service.put(group, billing_address={"country": "SG"}, po_number="7")["vat_number"] == "SG10234567080"

@@ -144,3 +144,21 @@ def test_accounts_of_a_pilot_are_read_at_once_and_when_they_are_new(service: Ser
     with counted() as second:
         assert service.ask("PUT", "/entities/acme", {"name": "Other"}).status == 200
     assert first.reads == second.reads + 1
+
+
+def test_tax_numbers_are_checked_by_kind_and_country(service: Service) -> None:
+    before = rows()
+    numbers = [
+        {"kind": "VAT", "number": "GB980780685"},
+        {"kind": "UTR", "number": "2955839661"},
+        {"kind": "EORI", "number": "GB980780684000"},
+        {"kind": "VAT", "number": "n/a"},
+    ]
+    wrong = {"tax_numbers": numbers[:3], "address": {"country": "GB"}}
+    refused = service.ask("PUT", "/entities/acme", wrong)
+    assert faults(refused) == [(f"tax_numbers.{at}.number", "bad_tax_number") for at in (0, 1)]
+    refused = service.ask("PUT", "/entities/acme", {"tax_numbers": numbers, "registration_number": "unknown"})
+    assert sorted(faults(refused)) == [("registration_number", "placeholder"), ("tax_numbers.3.number", "placeholder")]
+    assert rows() == before
+    right = [{"kind": "ABN", "number": "51 824 753 556"}, {"kind": "VAT", "number": "CHE-107.787.577 MWST"}]
+    assert service.put("/entities/acme", tax_numbers=right, address={"country": "AU"})["tax_numbers"] == right
