@@ -240,12 +240,18 @@ class TestSubscriptions:
 
 @pytest.mark.parametrize(
     ("number", "country"),
-    [("ALD950921G27", "MX"), ("MAB-930714-8T4", "MX"), ("AU51824753556", "AU"), ("CHE-107.787.577", "CH")]
-    + [("NO995525828", "NO"), ("AR20-05536168-2", "AR"), ("SG10234567080", "MY"), ("EL094259216", "GR")],
+    [
+        ("ALD950921G27", "MX"),
+        ("MAB-930714-8T4", "MX"),
+        ("AU51824753556", "AU"),
+        ("CHE-107.787.577", "CH"),
+        ("NO995525828", "NO"),
+        ("AR20-05536168-2", "AR"),
+        ("SG10234567080", "MY"),
+        ("EL094259216", "GR"),
+    ],
 )
-def test_a_tax_number_of_any_country_is_taken_as_sent(
-    service: Service, group: str, number: str, country: str
-) -> None:
+def test_a_tax_number_of_any_country_is_taken_as_sent(service: Service, group: str, number: str, country: str) -> None:
     changed = service.put(group, vat_number=number, billing_address={"country": country})
     assert changed["vat_number"] == number
 
