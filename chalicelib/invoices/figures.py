@@ -104,6 +104,20 @@ def check_totals(
     return InvoiceTotals(taxes, net, tax, total)
 
 
+def sum_lines(lines: Sequence[Line], numbers: Iterable[int], total: int) -> int | None:
+    """Return what some lines of an invoice of ``total`` come to with their taxes, in minor units.
+
+    ``numbers`` are those of the lines, from 1 on. Each tax is rounded on its sum; all lines come to the total. None
+    when the lines do not come to a part of the total, as deductions do not.
+    """
+    chosen = [lines[number - 1] for number in sorted(set(numbers))]
+    if len(chosen) == len(lines):
+        return total
+    amount = sum(line.net_amount for line in chosen)
+    amount += sum(taxed.on_the_sum for taxed in _group_by_tax(chosen).values())
+    return amount if 0 < amount <= total else None
+
+
 @dataclass(frozen=True)
 class _TaxBase:
     tax: Tax

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chalicelib.invoices.rules import UNSETTLED, Invoice, normalize_number
+from chalicelib.invoices.rules import UNSETTLED, Invoice, disputed_amount, normalize_number
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountBalanceItem, BillGroupBalanceItem, InvoiceItem, InvoicePointerItem
 from chalicelib.table.keys import Key
@@ -108,7 +108,9 @@ def _needs_replanning(before: Invoice | None, after: Invoice) -> bool:
         return True
     if before.due_date != after.due_date or before.promise != after.promise:
         return True
-    return (before.dispute is None) != (after.dispute is None)
+    if (before.dispute is None) != (after.dispute is None):
+        return True
+    return disputed_amount(before) >= before.balance and disputed_amount(after) < after.balance
 
 
 def _check_invariants(before: Invoice | None, after: Invoice) -> None:

@@ -4,7 +4,7 @@ Anyone who may see an invoice may dispute it; only the vendor resolves a dispute
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -12,7 +12,7 @@ from chalicelib.audit.rules import FieldChange, diff_fields
 from chalicelib.audit.service import record_audit_event
 from chalicelib.errors import FieldError, Forbidden, InvalidInput, NotFound, StaleVersion
 from chalicelib.field_ownership import Override
-from chalicelib.invoices import ledger, transitions
+from chalicelib.invoices import figures, ledger, queries, transitions
 from chalicelib.invoices.rules import Dispute, Invoice, invoice_local_date
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
@@ -95,7 +95,23 @@ def record_dispute(context: RequestContext, invoice_id: str, given: Mapping[str,
         amount=given.get("amount"),
         owner=owner,
     )
-    return _change_invoice(context, invoice_id, lambda before: transitions.with_dispute(before, raised), "disputed")
+    return _change_invoice(
+        context,
+        invoice_id,
+        lambda before: transitions.with_dispute(before, with_lines_amount(before, raised)),
+        "disputed",
+    )
+
+
+def with_lines_amount(invoice: Invoice, dispute: Dispute) -> Dispute:
+    """Return a dispute of an invoice with what its lines come to, which is what is disputed; one read, if it has lines.
+
+    Where it says an amount, that is what is disputed.
+    """
+    if not dispute.lines or dispute.amount is not None or max(dispute.lines) > invoice.line_count:
+        return replace(dispute, lines_amount=None)
+    lines = queries.get_invoice_content(invoice).lines
+    return replace(dispute, lines_amount=figures.sum_lines(lines, dispute.lines, invoice.total))
 
 
 def clear_dispute(context: RequestContext, invoice_id: str) -> InvoiceWriteResult:

@@ -5,6 +5,7 @@ Amounts are integers of minor units, quantities and rates decimals as text.
 
 import hashlib
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -163,7 +164,8 @@ class Dispute:
     """What is disputed of an invoice, why, by whom and since when (UTC).
 
     ``lines`` are numbers from 1 on, ``amount`` is in minor units; neither: the whole invoice. ``owner`` is the email of
-    the staff member in charge.
+    the staff member in charge. ``lines_amount`` is what the lines come to with their taxes; None where there are none
+    or ``amount`` says how much, and for lines that were disputed before it was recorded: then the whole is disputed.
     """
 
     reason: str
@@ -173,6 +175,7 @@ class Dispute:
     lines: tuple[int, ...] = ()
     amount: int | None = None
     owner: str | None = None
+    lines_amount: int | None = None
 
 
 @dataclass(frozen=True)
@@ -253,6 +256,31 @@ def derive_invoice_status(invoice: Invoice) -> str:
 def invoice_local_date(invoice: Invoice, now: datetime) -> date:
     """Return the local date at ``now`` (aware) that applies to an invoice."""
     return now.astimezone(ZoneInfo(invoice.time_zone)).date()
+
+
+def disputed_amount(invoice: Invoice) -> int:
+    """Return how much of an invoice's open amount is disputed, in minor units (R6).
+
+    What was paid counts on the undisputed part first.
+    """
+    dispute = invoice.dispute
+    if dispute is None:
+        return 0
+    disputed = dispute.amount if dispute.amount is not None else dispute.lines_amount
+    return invoice.balance if disputed is None else min(disputed, invoice.balance)
+
+
+def spread_credit(open_amounts: Iterable[tuple[str, date | None, int]], credit: int) -> dict[str, int]:
+    """Return how much of ``credit`` counts on each invoice, the earliest due first (R2); all in minor units.
+
+    ``open_amounts`` are triples of invoice id, due date and open amount of one account, issuing entity and currency.
+    What is due on the same day comes in order of ids, and what has no due date comes last.
+    """
+    counted: dict[str, int] = {}
+    for invoice_id, _, amount in sorted(open_amounts, key=lambda one: (one[1] or date.max, one[0])):
+        counted[invoice_id] = min(amount, max(credit, 0))
+        credit -= counted[invoice_id]
+    return counted
 
 
 def days_overdue(invoice: Invoice, today: date) -> int:

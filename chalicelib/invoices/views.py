@@ -9,7 +9,7 @@ from chalicelib.api import View
 from chalicelib.api.views import AddressView, OverrideView
 from chalicelib.invoices.lifecycle import InvoiceWriteResult
 from chalicelib.invoices.queries import InvoiceWithContent
-from chalicelib.invoices.rules import Invoice, days_overdue, invoice_local_date, is_due_soon
+from chalicelib.invoices.rules import Invoice, days_overdue, disputed_amount, invoice_local_date, is_due_soon
 
 
 class DisputeView(View):
@@ -20,7 +20,8 @@ class DisputeView(View):
     by: str
     note: str | None
     lines: list[int] = Field(description="Their numbers, from 1 on; empty: the whole invoice.")
-    amount: int | None
+    amount: int | None = Field(description="What was named as disputed; null: the lines, or the whole invoice.")
+    disputed_amount: int = Field(description="What is disputed of the open amount; reminders ask for the rest.")
     owner: str | None = Field(description="The member of staff who looks after it; null also for portal users.")
 
 
@@ -179,8 +180,17 @@ def _head_values(invoice: Invoice, now: datetime, *, to_portal: bool) -> dict[st
 def _dispute_view(invoice: Invoice, *, to_portal: bool) -> DisputeView | None:
     if invoice.dispute is None:
         return None
-    values = {**vars(invoice.dispute), "lines": list(invoice.dispute.lines)}
-    return DisputeView(**{**values, "owner": None if to_portal else invoice.dispute.owner})
+    dispute = invoice.dispute
+    return DisputeView(
+        reason=dispute.reason,
+        since=dispute.since,
+        by=dispute.by,
+        note=dispute.note,
+        lines=list(dispute.lines),
+        amount=dispute.amount,
+        disputed_amount=disputed_amount(invoice),
+        owner=None if to_portal else dispute.owner,
+    )
 
 
 def _pdf_view(invoice: Invoice) -> PdfView:

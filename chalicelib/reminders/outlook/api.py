@@ -76,6 +76,15 @@ class AutoPayFailureView(View):
     reason: str | None
 
 
+class AmountAskedView(View):
+    """What a reminder would ask for now, in minor units of the currency."""
+
+    balance: int = Field(description="What is open.")
+    disputed: int = Field(description="What of it is disputed, and not asked for.")
+    credit: int = Field(description="What of it the account's unallocated credit covers: the earliest due first.")
+    asked: int = Field(description="What is left.")
+
+
 class InvoiceRemindersView(View):
     """The reminders of an invoice: what was done, why not, and what comes next."""
 
@@ -84,6 +93,7 @@ class InvoiceRemindersView(View):
     account_id: str
     entity_id: str
     due_date: date | None
+    amount: AmountAskedView
     today: date = Field(description="Where the account is.")
     mode: str = Field(description="What becomes of reminders to the account: `live`, `shadow` or `off`.")
     due_now: StepView | None = Field(description="The step that goes out with the next run.")
@@ -115,7 +125,10 @@ class PlanInvoiceView(View):
     invoice_id: str
     number: str
     due_date: date
-    balance: int = Field(description="In minor units of the currency.")
+    balance: int = Field(description="What is open, in minor units of the currency.")
+    disputed: int = Field(description="What of it is disputed, and not asked for.")
+    credit: int = Field(description="What of it the account's unallocated credit covers.")
+    asked: int = Field(description="What is left; the total is the sum of it.")
     step: str
     tone: str
 
@@ -162,6 +175,7 @@ def _history_view(found: ReminderHistory) -> InvoiceRemindersView:
         account_id=invoice.account_id,
         entity_id=invoice.entity_id,
         due_date=invoice.due_date,
+        amount=AmountAskedView(**vars(found.amount), asked=found.amount.asked),
         today=found.today,
         mode=found.mode,
         due_now=_step(decision.step) if decision.step else None,

@@ -8,7 +8,7 @@ from chalicelib import money
 from chalicelib.errors import InvalidInput
 from chalicelib.reminders.outlook import plan
 from chalicelib.reminders.outlook.invoice_history import CompletedStep, ReminderHistory
-from chalicelib.reminders.outlook.plan import AccountPlan, PlannedDigest
+from chalicelib.reminders.outlook.plan import AccountPlan, PlannedDigest, PlannedInvoice
 from chalicelib.reminders.policy.rules import PlannedStep
 from chalicelib.table import keys
 
@@ -35,7 +35,10 @@ def reminder_history_output(found: ReminderHistory) -> dict[str, Any]:
         "entity_id": invoice.entity_id,
         "status": invoice.status,
         "due_date": invoice.due_date.isoformat() if invoice.due_date else None,
-        "open": f"{money.to_major_units(invoice.balance, invoice.currency)} {invoice.currency}",
+        "open": _describe_amount(found.amount.balance, invoice.currency),
+        "disputed": _describe_amount(found.amount.disputed, invoice.currency),
+        "covered_by_credit": _describe_amount(found.amount.credit, invoice.currency),
+        "asked_for": _describe_amount(found.amount.asked, invoice.currency),
         "today": found.today.isoformat(),
         "reminder_mail": found.mode,
         "now": _describe_due_step(decision.step, found.run_that_waits) if decision.step else _describe_reason(found),
@@ -52,6 +55,10 @@ def reminder_history_output(found: ReminderHistory) -> dict[str, Any]:
     }
 
 
+def _describe_amount(amount: int, currency: str) -> str:
+    return f"{money.to_major_units(amount, currency)} {currency}"
+
+
 def _describe_tone(step: PlannedStep) -> str:
     return step.tone if step.template is None else f"{step.tone}, by the template {step.template}"
 
@@ -65,6 +72,14 @@ def _describe_due_step(step: PlannedStep, run_that_waits: str | None) -> str:
 
 def _describe_reason(found: ReminderHistory) -> str | None:
     return f"{found.decision.reason.text} ({found.decision.reason.code})" if found.decision.reason else None
+
+
+def _describe_asked(planned: PlannedInvoice, currency: str) -> str:
+    told = f"{_describe_amount(planned.asked, currency)} asked for"
+    apart = {"disputed": planned.disputed, "covered by credit": planned.credit}
+    return ", ".join(
+        [told, *(f"{_describe_amount(amount, currency)} {why}" for why, amount in apart.items() if amount)]
+    )
 
 
 def _step_output(one: CompletedStep) -> dict[str, Any]:
@@ -153,10 +168,11 @@ def _digest_output(one: PlannedDigest, account: AccountPlan) -> dict[str, Any]:
         "entity_id": account.entity_id,
         "tone": one.tone,
         "outcome": "planned in shadow mode, not sent" if one.shadow else "mailed",
-        "total": f"{money.to_major_units(one.total, one.currency)} {one.currency}",
+        "total": _describe_amount(one.total, one.currency),
         "contacts": [f"{contact.name} <{contact.email}>" for contact in one.contacts],
         "invoices": [
-            f"{each.number} ({each.invoice_id}): {each.step}, {each.tone}, due {each.due_date.isoformat()}"
+            f"{each.number} ({each.invoice_id}): {each.step}, {each.tone}, due {each.due_date.isoformat()}, "
+            + _describe_asked(each, one.currency)
             for each in one.invoices
         ],
         **({} if account.complete else {"note": f"Only the first {plan.MAX_PLAN_INVOICES} invoices were looked at."}),

@@ -16,7 +16,7 @@ from chalicelib.reminders.policy.rules import PlannedStep, step_sort_key
 from chalicelib.reminders.run import account_context, candidates, going_live, rules
 from chalicelib.reminders.run.account_context import AccountContext
 from chalicelib.reminders.run.candidates import InvoiceFacts, InvoiceRows
-from chalicelib.reminders.run.rules import ReminderDecision
+from chalicelib.reminders.run.rules import AmountAsked, ReminderDecision
 from chalicelib.table import keys, store
 from chalicelib.table.items import ReminderStepItem
 
@@ -61,6 +61,7 @@ class ReminderHistory:
     invoice: Invoice
     today: date
     mode: str
+    amount: AmountAsked
     decision: ReminderDecision
     """What would be done now, and when it would be looked at again."""
     looked_at_on: date | None
@@ -91,6 +92,7 @@ def get_reminder_history(invoice_id: str, now: datetime, days: int = plan.DEFAUL
         invoice=rows.invoice,
         today=about.today,
         mode=about.mode,
+        amount=found.candidate.amount,
         decision=decision,
         looked_at_on=state.next_on if state else None,
         taken=_completed_steps(about, rows),

@@ -30,12 +30,18 @@ _ROWS_PER_PAGE = 1000
 
 @dataclass(frozen=True)
 class PlannedInvoice:
-    """An invoice in a planned digest. ``balance`` is in minor units."""
+    """An invoice in a planned digest. Amounts are minor units.
+
+    ``asked`` is what is open (``balance``) less what is disputed and the credit that counts on it.
+    """
 
     invoice_id: str
     number: str
     due_date: date
     balance: int
+    disputed: int
+    credit: int
+    asked: int
     step: str
     tone: str
 
@@ -173,7 +179,7 @@ def _planned_digests(about: AccountContext, found: Sequence[InvoiceFacts], forec
             currency=currency,
             tone=max((step.tone for _, step in of_day), key=TONES.index),
             shadow=about.mode == rules.SHADOW,
-            total=sum(of_invoice.invoice.balance for of_invoice, _ in of_day),
+            total=sum(of_invoice.candidate.amount.asked for of_invoice, _ in of_day),
             contacts=tuple(_contacts(of_day)),
             invoices=tuple(_planned_invoice(of_invoice, step) for of_invoice, step in of_day),
         )
@@ -190,7 +196,18 @@ def _planned_invoice(found: InvoiceFacts, step: PlannedStep) -> PlannedInvoice:
     invoice = found.invoice
     if invoice.due_date is None:
         raise ValueError("An invoice without a due date has no steps.")
-    return PlannedInvoice(invoice.invoice_id, invoice.number, invoice.due_date, invoice.balance, step.name, step.tone)
+    amount = found.candidate.amount
+    return PlannedInvoice(
+        invoice_id=invoice.invoice_id,
+        number=invoice.number,
+        due_date=invoice.due_date,
+        balance=amount.balance,
+        disputed=amount.disputed,
+        credit=amount.credit,
+        asked=amount.asked,
+        step=step.name,
+        tone=step.tone,
+    )
 
 
 def _upcoming_invoice_ids(about: AccountContext, days: int) -> tuple[list[str], bool]:

@@ -22,8 +22,9 @@ from chalicelib.invoices import queries
 from chalicelib.invoices.rules import VOID, Invoice, Line
 from chalicelib.mail import outbox
 from chalicelib.mail.outbox import Mail
+from chalicelib.reminders.run.amounts import load_amounts_asked
 from chalicelib.reminders.run.mail_content import hash_reply_token
-from chalicelib.reminders.run.rules import invoice_sort_key
+from chalicelib.reminders.run.rules import AmountAsked, invoice_sort_key
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import ReplyLinkItem
@@ -53,6 +54,8 @@ class ReplyLink:
     entity: Entity
     contact: Contact
     invoices: tuple[Invoice, ...]
+    amounts: Mapping[str, AmountAsked]
+    """What is asked for of each invoice, by its id."""
     answered: Mapping[str, frozenset[str]]
     said_at: Mapping[tuple[str, str], tuple[str, int]]
     untold: frozenset[str]
@@ -63,6 +66,21 @@ class ReplyLink:
     def closed(self) -> bool:
         """Tell whether the contact has said that the mail was not for them; then it says no more."""
         return NOT_ME in self.answered
+
+    @property
+    def asked(self) -> int:
+        """Return what is asked for of all invoices, in minor units."""
+        return sum(one.asked for one in self.amounts.values())
+
+    @property
+    def disputed(self) -> int:
+        """Return what of the open amounts is disputed."""
+        return sum(one.disputed for one in self.amounts.values())
+
+    @property
+    def credit(self) -> int:
+        """Return what of the open amounts the account's unallocated credit covers."""
+        return sum(one.credit for one in self.amounts.values())
 
     def answerable_invoices(self, answer: str) -> tuple[Invoice, ...]:
         """Return the invoices for which an answer can be given: of which something is open, or that can be sent."""
@@ -94,7 +112,7 @@ class ReplyLink:
 
 
 def find_reply_link(context: RequestContext, token: str) -> ReplyLink:
-    """Return what a link is about; two reads, and the entity.
+    """Return what a link is about; two reads, and the entity. Credit that covers a part costs further reads.
 
     Raises NotFound for a link that was not given out or is too old, and when its contact has gone or has another
     address by now.
@@ -104,7 +122,11 @@ def find_reply_link(context: RequestContext, token: str) -> ReplyLink:
         raise NotFound
     account_key, contact_key = keys.account(row.account_id), keys.contact(row.account_id, row.contact_id)
     email_key = keys.email(row.email_id)
-    found = store.batch_get_items([account_key, contact_key, email_key, *map(keys.invoice, row.invoice_ids)])
+    _, _, currency = keys.parse_digest(row.digest[1])
+    balance_key = keys.account_balance(row.account_id, row.entity_id, currency)
+    found = store.batch_get_items(
+        [account_key, contact_key, email_key, balance_key, *map(keys.invoice, row.invoice_ids)]
+    )
     if account_key not in found or contact_key not in found or email_key not in found:
         raise NotFound
     contact = store.from_item(Contact, found[contact_key])
@@ -120,6 +142,7 @@ def find_reply_link(context: RequestContext, token: str) -> ReplyLink:
         entity=entity,
         contact=contact,
         invoices=tuple(sorted(heads, key=invoice_sort_key)),
+        amounts=load_amounts_asked(heads, {currency: found[balance_key]} if balance_key in found else {}),
         answered=_answered_invoices(row),
         said_at={
             (one["answer"], invoice_id): (one["at"], place)

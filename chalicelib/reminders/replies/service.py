@@ -126,7 +126,7 @@ def _dispute(context: RequestContext, invoice_ids: Sequence[str], raised: Disput
     heads = [store.from_item(Invoice, row) for row in found.values()]
     # An earlier dispute stays; staff are notified of the others.
     before = [head for head in heads if head.balance > 0 and head.dispute is None]
-    changed = [(head, transitions.with_dispute(head, raised)) for head in before]
+    changed = [(head, transitions.with_dispute(head, lifecycle.with_lines_amount(head, raised))) for head in before]
     transaction = store.Transaction(context)
     ledger.write_invoice_changes(transaction, {}, changed)
     for head, after in changed:

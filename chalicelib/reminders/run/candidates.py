@@ -1,6 +1,6 @@
 """Reads the invoices of an account and builds of each the value that the decision about it depends on (R2, R4, R9)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -10,16 +10,16 @@ from chalicelib.bill_groups.rules import BillGroup
 from chalicelib.contacts import recipients
 from chalicelib.contacts.rules import Recipient
 from chalicelib.deliveries.rules import Delivery
-from chalicelib.invoices.rules import Invoice, invoice_local_date
+from chalicelib.invoices.rules import Invoice, disputed_amount, invoice_local_date
 from chalicelib.mail.recipients import recipient_statuses
 from chalicelib.mail.service import Email
 from chalicelib.reminders.policy.rules import ReminderPolicy, step_sort_key
 from chalicelib.reminders.policy.service import BILL_GROUP, effective_policy, reminder_policy_key
 from chalicelib.reminders.run.account_context import AccountContext, RemindedAccount
-from chalicelib.reminders.run.rules import Pause, ReminderCandidate, balances_after_credit
+from chalicelib.reminders.run.amounts import load_credit
+from chalicelib.reminders.run.rules import Pause, ReminderCandidate
 from chalicelib.table import keys, store
 from chalicelib.table.items import (
-    AccountBalanceItem,
     BillGroupRemindersItem,
     DeliveryItem,
     InvoiceItem,
@@ -33,7 +33,6 @@ _FAILED_STATUSES = frozenset({"bounced", "complained", "failed", "withheld"})
 _REMINDED_OUTCOMES = ("sent", "shadow")
 _TAKEN_OUTCOMES = (*_REMINDED_OUTCOMES, "skipped")
 _ROWS_PER_PAGE = 200
-_POINTERS_PER_PAGE = 25
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def build_candidate(
     spent: frozenset[str] = frozenset(),
     taken_until: date | None = None,
     claimed_due_date: date | None = None,
-    covered_by_credit: bool | None = None,
+    credit: int | None = None,
     deliveries_failed: bool | None = None,
     recipients: Sequence[Recipient] | None = None,
     digest_today: bool = False,
@@ -113,11 +112,11 @@ def build_candidate(
         kind=invoice.kind,
         status=invoice.status,
         balance=invoice.balance,
-        covered_by_credit=covered_by_credit,
+        credit=credit,
         due_date=invoice.due_date,
         recorded_on=due_date_recorded_on(about, invoice, state, changed_at),
         issue_date=invoice.issue_date,
-        disputed=invoice.dispute is not None,
+        disputed=disputed_amount(invoice),
         auto_pay=auto_pay,
         auto_pay_failed=bool(state and state.auto_pay_failure),
         deliveries_failed=deliveries_failed,
@@ -185,10 +184,10 @@ def gather_invoice_facts(
     balance_keys = {one: keys.account_balance(account_id, entity_id, one) for one in currencies}
     digest_keys = {one: keys.digest(account_id, about.today, entity_id, one) for one in currencies}
     found = store.batch_get_items([*balance_keys.values(), *digest_keys.values(), *_group_and_email_keys(invoices)])
-    covered: frozenset[str] | None = None
+    credit: Mapping[str, int] | None = None
     if with_recipients:
         balances = {one: found[key] for one, key in balance_keys.items() if key in found}
-        covered = invoice_ids_covered_by_credit((rows.invoice for rows in invoices), balances)
+        credit = load_credit([rows.invoice for rows in invoices], balances)
     by_narrowing: dict[tuple[str, ...], tuple[Recipient, ...]] = {}
     gathered = []
     for rows in invoices:
@@ -207,7 +206,7 @@ def gather_invoice_facts(
             changed_at=rows.changed_at,
             spent=rows.spent,
             taken_until=rows.taken_until,
-            covered_by_credit=invoice.invoice_id in covered if covered is not None else None,
+            credit=credit[invoice.invoice_id] if credit is not None else None,
             deliveries_failed=_deliveries_failed(rows, found),
             recipients=by_narrowing.get(narrowed),
             digest_today=digest_keys[invoice.currency] in found,
@@ -236,45 +235,3 @@ def _deliveries_failed(rows: InvoiceRows, found: Mapping[Key, Any]) -> bool:
     mails = [found[key] for key in map(keys.email, _delivery_email_ids(rows)) if key in found]
     statuses = [one.status for mail in mails for one in recipient_statuses(store.from_item(Email, mail))]
     return bool(statuses) and all(status in _FAILED_STATUSES for status in statuses)
-
-
-def invoice_ids_covered_by_credit(
-    invoices: Iterable[Invoice], balances: Mapping[str, AccountBalanceItem]
-) -> frozenset[str]:
-    """Return the ids of those invoices of which nothing stays open once unallocated credit is counted (R2).
-
-    ``balances`` are those of one account and issuing entity, by currency. Credit counts on the earliest due first.
-    Where there is none, or enough for everything, nothing is read; else about as many open invoices as it covers.
-    """
-    covered: set[str] = set()
-    ids_by_currency: dict[str, list[str]] = {}
-    for invoice in invoices:
-        ids_by_currency.setdefault(invoice.currency, []).append(invoice.invoice_id)
-    for currency, invoice_ids in ids_by_currency.items():
-        balance = balances.get(currency)
-        if balance is None or balance.unallocated <= 0:
-            continue
-        if balance.unallocated >= balance.open_balance:
-            covered.update(invoice_ids)
-        else:
-            covered.update(_earliest_covered(balance).intersection(invoice_ids))
-    return frozenset(covered)
-
-
-def _earliest_covered(balance: AccountBalanceItem) -> set[str]:
-    credit, total = int(balance.unallocated), 0
-    pointers = keys.open_invoices_in_currency(balance.account_id, balance.entity_id, balance.currency)
-    open_balances = []
-    after: str | None = None
-    while total < credit:
-        page = store.query_items(pointers.pk, pointers.sk, limit=_POINTERS_PER_PAGE, after=after)
-        heads = store.batch_get_items([keys.invoice(pointer.invoice_id) for pointer in page.items])
-        for head in heads.values():
-            invoice = store.from_item(Invoice, head)
-            if not invoice.is_credit_note:
-                open_balances.append((invoice.invoice_id, invoice.due_date, invoice.balance))
-                total += invoice.balance
-        after = page.after
-        if after is None:
-            break
-    return {invoice_id for invoice_id, left in balances_after_credit(open_balances, credit).items() if left <= 0}

@@ -98,7 +98,7 @@ def _digest_output(about: AccountContext, currency: str, chosen: list[DueReminde
         "currency": currency,
         "outcome": "mailed" if about.mode == LIVE else "shadow",
         "tone": max((step.tone for step in steps), key=TONES.index),
-        "total": sum(one.facts.invoice.balance for one in chosen),
+        "total": sum(one.facts.candidate.amount.asked for one in chosen),
         "contacts": [
             {
                 "contact_id": one.contact.contact_id,
@@ -114,12 +114,14 @@ def _digest_output(about: AccountContext, currency: str, chosen: list[DueReminde
 
 
 def _invoice_output(chosen: DueReminder) -> dict[str, Any]:
-    invoice, step = chosen.facts.invoice, chosen.decision.step
+    invoice, step, amount = chosen.facts.invoice, chosen.decision.step, chosen.facts.candidate.amount
     return {
         "invoice_id": invoice.invoice_id,
         "number": invoice.number,
         "due_date": invoice.due_date.isoformat() if invoice.due_date else None,
-        "amount": invoice.balance,
+        "amount": amount.asked,
+        "disputed": amount.disputed,
+        "covered_by_credit": amount.credit,
         "step": step.name if step else None,
         "tone": step.tone if step else None,
         "template": step.template if step else None,

@@ -27,8 +27,9 @@ from chalicelib.reminders.policy import wording
 from chalicelib.reminders.policy.templates import ReminderTemplate
 from chalicelib.reminders.policy.wording import FilledText
 from chalicelib.reminders.run.account_context import RemindedAccount
-from chalicelib.reminders.run.candidates import build_candidate, invoice_ids_covered_by_credit
-from chalicelib.reminders.run.rules import ReminderCandidate, find_obstacle, invoice_sort_key
+from chalicelib.reminders.run.amounts import load_credit
+from chalicelib.reminders.run.candidates import build_candidate
+from chalicelib.reminders.run.rules import AmountAsked, ReminderCandidate, find_obstacle, invoice_sort_key
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import AccountBalanceItem, ReminderTemplateItem, ReplyLinkItem
@@ -124,19 +125,28 @@ def _receives_reminders(contact: Contact, holders: frozenset[str]) -> bool:
     return contact.contact_id in holders or contact.preferences.get(REMINDERS, False)
 
 
-def _select_invoices(outgoing: ClaimedMail, found: _ReminderRows) -> list[Invoice]:
+@dataclass(frozen=True)
+class _RemindedInvoice:
+    """An invoice that the mail names, and what it asks for."""
+
+    invoice: Invoice
+    amount: AmountAsked
+
+
+def _select_invoices(outgoing: ClaimedMail, found: _ReminderRows) -> list[_RemindedInvoice]:
     """Return the invoices that may still be reminded of, as ``find_obstacle`` decides, in the order of the mail."""
     due_dates = outgoing.context.get("due_dates", {})
     candidates = [(one, _candidate(one, found, due_dates.get(one.invoice_id))) for one in found.invoices]
     unobstructed = [pair for pair in candidates if find_obstacle(pair[1], found.about.today) is None]
     # Credit is looked up last, since it may cost reads, and only for what nothing else keeps back.
-    covered = invoice_ids_covered_by_credit((invoice for invoice, _ in unobstructed), found.balances)
+    credit = load_credit([invoice for invoice, _ in unobstructed], found.balances)
+    known = [(invoice, replace(candidate, credit=credit[invoice.invoice_id])) for invoice, candidate in unobstructed]
     left = [
-        invoice
-        for invoice, candidate in unobstructed
-        if find_obstacle(replace(candidate, covered_by_credit=invoice.invoice_id in covered), found.about.today) is None
+        _RemindedInvoice(invoice, candidate.amount)
+        for invoice, candidate in known
+        if find_obstacle(candidate, found.about.today) is None
     ]
-    return sorted(left, key=invoice_sort_key)
+    return sorted(left, key=lambda one: invoice_sort_key(one.invoice))
 
 
 def _candidate(invoice: Invoice, found: _ReminderRows, claimed_due_date: str | None) -> ReminderCandidate:
@@ -156,16 +166,20 @@ def _compose(
     context: RequestContext,
     found: _ReminderRows,
     contact: Contact,
-    invoices: Sequence[Invoice],
+    reminded: Sequence[_RemindedInvoice],
 ) -> PreparedMail:
+    invoices = [one.invoice for one in reminded]
     account, entity, today = found.about.account, found.about.entity, found.about.today
     copy = contact.contact_id not in found.holders
     attached = _choose_attachments(invoices, contact)
     documents = [
-        _describe_invoice(one, one.invoice_id in attached, found.others, outgoing.locale, today) for one in invoices
+        _describe_invoice(one, one.invoice.invoice_id in attached, found.others, outgoing.locale, today)
+        for one in reminded
     ]
     reader = languages.formatting_locale(outgoing.locale)
-    amount = money.format_money(sum(one.balance for one in invoices), invoices[0].currency, reader)
+    currency = invoices[0].currency
+    amount = money.format_money(sum(one.amount.asked for one in reminded), currency, reader)
+    credit, disputed = sum(one.amount.credit for one in reminded), sum(one.amount.disputed for one in reminded)
     values = {"sender": entity.name, "account": account.name, "contact": contact.name, "amount": amount}
     token = new_secret(REPLY.prefix)
     unsubscribe = (
@@ -180,6 +194,9 @@ def _compose(
             "copy": copy,
             "documents": documents,
             "amount": amount,
+            # What lies between the open amounts and the total.
+            "credit": money.format_money(-credit, currency, reader) if credit else None,
+            "disputed": money.format_money(-disputed, currency, reader) if disputed else None,
             "words": _template_words(found.template, outgoing.locale, values, documents),
             "overdue": any(one.due_date is not None and one.due_date < today for one in invoices),
             "pay": _how_to_pay(entity.bank_details),
@@ -236,8 +253,9 @@ def _choose_attachments(invoices: Sequence[Invoice], contact: Contact) -> dict[s
 
 
 def _describe_invoice(
-    invoice: Invoice, attached: bool, found: Mapping[Key, Any], locale: str, today: date
+    reminded: _RemindedInvoice, attached: bool, found: Mapping[Key, Any], locale: str, today: date
 ) -> dict[str, Any]:
+    invoice, disputed = reminded.invoice, reminded.amount.disputed
     reader = languages.formatting_locale(locale)
     group = found.get(keys.bill_group(invoice.bill_group_id))
     days = (today - invoice.due_date).days if invoice.due_date else 0
@@ -247,8 +265,8 @@ def _describe_invoice(
         "due_date": dates.format_date(invoice.due_date, "medium", locale=reader) if invoice.due_date else None,
         "due_date_long": dates.format_date(invoice.due_date, "long", locale=reader) if invoice.due_date else None,
         "amount": money.format_money(invoice.balance, invoice.currency, reader),
+        "disputed": money.format_money(disputed, invoice.currency, reader) if disputed else None,
         "days": days,
-        "part_paid": invoice.balance < invoice.total,
         "po_number": invoice.po_number,
         "bill_group": group.name if group else None,
         "attached": attached,

@@ -5,7 +5,7 @@ then on that the calendar leaves free. Nothing here reads a clock: ``today`` is 
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import Enum
@@ -34,6 +34,24 @@ class Pause:
 
 
 @dataclass(frozen=True)
+class AmountAsked:
+    """What a reminder asks for of an invoice (R2, R6), in minor units.
+
+    ``credit`` is what counts on it of the account's unallocated credit; it counts on undisputed amounts only.
+    """
+
+    balance: int
+    """What is open."""
+    disputed: int = 0
+    credit: int = 0
+
+    @property
+    def asked(self) -> int:
+        """Return what is left to be asked for, never below zero."""
+        return max(0, self.balance - self.disputed - self.credit)
+
+
+@dataclass(frozen=True)
 class ReminderCandidate:
     """Everything that the decision about one invoice depends on. Amounts are minor units.
 
@@ -51,9 +69,10 @@ class ReminderCandidate:
     recorded_on: date
     """When the invoice, or the due date that it has now, was recorded here."""
     issue_date: date
-    disputed: bool = False
-    covered_by_credit: bool | None = None
-    """Whether nothing stays open once the account's unallocated credit is counted (``balances_after_credit``)."""
+    disputed: int = 0
+    """What of the balance is disputed."""
+    credit: int | None = None
+    """What counts on it of the account's unallocated credit."""
     auto_pay: bool | None = False
     auto_pay_failed: bool = False
     deliveries_failed: bool | None = None
@@ -80,6 +99,11 @@ class ReminderCandidate:
     payments_current: bool | None = None
     """Whether payments are known up to at least the limit that the billing system is held to (R2)."""
 
+    @property
+    def amount(self) -> AmountAsked:
+        """Return what a reminder asks for, as far as is known."""
+        return AmountAsked(self.balance, self.disputed, self.credit or 0)
+
 
 @dataclass(frozen=True)
 class NoReminderReason:
@@ -102,19 +126,6 @@ class ReminderDecision:
     superseded: tuple[PlannedStep, ...] = ()
     next_on: date | None = None
     shadow: bool = False
-
-
-def balances_after_credit(balances: Iterable[tuple[str, date | None, int]], credit: int) -> dict[str, int]:
-    """Return what stays open of each invoice once ``credit`` is counted on them, the earliest due first (R2).
-
-    ``balances`` are triples of invoice id, due date and open balance, in minor units of one currency.
-    """
-    left: dict[str, int] = {}
-    for invoice_id, _, balance in sorted(balances, key=lambda one: (one[1] or date.max, one[0])):
-        covered = min(balance, max(credit, 0))
-        credit -= covered
-        left[invoice_id] = balance - covered
-    return left
 
 
 class Lifts(Enum):
@@ -314,7 +325,11 @@ OBSTACLES: tuple[Obstacle, ...] = (
         "The due date was changed after the step was chosen; the new one has steps of its own.",
         lambda one: one.claimed_due_date is not None and one.claimed_due_date != one.due_date,
     ),
-    _obstacle("disputed", "The invoice is disputed.", lambda one: one.disputed),
+    _obstacle(
+        "disputed",
+        "All that is open of the invoice is disputed.",
+        lambda one: 0 < one.balance <= one.disputed,
+    ),
     _obstacle(
         "auto_pay",
         "The bill group pays automatically, and the payment has not failed.",
@@ -335,7 +350,7 @@ OBSTACLES: tuple[Obstacle, ...] = (
     _obstacle(
         "covered_by_credit",
         "Nothing is open once the account's unallocated credit is counted.",
-        lambda one: one.covered_by_credit is True,
+        lambda one: bool(one.credit) and one.amount.asked == 0,
         Lifts.OVERNIGHT,
     ),
     _obstacle(

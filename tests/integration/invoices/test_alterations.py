@@ -103,7 +103,9 @@ def test_staff_note_and_resolve_a_dispute(service: Service, account: str) -> Non
     disputed = service.ask("PUT", "/invoices/i1/dispute", sent, staff)
     assert disputed.status == 200, disputed.text
     since = "2026-01-31T09:00:00Z"
-    assert disputed.json["dispute"] == {**sent, "lines": [1], "by": "Kim", "since": since}
+    assert disputed.json["dispute"] == {
+        **sent, "lines": [1], "by": "Kim", "since": since, "disputed_amount": 500,
+    }  # fmt: skip
     assert pointers("DISPUTED#") == ["i1"]
     service.clock.move(minutes=5)
     assert service.ask("PUT", "/invoices/i1/dispute", sent, staff).json["version"] == 2

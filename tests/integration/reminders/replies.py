@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import astuple
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -96,7 +97,8 @@ def give_link(invoice_ids: Sequence[str], email: str, now: datetime, account_id:
     store.create_item(
         ReplyLinkItem(
             row.pk, row.sk, email_id="eml_1", account_id=account_id, entity_id="acme", contact_id=contact.contact_id,
-            digest=[], invoice_ids=list(invoice_ids), until=now + timedelta(days=60),
+            digest=[*astuple(keys.digest(account_id, now.date(), "acme", "EUR"))], invoice_ids=list(invoice_ids),
+            until=now + timedelta(days=60),
         )
     )  # fmt: skip
     return f"{REPLY_PATH}/{TOKEN}"

@@ -1,6 +1,8 @@
 """A reminder is prepared when it is claimed: invoices settled or on hold meanwhile are left out (R2, R3, I6)."""
 
+import re
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
@@ -11,8 +13,9 @@ from chalicelib.table import keys, store
 from chalicelib.table.items import EntityItem, Item, ReplyLinkItem
 from tests.aws import BUCKET, client
 from tests.integration.deliveries.world import attached, subject
+from tests.integration.portal.visitor import Visitor
 from tests.integration.reminders.replies import Post, link, text
-from tests.integration.reminders.world import World, mails, rows
+from tests.integration.reminders.world import World, mails, rows, to_come
 from tests.integration.service import rows as raw_rows
 
 AT = "2026-03-11T09:30"
@@ -112,6 +115,110 @@ def test_unallocated_credit_covers_it(world: World, post: Post) -> None:
     ask(world, "PUT", "/accounts/a1/payments/p1", given)
     post.deliver()
     assert [mail.reason for mail in mails()] == ["nothing_left"]
+
+
+def give_credit(world: World, amount: int) -> None:
+    given = {"entity_id": "acme", "amount": amount, "currency": "EUR", "received_on": "2026-02-01"}
+    ask(world, "PUT", "/accounts/a1/payments/p1", given)
+
+
+def in_order(found: str, *parts: str) -> bool:
+    """Tell whether a text has all parts, in this order."""
+    return re.search(".*".join(map(re.escape, parts)), found, re.DOTALL) is not None
+
+
+def test_what_is_left_after_credit_is_asked_for_and_the_credit_is_shown(world: World, post: Post) -> None:
+    world.issue("i1")
+    give_credit(world, 6000)
+    hold(world)
+    post.deliver()
+    (request,) = post.of("reminder")
+    told = text(request)
+    assert in_order(told, "Open amount: €120.00", "Your credit: -€60.00", "Total to pay: €60.00")
+    html = request["Content"]["Simple"]["Body"]["Html"]["Data"]
+    assert in_order(html, "€120.00", "-€60.00", "€60.00")
+    page = Visitor().go(link(request)).html
+    assert in_order(page, "€120.00", "Your credit", "-€60.00", "Total to pay", "€60.00")
+    form = Visitor().go(f"{link(request)}/promised").html
+    assert in_order(form, "€120.00", "Your credit", "-€60.00", "Total to pay", "€60.00")
+
+
+def test_credit_of_the_day_counts_on_the_earliest_due_of_all_open_invoices(world: World, post: Post) -> None:
+    world.issue("i0", date(2026, 3, 9), currency="USD")
+    world.issue("i1", date(2026, 3, 9))
+    world.issue("i2")
+    hold(world)
+    give_credit(world, 13000)
+    post.deliver()
+    told = {subject(one): text(one) for one in post.of("reminder")}
+    euros = next(one for one in told.values() if "I2" in one)
+    assert "I1" not in euros
+    assert in_order(euros, "Open amount: €120.00", "Your credit: -€10.00", "Total to pay: €110.00")
+    dollars = next(one for one in told.values() if "I0" in one)
+    assert "Total to pay: US$120.00" in dollars
+    assert "Your credit" not in dollars
+
+
+def test_the_undisputed_part_is_asked_for_and_the_disputed_shown_apart(world: World, post: Post) -> None:
+    world.issue("i1")
+    world.issue("i2")
+    ask(world, "PUT", "/invoices/i1/dispute", {"reason": "amount", "amount": 5000})
+    world.plan()
+    give_credit(world, 2000)
+    hold(world)
+    post.deliver()
+    (request,) = post.of("reminder")
+    assert subject(request) == "Reminder: invoices to pay, €170.00"
+    assert in_order(
+        text(request),
+        *("Invoice: I1", "Open amount: €120.00", "Disputed amount: €50.00", "Invoice: I2", "Open amount: €120.00"),
+        *("Disputed amount: -€50.00", "Your credit: -€20.00", "Total to pay: €170.00"),
+    )
+    page = Visitor().go(link(request)).html
+    assert in_order(page, "Disputed amount", "-€50.00", "Your credit", "-€20.00", "Total to pay", "€170.00")
+
+
+def test_disputed_lines_are_not_asked_for_with_their_tax(world: World, post: Post) -> None:
+    lines = [{"description": text, "net_amount": net, "taxes": [VAT]} for text, net in (("A", 3000), ("B", 7000))]
+    world.issue("i1", lines=lines)
+    ask(world, "PUT", "/invoices/i1/dispute", {"reason": "quality", "lines": [1]})
+    world.plan()
+    assert world.service.get("/invoices/i1")["dispute"]["disputed_amount"] == 3600
+    hold(world)
+    (digest,) = world.service.all_of("/reminders/plan?account_id=a1&days=60")[0]["digests"][:1]
+    post.deliver()
+    (request,) = post.of("reminder")
+    assert in_order(text(request), "Disputed amount: €36.00", "Total to pay: €84.00")
+    (planned,) = digest["invoices"]
+    assert (digest["total"], planned["balance"], planned["disputed"], planned["asked"]) == (8400, 12000, 3600, 8400)
+    history = world.service.get("/invoices/i1/reminders")
+    assert history["amount"] == {"balance": 12000, "disputed": 3600, "credit": 0, "asked": 8400}
+
+
+@pytest.mark.parametrize(("amount", "sent"), [(11999, 1), (12000, 0)])
+def test_a_dispute_of_a_part_keeps_nothing_else_back(world: World, post: Post, amount: int, sent: int) -> None:
+    world.issue("i1")
+    hold(world)
+    ask(world, "PUT", "/invoices/i1/dispute", {"reason": "amount", "amount": amount})
+    post.deliver()
+    assert len(post.of("reminder")) == sent
+    world.plan()
+
+
+def test_once_the_undisputed_part_is_paid_it_rests_and_begins_again_when_the_payment_is_reversed(world: World) -> None:
+    world.issue("i1")
+    ask(world, "PUT", "/invoices/i1/dispute", {"reason": "amount", "amount": 5000})
+    world.plan()
+    paid = {"amount": 7000, "currency": "EUR", "received_on": "2026-02-02"}
+    paid["allocations"] = [{"invoice_id": "i1", "amount": 7000}]
+    ask(world, "PUT", "/accounts/a1/payments/p1", paid)
+    world.at(AT)
+    world.hour()
+    assert (mails(), world.reasons(), to_come()) == ([], ["disputed"], {})
+    ask(world, "POST", "/accounts/a1/payments/p1/reversal", {"reason": "Returned."})
+    world.plan()
+    world.hour()
+    assert len(mails()) == 1
 
 
 @pytest.mark.parametrize("level", ["bill-groups/g1", "accounts/a1"])

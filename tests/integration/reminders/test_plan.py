@@ -83,6 +83,9 @@ class TestPlan:
             "number": "I1",
             "due_date": "2026-03-10",
             "balance": 12000,
+            "disputed": 0,
+            "credit": 0,
+            "asked": 12000,
             "step": "-3",
             "tone": "friendly",
         }

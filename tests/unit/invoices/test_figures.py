@@ -159,3 +159,15 @@ def test_a_refusal_stays_readable() -> None:
     with pytest.raises(InvalidInput) as refused:
         figures.with_net_amounts([{}] * 2000, 2)
     assert len(refused.value.fields) == 50
+
+
+def test_some_lines_come_to_their_nets_and_taxes() -> None:
+    lines = [Line("a", 1000, taxes=(VAT,)), Line("b", 503, taxes=(VAT,)), Line("c", 100), Line("d", -200, taxes=(VAT,))]
+    total = figures.check_totals(lines, total=1651).total
+    assert figures.sum_lines(lines, [1], total) == 1190
+    assert figures.sum_lines(lines, [3, 1, 3], total) == 1290
+    assert figures.sum_lines(lines, [3], total) == 100
+    assert figures.sum_lines(lines, [1, 2, 3, 4], total) == total
+    # A deduction is no part of the total, and neither is what exceeds it.
+    assert figures.sum_lines(lines, [4], total) is None
+    assert figures.sum_lines(lines, [1, 2], total) is None

@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chalicelib.errors import Conflict, InvalidInput
 from chalicelib.invoices import rules, transitions
@@ -119,3 +121,57 @@ def test_what_an_invoice_has_not_cannot_be_disputed() -> None:
     assert refusal(transitions.with_dispute, head(status="void"), dispute) == "invoice_is_void"
     assert refusal(transitions.with_dispute, head(kind="credit_note"), dispute) == "not_an_invoice"
     assert transitions.with_dispute(head(**PAID), dispute).dispute == dispute
+
+
+@pytest.mark.parametrize(
+    ("dispute", "paid", "disputed"),
+    [
+        (Dispute("amount", NOW, "ann"), 0, 12000),
+        (Dispute("amount", NOW, "ann", amount=5000), 0, 5000),
+        (Dispute("amount", NOW, "ann", lines=(1,), lines_amount=3600), 0, 3600),
+        (Dispute("amount", NOW, "ann", lines=(1,), amount=5000), 0, 5000),
+        # Lines of a dispute from before their amount was recorded.
+        (Dispute("amount", NOW, "ann", lines=(1,)), 0, 12000),
+        # What was paid counts on the undisputed part first.
+        (Dispute("amount", NOW, "ann", amount=5000), 7000, 5000),
+        (Dispute("amount", NOW, "ann", amount=5000), 8000, 4000),
+        (Dispute("amount", NOW, "ann", amount=5000), 12000, 0),
+        (None, 0, 0),
+    ],
+)
+def test_what_of_the_open_amount_is_disputed(dispute: Dispute | None, paid: int, disputed: int) -> None:
+    assert rules.disputed_amount(head(dispute=dispute, paid=paid)) == disputed
+
+
+DUE_DATES = st.none() | st.dates(date(2026, 1, 1), date(2026, 1, 20))
+OPEN_AMOUNTS = st.lists(
+    st.tuples(st.text("abcdefgh", min_size=1, max_size=4), DUE_DATES, st.integers(0, 10**6)),
+    max_size=12,
+    unique_by=lambda one: one[0],
+)
+
+
+@given(OPEN_AMOUNTS, st.integers(-100, 10**7))
+def test_credit_is_spread_whole_over_what_is_open_and_no_further(
+    amounts: list[tuple[str, date | None, int]], credit: int
+) -> None:
+    counted = rules.spread_credit(amounts, credit)
+    owed = sum(amount for _, _, amount in amounts)
+    assert sum(amount - counted[invoice_id] for invoice_id, _, amount in amounts) == max(0, owed - max(credit, 0))
+    assert all(0 <= counted[invoice_id] <= amount for invoice_id, _, amount in amounts)
+    in_order = sorted(amounts, key=lambda one: (one[1] or date.max, one[0]))
+    covered = [counted[invoice_id] == amount for invoice_id, _, amount in in_order if amount]
+    # Whatever is due before one that is not wholly covered is; nothing counts on what is due after it.
+    assert covered == sorted(covered, reverse=True)
+    first_open = next((place for place, one in enumerate(in_order) if counted[one[0]] < one[2]), len(in_order))
+    assert all(counted[one[0]] == 0 for one in in_order[first_open + 1 :])
+
+
+def test_of_what_is_due_on_the_same_day_credit_counts_on_the_first_by_its_id() -> None:
+    day = date(2026, 3, 10)
+    assert rules.spread_credit([("b", day, 50), ("a", day, 50)], 60) == {"a": 50, "b": 10}
+    assert rules.spread_credit([("a", None, 50), ("b", day, 50), ("c", date(2026, 3, 9), 50)], 60) == {
+        "c": 50,
+        "b": 10,
+        "a": 0,
+    }

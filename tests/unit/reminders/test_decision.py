@@ -26,7 +26,6 @@ from chalicelib.reminders.run.rules import (
     Pause,
     ReminderCandidate,
     ReminderDecision,
-    balances_after_credit,
     decide_reminder,
     find_obstacle,
     next_step,
@@ -77,7 +76,7 @@ def live(
 
 
 NOT_KNOWN: dict[str, Any] = {
-    "covered_by_credit": True, "deliveries_failed": True, "contacts": 0, "reachable_contacts": 0,
+    "credit": 100, "deliveries_failed": True, "contacts": 0, "reachable_contacts": 0,
     "payments_current": False, "auto_pay": True, "claimed_due_date": DUE + timedelta(days=1),
 }  # fmt: skip
 """What a caller may not have read, with a value that blocks."""
@@ -89,14 +88,14 @@ BLOCKED: dict[str, dict[str, Any]] = {
     "nothing_open": {"balance": 0},
     "no_due_date": {"due_date": None},
     "due_date_changed": {"claimed_due_date": DUE + timedelta(days=1)},
-    "disputed": {"disputed": True},
+    "disputed": {"disputed": 100},
     "auto_pay": {"auto_pay": True},
     "reminders_off": {"mode": "off"},
     "not_in_pilot": {"mode": "pilot"},
     "before_live": {"live_from": date(2026, 3, 1)},
     **{f"paused_{level}": {"pauses": (Pause(level, None),)} for level in ("invoice", "bill_group", "account")},
     "paused_promise": {"pauses": (Pause("promise", DUE + timedelta(days=1)),)},
-    "covered_by_credit": {"covered_by_credit": True},
+    "covered_by_credit": {"credit": 100},
     "payments_not_current": {"payments_current": False},
     "deliveries_failed": {"deliveries_failed": True},
     "no_contact": {"contacts": 0},
@@ -131,7 +130,7 @@ class TestReasons:
             ({"status": "uncollectible", "balance": 0}, "uncollectible"),
             ({"balance": 0}, "nothing_open"),
             ({"due_date": None}, "no_due_date"),
-            ({"disputed": True}, "disputed"),
+            ({"disputed": 100}, "disputed"),
             ({"auto_pay": True}, "auto_pay"),
             ({"mode": "off"}, "reminders_off"),
             ({"mode": "pilot"}, "not_in_pilot"),
@@ -149,7 +148,8 @@ class TestReasons:
         ("change", "why"),
         [
             ({"deliveries_failed": True}, "deliveries_failed"),
-            ({"covered_by_credit": True}, "covered_by_credit"),
+            ({"credit": 100}, "covered_by_credit"),
+            ({"disputed": 60, "credit": 40}, "covered_by_credit"),
             ({"contacts": 0, "reachable_contacts": 0}, "no_contact"),
             ({"reachable_contacts": 0}, "all_suppressed"),
             ({"last_reminded_on": date(2026, 3, 10)}, "too_soon"),
@@ -362,18 +362,14 @@ class TestSteps:
             2026, 3, 11
         )
 
-    def test_of_what_is_due_on_the_same_day_credit_covers_the_first_by_its_id(self) -> None:
-        assert balances_after_credit([("b", DUE, 50), ("a", DUE, 50)], 60) == {"a": 0, "b": 40}
-        assert balances_after_credit([("a", None, 50), ("b", DUE, 50), ("c", date(2026, 3, 9), 50)], 60) == {
-            "c": 0,
-            "b": 40,
-            "a": 50,
-        }
-
-    def test_credit_covers_what_is_due_first(self) -> None:
-        balances = [("b", date(2026, 2, 1), 50), ("a", date(2026, 1, 1), 70), ("c", None, 10)]
-        assert balances_after_credit(balances, 100) == {"a": 0, "b": 20, "c": 10}
-        assert balances_after_credit(balances, -5) == {"a": 70, "b": 50, "c": 10}
+    @pytest.mark.parametrize(
+        ("change", "asked"),
+        [({}, 100), ({"disputed": 99}, 1), ({"credit": 99}, 1), ({"disputed": 30, "credit": 50}, 20)],
+    )
+    def test_what_is_left_to_ask_for_is_reminded_of(self, change: dict[str, int], asked: int) -> None:
+        subject = replace(OPEN, **change)
+        assert sent(decide_reminder(subject, ReminderPolicy(), WEEKEND, date(2026, 3, 11))) == "+1"
+        assert subject.amount.asked == asked
 
     def test_what_is_paid_has_no_steps(self) -> None:
         paid = replace(OPEN, status="paid", balance=0)
