@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.reminders.run.rules import balances_after_credit
+from chalicelib.invoices.rules import spread_credit
 from chalicelib.statements import rules
 from chalicelib.statements.rules import BUCKETS, OpenItem, OpenPayment
 
@@ -103,11 +103,13 @@ def test_nothing_is_lost(items: list[OpenItem], payments: list[OpenPayment], tod
         assert section.unallocated == sum(one.unallocated for one in unallocated)
         assert section.balance == section.owed - section.credit - section.unallocated
         assert 0 <= section.overdue <= max(section.balance, 0)
-        left = balances_after_credit(
+        counted = spread_credit(
             ((one.invoice_id, one.due_date, one.balance) for one in owed), section.credit + section.unallocated
         )
         late = {one.invoice_id for one in owed if rules.days_past_due(one.due_date, today)}
-        assert section.overdue == sum(left[invoice_id] for invoice_id in late), "not as reminders count credit"
+        assert section.overdue == sum(
+            one.balance - counted[one.invoice_id] for one in owed if one.invoice_id in late
+        ), "not as reminders count credit"
 
 
 @given(st.lists(st.dates(date(2020, 1, 1), date(2030, 1, 1)), min_size=2, max_size=2), st.dates())
