@@ -9,15 +9,13 @@ from chalicelib import colours
 from chalicelib.documents import payment_codes, payment_slip, printable_text
 from chalicelib.documents.reader_locale import Localiser
 from chalicelib.entities.rules import BankDetails, TaxNumber
-from chalicelib.mail.message import address_lines
-from chalicelib.postal_address import PostalAddress
+from chalicelib.postal_address import PostalAddress, address_lines
 
 MAX_NUMBER_LENGTH = 80
 _MAX_NAME_LENGTH = 300
 _MAX_RUNNING_NAME_LENGTH = 60
 # Countries that use Letter paper rather than A4.
 _US_LETTER_COUNTRIES = frozenset({"CA", "CL", "CO", "CR", "GT", "MX", "PA", "PH", "PR", "SV", "US", "VE"})
-_LARGEST_UNIT_FIRST_COUNTRIES = frozenset({"CN", "JP", "KR", "TW"})
 
 
 @dataclass(frozen=True)
@@ -83,11 +81,11 @@ def build_letter_data(letter: Letter, words: Localiser) -> dict[str, Any]:
         },
         "sender": {
             "name": printable_text.to_single_line(sender.name, _MAX_NAME_LENGTH),
-            "lines": _sender_lines(sender, words),
+            "lines": _sender_lines(sender, letter.addressee.address, words),
             "return_address": _return_address(sender, words),
             "logo_alternative": words.say("Logo of %(name)s", name=running_name),
         },
-        "addressee": _addressee_lines(letter.addressee, words),
+        "addressee": _addressee_lines(letter.addressee, sender.address, words),
         "kind": letter.kind,
         "number": letter.number,
         "highlights": [asdict(fact) for fact in letter.highlights],
@@ -146,9 +144,9 @@ def _bank_facts(bank: BankDetails, reference: str, words: Localiser) -> list[Lab
     ]
 
 
-def _sender_lines(sender: Sender, words: Localiser) -> list[str]:
+def _sender_lines(sender: Sender, addressee: PostalAddress | None, words: Localiser) -> list[str]:
     legal = [sender.legal_name]
-    address = _postal_lines(sender.address, words)
+    address = _postal_lines(sender.address, addressee, words)
     numbers = [f"{one.kind} {one.number}" for one in sender.tax_numbers]
     if sender.registration_number:
         numbers.append(f"{words.say('Registration number')} {sender.registration_number}")
@@ -159,28 +157,25 @@ def _sender_lines(sender: Sender, words: Localiser) -> list[str]:
 def _return_address(sender: Sender, words: Localiser) -> str:
     """Return the sender in one line, for the window of an envelope; double-width letters count twice."""
     line = printable_text.to_single_line(
-        " · ".join((sender.legal_name, *_postal_lines(sender.address, words, country=False)))
+        " · ".join((sender.legal_name, *_postal_lines(sender.address, None, words, country=False)))
     )
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in line)
     return printable_text.to_single_line(line, 96 - min(wide, 48))
 
 
-def _addressee_lines(addressee: Addressee, words: Localiser) -> list[str]:
+def _addressee_lines(addressee: Addressee, sender: PostalAddress | None, words: Localiser) -> list[str]:
     names = dict.fromkeys(name for name in (addressee.company or addressee.name, addressee.attention) if name)
     return [
         printable_text.to_single_line(line, _MAX_NAME_LENGTH)
-        for line in (*names, *_postal_lines(addressee.address, words))
+        for line in (*names, *_postal_lines(addressee.address, sender, words))
     ]
 
 
-def _postal_lines(address: PostalAddress | None, words: Localiser, *, country: bool = True) -> list[str]:
-    """Return the lines of an address; East Asian ones go from large to small if written in East Asian script."""
+def _postal_lines(
+    address: PostalAddress | None, other: PostalAddress | None, words: Localiser, *, country: bool = True
+) -> list[str]:
+    """Return the lines of an address; the country only where that of the ``other`` party differs or is not known."""
     if address is None:
         return []
-    if address.country not in _LARGEST_UNIT_FIRST_COUNTRIES or (address.line1 or "").isascii():
-        lines = address_lines(address, words.formats)
-        return lines if country or not address.country else lines[:-1]
-    place = "".join(part for part in (address.region, address.city, address.line1) if part)
-    code = f"〒{address.postal_code}" if address.country == "JP" and address.postal_code else address.postal_code
-    name = words.formats.territories.get(address.country, address.country) if country else None
-    return [line for line in (code, place, address.line2, name) if line]
+    abroad = other is None or other.country != address.country
+    return address_lines(address, words.formats, country=country and abroad)

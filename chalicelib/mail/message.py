@@ -25,7 +25,7 @@ from markupsafe import Markup
 
 from chalicelib import colours, languages, money
 from chalicelib.entities.rules import Entity
-from chalicelib.postal_address import PostalAddress
+from chalicelib.postal_address import address_lines
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -34,8 +34,6 @@ _MAX_SUBJECT_LENGTH = 180
 _ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 _ISOLATION = re.compile(f"</?bdi>|[{_ISOLATE}{_POP_ISOLATE}]")
 _ENDED_BY_VALUE = re.compile(r"(?P<place>%\((?P<name>\w+)\)s)(?P<stop>[.。])")
-# Countries that write the postal code after the town.
-_POSTCODE_LAST = frozenset({"AU", "CA", "GB", "IE", "IN", "NZ", "SG", "US", "ZA"})
 
 
 @dataclass(frozen=True)
@@ -124,19 +122,6 @@ def _sender_context(entity: Entity, reader: Locale) -> dict[str, Any]:
         "website": entity.website,
         "write_to": entity.support_email or entity.reply_to or entity.sender_email,
     }
-
-
-def address_lines(address: PostalAddress, reader: Locale) -> list[str]:
-    """Return the lines of a postal address as its country orders them, the country named for the reader."""
-    town = (address.city, address.postal_code)
-    if address.country in _POSTCODE_LAST:
-        town = (", ".join(part for part in (address.city, address.region) if part), address.postal_code)
-    else:
-        town = (address.postal_code, address.city)
-    region = None if address.country in _POSTCODE_LAST else address.region
-    country = reader.territories.get(address.country, address.country) if address.country else None
-    lines = (address.line1, address.line2, " ".join(part for part in town if part), region, country)
-    return [line for line in lines if line]
 
 
 @cache

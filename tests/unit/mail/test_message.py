@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from babel import Locale
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
 from chalicelib import colours, languages
 from chalicelib.mail import message
-from chalicelib.postal_address import PostalAddress
 from tests.unit.mail.samples import AT, CONTEXTS, ENTITY
 
 GOLDENS = Path(__file__).parents[2] / "goldens" / "mails"
@@ -193,27 +191,6 @@ def test_a_long_date_breaks_rather_than_the_number_beside_it(due_date: str, stay
 def test_a_template_that_asks_for_more_than_there_is_fails() -> None:
     with pytest.raises(UndefinedError):
         message.render_mail("contact_added", "en", {"account_name": "x", "contact_name": "y"}, ENTITY, AT)
-
-
-@pytest.mark.parametrize(
-    ("address", "locale", "lines"),
-    [
-        (
-            PostalAddress("1 Main St", None, "Springfield", "IL", "62701", "US"),
-            "de",
-            ["1 Main St", "Springfield, IL 62701", "Vereinigte Staaten"],
-        ),
-        (
-            PostalAddress("Rua A 1", None, "Porto", None, "4000-001", "PT"),
-            "en",
-            ["Rua A 1", "4000-001 Porto", "Portugal"],
-        ),
-        (PostalAddress(country="JP"), "ja", ["日本"]),
-        (PostalAddress(), "en", []),
-    ],
-)
-def test_an_address_has_the_order_of_its_country(address: PostalAddress, locale: str, lines: list[str]) -> None:
-    assert message.address_lines(address, Locale(locale)) == lines
 
 
 HOSTILE = (
