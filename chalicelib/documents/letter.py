@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from chalicelib import colours
+from chalicelib.address_format import address_lines
 from chalicelib.documents import payment_codes, payment_slip, printable_text
 from chalicelib.documents.reader_locale import Localiser
 from chalicelib.entities.rules import BankDetails, TaxNumber
-from chalicelib.postal_address import PostalAddress, address_lines
+from chalicelib.postal_address import PostalAddress
 
 MAX_NUMBER_LENGTH = 80
 _MAX_NAME_LENGTH = 300

@@ -24,8 +24,8 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from chalicelib import colours, languages, money
+from chalicelib.address_format import address_lines
 from chalicelib.entities.rules import Entity
-from chalicelib.postal_address import address_lines
 
 TEMPLATES = Path(__file__).parent / "templates"
 

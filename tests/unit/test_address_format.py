@@ -5,7 +5,8 @@ from babel import Locale
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.postal_address import PostalAddress, address_lines
+from chalicelib.address_format import address_lines
+from chalicelib.postal_address import PostalAddress
 
 CASES = [
     (PostalAddress("1 Main St", None, "Springfield", "IL", "62701", "US"), ["1 Main St", "Springfield, IL 62701"]),
