@@ -10,8 +10,8 @@ rules, and passes both states to ``write_invoice_changes``, once per transaction
     ledger.write_invoice_changes(transaction, found, [(before, after)])
 
 So pointers and balances always agree with the heads. Rows per transaction: 2 per invoice (head, pointer of
-the open one; 3 when the due date moves, or a dispute or a promise begins or ends), 1 per bill group, 1 per account and
-currency.
+the open one; 3 when the due date moves, when a dispute or a promise begins or ends, or when it is settled and a
+reminder was planned), 1 per bill group, 1 per account and currency.
 """
 
 from collections import defaultdict
@@ -21,7 +21,13 @@ from typing import Any
 
 from chalicelib.invoices.rules import UNSETTLED, Invoice, disputed_amount, normalize_number
 from chalicelib.table import keys, store
-from chalicelib.table.items import AccountBalanceItem, BillGroupBalanceItem, InvoiceItem, InvoicePointerItem
+from chalicelib.table.items import (
+    AccountBalanceItem,
+    BillGroupBalanceItem,
+    InvoiceItem,
+    InvoicePointerItem,
+    InvoiceRemindersItem,
+)
 from chalicelib.table.keys import Key
 from chalicelib.tasks.kinds import PlanInvoices
 from chalicelib.tasks.service import add_task
@@ -54,8 +60,9 @@ def balance_keys(account_id: str, entity_id: str, currency: str, bill_group_ids:
 
 
 def invoice_balance_keys(invoice: Invoice) -> tuple[Key, ...]:
-    """Return the keys of the balances that ``write_invoice_changes`` needs for one invoice."""
-    return balance_keys(invoice.account_id, invoice.entity_id, invoice.currency, (invoice.bill_group_id,))
+    """Return the keys of the balances and of the reminders that ``write_invoice_changes`` needs for one invoice."""
+    balances = balance_keys(invoice.account_id, invoice.entity_id, invoice.currency, (invoice.bill_group_id,))
+    return (*balances, keys.invoice_reminders(invoice.invoice_id))
 
 
 def write_invoice_changes(
@@ -66,9 +73,9 @@ def write_invoice_changes(
 ) -> tuple[Invoice, ...]:
     """Add to ``transaction`` all rows that follow from changed heads; return the heads with their new versions.
 
-    ``found`` holds the existing balances of ``balance_keys``; those that do not change may be absent. ``changes`` are
-    pairs of an invoice as read (None: it is being issued) and as it becomes. Call it once per transaction, since the
-    balance rows are shared.
+    ``found`` holds the existing balances of ``balance_keys``, and where the reminders of invoices stand that may be
+    settled; those that do not change may be absent. ``changes`` are pairs of an invoice as read (None: it is being
+    issued) and as it becomes. Call it once per transaction, since the balance rows are shared.
     """
     accounts: dict[tuple[str, str, str], _BalanceChange] = defaultdict(_BalanceChange)
     groups: dict[tuple[str, str], _BalanceChange] = defaultdict(_BalanceChange)
@@ -77,6 +84,8 @@ def write_invoice_changes(
         _check_invariants(before, after)
         written.append(_write_head(transaction, before, after))
         _write_pointers(transaction, before, after)
+        if before is not None and before.status in UNSETTLED and after.status not in UNSETTLED:
+            _delete_reminder_plan(transaction, found.get(keys.invoice_reminders(after.invoice_id)), after)
         for invoice, sign in ((before, -1), (after, 1)):
             if invoice is None or invoice.status not in UNSETTLED:
                 continue
@@ -97,11 +106,18 @@ def write_invoice_changes(
     return tuple(written)
 
 
-def _needs_replanning(before: Invoice | None, after: Invoice) -> bool:
-    """Tell whether the day of the next reminder may have changed (R7).
+def _delete_reminder_plan(transaction: store.Transaction, state: InvoiceRemindersItem | None, invoice: Invoice) -> None:
+    """Take the next reminder of a settled invoice out of the plan, so that no run looks at it for nothing (R8).
 
-    What ends reminders, such as a payment, is found when the next one comes due, and costs nothing before.
+    A planner that works at the same moment may write it again; the run then finds the invoice settled.
     """
+    if state is not None and state.next_on is not None:
+        key = keys.reminder_plan(invoice.account_id, invoice.entity_id, state.next_on, invoice.invoice_id)
+        transaction.delete_unconditionally(key)
+
+
+def _needs_replanning(before: Invoice | None, after: Invoice) -> bool:
+    """Tell whether the day of the next reminder may have changed (R7)."""
     if after.is_credit_note or after.due_date is None or after.status not in UNSETTLED:
         return False
     if before is None or before.status not in UNSETTLED:

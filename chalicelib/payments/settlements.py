@@ -25,11 +25,11 @@ def invoices_by_id(items: Iterable[Any]) -> dict[str, Invoice]:
 
 
 def read_balances(source: SettlementSource, changes: Sequence[InvoiceChange], *others: Key) -> dict[Key, Any]:
-    """Read the balances that changed invoices and their source affect, and ``others``; one read."""
+    """Read what changed invoices and their source affect (balances, planned reminders), and ``others``; one read."""
     groups = [after.bill_group_id for _, after in changes]
-    return store.batch_get_items(
-        [*ledger.balance_keys(source.account_id, source.entity_id, source.currency, groups), *others]
-    )
+    balances = ledger.balance_keys(source.account_id, source.entity_id, source.currency, groups)
+    reminders = [keys.invoice_reminders(after.invoice_id) for _, after in changes]
+    return store.batch_get_items([*balances, *reminders, *others])
 
 
 def write_settlements(

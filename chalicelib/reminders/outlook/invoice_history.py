@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from chalicelib.errors import NotFound
-from chalicelib.invoices.rules import Invoice
+from chalicelib.invoices.rules import UNSETTLED, Invoice
 from chalicelib.mail.recipients import recipient_statuses
 from chalicelib.mail.service import Email
 from chalicelib.reminders.outlook import plan
@@ -94,7 +94,7 @@ def get_reminder_history(invoice_id: str, now: datetime, days: int = plan.DEFAUL
         mode=about.mode,
         amount=found.candidate.amount,
         decision=decision,
-        looked_at_on=state.next_on if state else None,
+        looked_at_on=state.next_on if state and rows.invoice.status in UNSETTLED else None,
         taken=_completed_steps(about, rows),
         reasons=tuple(_reason_period(one) for one in (state.reasons if state else ())),
         left=left,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from chalicelib.entities.rules import PILOT, Entity
 from chalicelib.errors import FieldError, NotFound
 from chalicelib.observability import logger, metrics
 from chalicelib.reminders.run import going_live, process_account, staged_release
@@ -30,6 +31,8 @@ _BACKLOG = 10_000
 """While the queue holds more messages, only what has come due since the last run is added to it."""
 _MAX_ACCOUNTS = 2_000_000
 """Found in one run, which is about what the memory of the function holds. The next run finds the others."""
+_MAX_ACCOUNTS_COUNTED = 5_000
+"""Looked at to learn how many a run that is over its limit would mail; a few reads each."""
 _HOUR = timedelta(hours=1)
 _SECONDS_IN_RESERVE = 20
 
@@ -54,10 +57,28 @@ class DueAccounts:
     @property
     def account_counts(self) -> dict[str, int]:
         """Return how many accounts of each entity there are."""
-        counted: dict[str, set[str]] = {}
+        return {entity_id: len(accounts) for entity_id, accounts in sorted(self._accounts_by_entity().items())}
+
+    def count_mailed(self, context: RequestContext, entity: Entity, time_is_left: Callable[[], bool]) -> int:
+        """Return how many accounts of an entity a run now would mail.
+
+        Those beyond the first thousands, and those for which there is no time, count as mailed.
+        """
+        accounts = self._accounts_by_entity().get(entity.entity_id, {})
+        if entity.reminder_mail.mode == PILOT:
+            accounts = dict.fromkeys(one for one in accounts if one in entity.reminder_mail.pilot_account_ids)
+        mailed = 0
+        for number, account_id in enumerate(accounts):
+            if number == _MAX_ACCOUNTS_COUNTED or not time_is_left():
+                return mailed + len(accounts) - number
+            mailed += process_account.would_mail(context, account_id, entity.entity_id)
+        return mailed
+
+    def _accounts_by_entity(self) -> dict[str, dict[str, None]]:
+        found: dict[str, dict[str, None]] = {}
         for one in self.accounts:
-            counted.setdefault(one.entity_id, set()).add(one.account_id)
-        return {entity_id: len(accounts) for entity_id, accounts in sorted(counted.items())}
+            found.setdefault(one.entity_id, {})[one.account_id] = None
+        return found
 
 
 @dataclass(frozen=True)
@@ -69,7 +90,7 @@ class HourlyRunResult:
     on_their_way: int
     left: int
     held: dict[str, int]
-    """Entities whose run waits for a yes, with the number of their accounts (R9)."""
+    """Entities whose run waits for approval, with the number of accounts that it would mail (R9)."""
 
 
 def find_due_accounts(
@@ -102,7 +123,8 @@ def enqueue_due_accounts(
 
     ``wanted`` narrows it to some.
 
-    Half of the time is for finding them. What there is no time for is left to the next run.
+    Half of the time is for finding them, a quarter at most for counting those of a large run. What there is no time
+    for is left to the next run.
     """
     staged_release.start_daily_releases(context)
     half = seconds_left() / 2
@@ -111,8 +133,12 @@ def enqueue_due_accounts(
         logger.warning(
             "There was no time or room to find all accounts that are due.", extra={"found": len(found.accounts)}
         )
-    counts = found.account_counts
-    waiting = going_live.entities_awaiting_approval(context, counts, narrowed=wanted is not None)
+    waiting = going_live.entities_awaiting_approval(
+        context,
+        found.account_counts,
+        lambda entity: found.count_mailed(context, entity, lambda: seconds_left() >= half / 2),
+        narrowed=wanted is not None,
+    )
     going = [one for one in found.accounts if one.entity_id not in waiting]
     fresh = going
     if going and queue.count_pending_messages("reminder") > _BACKLOG:
@@ -124,7 +150,7 @@ def enqueue_due_accounts(
         lost=lost,
         on_their_way=len(going) - len(fresh),
         left=len(fresh) - handed_out - lost,
-        held={entity_id: counts[entity_id] for entity_id in sorted(waiting)},
+        held=dict(sorted(waiting.items())),
     )
     logger.info("Accounts that are due were handed out.", extra={"handed_out": handed_out, "left": sent.left})
     for name, number in (("AccountsToRemind", handed_out), ("AccountsToRemindLeft", sent.left + lost)):
@@ -139,12 +165,16 @@ def remind_in_process(context: RequestContext, wanted: Callable[[DueAccount], bo
     """
     staged_release.start_daily_releases(context)
     found = find_due_accounts(context.now, lambda: True, wanted)
-    counts = found.account_counts
-    waiting = going_live.entities_awaiting_approval(context, counts, narrowed=wanted is not None)
+    waiting = going_live.entities_awaiting_approval(
+        context,
+        found.account_counts,
+        lambda entity: found.count_mailed(context, entity, lambda: True),
+        narrowed=wanted is not None,
+    )
     going = [one for one in found.accounts if one.entity_id not in waiting]
     for one in going:
         process_account.process_account(context, one.account_id, one.entity_id, one.key)
-    return HourlyRunResult(len(going), 0, 0, 0, {entity_id: counts[entity_id] for entity_id in sorted(waiting)})
+    return HourlyRunResult(len(going), 0, 0, 0, dict(sorted(waiting.items())))
 
 
 def _enqueue_messages(

@@ -35,7 +35,9 @@ def dry_run_reminders(
     """
     found = dispatch.find_due_accounts(context.now, time_is_left, wanted)
     counts = found.account_counts
-    waiting = going_live.entities_awaiting_approval(context, counts, dry_run=True)
+    waiting = going_live.entities_awaiting_approval(
+        context, counts, lambda entity: found.count_mailed(context, entity, time_is_left), dry_run=True
+    )
     accounts = list(dict.fromkeys((one.account_id, one.entity_id) for one in found.accounts))
     # What is sent comes first, in case there is no room or time for all.
     accounts.sort(key=lambda one: one[1] in waiting)
@@ -49,7 +51,7 @@ def dry_run_reminders(
     return {
         "as_of": context.now.isoformat(),
         "accounts_due": {entity_id: count for entity_id, count in counts.items() if entity_id not in waiting},
-        "waiting_for_a_yes": {entity_id: counts[entity_id] for entity_id in sorted(waiting)},
+        "waiting_for_approval": dict(sorted(waiting.items())),
         "digests": report.digests,
         "digests_that_wait": waiting_report.digests,
         "not_sent": report.not_sent,

@@ -1,6 +1,6 @@
 """Going live safely: a run that is larger than an entity's limit waits for staff (R9)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -39,17 +39,24 @@ class ReminderRun:
 
 
 def entities_awaiting_approval(
-    context: RequestContext, counts: Mapping[str, int], *, dry_run: bool = False, narrowed: bool = False
-) -> frozenset[str]:
-    """Return which entities' runs wait for a yes; ``counts`` tells for each how many accounts are due now.
+    context: RequestContext,
+    counts: Mapping[str, int],
+    count_mailed: Callable[[Entity], int] | None = None,
+    *,
+    dry_run: bool = False,
+    narrowed: bool = False,
+) -> dict[str, int]:
+    """Return the entities whose runs wait for approval, with the number of accounts that each would mail (R9).
 
-    Called by every hourly run, and by a dry run, which writes nothing. What was ``narrowed`` to
-    some accounts says nothing of a run that waits. Staff are notified once. A run that they approved goes for a day, as
-    long as it does not outgrow what they saw by more than the limit. One read, and one for each entity.
+    ``counts`` tells for each entity how many accounts are due now. Where these are more than its limit,
+    ``count_mailed`` counts those that would be mailed: what was paid meanwhile does not count. Called by every hourly
+    run, and by a dry run, which writes nothing. What was ``narrowed`` to some accounts says nothing of a run that
+    waits. Staff are notified once. A run that they approved goes for a day, as long as it does not outgrow what they
+    saw by more than the limit. One read, and one for each entity, besides those of ``count_mailed``.
     """
     wanted = [key for one in counts for key in (keys.entity(one), reminder_policy_key(ENTITY, one))]
     rows = store.batch_get_items(wanted)
-    waiting = set()
+    waiting = {}
     for entity_id, accounts in counts.items():
         row = rows.get(keys.entity(entity_id))
         if row is None:
@@ -57,18 +64,20 @@ def entities_awaiting_approval(
         entity = store.from_item(Entity, row)
         limit = effective_policy(rows.get(reminder_policy_key(ENTITY, entity_id))).run_limit
         newest = _newest_run(entity_id)
-        mailed = _mailed_account_count(entity, accounts)
+        mailed = _most_mailed_accounts(entity, accounts)
+        if mailed > limit and count_mailed is not None:
+            mailed = min(mailed, count_mailed(entity))
         if mailed <= limit:
             if newest is not None and newest.status == WAITING and not dry_run and not narrowed:
                 _lapse(newest)
         elif not _is_approved(newest, mailed, limit, context.now):
-            waiting.add(entity_id)
+            waiting[entity_id] = mailed
             if not dry_run:
                 _hold_run(context, entity, mailed, limit, newest)
-    return frozenset(waiting)
+    return waiting
 
 
-def _mailed_account_count(entity: Entity, accounts: int) -> int:
+def _most_mailed_accounts(entity: Entity, accounts: int) -> int:
     """Return how many accounts at most would get mail: what is in shadow mode need not wait."""
     if entity.reminder_mail.mode == PILOT:
         return min(accounts, len(entity.reminder_mail.pilot_account_ids))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import Enum
+from functools import partial
 
 from chalicelib import clock
 from chalicelib.observability import logger, metrics
@@ -15,13 +16,18 @@ from chalicelib.reminders.run.planning import PLANNER
 from chalicelib.reminders.run.rules import ReminderDecision
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
-from chalicelib.table.items import ReminderDueItem, ReminderPlanItem
+from chalicelib.table.items import AccountRemindersItem, ReminderDueItem, ReminderPlanItem
 from chalicelib.table.keys import Key
+from chalicelib.table.store import ItemPage
 from chalicelib.tasks.kinds import RemindAccount
 from chalicelib.tasks.queue import TaskMessage
 
 MAX_INVOICES_PER_ROUND = 500
 """Looked at in one round, and so at most in one digest; more of its currency wait for another day."""
+
+
+_FARTHEST_LOCAL_DATE = timedelta(days=1)
+"""How far the local date of an account may be ahead of the UTC date."""
 
 
 class RunRemainder(Enum):
@@ -78,12 +84,16 @@ def process_account(
 ) -> None:
     """Remind an account of what is due, and delete its due marker at ``key``.
 
-    The marker stays while anything remains to be done: the next hourly run finds it again.
+    The marker stays while anything remains to be done: the next hourly run finds it again. An account that has paid
+    meanwhile costs three reads and the deletion.
     """
     row = store.get_item(ReminderDueItem, key)
     if row is None:
         return
-    remainder = remind_account(context, account_id, entity_id, time_is_left)
+    planned = _query_due_plans(account_id, entity_id, context.now.date() + _FARTHEST_LOCAL_DATE)
+    remainder: RunRemainder | DeferredUntil = RunRemainder.NOTHING
+    if planned.items or _has_unfinished_digest(account_id):
+        remainder = remind_account(context, account_id, entity_id, planned, time_is_left)
     if not isinstance(remainder, DeferredUntil) and remainder is not RunRemainder.NOTHING:
         return
     transaction = store.Transaction(context)
@@ -97,17 +107,37 @@ def process_account(
         return
 
 
+def _query_due_plans(account_id: str, entity_id: str, last: date, after: str | None = None) -> ItemPage:
+    first, end = keys.reminder_plans_until(account_id, entity_id, last)
+    return store.query_items(first.pk, span=(first.sk, end.sk), limit=MAX_INVOICES_PER_ROUND, after=after)
+
+
+def _has_unfinished_digest(account_id: str) -> bool:
+    reminders = store.get_item(AccountRemindersItem, keys.account_reminders(account_id))
+    return reminders is not None and bool(reminders.unfinished)
+
+
 def remind_account(
-    context: RequestContext, account_id: str, entity_id: str, time_is_left: Callable[[], bool] = lambda: True
+    context: RequestContext,
+    account_id: str,
+    entity_id: str,
+    planned: ItemPage | None = None,
+    time_is_left: Callable[[], bool] = lambda: True,
 ) -> RunRemainder | DeferredUntil:
-    """Remind an account of all that is due to an entity today, as long as there is time; return what is left."""
+    """Remind an account of all that is due to an entity today, as long as there is time; return what is left.
+
+    ``planned`` is the first page of its planned invoices, where it has been read.
+    """
     while True:
-        remainder = store.retry_on_conflict(lambda: _run_round(context, account_id, entity_id))
+        read, planned = planned, None
+        remainder = store.retry_on_conflict(partial(_run_round, context, account_id, entity_id, read))
         if remainder is not RunRemainder.MORE or not time_is_left():
             return remainder
 
 
-def _run_round(context: RequestContext, account_id: str, entity_id: str) -> RunRemainder | DeferredUntil:
+def _run_round(
+    context: RequestContext, account_id: str, entity_id: str, planned: ItemPage | None
+) -> RunRemainder | DeferredUntil:
     """Resume a digest of today that was interrupted; else gather a page of what is due, decide, and write."""
     about = account_context.load_account_context(account_id, entity_id, context.now)
     if about is None:
@@ -120,7 +150,7 @@ def _run_round(context: RequestContext, account_id: str, entity_id: str) -> RunR
     if first_day is not None:
         return DeferredUntil(about, first_day)
     unfinished = [one for one in map(digests.load_unfinished_digest, earlier) if one is not None]
-    page = load_due_invoices(about)
+    page = load_due_invoices(about, planned=planned)
     decisions = decide_due_invoices(about, page.invoices)
     _delete_stale_plan_rows(context, page.stale)
     _postpone_invoices(context, about, decisions.postponed)
@@ -161,19 +191,23 @@ def _first_sending_day(context: RequestContext, about: AccountContext, earlier: 
     return day if day != about.today else None
 
 
-def load_due_invoices(about: AccountContext, after: str | None = None) -> DuePage:
-    """Read a page of the invoices that are due today or before: one Query, one for each invoice, and their facts."""
+def load_due_invoices(about: AccountContext, after: str | None = None, planned: ItemPage | None = None) -> DuePage:
+    """Read a page of the invoices that are due today or before: one Query, one for each invoice, and their facts.
+
+    ``planned`` is the page, where it has been read; it may hold later days too.
+    """
     account_id, entity_id = about.account.account_id, about.entity.entity_id
-    first, last = keys.reminder_plans_until(account_id, entity_id, about.today)
-    page = store.query_items(first.pk, span=(first.sk, last.sk), limit=MAX_INVOICES_PER_ROUND, after=after)
+    page = planned or _query_due_plans(account_id, entity_id, about.today, after)
+    today = [row for row in page.items if row.on <= about.today]
     due, stale = [], []
-    for row in page.items:
+    for row in today:
         rows = candidates.load_invoice_rows(row.invoice_id)
         if rows is not None and rows.state is not None and rows.state.next_on == row.on:
             due.append(rows)
         else:
             stale.append(row)
-    return DuePage(candidates.gather_invoice_facts(about, due), stale, page.after)
+    after = page.after if len(today) == len(page.items) else None
+    return DuePage(candidates.gather_invoice_facts(about, due), stale, after)
 
 
 def decide_due_invoices(about: AccountContext, invoices: Sequence[InvoiceFacts]) -> RoundDecisions:
@@ -186,6 +220,26 @@ def decide_due_invoices(about: AccountContext, invoices: Sequence[InvoiceFacts])
         else:
             decisions.reminders.setdefault(one.invoice.currency, []).append(DueReminder(one, decision))
     return decisions
+
+
+def would_mail(context: RequestContext, account_id: str, entity_id: str) -> bool:
+    """Return whether a run of the account now would mail it: it reads and decides as the run, and writes nothing."""
+    planned: ItemPage | None = _query_due_plans(account_id, entity_id, context.now.date() + _FARTHEST_LOCAL_DATE)
+    if planned is not None and not planned.items and not _has_unfinished_digest(account_id):
+        return False
+    about = account_context.load_account_context(account_id, entity_id, context.now)
+    if about is None or context.now < about.begins:
+        return False
+    if any(unfinished_digest_keys(about)):
+        return True
+    after: str | None = None
+    while True:
+        page = load_due_invoices(about, after, planned)
+        if decide_due_invoices(about, page.invoices).reminders:
+            return True
+        if page.after is None:
+            return False
+        after, planned = page.after, None
 
 
 def _postpone_invoices(

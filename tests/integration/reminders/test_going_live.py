@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.functions.reminders import explain_reminders
-from chalicelib.reminders.run import dry_run, going_live
+from chalicelib.reminders.run import dispatch, dry_run, going_live
 from chalicelib.table.items import EmailItem, ReminderRunItem, TaskItem
 from tests.integration.invoices.invoices import customer
 from tests.integration.people import open_for, staff
@@ -55,6 +55,27 @@ class TestRunsThatWait:
         assert run == large.service.all_of("/reminder-runs?entity_id=acme")[0]
         assert (run["run_hour"], run["status"], run["accounts"]) == ("2026-03-09T09", "waiting", 3)
 
+    def test_what_was_paid_meanwhile_does_not_count(self, large: World) -> None:
+        large.pay("i2")
+        assert large.dry()["waiting_for_approval"] == {}
+        assert large.hour()["sent"]["held"] == {}
+        assert sorted(one[1] for one in sent()) == ["i1", "i3"]
+        assert told() == []
+
+    def test_only_accounts_of_the_pilot_count(self, large: World) -> None:
+        pilot = {"mode": "pilot", "pilot_account_ids": ["a1", "a2", "a3"]}
+        large.service.put("/entities/acme", reminder_mail=pilot)
+        large.service.put("/reminder-policies/acme", run_limit=1)
+        large.pay("i2")
+        large.pay("i3")
+        large.hour()
+        assert [one[1] for one in sent()] == ["i1"]
+
+    def test_accounts_that_nobody_could_look_at_count(self, large: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        large.pay("i3")
+        monkeypatch.setattr(dispatch, "_MAX_ACCOUNTS_COUNTED", 1)
+        assert large.hour()["sent"]["held"] == {"acme": 3}
+
     def test_why_an_invoice_is_not_reminded_of_tells_of_the_run_that_waits(self, large: World) -> None:
         assert large.service.get("/invoices/i1/reminders")["run_that_waits"] is None
         large.hour()
@@ -85,23 +106,23 @@ class TestRunsThatWait:
     def test_a_yes_is_for_what_was_seen(self, large: World) -> None:
         large.hour()
         going_live.approve_reminder_run(large.service.context, "acme", "2026-03-09T09")
-        assert going_live.entities_awaiting_approval(large.service.context, {"acme": 5}) == frozenset()
-        assert going_live.entities_awaiting_approval(large.service.context, {"acme": 6}) == {"acme"}
+        assert going_live.entities_awaiting_approval(large.service.context, {"acme": 5}) == {}
+        assert going_live.entities_awaiting_approval(large.service.context, {"acme": 6}) == {"acme": 6}
         assert len(told()) == 2
         assert large.service.get("/reminder-runs/acme/2026-03-09T09")["accounts"] == 6
 
     def test_a_yes_lapses_and_a_run_that_shrinks_needs_none(self, large: World) -> None:
         large.hour()
-        assert going_live.entities_awaiting_approval(large.service.context, {"acme": 1}, narrowed=True) == frozenset()
+        assert going_live.entities_awaiting_approval(large.service.context, {"acme": 1}, narrowed=True) == {}
         assert large.service.all_of("/reminder-runs")[0]["status"] == "waiting"
-        assert going_live.entities_awaiting_approval(large.service.context, {"acme": 2}) == frozenset()
+        assert going_live.entities_awaiting_approval(large.service.context, {"acme": 2}) == {}
         assert large.service.all_of("/reminder-runs")[0]["status"] == "lapsed"
         answer = large.service.ask("POST", "/reminder-runs/acme/2026-03-09T09/approve", token=admin(large))
         assert code(answer) == (409, "run_not_waiting")
 
     def test_a_dry_run_leaves_nothing_behind(self, large: World) -> None:
         before = all_rows()
-        assert large.dry()["waiting_for_a_yes"] == {"acme": 3}
+        assert large.dry()["waiting_for_approval"] == {"acme": 3}
         assert all_rows() == before
 
     def test_a_dry_run_tells_what_a_yes_would_let_go(self, large: World) -> None:

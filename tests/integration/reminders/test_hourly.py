@@ -103,7 +103,7 @@ def test_a_run_over_its_limit_waits_and_what_is_below_goes(world: World) -> None
     world.plan()
     world.at("2026-03-09T09:00")
     told = world.dry()
-    assert told["waiting_for_a_yes"] == {"acme": 3}
+    assert told["waiting_for_approval"] == {"acme": 3}
     assert told["digests"] == []
     # A dry run shows what an approval would send.
     assert [one["account_id"] for one in told["digests_that_wait"]] == ["b0", "b1", "b2"]
@@ -121,7 +121,7 @@ class TestDryRun:
         world.issue("i2", bill_group_id="g2")
         world.issue("i3", currency="USD")
         world.issue("i4")
-        world.pay("i4")
+        world.service.put("/invoices/i4/dispute", reason="amount")
         world.at("2026-03-11T09:00")
         before = rows()
         told = world.dry()
@@ -138,8 +138,8 @@ class TestDryRun:
             assert [(one["contact_id"], one["invoice_ids"]) for one in promised["contacts"]] == [
                 (one["contact_id"], one["invoice_ids"]) for one in digest.recipients
             ]
-        assert [(one["invoice_id"], one["code"]) for one in told["not_sent"]] == [("i4", "paid")]
-        assert world.reasons("i4") == ["paid"]
+        assert [(one["invoice_id"], one["code"]) for one in told["not_sent"]] == [("i4", "disputed")]
+        assert world.reasons("i4") == ["disputed"]
         first = told["digests"][0]
         assert first["total"] == 24000
         assert first["invoices"][0] == {

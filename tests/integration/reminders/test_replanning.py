@@ -4,11 +4,22 @@ from typing import Any
 
 import pytest
 
+from chalicelib.functions.reminders import send_due_reminders
 from chalicelib.reminders.run import planning_fan_out
 from chalicelib.table.items import TaskItem
 from chalicelib.tasks.queue import TaskMessage
+from tests.aws_calls import counted
 from tests.integration.invoices.invoices import customer
-from tests.integration.reminders.world import World, due_rows, rows, to_come
+from tests.integration.reminders.world import World, due_rows, rows, sent, to_come
+
+
+PAYMENT = {
+    "entity_id": "acme",
+    "amount": 12000,
+    "currency": "EUR",
+    "received_on": "2026-02-01",
+    "allocations": [{"invoice_id": "i1", "amount": 12000}],
+}
 
 
 def tasks() -> list[Any]:
@@ -37,6 +48,42 @@ def test_modes_time_zones_and_calendars(world: World) -> None:
     world.plan()
     assert to_come() == {}
     assert tasks() == []
+
+
+class TestWhatIsSettled:
+    """Half of the accounts of a run had paid meanwhile: each was read whole for nothing."""
+
+    def test_a_payment_takes_its_plan_along(self, world: World) -> None:
+        world.issue()
+        world.issue("i2")
+        world.pay(amount=2000)
+        assert to_come() == {"i1": "2026-03-09", "i2": "2026-03-09"}
+        world.pay(amount=10000)
+        assert to_come() == {"i2": "2026-03-09"}
+
+    def test_a_payment_that_is_taken_back_plans_again(self, world: World) -> None:
+        world.issue()
+        world.service.put("/accounts/a1/payments/p1", **PAYMENT)
+        assert to_come() == {}
+        world.service.put("/accounts/a1/payments/p1", **{**PAYMENT, "allocations": []})
+        world.plan()
+        assert to_come() == {"i1": "2026-03-09"}
+
+    @pytest.mark.parametrize("end", ["void", "uncollectible"])
+    def test_so_does_what_ends_it_otherwise(self, world: World, end: str) -> None:
+        world.issue()
+        assert world.service.ask("POST", f"/invoices/i1/{end}", {}).status == 200
+        assert to_come() == {}
+
+    def test_a_run_reads_no_more_of_the_account(self, world: World) -> None:
+        world.issue()
+        world.pay()
+        world.at("2026-03-09T09:00")
+        send_due_reminders({"confirm": True}, None)
+        with counted() as calls:
+            assert world.remind() == []
+        assert calls.reads == 3
+        assert (due_rows(), sent()) == ([], [])
 
 
 def test_what_moves_nothing_plans_nothing(world: World) -> None:

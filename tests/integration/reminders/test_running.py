@@ -1,5 +1,6 @@
 """The run of an account: the right step, on the right morning, once, and a reason for everything else (R2–R5)."""
 
+from collections.abc import Callable
 from dataclasses import astuple
 from datetime import date
 from typing import Any
@@ -272,10 +273,8 @@ def before_live(world: World) -> None:
     world.service.put("/entities/acme", live_from="2026-01-16")
 
 
+SETTLED = {"paid": paid, "void": void, "uncollectible": uncollectible}
 FOR_GOOD = {
-    "paid": paid,
-    "void": void,
-    "uncollectible": uncollectible,
     "disputed": disputed,
     "auto_pay": auto_pay,
     "reminders_off": off,
@@ -298,6 +297,20 @@ def test_what_is_not_reminded_of_has_its_reason(world: World, why: str, change: 
     assert to_come() == ({"i1": "2026-03-10"} if why in FOR_NOW else {})
     if why != "disputed":
         assert [one["code"] for one in told["not_sent"]] == [why]
+
+
+@pytest.mark.parametrize(("why", "settle"), SETTLED.items())
+def test_what_is_settled_is_looked_at_no_more_and_its_status_is_the_reason(
+    world: World, why: str, settle: Callable[[World], None]
+) -> None:
+    world.issue()
+    settle(world)
+    world.at("2026-03-09T09:05")
+    assert world.dry()["not_sent"] == []
+    world.hour()
+    assert (mails(), digests(), steps(), to_come(), due_rows()) == ([], [], {}, {}, [])
+    shown = world.service.get("/invoices/i1/reminders")
+    assert (shown["why_not"]["code"], shown["looked_at_on"]) == (why, None)
 
 
 def test_without_a_contact_nothing_is_spent(aws: None) -> None:
