@@ -147,6 +147,8 @@ class TestDryRun:
             "number": "I1",
             "due_date": "2026-03-10",
             "amount": 12000,
+            "disputed": 0,
+            "covered_by_credit": 0,
             "step": "+1",
             "tone": "friendly",
             "template": None,

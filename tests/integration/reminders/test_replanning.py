@@ -12,7 +12,6 @@ from tests.aws_calls import counted
 from tests.integration.invoices.invoices import customer
 from tests.integration.reminders.world import World, due_rows, rows, sent, to_come
 
-
 PAYMENT = {
     "entity_id": "acme",
     "amount": 12000,
@@ -65,7 +64,7 @@ class TestWhatIsSettled:
         world.issue()
         world.service.put("/accounts/a1/payments/p1", **PAYMENT)
         assert to_come() == {}
-        world.service.put("/accounts/a1/payments/p1", **{**PAYMENT, "allocations": []})
+        assert world.service.ask("POST", "/accounts/a1/payments/p1/reversal", {"reason": "Returned."}).status == 200
         world.plan()
         assert to_come() == {"i1": "2026-03-09"}
 
