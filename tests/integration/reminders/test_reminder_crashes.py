@@ -42,8 +42,8 @@ HANDING_OUT = (
 # Two invoices in two currencies: two digests.
 REMINDING = (
     "dynamodb.GetItem",
-    "dynamodb.BatchGetItem",
     "dynamodb.Query",
+    "dynamodb.BatchGetItem",
     "dynamodb.Query",
     "dynamodb.Query",
     "dynamodb.BatchGetItem",
