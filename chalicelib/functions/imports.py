@@ -11,6 +11,7 @@ from chalicelib.functions.console_function import ConfirmedInput, Invocation, Ou
 from chalicelib.imports import service
 from chalicelib.imports.inputs import Mapping
 from chalicelib.imports.rules import Import, ImportSource
+from chalicelib.json_values import to_json_value
 
 import_functions = Blueprint(__name__)
 
@@ -39,7 +40,8 @@ def import_file(request: ImportFileInput, invocation: Invocation) -> Output:
 
     ``{"key": "imports/customers.csv", "mapping": {…}}`` starts an import as a dry run; with ``"confirm": true`` it
     writes, and with ``"mail": true`` it mails too. ``"lines_key"`` names the second file, where the mapping joins one.
-    ``{"import_id": "imp_…"}`` shows an import, and with ``"confirm": true`` confirms a finished dry run.
+    ``{"import_id": "imp_…"}`` shows an import, with its refusals and warnings by cause, what a dry run would change,
+    and the files of the bucket that have all of it; and with ``"confirm": true`` confirms a finished dry run.
     """
     if request.import_id is not None:
         import_id = _check_import_id(request)
@@ -86,8 +88,10 @@ def _describe_import(found: Import) -> Output:
         "dry_run": found.dry_run,
         "rows_read": found.rows_read,
         "counts": found.counts,
-        "refusals": [vars(one) for one in found.refusals],
-        "warnings": [vars(one) for one in found.warnings],
+        "refusals": to_json_value(found.refusal_causes),
+        "warnings": to_json_value(found.warning_causes),
+        "changes": to_json_value(found.changes),
+        "files": service.get_result_keys(found),
         "reason": found.reason,
     }
     if status in ("queued", "running"):

@@ -1,6 +1,7 @@
 """Imports over HTTP."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
 
@@ -27,6 +28,47 @@ class FindingView(View):
     column: str = Field(description="The columns that the field came of.")
     code: str = Field(description="Stable; for programs.")
     message: str = Field(description="For people; says the way out.")
+    value: str = Field(description=f"What the row has there, at most {rules.MAX_VALUE_SHOWN} characters of it.")
+    other_line: int = Field(description="Where two rows differ, the line of the other one; else 0.")
+    other_value: str = Field(description="What that row has there.")
+    also: list[str] = Field(
+        description="Further kinds of the row that have the same fault, or are refused because of it."
+    )
+
+
+class ExampleView(View):
+    """Where a cause was met."""
+
+    line: int
+    file: Literal["file", "lines"]
+    value: str
+    other_line: int
+    other_value: str
+
+
+class CauseView(View):
+    """Refusals, or warnings, of one cause."""
+
+    kind: str
+    also: list[str] = Field(description="Further kinds of the same rows that have it, or fail by it.")
+    field: str
+    column: str
+    code: str
+    message: str
+    count: int
+    examples: list[ExampleView] = Field(description=f"The first {rules.MAX_EXAMPLES}.")
+
+
+class ImportChangeView(View):
+    """What a dry run would write: a created record, or a field of one that exists, from `before` to `after`."""
+
+    line: int
+    kind: str
+    id: str
+    result: Literal["created", "changed"]
+    field: str = Field(description="Empty for a record that is created.")
+    before: str | None = Field(description="Null where it has no value.")
+    after: str | None
 
 
 class ImportListed(View):
@@ -47,10 +89,14 @@ class ImportListed(View):
 
 
 class ResultsView(View):
-    """Addresses of JSON Lines files, good for 15 minutes; null where there is nothing to tell."""
+    """Addresses of files, JSON Lines and CSV, good for 15 minutes; null where there is nothing to tell."""
 
     refusals: str | None
     warnings: str | None
+    changes: str | None = Field(description="Of a dry run.")
+    refusals_csv: str | None
+    warnings_csv: str | None
+    changes_csv: str | None
 
 
 class ImportView(ImportListed):
@@ -58,6 +104,13 @@ class ImportView(ImportListed):
 
     refusals: list[FindingView] = Field(description=f"The first {rules.MAX_FINDINGS_SHOWN}; `results` leads to all.")
     warnings: list[FindingView] = Field(description=f"The first {rules.MAX_FINDINGS_SHOWN}; `results` leads to all.")
+    refusal_causes: list[CauseView] = Field(
+        description=f"All refusals by cause. Beyond {rules.MAX_CAUSES_SHOWN} causes, the rest is counted as one."
+    )
+    warning_causes: list[CauseView] = Field(description="Likewise, all warnings.")
+    changes: list[ImportChangeView] = Field(
+        description=f"What a dry run would write, the first {rules.MAX_FINDINGS_SHOWN}; `results` leads to all."
+    )
     results: ResultsView
 
 
@@ -88,9 +141,12 @@ def _import_view(request: Request[Any, Any], found: Import) -> ImportView:
     addresses = service.get_result_urls(found)
     return ImportView(
         **_listed_values(request, found),
-        refusals=[FindingView(**vars(one)) for one in found.refusals],
-        warnings=[FindingView(**vars(one)) for one in found.warnings],
-        results=ResultsView(refusals=addresses.get("refusals"), warnings=addresses.get("warnings")),
+        refusals=[FindingView(**asdict(one)) for one in found.refusals],
+        warnings=[FindingView(**asdict(one)) for one in found.warnings],
+        refusal_causes=[CauseView(**asdict(one)) for one in found.refusal_causes],
+        warning_causes=[CauseView(**asdict(one)) for one in found.warning_causes],
+        changes=[ImportChangeView(**asdict(one)) for one in found.changes],
+        results=ResultsView(**{name: addresses.get(name) for name in ResultsView.model_fields}),
     )
 
 

@@ -15,7 +15,8 @@ _ENCODING = re.compile(
 )
 PLACEHOLDER = re.compile(r"{([^{}]+)}")
 SOURCES = ("column", "template", "constant", "first_of")
-CONVERSIONS = ("boolean", "country", "date", "decimal", "list", "minor_units", "phone")
+CONVERSIONS = ("boolean", "country", "date", "decimal", "id_from_name", "list", "minor_units", "phone")
+MAX_ID_PREFIX = 20
 
 
 def _encoding(value: str) -> str:
@@ -126,6 +127,16 @@ class Lists(Body):
     separator: Annotated[str, StringConstraints(min_length=1, max_length=5)] = ","
 
 
+class IdFromName(Body):
+    """An id made of a name: the same name always makes the same id (docs/imports.md)."""
+
+    prefix: Annotated[str, StringConstraints(max_length=MAX_ID_PREFIX, pattern="^([A-Za-z0-9][A-Za-z0-9._-]*)?$")] = ""
+    collisions: Literal["refuse", "join"] = Field(
+        default="refuse",
+        description="Where two different names make one id: refuse the later row, or take them for one and warn.",
+    )
+
+
 class Source(Body):
     """Where a value comes from: exactly one of these."""
 
@@ -163,6 +174,7 @@ class FieldMapping(Source):
     country: Countries | None = None
     date: DateFormat | Annotated[list[DateFormat], Field(min_length=1, max_length=10)] | None = None
     decimal: Decimals | None = None
+    id_from_name: IdFromName | None = None
     list: Lists | None = None
     minor_units: Amounts | None = None
     phone: Phones | None = None
@@ -191,6 +203,9 @@ class Condition(Body):
 
     column: Name
     one_of: Words | None = None
+
+
+Repeated = Literal["first", "last", "refuse"]
 
 
 def _short_form(value: Any) -> Any:
@@ -222,6 +237,11 @@ class KindMapping(Body):
 
     kind: Name
     only_if: Condition | None = None
+    repeated: Repeated = Field(
+        default="refuse",
+        description="Which value counts where several rows name the same record and differ: that of the first or of "
+        "the last such row, with a warning; otherwise the later row is refused.",
+    )
     fields: Fields
     lines: PartsMapping | None = Field(default=None, description="Of invoices.")
     allocations: PartsMapping | None = Field(default=None, description="Of payments.")

@@ -25,7 +25,14 @@ UPLOAD_LIFETIME = timedelta(hours=1)
 START_DEADLINE = timedelta(hours=24)
 """How long an import may wait for its first start."""
 MAX_FINDINGS_SHOWN = 100
-"""Refusals, and warnings, that an import itself holds; the files have all of them."""
+"""Refusals, warnings and changes that an import itself holds; the files have all of them."""
+MAX_CAUSES_SHOWN = 30
+"""Causes of refusals, and of warnings, that an import tells apart; the rest is counted together."""
+MAX_EXAMPLES = 3
+MAX_VALUE_SHOWN = 80
+"""Characters of a value of the file that a finding quotes."""
+FURTHER = "further"
+"""The code of the cause that stands for all beyond ``MAX_CAUSES_SHOWN``."""
 
 CHECKPOINT_ROWS = 200
 CHECKPOINT_AFTER = timedelta(seconds=15)
@@ -47,7 +54,8 @@ class Finding:
     """A finding about a row: a rejection, or a warning.
 
     ``line`` is where in ``file``, the first (``file``) or the second (``lines``), the row begins, from 1. ``column``
-    names the source columns of ``field``.
+    names the source columns of ``field``, ``value`` is what the row has there. Where another row says otherwise, it is
+    at ``other_line`` and has ``other_value``. ``also`` names the further kinds of the row that have the same fault.
     """
 
     line: int
@@ -57,6 +65,48 @@ class Finding:
     code: str
     message: str
     file: str = "file"
+    value: str = ""
+    other_line: int = 0
+    other_value: str = ""
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Example:
+    """Where a cause was met, and the values there."""
+
+    line: int
+    file: str
+    value: str
+    other_line: int
+    other_value: str
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Findings of one kind, field and code: how many there are, and the first three."""
+
+    kind: str
+    also: tuple[str, ...]
+    field: str
+    column: str
+    code: str
+    message: str
+    count: int
+    examples: tuple[Example, ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a dry run would change: a record that is created, or one field from ``before`` to ``after``."""
+
+    line: int
+    kind: str
+    id: str
+    result: str
+    field: str
+    before: str | None
+    after: str | None
 
 
 @dataclass(frozen=True)
@@ -80,6 +130,10 @@ class Import:
     counts: Counts = field(default_factory=dict)
     refusals: tuple[Finding, ...] = ()
     warnings: tuple[Finding, ...] = ()
+    refusal_causes: tuple[Cause, ...] = ()
+    warning_causes: tuple[Cause, ...] = ()
+    changes: tuple[Change, ...] = ()
+    """What a dry run would write; an import that writes leaves that to the audit."""
     reason: str | None = None
 
     def state(self, now: datetime) -> str:

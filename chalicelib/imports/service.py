@@ -19,8 +19,6 @@ from chalicelib.table.items import ImportItem
 from chalicelib.tasks.kinds import RunImport
 from chalicelib.tasks.service import add_task
 
-REFUSALS = "refusals.jsonl"
-WARNINGS = "warnings.jsonl"
 _DOWNLOAD_LIFETIME = timedelta(minutes=15)
 _UNKNOWN_SOURCE = ImportSource()
 
@@ -110,7 +108,8 @@ def start_import(context: RequestContext, import_id: str, dry_run: bool | None =
         kinds = tuple(name for name in before.counts if name not in (rules.ROWS, rules.LINES))
         item.counts = rules.new_counts(kinds, joins="lines" in sent)
         item.next_row = item.rows_read = item.attempts = 0
-        item.refusals, item.warnings, item.parts = [], [], []
+        item.refusals, item.warnings, item.changes, item.parts = [], [], [], []
+        item.refusal_causes, item.warning_causes = [], []
         item.started_at = item.finished_at = item.lease_id = item.lease_until = item.rehearsal = item.reason = None
         transaction = store.Transaction(context)
         transaction.replace(item)
@@ -160,18 +159,25 @@ def get_lines_upload_url(found: Import) -> str | None:
     return storage.presign_upload(wanted, rules.UPLOAD_LIFETIME, size=found.lines_size)
 
 
-def get_result_urls(found: Import) -> dict[str, str]:
-    """Return URLs, valid for 15 minutes, of the files with all refusals and all warnings, if there are any."""
+def get_result_keys(found: Import) -> dict[str, str]:
+    """Return the files of the bucket with all refusals, warnings and changes, if there are any."""
     if found.status not in (rules.FINISHED, rules.FAILED):
         return {}
-    named = ((REFUSALS, found.refusals), (WARNINGS, found.warnings))
-    return {
-        name.partition(".")[0]: storage.presign_download(
-            files.import_file_key(found.import_id, name), _DOWNLOAD_LIFETIME
-        )
-        for name, some in named
-        if some
+    # Imports from before there were causes have no CSV files.
+    named = {
+        "refusals": (found.refusals, "refusals.jsonl"),
+        "warnings": (found.warnings, "warnings.jsonl"),
+        "changes": (found.changes, "changes.jsonl"),
+        "refusals_csv": (found.refusal_causes, "refusals.csv"),
+        "warnings_csv": (found.warning_causes, "warnings.csv"),
+        "changes_csv": (found.changes, "changes.csv"),
     }
+    return {result: files.import_file_key(found.import_id, name) for result, (some, name) in named.items() if some}
+
+
+def get_result_urls(found: Import) -> dict[str, str]:
+    """Return URLs, valid for 15 minutes, of the files of ``get_result_keys``."""
+    return {result: storage.presign_download(key, _DOWNLOAD_LIFETIME) for result, key in get_result_keys(found).items()}
 
 
 def _record_import_event(transaction: store.Transaction, context: RequestContext, action: str, item: Any) -> None:

@@ -31,6 +31,7 @@ class DryRun:
 
     def __init__(self) -> None:
         """Start with what the table holds."""
+        self._events: list[AuditEventItem] = []
         self._database = sqlite3.connect("")
         self._database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         self._database.execute("CREATE TABLE row (pk TEXT, sk TEXT, content BLOB, PRIMARY KEY (pk, sk)) WITHOUT ROWID")
@@ -41,8 +42,15 @@ class DryRun:
 
     def put(self, item: Item) -> None:
         """Store a row as if it had been written."""
+        if isinstance(item, AuditEventItem):
+            self._events.append(item)
         if not isinstance(item, _NEVER_READ_BY_DECISIONS):
             self._store(item.key, json.dumps(item.serialize(), separators=(",", ":"), default=_encode_bytes))
+
+    def take_events(self) -> list[AuditEventItem]:
+        """Return the audit events since the last call: what would have been changed, from what to what."""
+        taken, self._events = self._events, []
+        return taken
 
     def delete(self, key: Key) -> None:
         """Store that a row was deleted."""

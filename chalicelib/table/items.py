@@ -891,6 +891,9 @@ class ImportItem(Item, discriminator="import"):
     counts: Any = JsonAttribute(NOBODY, default=dict)
     refusals: Any = JsonAttribute(ANYBODY, default=list)
     warnings: Any = JsonAttribute(ANYBODY, default=list)
+    refusal_causes: Any = JsonAttribute(ANYBODY, default=list)
+    warning_causes: Any = JsonAttribute(ANYBODY, default=list)
+    changes: Any = JsonAttribute(ANYBODY, default=list)
     parts: Any = JsonAttribute(NOBODY, default=list)
     """The keys of the files with all refusals and warnings so far."""
     rehearsal = TextAttribute(NOBODY, null=True)

@@ -42,6 +42,11 @@ class DataFolder:
         return self.root / "mails"
 
     @property
+    def imports(self) -> Path:
+        """What imports found, one CSV file each."""
+        return self.root / "imports"
+
+    @property
     def logs(self) -> Path:
         """One log per process."""
         return self.root / "logs"

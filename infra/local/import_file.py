@@ -19,7 +19,8 @@ from infra.local.sample.load import USER_AGENT
 _PAUSE_SECONDS = 0.3
 _SECONDS = 60
 _OVER = {"finished", "failed", "expired"}
-_COLUMNS = ("file", "line", "kind", "field", "column", "code", "message")
+_TABLES = ("refusals", "warnings", "changes")
+_CHANGES_SHOWN = 10
 
 Data = dict[str, Any]
 
@@ -62,32 +63,64 @@ def _send(file: Path, upload: Data) -> None:
         _answer(urllib.request.Request(upload["url"], content, headers, method=upload["method"]))
 
 
-def all_of(found: Data, name: str) -> list[Data]:
-    """Return all refusals, or all warnings, of a finished import."""
-    address = found["results"][name]
-    if address is None:
-        return list(found[name])
-    return [json.loads(line) for line in _answer(urllib.request.Request(address)).splitlines()]
+def save_tables(found: Data, folder: Path) -> dict[str, Path]:
+    """Save all refusals, warnings and changes of a finished import as CSV files in ``folder``; return their paths."""
+    saved = {}
+    for name in _TABLES:
+        address = found["results"][f"{name}_csv"]
+        if address is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / f"{found['import_id']}-{name}.csv"
+            path.write_bytes(_answer(urllib.request.Request(address)))
+            saved[name] = path
+    return saved
 
 
-def table(rows: list[Data]) -> str:
-    """Return refusals or warnings as a table for people."""
-    cells = [[str(row[column]) for column in _COLUMNS] for row in rows]
-    cells.insert(0, list(_COLUMNS))
-    widths = [max(len(line[place]) for line in cells) for place in range(len(_COLUMNS) - 1)]
-    return "\n".join("  ".join([*map(str.ljust, line, widths), line[-1]]).rstrip() for line in cells)
+def _described(cause: Data) -> list[str]:
+    """Return the lines that tell of a cause: how often, where, why, and its examples."""
+    kinds = " and ".join(filter(None, [cause["kind"], *cause["also"]]))
+    column = f" (column {cause['column']})" if cause["column"] else ""
+    place = ", ".join(filter(None, [kinds, f"{cause['field']}{column}".strip()]))
+    lines = [f"  {cause['count']:,} × {place or 'the file'}: {cause['message']} [{cause['code']}]"]
+    for example in cause["examples"]:
+        file = "second file, " if example["file"] == "lines" else ""
+        told = [f"{file}line {example['line']}" + (f' has "{example["value"]}"' if example["value"] else "")]
+        if example["other_line"]:
+            told.append(f'line {example["other_line"]} "{example["other_value"]}"')
+        lines.append(f"      {', '.join(told)}")
+    return lines
 
 
-def show(found: Data, say: Callable[[str], None] = print) -> None:
-    """Print what an import did and what it rejected."""
+def _shown_change(change: Data) -> str:
+    where = f"  line {change['line']}: {change['kind']} {change['id']}"
+    if change["result"] == "created":
+        return f"{where} would be created"
+    before, after = ("nothing" if value is None else f'"{value}"' for value in (change["before"], change["after"]))
+    return f"{where}, {change['field']}: {before} → {after}"
+
+
+def show(found: Data, saved: dict[str, Path], say: Callable[[str], None] = print) -> None:
+    """Print what an import did, what it rejected and warned of by cause, and what a dry run would change.
+
+    ``saved`` are the files that hold all of it.
+    """
     say(f"{found['import_id']}: {found['status']}, {found['rows_read']} rows read.")
     for kind, counts in found["counts"].items():
         if kind != "rows":
             say(f"  {kind}: " + ", ".join(f"{count} {done}" for done, count in counts.items()))
-    for name in ("warnings", "refusals"):
-        rows = all_of(found, name)
-        if rows:
-            say(f"\n{name.capitalize()}:\n{table(rows)}")
+    for name, causes in (("warnings", found["warning_causes"]), ("refusals", found["refusal_causes"])):
+        if causes:
+            say(f"\n{name.capitalize()}: {sum(cause['count'] for cause in causes):,}")
+            for line in (line for cause in causes for line in _described(cause)):
+                say(line)
+            say(f"  All of them: {saved[name]}")
+    # Who reads a dry run looks for what would be overwritten first.
+    changes = sorted(found["changes"], key=lambda change: change["result"] == "created")
+    if changes:
+        say("\nIt would write:")
+        for change in changes[:_CHANGES_SHOWN]:
+            say(_shown_change(change))
+        say(f"  All of it: {saved['changes']}")
     if found["reason"]:
         say(f"\nIt failed: {found['reason']}")
     if found["dry_run"] and found["status"] == "finished":
@@ -152,7 +185,7 @@ def main() -> int:
         url, api_key = local["api"], local["api_key"]
         confirm, mail = flags["CONFIRM"], flags["MAIL"]
         found = import_file(url, api_key, file, mapping, confirm=confirm, mail=mail, lines=lines)
-        show(found)
+        show(found, save_tables(found, DataFolder.chosen().imports))
     except ImportFileError as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,5 +1,6 @@
 """Conversions from text to values: each is exact, or gives the reason why it fails."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from datetime import datetime
@@ -43,6 +44,12 @@ _COUNTRY_ALIASES = {
     "viet nam": "VN",
     "wales": "GB",
 }
+# Letters that have an ASCII form and do not decompose into it.
+_ASCII_LETTERS = str.maketrans(
+    {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i", "&": " and "}
+)
+_MAX_ID_LENGTH = 64
+_ID_HASH_LENGTH = 10
 _MAX_DIGITS = 15
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -160,6 +167,23 @@ def name_part(text: str, part: str) -> str:
     if not comma:
         first, _, last = (piece.strip() for piece in text.rpartition(" "))
     return first if part == "first" else last
+
+
+def id_from_name(text: str, prefix: str = "") -> str:
+    """Return an id (DESIGN §4) made of a name, always the same: lower case, no accents, hyphens between the words.
+
+    Where that loses letters or digits, or the name is too long, a hash of the name follows, so that different names
+    keep different ids. Names that differ only in case, accents and punctuation make the same id.
+    """
+    folded = fold_for_search(text).translate(_ASCII_LETTERS)
+    words = re.findall("[a-z0-9]+", folded)
+    made = "-".join(words)
+    lost = any(letter.isalnum() and not letter.isascii() for letter in folded)
+    if not lost and made and len(prefix) + len(made) <= _MAX_ID_LENGTH:
+        return prefix + made
+    digest = hashlib.sha256(" ".join(folded.split()).encode()).hexdigest()[:_ID_HASH_LENGTH]
+    room = _MAX_ID_LENGTH - len(prefix) - _ID_HASH_LENGTH - 1
+    return prefix + "-".join(part for part in (made[:room].strip("-"), digest) if part)
 
 
 def plain_text(value: Any) -> str:

@@ -17,6 +17,7 @@ from chalicelib.imports.mapping.row_mapper import (
     FIRST_FILE,
     Fault,
     FilledFields,
+    MadeId,
     PlannedField,
     RowValues,
     matches_condition,
@@ -40,12 +41,21 @@ class MappedRow:
     """The result of a row and its parts for one kind: the model, unless there are faults."""
 
     def __init__(
-        self, kind: Kind, head: FilledFields, parts: Sequence[FilledFields], refused: Sequence[Fault] = ()
+        self,
+        kind: Kind,
+        head: FilledFields,
+        parts: Sequence[FilledFields],
+        refused: Sequence[Fault] = (),
+        notes: Sequence[Fault] = (),
     ) -> None:
-        """Validate the filled fields, unless a fault rejects the row; droppable fields at fault are dropped."""
+        """Validate the filled fields, unless a fault rejects the row; droppable fields at fault are dropped.
+
+        ``notes`` are warnings.
+        """
         self._kind, self._head, self._parts = kind, head, parts
         self.row: Any | None = None
         self.faults = tuple(refused)
+        self.notes = tuple(notes)
         self.dropped: tuple[Fault, ...] = ()
         if not refused:
             self._validate()
@@ -74,6 +84,15 @@ class MappedRow:
         if self._parts:
             document[self._kind.parts] = [part.nested() for part in self._parts]
         return document
+
+    @property
+    def made_ids(self) -> list[MadeId]:
+        """Return the ids that were made of names."""
+        return self._head.made_ids
+
+    def value(self, field: str) -> Any:
+        """Return the mapped value of a field, None without one."""
+        return self._head.values.get(field)
 
     def explained(self, fault: FieldError) -> Fault:
         """Return a fault of a field with the columns, and the row, that the field came of."""
@@ -118,6 +137,8 @@ class PlannedKind:
     only_if: Condition | None
     fields: tuple[PlannedField, ...]
     parts: PlannedParts | None = None
+    repeated: str = "refuse"
+    """Which of several rows of one record counts: ``first``, ``last``, or ``refuse``."""
 
     def map(
         self, row: RowValues, parts: Sequence[Part] = (), others: Sequence[Part] = (), line: int = 0
@@ -133,16 +154,17 @@ class PlannedKind:
             column = self.only_if.column if self.only_if else ""
             return MappedRow(self.kind, FilledFields((), row), (), [Fault("", column, bad.code, bad.message)])
         head = FilledFields(self.fields, row)
-        refused = [
+        differing = [
             fault
             for other in others
-            for fault in head.differing(FilledFields(self.fields, other.values, line=other.line), line)
+            for fault in head.join(FilledFields(self.fields, other.values, line=other.line), line, self.repeated)
         ]
+        refused, notes = (differing, []) if self.repeated == "refuse" else ([], differing)
         if self.parts is not None and self.kind.needs_parts and not parts:
             columns = ", ".join(self.parts.mapping.join or ())
             message = f"There is no row of its {self.kind.parts}. Add them, or leave this row out."
             refused.append(Fault(self.kind.parts, columns, "required", message))
-        return MappedRow(self.kind, head, [self._part(row, part) for part in parts], refused[:_MAX_FAULTS])
+        return MappedRow(self.kind, head, [self._part(row, part) for part in parts], refused[:_MAX_FAULTS], notes)
 
     def _part(self, row: RowValues, part: Part) -> FilledFields:
         fields = self.parts.fields if self.parts else ()
@@ -199,7 +221,7 @@ def _plan_kind(where: str, wanted: KindMapping, faults: list[FieldError]) -> Pla
         if not set(group) & given:
             message = f"Map {' or '.join(group)}: it tells which one a row means."
             faults.append(FieldError(f"{where}.fields", "required", message))
-    return PlannedKind(kind, wanted.only_if, fields, parts)
+    return PlannedKind(kind, wanted.only_if, fields, parts, wanted.repeated)
 
 
 def _plan_fields(

@@ -1,7 +1,9 @@
 """Row mapper: from one row of a file to field values, by the mapping."""
 
+import json
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chalicelib.errors import FieldError
@@ -12,6 +14,13 @@ from chalicelib.imports.mapping.conversions import BadValue
 RowValues = dict[str, Any]
 
 FIRST_FILE, SECOND_FILE = "file", "lines"
+REPEATED_MESSAGES = {
+    "refuse": "Two rows say different things of the same record. Correct one of them, or let the mapping choose with "
+    '"repeated": "first" or "last".',
+    "first": "Rows say different things of the same record. The first one counts, as the mapping says.",
+    "last": "Rows say different things of the same record. The last one counts, as the mapping says.",
+}
+"""By the rule of the mapping, what is said where rows of one record differ."""
 _ENTRY = re.compile(r"(\w+)\.([0-9])\.(.+)")
 """A field of one entry of a list, such as ``taxes.0.rate``."""
 
@@ -20,7 +29,8 @@ _ENTRY = re.compile(r"(\w+)\.([0-9])\.(.+)")
 class Fault:
     """A fault of, or a warning about, one field of a row.
 
-    ``line`` is that of the row that the field came from, 0 for the current row.
+    ``line`` is that of the row that the field came from, 0 for the current row. ``value`` is what that row has there;
+    where another row says otherwise, ``other_value`` is what that one has, at ``other_line``.
     """
 
     field: str
@@ -29,6 +39,28 @@ class Fault:
     message: str
     line: int = 0
     file: str = FIRST_FILE
+    value: str = ""
+    other_line: int = 0
+    other_value: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """Return the message, with both values where two rows differ."""
+        if not self.other_line:
+            return self.message
+        return f'{self.message} Line {self.other_line} has "{self.other_value}", this row "{self.value}".'
+
+
+@dataclass(frozen=True)
+class MadeId:
+    """An id that was made of a name, for people to see which names make the same one."""
+
+    field: str
+    id: str
+    name: str
+    columns: str
+    joins: bool
+    """Whether the mapping takes several names for one record."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +82,11 @@ class PlannedField:
         """Return the source columns of the value, for people."""
         return ", ".join(self.mapping.columns())
 
+    def text(self, row: RowValues) -> str:
+        """Return what the row has, before any conversion. Raises BadValue."""
+        how = self.mapping
+        return next((text for source in how.first_of or [how] if (text := _source_text(source, row))), "")
+
     def value(self, row: RowValues) -> Any:
         """Return the value, or an empty text. Raises BadValue."""
         if self.is_constant:
@@ -57,7 +94,7 @@ class PlannedField:
         how = self.mapping
         if self.type is list and isinstance(how.column, str) and isinstance(cell_value(row, how.column), list):
             return [conversions.plain_text(part) for part in cell_value(row, how.column)]
-        text = next((text for source in how.first_of or [how] if (text := _source_text(source, row))), "")
+        text = self.text(row)
         if text and how.name_part is not None:
             text = conversions.name_part(text, how.name_part)
         if text and how.lookup is not None:
@@ -89,6 +126,8 @@ class PlannedField:
             return conversions.country(text, how.country.language)
         if how.phone is not None:
             return conversions.phone(text, self._region(row))
+        if how.id_from_name is not None:
+            return conversions.id_from_name(text, how.id_from_name.prefix)
         if how.boolean is not None:
             return conversions.boolean(text, how.boolean.true, how.boolean.false)
         if self.type is bool:
@@ -145,7 +184,9 @@ class FilledFields:
         self.values: dict[str, Any] = {}
         self.faults: list[Fault] = []
         self.dropped: list[Fault] = []
+        self.made_ids: list[MadeId] = []
         self._fields = fields
+        self._row = row
         self._within = f"{within}." if within else ""
         self._line = line
         self._file = file
@@ -153,7 +194,7 @@ class FilledFields:
             try:
                 self._fill(planned, row)
             except BadValue as bad:
-                fault = self._fault(planned.target, planned.columns, bad.code, bad.message)
+                fault = self._fault(planned.target, planned.columns, bad.code, bad.message, self._shown((planned,)))
                 (self.dropped if planned.mapping.on_bad == "drop" else self.faults).append(fault)
         self._entries = self._kept_entries()
 
@@ -165,7 +206,22 @@ class FilledFields:
             if planned.mapping.empty == "refuse":
                 raise BadValue("required", "This is empty, and the mapping says that it may not be.")
             value = None
+        elif planned.mapping.id_from_name is not None:
+            joins = planned.mapping.id_from_name.collisions == "join"
+            field = planned.target.rpartition(".")[2]
+            self.made_ids.append(MadeId(field, value, planned.text(row), planned.columns, joins))
         self.values[planned.target] = value
+
+    def _shown(self, fields: Sequence[PlannedField]) -> str:
+        """Return what the row has in the columns of ``fields``, for people."""
+        columns = dict.fromkeys(name for planned in fields for name in planned.mapping.columns())
+        found = []
+        for name in columns:
+            try:
+                found.append(conversions.plain_text(cell_value(self._row, name)))
+            except BadValue:
+                found.append(json.dumps(cell_value(self._row, name), default=str, ensure_ascii=False))
+        return ", ".join(text for text in found if text)
 
     def _kept_entries(self) -> dict[str, list[str]]:
         """Return, by list, its entries in order, without those that have only constants."""
@@ -207,7 +263,8 @@ class FilledFields:
             planned for planned in self._fields if field == planned.target or field.startswith(planned.target + ".")
         ] or [planned for planned in self._fields if planned.target.startswith(field + ".") and field]
         columns = ", ".join(dict.fromkeys(name for planned in came_of for name in planned.mapping.columns()))
-        return self._fault(came_of[0].target if len(came_of) == 1 else field, columns, fault.code, fault.message)
+        target = came_of[0].target if len(came_of) == 1 else field
+        return self._fault(target, columns, fault.code, fault.message, self._shown(came_of))
 
     def drop(self, faults: list[Fault]) -> bool:
         """Drop the droppable fields at fault; tell whether there were any."""
@@ -223,14 +280,25 @@ class FilledFields:
         self._entries = self._kept_entries()
         return bool(found)
 
-    def differing(self, other: "FilledFields", line: int) -> list[Fault]:
-        """Return a fault for each field in which another row contradicts this one, which is at ``line``."""
-        message = f"Line {line}, which is of the same thing, says otherwise. Correct one of the two."
-        return [
-            other._fault(one.target, one.columns, "differs", message)
-            for one in self._fields
-            if self.values.get(one.target) != other.values.get(one.target)
-        ]
+    def join(self, other: "FilledFields", line: int, repeated: str) -> list[Fault]:
+        """Take the values of another row of the same record; return a fault for each in which it contradicts this one.
+
+        This one is at ``line``. Where both have a value, that of the other row counts if ``repeated`` is ``last``; a
+        row without a value contradicts nothing.
+        """
+        found = []
+        for one in self._fields:
+            if one.target not in other.values:
+                continue
+            here, there = self.values.get(one.target), other.values[one.target]
+            if one.target in self.values and here != there:
+                fault = other._fault(one.target, one.columns, "differs", REPEATED_MESSAGES[repeated])
+                shown, other_shown = other._shown((one,)), self._shown((one,))
+                found.append(replace(fault, value=shown, other_line=line, other_value=other_shown))
+            if one.target not in self.values or repeated == "last":
+                self.values[one.target] = there
+        self._entries = self._kept_entries()
+        return found
 
     def droppable(self) -> set[str]:
         """Return the droppable fields."""
@@ -245,8 +313,8 @@ class FilledFields:
             return f"{name}.{entries[int(number)]}{dot}{rest}"
         return field
 
-    def _fault(self, target: str, columns: str, code: str, message: str) -> Fault:
-        return Fault((self._within + target).rstrip("."), columns, code, message, self._line, self._file)
+    def _fault(self, target: str, columns: str, code: str, message: str, value: str = "") -> Fault:
+        return Fault((self._within + target).rstrip("."), columns, code, message, self._line, self._file, value)
 
 
 def cell_value(row: RowValues, column: str | None) -> Any:

@@ -46,11 +46,17 @@ class Kind:
     identities: Callable[[Any], tuple[str, ...]]
     """The identity of a record: rows with the same one must agree."""
     write: Callable[[RequestContext, Any], RowOutcome]
+    named_by: tuple[str, ...] = ()
+    """The fields by which other kinds of a row name the record."""
     parts: str = ""
     """The field whose entries may come from rows of their own."""
     grouped_by: tuple[str, ...] = ()
     """The fields by which rows of one file are grouped, when it contains the parts."""
     needs_parts: bool = False
+    whole: bool = False
+    """Whether a record is taken as a whole or not at all, as what is issued once."""
+    distinguishing: frozenset[str] = frozenset()
+    """Fields that tell two records apart even if one of their identities is the same."""
 
 
 class EntityRow(EntityBody):
@@ -238,6 +244,7 @@ KINDS = {
             (("entity_id",),),
             lambda row: (row.entity_id,),
             _write_entity,
+            named_by=("entity_id",),
         ),
         Kind(
             "accounts",
@@ -246,6 +253,7 @@ KINDS = {
             (("account_id",),),
             lambda row: (row.account_id,),
             _write_account,
+            named_by=("account_id",),
         ),
         Kind(
             "contacts",
@@ -254,6 +262,7 @@ KINDS = {
             (("account_id",), ("external_id", "email")),
             _contact_identities,
             _write_contact,
+            distinguishing=frozenset({"external_id"}),
         ),
         Kind(
             "bill_groups",
@@ -262,6 +271,7 @@ KINDS = {
             (("bill_group_id",),),
             lambda row: (row.bill_group_id,),
             _write_bill_group,
+            named_by=("bill_group_id",),
         ),
         Kind(
             "subscriptions",
@@ -294,9 +304,11 @@ KINDS = {
             (("invoice_id",), ("bill_group_id",), ("lines",)),
             lambda row: (row.invoice_id,),
             invoices.write_invoice,
+            named_by=("invoice_id",),
             parts="lines",
             grouped_by=("invoice_id",),
             needs_parts=True,
+            whole=True,
         ),
         Kind(
             "payments",
@@ -307,6 +319,7 @@ KINDS = {
             invoices.write_payment,
             parts="allocations",
             grouped_by=("account_id", "payment_id"),
+            whole=True,
         ),
     )
 }

@@ -8,13 +8,14 @@ nothing, so a crashed one restarts where it was last handed over.
 import io
 import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import datetime
 from typing import IO, Any
 
 from chalicelib import clock
+from chalicelib.audit.rules import FieldChange
 from chalicelib.entities.service import clear_entity_cache
 from chalicelib.errors import Conflict, CounterfoilError, FieldError, IdempotentReplay, Unavailable
 from chalicelib.imports import files, rules
@@ -22,10 +23,10 @@ from chalicelib.imports.inputs import Mapping
 from chalicelib.imports.mapping.columns import first_file_columns
 from chalicelib.imports.mapping.plan import ImportPlan, MappedRow, PlannedKind, plan_import
 from chalicelib.imports.mapping.reader import Row, UnreadableFile, read_rows
-from chalicelib.imports.mapping.row_groups import PartsIndex
-from chalicelib.imports.mapping.row_mapper import SECOND_FILE, Fault
+from chalicelib.imports.mapping.row_groups import Group, PartsIndex
+from chalicelib.imports.mapping.row_mapper import REPEATED_MESSAGES, SECOND_FILE, Fault
 from chalicelib.imports.rows.outcomes import CHANGED, CREATED
-from chalicelib.imports.run.duplicates import SeenRows
+from chalicelib.imports.run.duplicates import Difference, SeenRecord, SeenRecords
 from chalicelib.imports.run.report import ImportReport
 from chalicelib.observability import logger
 from chalicelib.request_context import Actor, Idempotency, RequestContext
@@ -88,7 +89,12 @@ class ImportRun:
         self._lease_id = secrets.token_hex(8)
         self._report = ImportReport(item)
         self._rehearsal: DryRun | None = None
-        self._seen = SeenRows()
+        self._seen = SeenRecords()
+        self._final = SeenRecords()
+        """The records of the kinds of which the last row counts, as all rows together leave them."""
+        self._refused_before: set[tuple[int, str]] = set()
+        self._refused_ids: dict[tuple[str, str], str] = {}
+        """Of the row: the field and value that name each record that was refused, and its kind."""
         self._checkpoint_at = clock.utc_now()
 
     def claim(self) -> bool:
@@ -119,6 +125,10 @@ class ImportRun:
             self._item.content_hash = files.check_content(file, self._item.content_hash)
             parts = open_.enter_context(closing(PartsIndex(plan)))
             self._read_parts(plan, parts, file)
+            open_.enter_context(closing(self._seen))
+            open_.enter_context(closing(self._final))
+            self._read_last_values(plan, parts, file)
+            self._refused_before = self._report.refused_before()
             found = open_.enter_context(closing(read_rows(file, first_file_columns(plan.mapping))))
             if not self._work_through(plan, parts, found):
                 return
@@ -133,6 +143,22 @@ class ImportRun:
             self._item.lines_content_hash = files.check_content(second, self._item.lines_content_hash)
             parts.read(file, second)
         self._report.set_count(rules.LINES, "read", parts.of_second_file)
+
+    def _read_last_values(self, plan: ImportPlan, parts: PartsIndex, file: IO[bytes]) -> None:
+        """Read the file once before, where the last of several rows counts; the file is rewound."""
+        chosen = [(position, one) for position, one in enumerate(plan.kinds) if one.repeated == "last"]
+        if not chosen:
+            return
+        with closing(read_rows(file, first_file_columns(plan.mapping))) as found:
+            for row in found:
+                for position, planned in chosen if row.fault is None else ():
+                    mapped = _mapped(planned, parts.of(position, row), row)
+                    if mapped is None or mapped.row is None:
+                        continue
+                    seen = self._final.find(planned.kind, mapped.row)
+                    joined = seen.joined(mapped.row, row.line, last=True) if seen is not None else None
+                    self._final.keep(planned.kind, mapped.row, row.line, joined, done=False)
+        file.seek(0)
 
     def _work_through(self, plan: ImportPlan, parts: PartsIndex, found: Iterator[Row]) -> bool:
         """Process rows and tell whether all are done; otherwise the import was handed over."""
@@ -153,6 +179,7 @@ class ImportRun:
     def _report_unmatched_rows(self, parts: PartsIndex) -> None:
         for left in parts.left_over():
             self._report.refuse(left.fault.line, left.kind, left.fault)
+            self._report.end_row(left.fault.line)
             self._report.count(rules.LINES if left.fault.file == SECOND_FILE else rules.ROWS, "refused")
 
     def fail(self, reason: str, because: UnreadableFile | Conflict | None = None) -> None:
@@ -161,6 +188,7 @@ class ImportRun:
             line, file = because.line, because.file
             faults = (Fault(fault.field, "", fault.code, fault.message, line, file) for fault in because.faults)
             self._report.refuse(line, "", *faults)
+            self._report.end_row(line)
         self._end(rules.FAILED, reason)
 
     def release(self) -> None:
@@ -179,43 +207,137 @@ class ImportRun:
 
     def _row(self, plan: ImportPlan, parts: PartsIndex, row: Row, number: int, *, done_before: bool) -> None:
         refused = row.fault is not None
+        self._refused_ids = {}
         if row.fault is not None and not done_before:
             fault = row.fault
             self._report.refuse(row.line, "", Fault(fault.field, "", fault.code, fault.message))
         for position, planned in enumerate(plan.kinds if row.fault is None else ()):
-            group = parts.of(position, row)
-            mapped = None if group is None else planned.map(row.values, group.parts, group.others, row.line)
+            mapped = _mapped(planned, parts.of(position, row), row)
             if mapped is None:
                 continue
-            repeats = self._seen.compare(planned.kind, mapped.row, row.line)
             if done_before:
+                self._remember(planned, mapped, row.line)
                 continue
-            done = self._kind(planned, mapped, repeats, row.line, f"{number}.{position}")
+            done = self._kind(planned, mapped, row.line, f"{number}.{position}")
             self._report.count(planned.kind.name, done)
             refused = refused or done == "refused"
         if not done_before:
+            self._report.end_row(row.line)
             self._report.count("rows", "read")
             if refused:
                 self._report.count("rows", "refused")
 
-    def _kind(
-        self, planned: PlannedKind, mapped: MappedRow, repeats: tuple[int, bool] | None, line: int, place: str
-    ) -> str:
-        kind = planned.kind.name
-        self._report.warn(line, kind, *map(_left_out_warning, mapped.dropped))
-        faults = mapped.faults
-        if repeats is not None and not repeats[1]:
-            message = f"Line {repeats[0]} says otherwise of the same thing. Leave one of the two."
-            faults = (*faults, Fault("", "", "repeated", message))
-        if faults or mapped.row is None:
-            self._refuse(line, kind, *faults)
-            return "refused"
-        if repeats is not None:
-            return "unchanged"
-        return self._written(planned, mapped, mapped.row, line, self._call(place))
+    def _remember(self, planned: PlannedKind, mapped: MappedRow, line: int) -> None:
+        """Remember a row that an earlier run has done."""
+        for made in mapped.made_ids:
+            self._seen.collision(made, line)
+        if mapped.row is not None and (line, planned.kind.name) not in self._refused_before:
+            row = self._last_values(planned, mapped.row)
+            self._keep_record(planned, row, line, self._seen.find(planned.kind, row), done=False)
 
-    def _refuse(self, line: int, kind: str, *faults: Fault) -> None:
-        self._report.refuse(line, kind, *faults)
+    def _keep_record(self, planned: PlannedKind, row: Any, line: int, seen: SeenRecord | None, *, done: bool) -> None:
+        joined = seen.joined(row, line, last=False) if seen is not None else None
+        self._seen.keep(planned.kind, row, line, joined, done=done)
+
+    def _last_values(self, planned: PlannedKind, row: Any) -> Any:
+        """Return a row with the values of all rows of its record, where the last of them counts."""
+        if planned.repeated != "last":
+            return row
+        final = self._final.find(planned.kind, row)
+        if final is None or any(
+            one.field in planned.kind.distinguishing for one in final.differences(planned.kind, row)
+        ):
+            return row
+        return type(row).model_validate_json(final.content())
+
+    def _kind(self, planned: PlannedKind, mapped: MappedRow, line: int, place: str) -> str:
+        kind = planned.kind
+        self._report.warn(line, kind.name, *map(_left_out_warning, mapped.dropped))
+        faults = (*mapped.faults, *self._collisions(kind.name, mapped, line))
+        row, seen = mapped.row, None
+        if row is not None and not faults:
+            seen = self._seen.find(kind, row)
+            row, faults = self._chosen(planned, mapped, row, seen, line)
+        if faults or row is None:
+            self._refuse(line, planned, mapped, *faults)
+            return "refused"
+        self._report.warn(line, kind.name, *mapped.notes)
+        if seen is not None and seen.done and (kind.whole or not seen.adds(row)):
+            return "unchanged"
+        done = self._written(planned, mapped, row, line, self._call(place))
+        if done != "refused":
+            self._keep_record(planned, row, line, seen, done=True)
+        return done
+
+    def _chosen(
+        self, planned: PlannedKind, mapped: MappedRow, row: Any, seen: SeenRecord | None, line: int
+    ) -> tuple[Any, tuple[Fault, ...]]:
+        """Return the values that count where rows of one record differ, and why the row is refused.
+
+        What does not count is warned of.
+        """
+        kind, rule = planned.kind, planned.repeated
+        other = self._final.find(kind, row) if rule == "last" else seen
+        differing = other.differences(kind, row) if other is not None else ()
+        if rule == "refuse" or any(one.field in kind.distinguishing for one in differing):
+            return row, self._told(mapped, "refuse", differing)
+        self._report.warn(line, kind.name, *self._told(mapped, rule, differing))
+        if rule == "last":
+            return self._last_values(planned, row), ()
+        if kind.whole or seen is None or not differing:
+            return (type(row).model_validate_json(seen.content()) if kind.whole and seen is not None else row), ()
+        left = row.model_dump_json(exclude_unset=True, exclude={one.top for one in differing})
+        return type(row).model_validate_json(left), ()
+
+    def _told(self, mapped: MappedRow, rule: str, differing: Sequence[Difference]) -> tuple[Fault, ...]:
+        return tuple(
+            replace(
+                mapped.explained(FieldError(one.field, "repeated", REPEATED_MESSAGES[rule])),
+                value=one.value,
+                other_line=one.other_line,
+                other_value=one.other_value,
+            )
+            for one in differing
+        )
+
+    def _collisions(self, kind: str, mapped: MappedRow, line: int) -> tuple[Fault, ...]:
+        """Return why a row is refused whose id was made of another name before; if the mapping joins them, warn."""
+        refused = []
+        for made in mapped.made_ids:
+            other = self._seen.collision(made, line)
+            if other is None:
+                continue
+            message = (
+                'These are taken for one record, as the mapping says ("collisions": "join").'
+                if made.joins
+                else 'Name one of them otherwise, or, if they are the same, say "collisions": "join" in the mapping.'
+            )
+            told = Fault(
+                made.field,
+                made.columns,
+                "id_collision",
+                f"Different names make the same id. {message}",
+                value=made.name,
+                other_line=other[1],
+                other_value=other[0],
+            )
+            if made.joins:
+                self._report.warn(line, kind, told)
+            else:
+                refused.append(told)
+        return tuple(refused)
+
+    def _refuse(self, line: int, planned: PlannedKind, mapped: MappedRow, *faults: Fault) -> None:
+        """Report why a row is refused for a kind, unless it is only because another kind of the row was."""
+        kind = planned.kind.name
+        for fault in faults:
+            because = self._refused_ids.get((fault.field.rpartition(".")[2], str(mapped.value(fault.field))))
+            if because is not None and fault.code.startswith("unknown"):
+                self._report.refuse_in_consequence(because, kind)
+            else:
+                self._report.refuse(line, kind, fault)
+        for field in planned.kind.named_by:
+            self._refused_ids.setdefault((field, str(mapped.value(field))), kind)
         for _ in {fault.line for fault in faults if fault.file == SECOND_FILE}:
             self._report.count(rules.LINES, "refused")
 
@@ -234,10 +356,15 @@ class ImportRun:
             if smaller is not None:
                 self._report.warn(line, kind, *map(_left_out_warning, smaller[1]))
                 return self._written(planned, mapped, smaller[0], line, context)
-            self._refuse(line, kind, *(mapped.explained(fault) for fault in told))
+            self._refuse(line, planned, mapped, *(mapped.explained(fault) for fault in told))
             return "refused"
+        self._report_changes(line, kind, outcome.done)
         self._report.warn(line, kind, *(mapped.explained(note) for note in outcome.notes))
         return outcome.done
+
+    def _report_changes(self, line: int, kind: str, done: str) -> None:
+        for event in self._rehearsal.take_events() if self._rehearsal is not None else ():
+            self._report.change(line, kind, event.resource_id, done, [FieldChange(**one) for one in event.changes])
 
     def _call(self, place: str) -> RequestContext:
         item = self._item
@@ -314,6 +441,11 @@ class ImportRun:
 def _now() -> datetime:
     now = clock.utc_now()
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def _mapped(planned: PlannedKind, group: Group | None, row: Row) -> MappedRow | None:
+    """Return the result of a row for one kind; None where it belongs to an earlier row, or makes none of the kind."""
+    return None if group is None else planned.map(row.values, group.parts, group.others, row.line)
 
 
 def _left_out_warning(fault: Fault) -> Fault:

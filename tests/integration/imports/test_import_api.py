@@ -1,6 +1,8 @@
 """Imports over HTTP, from the console, and by their queue."""
 
 import json
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,7 +21,7 @@ from chalicelib.table.items import AccountItem
 from infra.local import import_file
 from tests.aws import BUCKET, client
 from tests.integration.api.gateway import Answer, send
-from tests.integration.imports.imports import ACCOUNTS, CALL, NOW, data, prepare, rows, tasks
+from tests.integration.imports.imports import ACCOUNTS, CALL, NOW, data, mapping, prepare, rows, run, tasks
 from tests.integration.imports.shop import INVOICES, JOINED, LINES, PAYMENT, customers
 
 CONTENT = b"id,name\na1,Acme\na2,\n"
@@ -278,19 +280,27 @@ def test_the_queue_function_hands_over_before_its_time_is_up(entity: None) -> No
     assert json.loads(again["Body"])["key"] != json.loads(message["Body"])["key"]
 
 
-def test_the_table_of_the_local_command() -> None:
-    row = {
-        "file": "lines",
-        "line": 3,
-        "kind": "accounts",
-        "field": "name",
-        "column": "n",
-        "code": "required",
-        "message": "Send it.",
-    }
-    assert import_file.table([row]).splitlines() == [
-        "file   line  kind      field  column  code      message",
-        "lines  3     accounts  name   n       required  Send it.",
+def test_the_local_command_tells_causes_and_changes(entity: None) -> None:
+    """Not a line for each of thousands of refusals, but one for each cause, with examples; a file has the rest."""
+    content = "id,name\na1,WAL-MAR co\n" + "".join(f"a1,WAL-MAR {number}\n" for number in range(200)) + "a2,\n"
+    found = run(prepare(content.encode(), mapping(ACCOUNTS), dry_run=True))
+    shown = json.loads(json.dumps({**asdict(found), "results": {}}, default=str))
+    said: list[str] = []
+    import_file.show(shown, {"refusals": Path("r.csv"), "changes": Path("c.csv")}, said.append)
+    assert said[2:] == [
+        "\nRefusals: 201",
+        "  200 × accounts, name (column name): Two rows say different things of the same record. Correct one of them, "
+        'or let the mapping choose with "repeated": "first" or "last". [repeated]',
+        '      line 3 has "WAL-MAR 0", line 2 "WAL-MAR co"',
+        '      line 4 has "WAL-MAR 1", line 2 "WAL-MAR co"',
+        '      line 5 has "WAL-MAR 2", line 2 "WAL-MAR co"',
+        "  1 × accounts, name (column name): This field is needed. Send it. [required]",
+        "      line 203",
+        "  All of them: r.csv",
+        "\nIt would write:",
+        "  line 2: accounts a1 would be created",
+        "  All of it: c.csv",
+        "\nThis was a dry run; nothing was written. Add CONFIRM=1 to write.",
     ]
 
 

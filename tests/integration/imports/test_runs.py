@@ -71,7 +71,6 @@ class TestDryRun:
         }
         assert told(real) == [
             (4, "accounts", "name", "required"),
-            (4, "contacts", "account_id", "unknown"),
             (5, "contacts", "email", "bad_email"),
         ]
 
@@ -82,8 +81,8 @@ class TestDryRun:
         dry_run = imported(content, BOTH, dry_run=True)
         assert told(dry_run) == [
             (7, "contacts", "roles", "role_is_full"),
-            (8, "contacts", "", "repeated"),
-            (9, "accounts", "", "repeated"),
+            (8, "contacts", "external_id", "repeated"),
+            (9, "accounts", "name", "repeated"),
         ]
         assert told(imported(content, BOTH)) == told(dry_run)
 
@@ -318,7 +317,7 @@ class TestKnownByEmail:
 
     @pytest.mark.parametrize("dry_run", [True, False])
     @pytest.mark.parametrize("on_bad", ["refuse", "drop"])
-    def test_where_the_account_is_refused_no_contact_is_reported_to_be_missing(
+    def test_where_the_account_is_refused_nothing_else_of_the_row_is_reported(
         self, entity: None, dry_run: bool, on_bad: str
     ) -> None:
         kinds = self.MAPPING.model_dump(mode="json", exclude_unset=True)["kinds"]
@@ -326,10 +325,10 @@ class TestKnownByEmail:
         accounts = {**kinds[0], "fields": {**kinds[0]["fields"], "currency": {"constant": "NONE"}}}
         groups = {**kinds[2], "fields": {**kinds[2]["fields"], "billing_contact.email": email}}
         found = imported(self.ONE, mapping(accounts, kinds[1], groups), dry_run=dry_run)
-        assert [(one.kind, one.field, one.code) for one in found.refusals[1:]] == [
-            ("contacts", "account_id", "unknown"),
-            ("bill_groups", "account_id", "unknown"),
+        assert [(one.kind, one.field, one.code, one.also) for one in found.refusals] == [
+            ("accounts", "currency", "bad_currency", ("contacts", "bill_groups"))
         ]
+        assert found.counts["contacts"] == found.counts["bill_groups"] == counts(refused=1)
         assert found.warnings == ()
 
     def test_calls(self, entity: None) -> None:
@@ -456,7 +455,7 @@ def test_all_refusals_are_in_a_file_and_the_first_hundred_here(entity: None) -> 
     assert len(found.refusals) == rules.MAX_FINDINGS_SHOWN
     stored = lines(found.import_id, "refusals.jsonl")
     assert [one["line"] for one in stored] == list(range(2, 452, 2))
-    assert stored[0] == {**vars(found.refusals[0])}
+    assert stored[0] == {**vars(found.refusals[0]), "also": []}
     assert (stored[0]["field"], stored[0]["column"], stored[0]["code"]) == ("account_id", "id", "bad_id")
 
 

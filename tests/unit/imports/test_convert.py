@@ -1,3 +1,4 @@
+import re
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -182,3 +183,28 @@ def test_words_for_true_and_false() -> None:
 def test_what_is_no_whole_number_is_refused(text: str) -> None:
     with pytest.raises(BadValue):
         conversions.integer(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Àcme & Söhne GmbH", "c-acme-and-sohne-gmbh"),
+        ("  ACME,  inc. ", "c-acme-inc"),
+        ("Ærø Łódź Straße", "c-aero-lodz-strasse"),
+        ("ＡＣＭＥ", "c-acme"),
+        ("日本商事", "c-bb5c2a148f"),
+        ("Acme 日本", "c-acme-cc3c3d8162"),
+        ("!!!", "c-e84c538e7f"),
+        ("a" * 62, f"c-{'a' * 62}"),
+        ("a" * 63, f"c-{'a' * 51}-7d3e74a05d"),
+    ],
+)
+def test_ids_of_names(name: str, expected: str) -> None:
+    made = conversions.id_from_name(name, "c-")
+    assert made == expected
+    assert re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", made)
+
+
+def test_ids_of_names_that_differ_in_what_is_lost_differ() -> None:
+    names = ("日本商事", "日本商社", "東京", "Acme 日本", "Acme 東京", "b" * 70, "b" * 71)
+    assert len({conversions.id_from_name(name) for name in names}) == len(names)
