@@ -385,7 +385,7 @@ class InvoiceRemindersItem(Item, discriminator="reminders"):
 
 
 class ReminderStepItem(Item, discriminator="reminder_step"):
-    """One step of an invoice's reminders: sent, shadow, superseded or skipped (R5)."""
+    """One step of an invoice's reminders: sent, withheld, shadow, superseded or skipped (R5)."""
 
     invoice_id = TextAttribute(NOBODY)
     due_date = DateAttribute()
@@ -394,6 +394,8 @@ class ReminderStepItem(Item, discriminator="reminder_step"):
     digest_id = TextAttribute(NOBODY, null=True)
     on = DateAttribute()
     """The day on which that was decided."""
+    withheld: Any = JsonAttribute(NOBODY, default=list)
+    """The ids of the emails that were withheld, or sent without the invoice; where none was sent, it is not spent."""
     planned_on = DateAttribute(null=True)
     """For a skipped step: from which day on it would have been due, which may lie ahead."""
     at = InstantAttribute()

@@ -119,6 +119,26 @@ class PlanInvoices(Task):
 
 
 @dataclass(frozen=True)
+class RecordWithheldReminders(Task):
+    """Record that one contact's copy of a digest was not sent for some of its invoices (R5)."""
+
+    email_id: str
+    invoice_ids: tuple[str, ...]
+
+    def encode(self) -> str:
+        """Return the subject: the ids. Our vendors' ids have no slash, so it is never taken for those of invoices."""
+        return " ".join([f"withheld/{self.email_id}", *self.invoice_ids])
+
+    @classmethod
+    def decode(cls, subject: str) -> Self | None:
+        """Return the task that ``subject`` stands for; None when it is not the subject of such a task."""
+        head, _, rest = subject.partition(" ")
+        prefix, _, email_id = head.partition("/")
+        invoice_ids = tuple(rest.split())
+        return cls(email_id, invoice_ids) if prefix == "withheld" and email_id and invoice_ids else None
+
+
+@dataclass(frozen=True)
 class ReplanInvoices(Task):
     """Have all invoices of an ``entity``, ``account`` or ``bill_group`` planned again, page by page (R8)."""
 
@@ -181,7 +201,7 @@ TASK_KINDS = {
         TaskKind("document", (CreateStatementPdf, CreateInvoicePdf), shards=2, queue="documents"),
         TaskKind("delivery", (SendBundle, DeliverInvoice), shards=2, queue="deliveries"),
         TaskKind("coverage", (CheckRoleCoverage,), shards=1, queue="coverage"),
-        TaskKind("planning", (PlanInvoices,), shards=4, queue="planning"),
+        TaskKind("planning", (RecordWithheldReminders, PlanInvoices), shards=4, queue="planning"),
         TaskKind("replanning", (ReleaseOldInvoices, ReplanInvoices), shards=1, queue="planning"),
         TaskKind("reminder", (RemindAccount,), shards=REMINDER_SHARDS, queue="reminders", swept=False),
     )

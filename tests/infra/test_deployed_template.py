@@ -111,10 +111,13 @@ def _granted(name: str) -> dict[str, Any]:
     return {statement.pop("Sid"): statement for statement in json.loads(policy)["Statement"]}
 
 
-def test_what_sends_mail_is_granted_the_same_but_for_signing_in_and_for_pdfs() -> None:
+def test_what_sends_mail_is_granted_the_same_but_for_signing_in_pdfs_and_reminders() -> None:
     urgent, bulk = _granted("deliver_urgent_mail"), _granted("deliver_bulk_mail")
     assert urgent.pop("ReadWhoMaySignIn")["Action"] == ["dynamodb:Query"]
     assert bulk.pop("ReadDocuments")["Action"] == ["s3:GetObject"]
+    # Which open invoices credit covers, and what a reminder did not tell of.
+    assert bulk.pop("ReadOpenInvoices")["Action"] == ["dynamodb:Query"]
+    assert bulk.pop("SendToQueues")["Action"] == ["sqs:SendMessage*"]
     assert bulk.pop("ReadSendingLimits")["Action"] == ["ses:GetAccount"]
     assert urgent.pop("ConsumeQueue")["Action"] == bulk.pop("ConsumeQueue")["Action"]
     assert urgent == bulk

@@ -107,7 +107,7 @@ class _ClaimAttempt:
             self._prepared = prepare(_to_claimed_mail(item), RequestContext(MAILER, now, message.correlation_id))
         prepared = self._prepared
         if isinstance(prepared, WithheldMail):
-            self._withhold(item, state, prepared.reason)
+            self._withhold(item, state, prepared.reason, prepared.write)
             return None
         return self._prepare_and_claim(item, state, prepared, ours)
 
@@ -122,8 +122,10 @@ class _ClaimAttempt:
             metrics.add_metric(name="MailExpired", unit="Count", value=1)
         return decision.action == "send"
 
-    def _withhold(self, item: EmailItem, state: rules.MailState, reason: str) -> None:
-        _finish(item, rules.withhold(state, reason), self.message)
+    def _withhold(
+        self, item: EmailItem, state: rules.MailState, reason: str, write: Callable[[store.Transaction], None]
+    ) -> None:
+        _finish(item, rules.withhold(state, reason), self.message, more=write)
         logger.info("A mail is withheld.", extra={"reason": reason})
         metrics.add_metric(name="MailWithheld", unit="Count", value=1)
 
@@ -131,13 +133,14 @@ class _ClaimAttempt:
         self, item: EmailItem, state: rules.MailState, prepared: PreparedMail, ours: bool
     ) -> _ClaimedEmail | None:
         item.entity_id = prepared.entity_id or item.entity_id
+        item.contact_id = prepared.contact_id or item.contact_id
         item.locale = prepared.locale or item.locale
         item.to = list(prepared.to or item.to)
         item.cc = list(item.cc if prepared.cc is None else prepared.cc)
         entity, chosen = self._read_entity_and_recipients(item, ours)
         state = rules.with_recipients(state, chosen)
         if chosen.reason == SUPPRESSED:
-            self._withhold(item, state, chosen.reason)
+            self._withhold(item, state, chosen.reason, prepared.write_unsent)
             return None
         context = {**item.context, **prepared.context}
         rendered = render_mail(prepared.template or item.kind, item.locale, context, entity, item.created_at)
@@ -156,7 +159,7 @@ class _ClaimAttempt:
         try:
             ses.build_request(envelope)
         except ses.MailTooLarge:
-            self._withhold(item, state, rules.TOO_LARGE)
+            self._withhold(item, state, rules.TOO_LARGE, prepared.write_unsent)
             return None
         if ours:
             return _ClaimedEmail(item, envelope)
@@ -248,6 +251,7 @@ def _to_claimed_mail(item: EmailItem) -> ClaimedMail:
         bill_group_id=item.bill_group_id,
         contact_id=item.contact_id,
         resent=item.resent_from is not None,
+        perhaps_sent=item.status in (rules.SENDING, rules.UNKNOWN),
     )
 
 
@@ -294,13 +298,18 @@ def _finish(
     message: TaskMessage[SendEmail],
     rendered: RenderedMail | None = None,
     before: rules.MailState | None = None,
+    more: Callable[[store.Transaction], None] | None = None,
 ) -> None:
-    """Write the email's state, update the mail health counts, and delete its task with it."""
+    """Write the email's state, update the mail health counts, delete its task with it, and write ``more``."""
     apply_state(item, state)
     counted = health.count_changes(before, state) if before else {}
-    _commit(
-        item, message, rendered=rendered, task_key=message.key, more=lambda it: health.add_counts(it, item, counted)
-    )
+
+    def write(transaction: store.Transaction) -> None:
+        health.add_counts(transaction, item, counted)
+        if more is not None:
+            more(transaction)
+
+    _commit(item, message, rendered=rendered, task_key=message.key, more=write)
 
 
 def _commit(

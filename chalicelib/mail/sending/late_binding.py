@@ -34,6 +34,8 @@ class ClaimedMail:
     contact_id: str | None = None
     resent: bool = False
     """Whether it is a resend; ``to`` are the remaining recipients."""
+    perhaps_sent: bool = False
+    """Whether an earlier attempt was made of which it is not known whether SES accepted the email."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class PreparedMail:
     ``context`` is added to the email's own for its templates, and never stored; nor are ``attachments``, of which the
     history has names and sizes. ``headers`` are added to the email's own (``List-Unsubscribe`` and the like). A field
     that is None stays as in the outbox; ``template`` replaces the templates of the email's kind. ``secrets`` are in the
-    email and removed from the history.
+    email and removed from the history. ``write_unsent`` takes the place of ``write`` when it turns out that the email
+    cannot be sent to anybody.
     """
 
     context: Mapping[str, Any] = field(default_factory=dict)
@@ -65,13 +68,19 @@ class PreparedMail:
     attachments: tuple[Attachment, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    contact_id: str | None = None
+    write_unsent: Callable[[store.Transaction], None] = _write_nothing
 
 
 @dataclass(frozen=True)
 class WithheldMail:
-    """The email is not sent, for ``reason``, which is recorded on the email and shown to nobody outside."""
+    """The email is not sent, for ``reason``, which is recorded on the email and shown to nobody outside.
+
+    ``write`` adds writes to the transaction that records it.
+    """
 
     reason: str
+    write: Callable[[store.Transaction], None] = _write_nothing
 
 
 PrepareMail = Callable[[ClaimedMail, RequestContext], PreparedMail | WithheldMail]

@@ -35,7 +35,10 @@ class CopyView(View):
 
     contact_id: str
     email_id: str | None
-    status: str | None = Field(description="How the mail stands with them. Null: nothing was mailed.")
+    status: str | None = Field(
+        description="How the email stands with them; `withheld`: it was not sent, or without the invoice. Null: "
+        "there is none."
+    )
 
 
 class TakenView(View):
@@ -44,8 +47,9 @@ class TakenView(View):
     step: str
     due_date: date
     outcome: str = Field(
-        description="`sent`; `shadow` (planned, not sent); `superseded` (by a newer step, too old when the invoice was "
-        "recorded, or put into the policy before the newest step taken); `skipped` by staff."
+        description="`sent`; `withheld` (nobody was told, as it was paid, disputed, paused or without a contact at "
+        "the last look; it can come again); `shadow` (planned, not sent); `superseded` (by a newer step, too old when "
+        "the invoice was recorded, or put into the policy before the newest step taken); `skipped` by staff."
     )
     on: date
     at: datetime

@@ -14,6 +14,7 @@ from chalicelib.table import keys
 
 _OUTCOME_TEXTS = {
     "sent": "sent",
+    "withheld": "withheld at the last look: nobody was told, and it can come again",
     "shadow": "planned in shadow mode, not sent",
     "superseded": "not sent: a newer step took its place",
     "skipped": "skipped by staff",

@@ -28,12 +28,12 @@ class ReminderCopy:
     contact_id: str
     email_id: str | None
     status: str | None
-    """None when no mail was sent, as in shadow mode."""
+    """None when there is no mail, as in shadow mode; ``withheld`` when it was not sent, or without the invoice."""
 
 
 @dataclass(frozen=True)
 class CompletedStep:
-    """A step that was sent, planned in shadow mode, superseded or skipped."""
+    """A step that was sent, withheld, planned in shadow mode, superseded or skipped."""
 
     due_date: date
     step: str
@@ -152,7 +152,10 @@ def _completed_steps(about: AccountContext, rows: InvoiceRows) -> tuple[Complete
 def _completed_step(step: ReminderStepItem, copies: list[dict[str, Any]], mails: Mapping[Any, Any]) -> CompletedStep:
     copies_sent = []
     # A superseded step carries the digest of the newer one, and was mailed to nobody.
-    for one in copies if step.outcome in ("sent", "shadow") else ():
+    for one in copies if step.outcome in ("sent", "shadow", candidates.WITHHELD) else ():
+        if one["email_id"] in step.withheld:
+            copies_sent.append(ReminderCopy(one["contact_id"], one["email_id"], candidates.WITHHELD))
+            continue
         mail = mails.get(keys.email(one["email_id"])) if one["email_id"] else None
         statuses = recipient_statuses(store.from_item(Email, mail)) if mail is not None else ()
         copies_sent.append(ReminderCopy(one["contact_id"], one["email_id"], statuses[0].status if statuses else None))

@@ -32,6 +32,8 @@ from chalicelib.table.keys import Key
 _FAILED_STATUSES = frozenset({"bounced", "complained", "failed", "withheld"})
 _REMINDED_OUTCOMES = ("sent", "shadow")
 _TAKEN_OUTCOMES = (*_REMINDED_OUTCOMES, "skipped")
+WITHHELD = "withheld"
+"""What became of a step of which nobody was told, because at the last look its mails were not sent."""
 _ROWS_PER_PAGE = 200
 
 
@@ -48,16 +50,24 @@ class InvoiceRows:
 
     @property
     def spent(self) -> frozenset[str]:
-        """Return the names of the steps that were used for the due date that the invoice has now."""
-        return frozenset(step.step for step in self.steps if step.due_date == self.invoice.due_date)
+        """Return the names of the steps that were used for the due date that the invoice has now.
+
+        One of which nobody was told can be taken again, until a newer one is.
+        """
+        last = max((step.on for step in self._of_due_date if step.outcome in _TAKEN_OUTCOMES), default=date.min)
+        return frozenset(step.step for step in self._of_due_date if step.outcome != WITHHELD or step.on <= last)
+
+    @property
+    def _of_due_date(self) -> list[ReminderStepItem]:
+        return [step for step in self.steps if step.due_date == self.invoice.due_date]
 
     @property
     def taken_until(self) -> date | None:
         """Return the latest day for which a step was taken of the due date that the invoice has now (R5)."""
         taken = [
             max(step.on, step.planned_on or step.due_date + timedelta(days=step_sort_key(step.step)[0]))
-            for step in self.steps
-            if step.due_date == self.invoice.due_date and step.outcome in _TAKEN_OUTCOMES
+            for step in self._of_due_date
+            if step.outcome in _TAKEN_OUTCOMES
         ]
         return max(taken, default=None)
 

@@ -166,7 +166,7 @@ def load_unfinished_digest(key: Key) -> UnfinishedDigest | None:
     taken = []
     for frozen in digest.invoices:
         rows = candidates.load_invoice_rows(frozen["invoice_id"])
-        if rows is not None and _claimed_by(rows, frozen) == digest.digest_id:
+        if rows is not None and _claimed_by(rows, frozen, digest) == digest.digest_id:
             taken.append(frozen)
     return UnfinishedDigest(digest, tuple(taken))
 
@@ -216,7 +216,7 @@ def _select_claims(
         one = facts.get(frozen["invoice_id"])
         if one is None:
             continue
-        claimed_by = _claimed_by(one.rows, frozen)
+        claimed_by = _claimed_by(one.rows, frozen, digest)
         candidate = replace(one.candidate, claimed_due_date=date.fromisoformat(frozen["due_date"]))
         if claimed_by is None and find_obstacle(candidate, about.today) is None:
             to_claim.append(frozen)
@@ -226,11 +226,13 @@ def _select_claims(
     return claimed, to_claim
 
 
-def _claimed_by(rows: InvoiceRows, frozen: Mapping[str, Any]) -> str | None:
+def _claimed_by(rows: InvoiceRows, frozen: Mapping[str, Any], digest: DigestItem) -> str | None:
+    """Return the id of the digest that has the step, or what became of it otherwise; None while it can be claimed."""
     due = date.fromisoformat(frozen["due_date"])
     for step in rows.steps:
         if step.due_date == due and step.step == frozen["step"]:
-            return step.digest_id or step.outcome
+            free = step.outcome == planning.WITHHELD and step.digest_id != digest.digest_id
+            return None if free else step.digest_id or step.outcome
     return None
 
 

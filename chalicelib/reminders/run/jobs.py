@@ -6,9 +6,16 @@ from typing import Any
 from chalice.app import Blueprint, SQSEvent
 
 from chalicelib.observability import instrument_job
-from chalicelib.reminders.run import planning, planning_fan_out, process_account, staged_release
+from chalicelib.reminders.run import planning, planning_fan_out, process_account, staged_release, withheld_steps
 from chalicelib.tasks import consumer
-from chalicelib.tasks.kinds import PlanInvoices, ReleaseOldInvoices, RemindAccount, ReplanInvoices, Task
+from chalicelib.tasks.kinds import (
+    PlanInvoices,
+    RecordWithheldReminders,
+    ReleaseOldInvoices,
+    RemindAccount,
+    ReplanInvoices,
+    Task,
+)
 from chalicelib.tasks.queue import TaskMessage
 
 reminders_jobs = Blueprint(__name__)
@@ -27,9 +34,10 @@ def update_reminder_plans(event: SQSEvent) -> dict[str, Any]:
 
 
 def handle_plan_message(message: TaskMessage[Any]) -> None:
-    """Plan some invoices, have all invoices of an owner planned, or continue a release."""
+    """Plan some invoices, record that their reminder was withheld, plan all of an owner, or continue a release."""
     handle: dict[type[Task], Callable[[TaskMessage[Any]], None]] = {
         PlanInvoices: planning.handle_planning_task,
+        RecordWithheldReminders: withheld_steps.handle_withheld_task,
         ReplanInvoices: planning_fan_out.handle_replanning_task,
         ReleaseOldInvoices: staged_release.handle_release_task,
     }

@@ -1,7 +1,7 @@
 """Content of a reminder, resolved when the mail is claimed: what was paid meanwhile is left out (R2, R3, R6)."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
@@ -12,6 +12,7 @@ from babel import dates, numbers
 from chalicelib import languages, money, storage
 from chalicelib.accounts.rules import Account
 from chalicelib.bill_groups import portal_link
+from chalicelib.bill_groups.rules import BillGroup, select_recipients
 from chalicelib.config import settings
 from chalicelib.contacts import unsubscribe_links
 from chalicelib.contacts.rows import role_assignments_from_item
@@ -26,13 +27,14 @@ from chalicelib.observability import logger, metrics
 from chalicelib.reminders.policy import wording
 from chalicelib.reminders.policy.templates import ReminderTemplate
 from chalicelib.reminders.policy.wording import FilledText
+from chalicelib.reminders.run import withheld_steps
 from chalicelib.reminders.run.account_context import RemindedAccount
 from chalicelib.reminders.run.amounts import load_credit
 from chalicelib.reminders.run.candidates import build_candidate
 from chalicelib.reminders.run.rules import AmountAsked, ReminderCandidate, find_obstacle, invoice_sort_key
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
-from chalicelib.table.items import AccountBalanceItem, ReminderTemplateItem, ReplyLinkItem
+from chalicelib.table.items import AccountBalanceItem, DigestItem, ReminderTemplateItem, ReplyLinkItem
 from chalicelib.table.keys import Key
 from chalicelib.tokens import REPLY, new_secret
 
@@ -67,20 +69,100 @@ def prepare_reminder(outgoing: ClaimedMail, context: RequestContext) -> Prepared
     """Prepare one contact's copy of a digest: one read, and one of each PDF that is attached.
 
     Invoices that need no reminder any more leave it. It is withheld when none is left, when the contact gets no
-    reminders any more, or when the entity's reminders are not live for the account any more. The secret of its reply
-    link is created here, and its hash is written with the claim. Credit that covers a part costs further reads.
+    reminders any more and nobody takes its place, or when the entity's reminders are not live for the account any
+    more. What it does not tell of is recorded with the claim: a step of which nobody was told is not spent (R5). The
+    secret of its reply link is created here, and its hash is written with the claim. Credit that covers a part costs
+    further reads, and so does a contact that is gone.
     """
     found = _load_rows(outgoing, context)
     # The entity is read just now, not from the cache: a mail that is withheld here is never sent.
     if found.about.mode != LIVE:
-        return WithheldMail("reminders_not_live")
+        return _withheld(outgoing, context, "reminders_not_live")
     contact = found.contact
-    if contact is None or contact.status != ACTIVE or not _receives_reminders(contact, found.holders):
-        return WithheldMail("no_contacts")
     invoices = _select_invoices(outgoing, found)
-    if not invoices:
-        return WithheldMail("nothing_left")
-    return _compose(outgoing, context, found, contact, invoices)
+    if contact is not None and contact.status == ACTIVE and _receives_reminders(contact, found.holders):
+        if not invoices:
+            return _withheld(outgoing, context, "nothing_left")
+        return _compose(outgoing, context, found, contact, invoices)
+    handed_over = _find_successor(outgoing, found, invoices)
+    if handed_over is None:
+        return _withheld(outgoing, context, "no_contacts")
+    locale = handed_over.contact.locale or found.about.locale
+    prepared = _compose(replace(outgoing, locale=locale), context, found, handed_over.contact, handed_over.invoices)
+    return replace(
+        prepared,
+        contact_id=handed_over.contact.contact_id,
+        locale=locale,
+        write=partial(_write_both, prepared.write, handed_over.write),
+    )
+
+
+def _withheld(outgoing: ClaimedMail, context: RequestContext, reason: str) -> WithheldMail:
+    return WithheldMail(reason, _record_withheld(outgoing, context, outgoing.context["invoice_ids"]))
+
+
+def _record_withheld(
+    outgoing: ClaimedMail, context: RequestContext, invoice_ids: Iterable[str]
+) -> Callable[[store.Transaction], None]:
+    return lambda transaction: withheld_steps.record_withheld(transaction, context, outgoing, invoice_ids)
+
+
+def _write_both(
+    one: Callable[[store.Transaction], None],
+    other: Callable[[store.Transaction], None],
+    transaction: store.Transaction,
+) -> None:
+    one(transaction)
+    other(transaction)
+
+
+@dataclass(frozen=True)
+class _Handover:
+    """Who gets the copy of a contact that is gone, and what it tells of."""
+
+    contact: Contact
+    invoices: list["_RemindedInvoice"]
+    digest: DigestItem
+    email_id: str
+
+    def write(self, transaction: store.Transaction) -> None:
+        """Add to the claim that the copy is this contact's, which nobody else can then take over for another copy."""
+        self.digest.recipients = [
+            {**one, "contact_id": self.contact.contact_id} if one["email_id"] == self.email_id else one
+            for one in self.digest.recipients
+        ]
+        transaction.replace(self.digest)
+
+
+def _find_successor(
+    outgoing: ClaimedMail, found: _ReminderRows, invoices: Sequence["_RemindedInvoice"]
+) -> _Handover | None:
+    """Return who takes the place of a contact that is gone: a holder of the role who has no copy of the digest (R5).
+
+    Two reads. A copy that a contact had only asked for, and one that is sent again, are handed over to nobody.
+    """
+    if outgoing.resent or outgoing.context.get("copy") or not invoices:
+        return None
+    digest = store.get_item(DigestItem, Key(*outgoing.context["digest"]))
+    if digest is None:
+        return None
+    account_id, served = str(outgoing.account_id), {one["contact_id"] for one in digest.recipients}
+    free = sorted(found.holders - served)
+    rows = store.batch_get_items([keys.contact(account_id, one) for one in free])
+    for contact_id in free:
+        row = rows.get(keys.contact(account_id, contact_id))
+        contact = store.from_item(Contact, row) if row is not None else None
+        own = [one for one in invoices if contact_id in _reminder_contact_ids(one.invoice, found)]
+        if contact is not None and contact.status == ACTIVE and own:
+            return _Handover(contact, own, digest, outgoing.email_id)
+    return None
+
+
+def _reminder_contact_ids(invoice: Invoice, found: _ReminderRows) -> tuple[str, ...]:
+    """Return the holders of the role who get the reminders of an invoice's bill group (C8)."""
+    group = found.others.get(keys.bill_group(invoice.bill_group_id))
+    narrowed = store.from_item(BillGroup, group).accounts_payable_contact_ids if group is not None else ()
+    return select_recipients(narrowed, found.holders)
 
 
 def _load_rows(outgoing: ClaimedMail, context: RequestContext) -> _ReminderRows:
@@ -169,6 +251,7 @@ def _compose(
     reminded: Sequence[_RemindedInvoice],
 ) -> PreparedMail:
     invoices = [one.invoice for one in reminded]
+    left_out = set(outgoing.context["invoice_ids"]) - {one.invoice_id for one in invoices}
     account, entity, today = found.about.account, found.about.entity, found.about.today
     copy = contact.contact_id not in found.holders
     attached = _choose_attachments(invoices, contact)
@@ -203,7 +286,12 @@ def _compose(
             "reply": f"{settings().public_url}{REPLY_PATH}/{token}",
             "unsubscribe": unsubscribe,
         },
-        write=partial(_write_reply_link, outgoing, context, contact, token, [one.invoice_id for one in invoices]),
+        write=partial(
+            _write_both,
+            partial(_write_reply_link, outgoing, context, contact, token, [one.invoice_id for one in invoices]),
+            _record_withheld(outgoing, context, left_out),
+        ),
+        write_unsent=_record_withheld(outgoing, context, outgoing.context["invoice_ids"]),
         # Other people may see in the history what was mailed; only its recipient may reply.
         secrets=(token, unsubscribe) if unsubscribe else (token,),
         to=(contact.email,),

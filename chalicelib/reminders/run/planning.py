@@ -29,7 +29,7 @@ PLANNER = Actor("system", "reminders", "Reminders")
 
 T = TypeVar("T")
 
-SUPERSEDED = "superseded"
+SUPERSEDED, WITHHELD = "superseded", candidates.WITHHELD
 _VERSIONS = 2**53
 _ROWS_PER_TRANSACTION = 90
 _ROWS_PER_INVOICE = 5
@@ -160,9 +160,11 @@ def supersede_steps(
     about: AccountContext,
     steps: tuple[PlannedStep, ...],
 ) -> None:
-    """Add to ``transaction`` that ``steps`` will not be sent any more (R5)."""
+    """Add to ``transaction`` that ``steps`` will not be sent any more (R5). One that was withheld is told as such."""
+    kept = {step.step for step in rows.steps if step.due_date == rows.invoice.due_date}
     for step in steps:
-        record_reminder_step(transaction, context, rows, about, step.name, SUPERSEDED, None)
+        if step.name not in kept:
+            record_reminder_step(transaction, context, rows, about, step.name, SUPERSEDED, None)
 
 
 def record_reminder_step(
@@ -175,10 +177,19 @@ def record_reminder_step(
     digest_id: str | None,
     planned_on: date | None = None,
 ) -> None:
-    """Add to ``transaction`` that the step of a name was taken, which nobody can do any more (R5)."""
+    """Add to ``transaction`` that the step of a name was taken, which nobody can do any more (R5).
+
+    One that was withheld is taken again.
+    """
     invoice = rows.invoice
     if invoice.due_date is None:
         raise ValueError("An invoice without a due date has no steps.")
+    before = next((one for one in rows.steps if (one.due_date, one.step) == (invoice.due_date, step)), None)
+    if before is not None and before.outcome == WITHHELD:
+        before.outcome, before.digest_id, before.withheld = outcome, digest_id, []
+        before.on, before.at, before.planned_on = about.today, context.now, planned_on
+        transaction.replace(before)
+        return
     key = keys.reminder_step(invoice.invoice_id, invoice.due_date, step)
     transaction.create(
         ReminderStepItem(

@@ -7,15 +7,18 @@ from typing import Any
 
 import pytest
 
+from chalicelib.config import settings
 from chalicelib.entities import service as entities
+from chalicelib.functions.mail import deliver_bulk_mail
+from chalicelib.functions.reminders import explain_reminders
 from chalicelib.reminders.run import mail_content
 from chalicelib.table import keys, store
 from chalicelib.table.items import EntityItem, Item, ReplyLinkItem
 from tests.aws import BUCKET, client
-from tests.integration.deliveries.world import attached, subject
+from tests.integration.deliveries.world import attached, received, subject
 from tests.integration.portal.visitor import Visitor
-from tests.integration.reminders.replies import Post, link, text
-from tests.integration.reminders.world import World, mails, rows, to_come
+from tests.integration.reminders.replies import DONE, Post, link, text
+from tests.integration.reminders.world import World, mails, rows, steps, to_come
 from tests.integration.service import rows as raw_rows
 
 AT = "2026-03-11T09:30"
@@ -105,7 +108,175 @@ def test_nothing_left_is_not_sent(world: World, post: Post) -> None:
     (mail,) = mails()
     assert (mail.status, mail.reason) == ("failed", "nothing_left")
     assert rows(ReplyLinkItem) == []
+    assert steps() == {"+1": "sent", "-3": "superseded"}
     world.plan()
+    assert steps() == {"+1": "withheld", "-3": "superseded"}
+    assert to_come() == {}
+
+
+def taken(world: World, invoice_id: str = "i1") -> list[Any]:
+    """Return what the history of an invoice says of steps that a digest took: outcome, and how its copies stand."""
+    found = world.service.get(f"/invoices/{invoice_id}/reminders")["taken"]
+    return [
+        (one["step"], one["outcome"], sorted(copy["status"] for copy in one["copies"]))
+        for one in found
+        if one["outcome"] != "superseded"
+    ]
+
+
+def test_a_step_of_which_nobody_was_told_is_told_as_withheld_and_comes_again(world: World, post: Post) -> None:
+    world.issue("i1")
+    hold(world)
+    ask(world, "PUT", "/invoices/i1/dispute", {"reason": "amount"})
+    post.deliver()
+    world.plan()
+    assert taken(world) == [("+1", "withheld", ["withheld"])]
+    assert explain_reminders({"invoice": "i1"}, None)["done"][-1]["outcome"].startswith("withheld at the last look")
+    ask(world, "DELETE", "/invoices/i1/dispute")
+    world.plan()
+    assert [one["step"] for one in world.service.get("/invoices/i1/reminders")["steps_left"]] == [
+        "+1",
+        "+7",
+        "+14",
+        "+30",
+    ]
+    # The account counts as reminded on that day, so the step waits for the minimum gap.
+    assert to_come() == {"i1": "2026-03-13"}
+    world.at("2026-03-13T09:30")
+    world.hour()
+    post.deliver()
+    assert len(post.of("reminder")) == 1
+    assert taken(world) == [("+1", "sent", ["sent"])]
+
+
+def test_a_newer_step_takes_the_place_of_one_that_was_withheld(world: World, post: Post) -> None:
+    world.issue("i1")
+    hold(world)
+    ask(world, "PUT", "/invoices/i1/dispute", {"reason": "amount"})
+    post.deliver()
+    ask(world, "DELETE", "/invoices/i1/dispute")
+    world.at("2026-03-17T09:30")
+    world.plan()
+    world.hour()
+    post.deliver()
+    world.plan()
+    assert taken(world) == [("+1", "withheld", ["withheld"]), ("+7", "sent", ["sent"])]
+    history = world.service.get("/invoices/i1/reminders")
+    assert [one["step"] for one in history["steps_left"]] == ["+14", "+30"]
+
+
+def test_a_step_of_which_one_contact_was_told_is_sent(world: World, post: Post) -> None:
+    world.contact("Bob", "accounts_payable")
+    world.issue("i1")
+    world.issue("i2")
+    hold(world)
+    records = received(settings().queue_urls["bulk_mail"])
+    while not post.of("reminder"):
+        assert deliver_bulk_mail({"Records": [records.pop(0)]}, None) == DONE
+    world.pay("i1")
+    assert deliver_bulk_mail({"Records": records}, None) == DONE
+    world.plan()
+    assert taken(world, "i1") == [("+1", "sent", ["sent", "withheld"])]
+    assert taken(world, "i2") == [("+1", "sent", ["sent", "sent"])]
+    assert steps("i1")["+1"] == "sent"
+
+
+def test_what_was_left_out_of_a_mail_is_told_as_withheld(world: World, post: Post) -> None:
+    for number in range(1, 24):
+        world.issue(f"i{number}")
+    hold(world)
+    for number in range(2, 24):
+        world.pay(f"i{number}")
+    post.deliver()
+    world.plan()
+    assert taken(world, "i1") == [("+1", "sent", ["sent"])]
+    assert {steps(f"i{number}")["+1"] for number in range(2, 24)} == {"withheld"}
+
+
+def test_a_step_is_not_spent_when_no_address_can_be_reached(world: World, post: Post) -> None:
+    world.issue("i1")
+    hold(world)
+    world.suppress("ada@example.com")
+    post.deliver()
+    world.plan()
+    assert steps()["+1"] == "withheld"
+    world.at("2026-03-13T09:30")
+    world.hour()
+    assert (world.reasons()[-1], to_come()) == ("all_suppressed", {"i1": "2026-03-16"})
+
+
+def to_whom(post: Post) -> list[str]:
+    return sorted(one["Destination"]["ToAddresses"][0] for one in post.of("reminder"))
+
+
+def test_the_successor_gets_the_copy_of_a_contact_that_is_gone(world: World, post: Post) -> None:
+    (ada,) = world.service.get("/accounts/a1/contacts")["items"]
+    bob = world.contact("Bob", locale="de")
+    world.issue("i1")
+    hold(world)
+    ask(world, "DELETE", f"/accounts/a1/contacts/{ada['contact_id']}?successor={bob}")
+    post.deliver()
+    assert to_whom(post) == ["bob@example.com"]
+    (request,) = post.of("reminder")
+    assert text(request).startswith("Guten Tag Bob Test,")
+    assert Visitor().go(link(request)).status == 200
+    ((mail),) = mails()
+    assert (mail.contact_id, mail.to, mail.locale) == (bob, ["bob@example.com"], "de")
+    history = world.service.get("/invoices/i1/reminders")["taken"][-1]
+    assert [(one["contact_id"], one["status"]) for one in history["copies"]] == [(bob, "sent")]
+
+
+def test_each_copy_is_handed_over_once_and_never_to_who_has_one(world: World, post: Post) -> None:
+    old = [world.contact(name, "accounts_payable") for name in ("Bob", "Carl")]
+    dora = world.contact("Dora")
+    world.issue("i1")
+    hold(world)
+    for contact_id in old:
+        world.service.patch(f"/accounts/a1/contacts/{contact_id}", roles=[])
+    world.service.patch(f"/accounts/a1/contacts/{dora}", roles=["accounts_payable"])
+    post.deliver()
+    assert to_whom(post) == ["ada@example.com", "dora@example.com"]
+    assert sorted(mail.reason or "" for mail in mails()) == ["", "", "no_contacts"]
+    world.plan()
+    assert steps()["+1"] == "sent"
+
+
+def test_a_copy_is_handed_over_only_for_the_bill_groups_of_its_new_reader(world: World, post: Post) -> None:
+    (ada,) = world.service.get("/accounts/a1/contacts")["items"]
+    bob = world.contact("Bob", "accounts_payable")
+    world.service.bill_group("g2", "/accounts/a1", accounts_payable_contact_ids=[bob])
+    world.issue("i1")
+    world.issue("i2", bill_group_id="g2")
+    hold(world)
+    carl = world.contact("Carl", "accounts_payable")
+    world.service.patch("/bill-groups/g2", accounts_payable_contact_ids=[bob, ada["contact_id"]])
+    world.service.patch(f"/accounts/a1/contacts/{bob}", roles=[])
+    post.deliver()
+    told = {one["Destination"]["ToAddresses"][0]: text(one) for one in post.of("reminder")}
+    # Ada has her own copy; Carl gets Bob's, without the invoice of the bill group that others look after.
+    assert sorted(told) == ["ada@example.com", "carl@example.com"]
+    assert "I2" not in told["carl@example.com"]
+    assert carl
+
+
+def test_where_nobody_holds_the_role_the_step_waits_for_somebody(world: World, post: Post) -> None:
+    (ada,) = world.service.get("/accounts/a1/contacts")["items"]
+    world.issue("i1")
+    hold(world)
+    ask(world, "DELETE", f"/accounts/a1/contacts/{ada['contact_id']}")
+    post.deliver()
+    assert [mail.reason for mail in mails()] == ["no_contacts"]
+    world.plan()
+    assert steps()["+1"] == "withheld"
+    world.at("2026-03-13T09:30")
+    world.hour()
+    assert world.reasons()[-1] == "no_contact"
+    world.contact("Bob", "accounts_payable")
+    world.at("2026-03-16T09:30")
+    world.hour()
+    post.deliver()
+    assert to_whom(post) == ["bob@example.com"]
+    assert steps()["+1"] == "sent"
 
 
 def test_unallocated_credit_covers_it(world: World, post: Post) -> None:

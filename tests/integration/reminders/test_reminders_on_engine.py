@@ -15,21 +15,26 @@ from chalicelib import clock
 from chalicelib.accounts import service as accounts
 from chalicelib.bill_groups import service as bill_groups
 from chalicelib.config import settings
+from chalicelib.contacts import deletion
 from chalicelib.contacts import service as contacts
 from chalicelib.entities import service as entities
 from chalicelib.functions.reminders import send_due_reminders
 from chalicelib.invoices import service as invoices
 from chalicelib.invoices.inputs import InvoiceBody
-from chalicelib.reminders.run import jobs, planning
+from chalicelib.mail.sending.late_binding import ClaimedMail, PreparedMail
+from chalicelib.reminders.run import jobs, planning, withheld_steps
+from chalicelib.reminders.run.mail_content import prepare_reminder
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import keys, store
-from chalicelib.table.items import DigestItem, EmailItem
+from chalicelib.table.items import DigestItem, EmailItem, ReminderStepItem
+from chalicelib.tasks.kinds import RecordWithheldReminders
+from chalicelib.tasks.queue import TaskMessage
 from tests.aws import forget
 from tests.aws_calls import counted
 from tests.copies import Pattern, write
 from tests.engine import engine, engine_environment  # noqa: F401
 from tests.integration.invoices.invoices import body
-from tests.integration.reminders.world import digests, mails, of_account, sent, sound
+from tests.integration.reminders.world import digests, mails, of_account, rows, sent, sound
 from tests.integration.service import Service
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("vendor")]
@@ -115,6 +120,82 @@ def work_off() -> None:
 def hour(number: int = 0) -> None:
     assert "sent" in send_due_reminders({"confirm": True}, None)
     work_off()
+
+
+def claimed() -> list[ClaimedMail]:
+    return [
+        ClaimedMail(
+            email_id=one.email_id, kind=one.kind, to=tuple(one.to), entity_id=one.entity_id, account_id=one.account_id,
+            locale=one.locale, context=one.context, contact_id=one.contact_id,
+        )
+        for one in mails()
+    ]  # fmt: skip
+
+
+def add_contacts(account_id: str, *names: str) -> list[str]:
+    return [
+        contacts.create_contact(
+            context(), account_id, {"first_name": name, "last_name": "Test", "email": f"{name}@{account_id}.example"},
+            frozenset({"accounts_payable"}),
+        ).contact.contact_id
+        for name in names
+    ]  # fmt: skip
+
+
+def test_of_copies_that_are_handed_over_at_once_nobody_gets_two() -> None:
+    account("h1", "hg1")
+    old = add_contacts("h1", "bob", "carl", "dan")
+    issue("h-1", "hg1")
+    clock.set_clock_source(lambda: MORNING)
+    hour()
+    outgoing = [one for one in claimed() if one.contact_id in old]
+    assert len(outgoing) == 3
+    new = []
+    for gone, name in zip(old[:2], ("eve", "fay"), strict=True):
+        deletion.delete_contact(context(), "h1", gone, None, None)
+        new += add_contacts("h1", name)
+    deletion.delete_contact(context(), "h1", old[2], None, None)
+    sent_to: list[str | None] = []
+
+    def work(number: int) -> None:
+        if number >= len(outgoing):
+            return
+
+        def attempt() -> None:
+            prepared = prepare_reminder(outgoing[number], context())
+            transaction = store.Transaction(context())
+            prepared.write(transaction)
+            transaction.commit()
+            sent_to.append(prepared.contact_id if isinstance(prepared, PreparedMail) else None)
+
+        store.retry_on_conflict(attempt)
+
+    at_once(work)
+    assert sorted(one for one in sent_to if one) == sorted(new)
+    assert sent_to.count(None) == 1
+    (digest,) = [one for one in digests() if one.account_id == "h1"]
+    served = Counter(one["contact_id"] for one in digest.recipients)
+    assert all(served[one] == 1 for one in new)
+
+
+def test_copies_that_are_withheld_at_once_are_all_recorded() -> None:
+    account("h2", "hg2")
+    add_contacts("h2", "bob", "carl", "dan")
+    issue("h-2", "hg2")
+    clock.set_clock_source(lambda: MORNING)
+    hour()
+    outgoing = [one for one in claimed() if one.account_id == "h2"]
+    assert len(outgoing) == 4
+
+    def work(number: int) -> None:
+        if number < len(outgoing):
+            task = RecordWithheldReminders(outgoing[number].email_id, ("h-2",))
+            key = keys.task("planning", 4, task.encode(), MORNING, f"dty_{number}")
+            withheld_steps.handle_withheld_task(TaskMessage("planning", task.encode(), key, "engine-0001"))
+
+    at_once(work)
+    (step,) = [one for one in rows(ReminderStepItem) if one.invoice_id == "h-2"]
+    assert (step.outcome, step.withheld) == ("withheld", sorted(one.email_id for one in outgoing))
 
 
 @pytest.mark.parametrize("number", range(ROUNDS))

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from chalicelib.reminders.run import jobs, staged_release
-from chalicelib.table.items import TaskItem
+from chalicelib.table.items import ReminderStepItem, TaskItem
 from chalicelib.tasks.queue import TaskMessage
+from tests.integration.reminders.replies import Post
 from tests.integration.reminders.test_reminder_crashes import Faults, cases
-from tests.integration.reminders.world import World, rows, to_come
+from tests.integration.reminders.world import World, mails, rows, steps, to_come
 
 REPLANNING = (
     "dynamodb.GetItem",
@@ -63,6 +64,37 @@ def struck(number: int, how: str) -> tuple[str, ...]:
     return Faults.run(
         lambda: jobs.handle_plan_message(TaskMessage(task.kind, task.subject, task.key, "c")), number, how
     )
+
+
+WITHHOLDING = (
+    "dynamodb.GetItem",
+    "dynamodb.GetItem",
+    "dynamodb.Query",
+    "dynamodb.TransactWriteItems",
+    "dynamodb.Query",
+    "dynamodb.BatchGetItem",
+    "dynamodb.BatchGetItem",
+    "dynamodb.TransactWriteItems",
+)
+
+
+@cases(WITHHOLDING)
+def test_recording_what_was_withheld(world: World, post: Post, number: int, how: str) -> None:
+    world.issue()
+    world.at("2026-03-11T09:30")
+    world.hour()
+    world.service.put("/invoices/i1/dispute", reason="amount")
+    world.plan()
+    post.deliver()
+    (task,) = [item for item in rows(TaskItem) if item.kind == "planning"]
+    message = TaskMessage(task.kind, task.subject, task.key, "c")
+    made = Faults.run(lambda: jobs.handle_plan_message(message), number, how)
+    assert made[: number + 1] == WITHHOLDING[: number + 1]
+    recover(world)
+    assert steps() == {"-3": "superseded", "+1": "withheld"}
+    (step,) = [item for item in rows(ReminderStepItem) if item.step == "+1"]
+    assert step.withheld == [mail.email_id for mail in mails()]
+    assert to_come() == {}
 
 
 @pytest.fixture
