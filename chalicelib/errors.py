@@ -44,9 +44,7 @@ class InvalidInput(CounterfoilError):
 class NotFound(CounterfoilError):
     """There is no such thing, or it is somebody else's (A12)."""
 
-    def __init__(
-        self, message: str = "There is nothing here by that name.", *, fields: tuple[FieldError, ...] = ()
-    ) -> None:
+    def __init__(self, message: str = "Not found.", *, fields: tuple[FieldError, ...] = ()) -> None:
         """Say that the thing is not here, and which fields name it."""
         super().__init__("not_found", message, fields=fields)
 
@@ -68,7 +66,7 @@ class StaleVersion(Conflict):
 
 
 class Unauthenticated(CounterfoilError):
-    """It is not known who asks."""
+    """Authentication is required."""
 
     def __init__(self, message: str = "Send a valid API key or session token as a bearer token.") -> None:
         """Say how to authenticate."""

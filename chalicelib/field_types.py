@@ -87,13 +87,13 @@ def normalise_email(value: str) -> str:
         )
     except EmailNotValidError:
         raise PydanticCustomError(
-            "bad_email", "This is not an email address that mail can be sent to. Write it as name@example.com."
+            "bad_email", "This is not a valid email address. Write it as name@example.com."
         ) from None
     if _AMBIGUOUS_LOCAL_PART.search(found.local_part):
         raise PydanticCustomError(
             "ambiguous_email",
-            "An email address has none of % ! | ` =? or ?= before the @: mail programs read them in different ways. "
-            "Send another address of this person.",
+            "An email address has none of % ! | ` =? or ?= before the @: email programs read them in "
+            "different ways. Send another address of this person.",
         )
     address = f"{found.local_part}@{found.ascii_domain}".lower()
     if len(address) > _MAX_EMAIL_LENGTH or len(found.local_part) > _MAX_LOCAL_PART_LENGTH:

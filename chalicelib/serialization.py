@@ -51,8 +51,8 @@ def build_dataclass(cls: type[T], values: dict[str, Any]) -> T:
     if missing:
         raise InvalidInput(
             "invalid_body",
-            "Not everything that is needed was sent.",
-            fields=tuple(FieldError(name, "required", "This field is needed. Send it.") for name in missing),
+            "Required fields are missing.",
+            fields=tuple(FieldError(name, "required", "This field is required. Send it.") for name in missing),
         )
     made: T = get_type_adapter(cls).validate_python(taken)
     return made

@@ -174,4 +174,4 @@ def _code(error: BotoCoreError | ClientError) -> str | None:
 
 
 def _unavailable() -> Unavailable:
-    return Unavailable("The file storage did not answer. Try again.")
+    return Unavailable("The file storage did not respond. Try again.")

@@ -12,8 +12,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 # Kind of fault: (our code, the sentence). ``{…}`` are pydantic's own facts about the fault.
 _MESSAGES: dict[str, tuple[str, str]] = {
-    "missing": ("required", "This field is needed. Send it."),
-    "extra_forbidden": ("unknown_field", "There is no such field here. Remove it or correct its name."),
+    "missing": ("required", "This field is required. Send it."),
+    "extra_forbidden": ("unknown_field", "Unknown field. Remove it or correct its name."),
     "string_type": ("wrong_type", "Send a text, in quotes."),
     "bool_type": ("wrong_type", "Send true or false."),
     "bool_parsing": ("wrong_type", "Send true or false."),
@@ -29,10 +29,10 @@ _MESSAGES: dict[str, tuple[str, str]] = {
     "model_type": ("wrong_type", "Send an object: {{…}}."),
     "model_attributes_type": ("wrong_type", "Send an object: {{…}}."),
     "none_required": ("wrong_type", "Send null."),
-    "string_too_short": ("too_short", "At least {min_length} characters are needed."),
-    "string_too_long": ("too_long", "At most {max_length} characters are possible. Shorten it."),
-    "string_pattern_mismatch": ("bad_form", "This has not the form {pattern}."),
-    "too_short": ("too_few", "At least {min_length} entries are needed."),
+    "string_too_short": ("too_short", "Use at least {min_length} characters."),
+    "string_too_long": ("too_long", "Use at most {max_length} characters. Shorten it."),
+    "string_pattern_mismatch": ("bad_form", "This must match {pattern}."),
+    "too_short": ("too_few", "Send at least {min_length} entries."),
     "too_long": ("too_many", "At most {max_length} entries are possible."),
     "greater_than": ("too_small", "Send more than {gt}."),
     "greater_than_equal": ("too_small", "Send {ge} or more."),
@@ -58,7 +58,7 @@ def parse_body(model: type[Model], raw: bytes) -> Model:
         return model.model_validate_json(raw)
     except ValidationError as error:
         raise InvalidInput(
-            "invalid_body", "The body was understood, but not all of it can be accepted.", fields=to_field_errors(error)
+            "invalid_body", "Some values in the body are not valid.", fields=to_field_errors(error)
         ) from None
 
 
@@ -71,7 +71,7 @@ def _to_field_error(error: ErrorDetails, parameter: bool) -> FieldError:
     field = ".".join(str(step) for step in error["loc"])
     kind, context = error["type"], error.get("ctx", {})
     if parameter and kind == "extra_forbidden":
-        return FieldError(field, "unknown_parameter", "There is no such parameter here. Remove it.")
+        return FieldError(field, "unknown_parameter", "Unknown parameter. Remove it.")
     code, sentence = _MESSAGES.get(kind, ("", ""))
     # A kind of our own may share its name with one of pydantic's, but lacks the facts of the sentence.
     if code and all(name is None or name in context for _, name, _, _ in Formatter().parse(sentence)):

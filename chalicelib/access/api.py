@@ -17,7 +17,7 @@ Scope = Literal[SCOPES]  # type: ignore[valid-type]
 
 
 class ApiKeyBody(Body):
-    """A key to be made."""
+    """A new API key."""
 
     name: str = Field(
         min_length=1,
@@ -38,56 +38,56 @@ class ApiKeyReply(View):
     last_used_at: datetime | None = Field(description="To the hour.")
     revoked_at: datetime | None
     api_key: str | None = Field(
-        default=None, description="The bearer token; only in the answer that made the key, and only once."
+        default=None, description="The bearer token. Shown once, in the response that creates the key."
     )
 
 
 class EntryView(View):
-    """Somebody who entered by a rule."""
+    """Someone who signed in by a rule."""
 
     email: str
-    at: datetime = Field(description="When they last did, to the hour.")
+    at: datetime = Field(description="Last sign-in, to the hour.")
 
 
 class AccessRuleView(View):
-    """Who may enter a bill group's portal, or who may not although their domain may."""
+    """Who may sign in to a bill group's portal, or who may not although their domain may."""
 
     rule_id: str
     bill_group_id: str
     kind: Literal["email", "domain", "denial"] = Field(
-        description="A denial stands against one address of a domain that may enter; it was made when that contact "
-        "was removed. Deleting it lifts it."
+        description="A denial blocks one address of a domain that may sign in. It was added when that "
+        "contact was removed. Delete it to lift it."
     )
     value: str | None = Field(description="The address or domain; null for a denial whose person was erased.")
     permissions: list[str]
-    starts_at: datetime | None = Field(description="From when it counts.")
+    starts_at: datetime | None = Field(description="When it takes effect.")
     created_at: datetime
     created_by: str
     last_used_at: datetime | None = Field(description="To the hour.")
     last_used_by: str | None
-    entries: list[EntryView] = Field(description="Who entered by it, the latest first; at most 20.")
+    entries: list[EntryView] = Field(description="Who signed in by it, latest first; at most 20.")
 
 
 class AccountOfCaller(View):
-    """An account of which the caller may enter something."""
+    """An account that the caller has access to."""
 
     account_id: str
     name: str
 
 
 class BillGroupOfCaller(View):
-    """A bill group whose portal the caller may enter now, and what they may do there."""
+    """A bill group whose portal the caller has access to now, and what they may do there."""
 
     bill_group_id: str
     account_id: str
     entity_id: str
     name: str
     permissions: list[str]
-    read_only: bool = Field(description="True after the contract's end: reading and paying only.")
+    read_only: bool = Field(description="True after the end of the contract: only viewing and paying.")
 
 
 class PrincipalReply(View):
-    """Who calls."""
+    """The caller."""
 
     kind: Literal["api_key", "staff", "portal_user", "preview"]
     id: str
@@ -97,7 +97,9 @@ class PrincipalReply(View):
     session_id: str | None
     scopes: list[str] = Field(description="Of an API key.")
     accounts: list[AccountOfCaller] = Field(description="Of portal users: what the bill groups belong to.")
-    bill_groups: list[BillGroupOfCaller] = Field(description="Of portal users: where they may enter now.")
+    bill_groups: list[BillGroupOfCaller] = Field(
+        description="Of portal users: the bill groups they have access to now."
+    )
     operations: list[str] = Field(
         description="What this principal may do, as the routes declare it; a portal user, at some of the bill groups."
     )
@@ -105,7 +107,7 @@ class PrincipalReply(View):
 
 @access_routes.get("/v1/me", may="me.read", returns={200: PrincipalReply})
 def get_me(request: Request[None, None]) -> Reply:
-    """Tell who calls, where they may enter, and what they may do."""
+    """Read the caller, what they have access to, and what they may do."""
     principal = request.principal
     places = whoami.list_accessible_bill_groups(principal)
     accounts = {place.account_id: place.account_name for place in places}
@@ -157,7 +159,7 @@ def get_api_key(request: Request[None, None]) -> Reply:
     replay=get_api_key,
 )
 def create_api_key(request: Request[ApiKeyBody, None]) -> Reply:
-    """Make an API key, with no more scopes than the key has that asks; an admin may give all."""
+    """Create an API key. A key can grant only scopes that it has; an admin can grant all."""
     caller_scopes = request.principal.scopes if request.principal.kind == "api_key" else None
     key, token = api_keys.create(request.context, request.body.name, list(request.body.scopes), grantable=caller_scopes)
     return Reply(_to_key_reply(key, token), status=201)
@@ -165,7 +167,7 @@ def create_api_key(request: Request[ApiKeyBody, None]) -> Reply:
 
 @access_routes.delete("/v1/api-keys/{key_id}", may="api_keys.write", returns={204: None})
 def revoke_api_key(request: Request[None, None]) -> Reply:
-    """Revoke an API key at once."""
+    """Revoke an API key immediately."""
     api_keys.revoke(request.context, request.path["key_id"])
     return Reply(status=204)
 
@@ -210,7 +212,7 @@ def _rebuild_rule(request: Request[Any, Any]) -> Reply:
     paged=True,
 )
 def list_access_rules(request: Request[None, None]) -> Reply:
-    """List who may enter a bill group's portal, by domain; denials are among them."""
+    """List who can sign in to a bill group's portal, by domain, including denials."""
     found, after = access_rules.list_rules(request.path["bill_group_id"], request.page.after, request.page.limit)
     return Reply(Listing(items=[_to_rule_view(rule) for rule in found]), after=after)
 
@@ -230,7 +232,7 @@ def list_access_rules(request: Request[None, None]) -> Reply:
     replay=_rebuild_rule,
 )
 def add_access_rule(request: Request[AccessRuleBody, None]) -> Reply:
-    """Let one address, or everybody at one domain, enter a bill group's portal."""
+    """Let an email address, or everyone at a domain, sign in to a bill group's portal."""
     made = access_rules.create_access_rule(
         request.context,
         request.path["bill_group_id"],
@@ -245,6 +247,6 @@ def add_access_rule(request: Request[AccessRuleBody, None]) -> Reply:
     "/v1/bill-groups/{bill_group_id}/access-rules/{rule_id}", may="access_rules.write", returns={204: None}
 )
 def delete_access_rule(request: Request[None, None]) -> Reply:
-    """Take a rule away, which ends the access of those who entered by it at once; or lift a denial."""
+    """Delete an access rule, which ends the access of people who signed in by it immediately, or a denial."""
     access_rules.remove_access_rule(request.context, request.path["bill_group_id"], request.path["rule_id"])
     return Reply(status=204)

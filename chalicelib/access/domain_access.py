@@ -113,7 +113,7 @@ def add_email_rule(book: DomainAccess, email: str, rule: Rule) -> DomainAccess:
     if book.domain_rule is not None:
         raise _conflicting_rules_error(
             "email_under_domain",
-            f"Everybody at {book.domain} may enter already. Delete that rule first, or leave this one out.",
+            f"Everyone at {book.domain} can already sign in. Delete that rule first, or leave this one out.",
             [(book.domain, book.domain_rule)],
         )
     if email in book.addresses:
@@ -140,7 +140,7 @@ def add_domain_rule(book: DomainAccess, rule: Rule, *, replace_emails: bool) -> 
     if book.addresses and not replace_emails:
         raise _conflicting_rules_error(
             "domain_over_emails",
-            f"Single addresses at {book.domain} have rules. Send replace_emails to put the domain in their place.",
+            f"Some addresses at {book.domain} already have rules. Send replace_emails to replace them with the domain.",
             sorted(book.addresses.items()),
         )
     return replace(book, domain_rule=rule, addresses={})
@@ -201,7 +201,7 @@ def address_denied_error(email: str, denial: Rule, bill_group_id: str | None = N
 
 
 def _rule_exists_error(value: str, rule: Rule) -> Conflict:
-    return _conflicting_rules_error("access_rule_exists", f"There is a rule for {value} already.", [(value, rule)])
+    return _conflicting_rules_error("access_rule_exists", f"There is already a rule for {value}.", [(value, rule)])
 
 
 def _conflicting_rules_error(code: str, message: str, rules: list[tuple[str, Rule]]) -> Conflict:

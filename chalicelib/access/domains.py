@@ -86,14 +86,14 @@ def _parse_domain(text: str) -> str:
             "bad_domain", "This is not a domain of email addresses. Write it as example.com."
         ) from None
     if is_public_suffix(domain):
-        raise RuleTargetError("public_suffix", "Anybody can have an address below this. Send the company's own domain.")
-    if is_disposable_provider(domain):
         raise RuleTargetError(
-            "disposable_provider", "Addresses there are for anybody to throw away. Use another domain."
+            "public_suffix", "Anyone can register an address below this domain. Send the company's own domain."
         )
+    if is_disposable_provider(domain):
+        raise RuleTargetError("disposable_provider", "This domain offers disposable addresses. Use another domain.")
     if is_free_provider(domain):
         raise RuleTargetError(
-            "free_provider", "Anybody can have an address there. Add the addresses of the people, one at a time."
+            "free_provider", "Anyone can get an address at this domain. Add people's addresses one at a time."
         )
     return domain
 

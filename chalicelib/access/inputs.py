@@ -26,15 +26,13 @@ RuleValue = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_c
 
 
 class AccessRuleBody(Body):
-    """An address or a domain that is to enter the portal of one bill group."""
+    """An email address or domain that may sign in to a bill group's portal."""
 
     value: RuleValue = Field(
         description="One email address, or one domain, which is matched exactly.", examples=["example.com"]
     )
-    permissions: Permissions | None = Field(default=None, description="All but `access` when never sent.")
-    replace_emails: bool = Field(
-        default=False, description="Whether a domain takes the place of the rules of its addresses."
-    )
+    permissions: Permissions | None = Field(default=None, description="Default: all except `access`.")
+    replace_emails: bool = Field(default=False, description="Whether a domain replaces the rules of its addresses.")
 
     def read(self) -> RuleTarget:
         """Return what the rule is for."""

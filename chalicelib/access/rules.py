@@ -45,5 +45,5 @@ def check_api_key_fields(name: str, scopes: Iterable[str]) -> tuple[str, tuple[s
                 FieldError("scopes", "unknown_scope", f"{scope!r} is no scope. There are: {', '.join(SCOPES)}.")
             )
     if faults:
-        raise InvalidInput("invalid", "The key cannot be made as asked.", fields=tuple(faults))
+        raise InvalidInput("invalid", "The API key cannot be created with these values.", fields=tuple(faults))
     return tidy_name, tidy_scopes

@@ -47,12 +47,12 @@ class AccountListed(View):
     cost_center_billing: bool
     locale: str | None
     time_zone: str | None
-    owner_contact_id: str | None = Field(description="Who gives and takes the access of the other contacts.")
+    owner_contact_id: str | None = Field(description="The contact who manages access for the other contacts.")
     version: int
 
 
 class OwnerView(View):
-    """The owner of an account: the contact who gives and takes the access of the others."""
+    """The owner of an account: the contact who manages access for the others."""
 
     contact_id: str | None
 
@@ -62,7 +62,7 @@ class AccountView(AccountListed):
 
     role_coverage: dict[str, RoleCoverageView]
     differences: dict[str, Any] = Field(
-        description="Fields that were changed here, with the value that the billing system last brought."
+        description="Fields that were changed here, with the value that the billing system last sent."
     )
 
 
@@ -75,7 +75,7 @@ class AccountWritten(AccountListed):
 class AccountQuery(Query):
     """How accounts are searched for."""
 
-    q: str | None = Field(default=None, max_length=200, description="Beginnings of words of the name.")
+    q: str | None = Field(default=None, max_length=200, description="The start of one or more words in the name.")
     email: EmailAddress | None = Field(default=None, description="The email of one of the active contacts.")
 
 
@@ -100,7 +100,7 @@ def _to_coverage_views(holders: RoleHolders) -> dict[str, RoleCoverageView]:
     "/v1/accounts", may="accounts.read", query=AccountQuery, returns={200: Listing[AccountListed]}, paged=True
 )
 def list_accounts(request: Request[None, AccountQuery]) -> Reply:
-    """List accounts: all, by the beginnings of words of their name, or by a contact's email."""
+    """List accounts: all, by the start of words in their name, or by a contact's email."""
     if request.principal.is_portal:
         return _list_own_accounts(request)
     accounts, after = service.list_accounts(
@@ -112,7 +112,7 @@ def list_accounts(request: Request[None, AccountQuery]) -> Reply:
 def _list_own_accounts(request: Request[None, AccountQuery]) -> Reply:
     """List those accounts of a session of whose profile it may know, each once (A9)."""
     if request.query.q is not None or request.query.email is not None:
-        raise Forbidden("search_not_yours", "Only the vendor's staff search. Leave out q and email.")
+        raise Forbidden("search_not_yours", "Only the vendor's staff can search. Leave out q and email.")
     caller = request.principal
     ids = sorted({account for group, account in caller.bill_groups if caller.has("profile", group)})
     page = [one for one in ids if request.page.after is None or one > request.page.after][: request.page.limit + 1]
@@ -137,7 +137,7 @@ def get_account(request: Request[None, None]) -> Reply:
 
 @accounts_routes.get("/v1/accounts/{account_id}/owner", may="owner.read", returns={200: OwnerView})
 def get_owner(request: Request[None, None]) -> Reply:
-    """Read who owns an account."""
+    """Read the owner of an account."""
     return Reply(OwnerView(contact_id=owner.get_owner(request.path["account_id"])))
 
 
@@ -145,7 +145,7 @@ def get_owner(request: Request[None, None]) -> Reply:
     "/v1/accounts/{account_id}/owner", may="owner.write", body=OwnerBody, returns={200: OwnerView}, replay=get_owner
 )
 def put_owner(request: Request[OwnerBody, None]) -> Reply:
-    """Name the owner of an account, who has all permissions; an owner hands the ownership over."""
+    """Set the owner of an account, who has all permissions. An owner can transfer ownership."""
     contact_id = owner.put_owner(request.context, request.path["account_id"], request.body.contact_id)
     return Reply(OwnerView(contact_id=contact_id))
 
@@ -169,8 +169,8 @@ def _rebuild(request: Request[Any, Any]) -> Reply:
 def put_account(request: Request[AccountBody, None]) -> Reply:
     """Create an account or change the fields that are sent; null clears a field.
 
-    A value that was changed here stands while the billing system repeats the one it brought before; when it brings
-    another, that one is taken and told under `overrides`.
+    A value that was changed here stays while the billing system repeats its earlier one. When it sends a different
+    one, that one is stored and listed under `overrides`.
     """
     written = service.put_account(request.context, request.path["account_id"], request.body.given(), request.if_match)
     view = AccountWritten(

@@ -26,20 +26,20 @@ class PaymentTermsBody(Body):
 
 
 class OwnerBody(Body):
-    """Who is to own an account."""
+    """The new owner of an account."""
 
-    contact_id: ContactId | None = Field(description="An active contact of the account; null, by staff only, for none.")
+    contact_id: ContactId | None = Field(description="An active contact of the account. Null for none (staff only).")
 
 
 class AccountBody(Body):
     """An account. Absent means unchanged, null clears."""
 
     entity_id: VendorId | None = Field(
-        default=None, description="The default issuing entity. Needed when the account is created."
+        default=None, description="The default issuing entity. Required when the account is created."
     )
-    name: SingleLineText | None = Field(default=None, description="Needed when the account is created.")
-    currency: Currency | None = Field(default=None, description="ISO 4217. Needed when the account is created.")
-    payment_terms: PaymentTermsBody | None = Field(default=None, description="Due on receipt when never sent.")
+    name: SingleLineText | None = Field(default=None, description="Required when the account is created.")
+    currency: Currency | None = Field(default=None, description="ISO 4217. Required when the account is created.")
+    payment_terms: PaymentTermsBody | None = Field(default=None, description="Default: due on receipt.")
     country: Country | None = None
     subdivision: Subdivision | None = None
     cost_center_billing: bool | None = None

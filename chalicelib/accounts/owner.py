@@ -45,7 +45,7 @@ def put_owner(context: RequestContext, account_id: str, contact_id: str | None) 
 
 def _check_ownership_transfer(account: AccountItem, asker: Any, contact_id: str | None) -> None:
     if asker is None or asker.contact_id != account.owner_contact_id:
-        raise Forbidden("owners_alone", "Only the account's owner hands the ownership over.")
+        raise Forbidden("owners_alone", "Only the account's owner can transfer ownership.")
     if contact_id is None:
         raise Forbidden("owner_needed", "Name another contact who becomes the owner.")
 

@@ -140,7 +140,7 @@ def list_accounts(
     InvalidInput when ``name`` has no word.
     """
     if name is not None and email is not None:
-        raise InvalidInput.field("q", "not_together", "Search by name or by email, not by both at once.")
+        raise InvalidInput.field("q", "not_together", "Search by name or by email, not both.")
     if email is not None:
         return _list_by_email(email, after, limit)
     if name is not None:

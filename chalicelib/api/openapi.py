@@ -21,26 +21,26 @@ _ETAG_SCHEMA = {"type": "string", "pattern": '^"(0|[1-9][0-9]{0,14})"$', "exampl
 _STATUS_DESCRIPTIONS = {
     200: "Done.",
     201: "Created.",
-    202: "Accepted; it happens later.",
-    204: "Done; there is nothing to say.",
-    302: "Elsewhere.",
-    400: "The request cannot be read.",
-    401: "It is not known who asks.",
+    202: "Accepted. It is processed later.",
+    204: "Done. No content.",
+    302: "Redirect.",
+    400: "The request is malformed.",
+    401: "Authentication is required.",
     403: "The caller may not do this.",
-    404: "There is nothing here by that name.",
-    409: "The present state forbids it.",
+    404: "Not found.",
+    409: "The current state does not allow this.",
     413: "The body is too large.",
-    415: "The body is not declared as JSON.",
+    415: "The content type is not JSON.",
     422: "The content cannot be accepted; `errors` names the fields.",
     428: "If-Match is missing.",
     429: "Too many requests.",
-    500: "A fault of ours; the correlation id leads to it.",
-    503: "A dependency does not answer; try again.",
+    500: "Internal error. Report the correlation id.",
+    503: "A dependency does not respond. Try again.",
 }
 
 
 _DESCRIPTION = """\
-Billing contacts, invoices by mail, payment reminders and a customer portal.
+Billing contacts, invoices by email, payment reminders and a customer portal.
 
 Every address answers OPTIONS, and HEAD where it answers GET; other methods are 405 with `Allow`. Errors are
 `application/problem+json` (RFC 9457) with a stable `code`. Bodies are JSON objects in UTF-8, no deeper than 20
@@ -133,7 +133,7 @@ def _scope_note(route: Route) -> str:
 
 
 def _codes_note(route: Route) -> str:
-    return f"Refusals of its own: {', '.join(f'`{code}`' for code in route.raises)}." if route.raises else ""
+    return f"Error codes: {', '.join(f'`{code}`' for code in route.raises)}." if route.raises else ""
 
 
 def _responses(route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:

@@ -32,8 +32,8 @@ class Pagination:
 class PageQuery(Query):
     """The query parameters of every paged list."""
 
-    limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAXIMUM_LIMIT, description="How many at most.")
-    cursor: str | None = Field(default=None, description="`next_cursor` of the page before.")
+    limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAXIMUM_LIMIT, description="Maximum number of entries.")
+    cursor: str | None = Field(default=None, description="`next_cursor` of the previous page.")
 
 
 def sign_cursor(after: Any, binding: tuple[str, ...]) -> str:

@@ -53,8 +53,8 @@ class InternalError(CounterfoilError):
         """Say what can be done."""
         super().__init__(
             "internal_error",
-            "Something failed here. The request can be repeated with the same Idempotency-Key. "
-            "If it fails again, report the correlation id.",
+            "The problem is on our side. Repeat the request with the same Idempotency-Key. If it fails "
+            "again, report the correlation id.",
         )
 
 

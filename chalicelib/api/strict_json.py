@@ -77,7 +77,7 @@ def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise MalformedRequest("duplicate_name", f"The name {twice[:60]!r} stands twice in one object. Send it once.")
+        raise MalformedRequest("duplicate_name", f"The name {twice[:60]!r} appears twice in one object. Send it once.")
     return result
 
 

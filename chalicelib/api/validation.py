@@ -15,12 +15,12 @@ def parse_query(model: type[Model], given: Mapping[str, Sequence[str]], known: f
     A parameter that stands twice is refused, since no reader could know which of the two was meant.
     """
     found = [
-        FieldError(name, "repeated", "This parameter stands more than once. Send it once.")
+        FieldError(name, "repeated", "This parameter appears more than once. Send it once.")
         for name, values in given.items()
         if len(values) != 1
     ]
     found += [
-        FieldError(name, "bad_character", "This holds a character that no text may hold. Remove it.")
+        FieldError(name, "bad_character", "This contains a character that is not allowed. Remove it.")
         for name, values in given.items()
         if any("\x00" in value or not _is_unicode(value) for value in values)
     ]
@@ -35,7 +35,7 @@ def parse_query(model: type[Model], given: Mapping[str, Sequence[str]], known: f
     except ValidationError as error:
         found += to_field_errors(error, parameter=True)
     if found or result is None:
-        raise InvalidInput("invalid_query", "Not all query parameters can be accepted.", fields=tuple(found))
+        raise InvalidInput("invalid_query", "Some query parameters are not valid.", fields=tuple(found))
     return result
 
 

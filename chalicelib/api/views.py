@@ -25,7 +25,7 @@ class OverrideView(View):
 
 
 class LogoView(View):
-    """A logo as it is kept. Sizes are in pixels."""
+    """A stored logo. Sizes are in pixels."""
 
     sha256: str
     media_type: str

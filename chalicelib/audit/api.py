@@ -48,14 +48,14 @@ class ChangesView(View):
     """Changes in the order in which they were made."""
 
     items: list[AuditEventView]
-    cursor: str = Field(description="Send it with the next call. The feed has no end.")
-    more: bool = Field(description="True when it is worth asking again at once.")
+    cursor: str = Field(description="Send it with the next call.")
+    more: bool = Field(description="True when more changes are available now.")
 
 
 class ChangesQuery(Query):
     """Where the feed goes on."""
 
-    cursor: str | None = Field(default=None, max_length=64, description="From the call before.")
+    cursor: str | None = Field(default=None, max_length=64, description="From the previous call.")
     limit: int = Field(default=50, ge=1, le=100)
 
 
@@ -88,12 +88,12 @@ def list_audit_events(request: Request[None, None]) -> Reply:
 
 @audit_routes.get("/v1/changes", may="changes.read", query=ChangesQuery, returns={200: ChangesView})
 def list_changes(request: Request[None, ChangesQuery]) -> Reply:
-    """Tell the billing system what changed here, each change once it is 30 seconds old.
+    """List changes made here, for the billing system. A change appears after 30 seconds.
 
     `cursor` is not a page of a list but a place in a feed that has no end: keep the last one.
     """
     try:
         found = service.list_changes(request.context.now, request.query.cursor, request.query.limit)
     except ValueError:
-        raise InvalidInput.field("cursor", "bad_cursor", "Send the cursor of the call before, or none.") from None
+        raise InvalidInput.field("cursor", "bad_cursor", "Send the cursor of the previous call, or none.") from None
     return Reply(ChangesView(items=[_view(event) for event in found.events], cursor=found.position, more=found.more))

@@ -42,7 +42,7 @@ class BillGroupView(BillGroupListed):
     """A bill group: the unit that is billed and that has a portal."""
 
     differences: dict[str, Any] = Field(
-        description="Fields that were changed here, with the value that the billing system last brought."
+        description="Fields that were changed here, with the value that the billing system last sent."
     )
 
 
@@ -75,7 +75,7 @@ class SubscriptionView(View):
 class PortalLinkView(View):
     """Where the sign-in page of a bill group's portal is."""
 
-    url: str | None = Field(description="To be copied and passed on; it opens nothing by itself.")
+    url: str | None = Field(description="Can be copied and shared. It gives no access by itself.")
 
 
 class SummaryEntityView(View):
@@ -89,14 +89,14 @@ class SummaryEntityView(View):
 
 
 class SummaryView(View):
-    """What the first page of a bill group's portal tells."""
+    """The summary of a bill group."""
 
     bill_group_id: str
     bill_group_name: str
     account_id: str
     account_name: str
     currency: str
-    cost_center_billing: bool = Field(description="When true, the vendor keeps the contacts.")
+    cost_center_billing: bool = Field(description="When true, only the vendor manages the contacts.")
     entity: SummaryEntityView
     permissions: list[str] = Field(description="What the caller may do here; empty for staff and API keys.")
     read_only: bool = Field(description="True after the contract's end, while a balance is open.")
@@ -104,8 +104,7 @@ class SummaryView(View):
     next_billing_date: date | None = Field(description="Null also without the permission profile.")
     contact_role_holders: dict[str, int] = Field(description="Empty without the permission contacts.")
     unreachable_roles: list[str] = Field(
-        description="Contact roles that reach nobody, because the addresses of all their holders have failed. Empty "
-        "without the permission contacts."
+        description="Contact roles without a working email address. Empty without the permission contacts."
     )
     open_balances: dict[str, int] | None = Field(
         description="What is owed, in minor units by currency. Null without the permission invoices."
@@ -159,7 +158,7 @@ def _list_own_bill_groups(request: Request[None, None]) -> Reply:
     returns={200: SummaryView},
 )
 def get_summary(request: Request[None, None]) -> Reply:
-    """Read what the first page of a bill group's portal tells."""
+    """Read the summary that a bill group's portal shows first."""
     found = summary.get_bill_group_summary(request.path["bill_group_id"])
     group, caller = found.bill_group, request.principal
     grant = caller.grants.get(group.bill_group_id)
@@ -202,7 +201,7 @@ def get_portal_link(request: Request[None, None]) -> Reply:
     replay=get_portal_link,
 )
 def replace_portal_link(request: Request[None, None]) -> Reply:
-    """Make a new portal link; the old one leads nowhere from then on."""
+    """Replace the portal link. The old one stops working."""
     return Reply(PortalLinkView(url=portal_link.replace(request.context, request.path["bill_group_id"])))
 
 
@@ -230,8 +229,8 @@ def get_bill_group(request: Request[None, None]) -> Reply:
 def put_bill_group(request: Request[BillGroupBody, None]) -> Reply:
     """Create a bill group or change the fields that are sent; null clears a field.
 
-    A value that was changed here stands while the billing system repeats the one it brought before; when it brings
-    another, that one is taken and told under `overrides`.
+    A value that was changed here stays while the billing system repeats its earlier one. When it sends a different
+    one, that one is stored and listed under `overrides`.
     """
     return _write_reply(
         service.put_bill_group(request.context, request.path["bill_group_id"], request.body.given(), request.if_match)
@@ -248,9 +247,9 @@ def put_bill_group(request: Request[BillGroupBody, None]) -> Reply:
     replay=_rebuild,
 )
 def patch_bill_group(request: Request[BillGroupDetails, None]) -> Reply:
-    """Change the fields that are sent here; they stand until the billing system brings other values.
+    """Change the fields that are sent. Each keeps its value until the billing system sends a different one.
 
-    A portal user changes the PO, VAT and registration numbers, the addresses, and the billing and shipping contact.
+    A portal user can change the PO, VAT and registration numbers, the addresses, and the billing and shipping contact.
     """
     return _write_reply(
         service.patch_bill_group(request.context, request.path["bill_group_id"], request.body.given(), request.if_match)

@@ -35,7 +35,7 @@ Frequency = Literal["weekly", "monthly", "quarterly", "half_yearly", "yearly", "
 class BillGroupDetails(Body):
     """The fields of a bill group that may change."""
 
-    name: SingleLineText | None = Field(default=None, description="Needed when the bill group is created.")
+    name: SingleLineText | None = Field(default=None, description="Required when the bill group is created.")
     po_number: ShortText | None = None
     vat_number: VatNumber | None = Field(
         default=None,
@@ -63,19 +63,19 @@ class BillGroupBody(BillGroupDetails):
     """A bill group. Absent means unchanged, null clears."""
 
     account_id: VendorId | None = Field(
-        default=None, description="Needed when the bill group is created; it never changes."
+        default=None, description="Required when the bill group is created. It never changes."
     )
     entity_id: VendorId | None = Field(
-        default=None, description="Needed when the bill group is created; it never changes."
+        default=None, description="Required when the bill group is created. It never changes."
     )
 
 
 class SubscriptionBody(Body):
     """A subscription. Absent means unchanged, null clears."""
 
-    name: SingleLineText | None = Field(default=None, description="Needed when the subscription is created.")
+    name: SingleLineText | None = Field(default=None, description="Required when the subscription is created.")
     status: Literal["trial", "active", "paused", "past_due", "canceled", "ended"] | None = Field(
-        default=None, description="Needed when the subscription is created."
+        default=None, description="Required when the subscription is created."
     )
     product_code: ShortText | None = None
     description: SingleLineText | None = None

@@ -94,8 +94,10 @@ def check_portal_editable(actor_kind: str, names: Iterable[str]) -> None:
     if actor_kind == "portal_user" and closed:
         raise Forbidden(
             "field_is_the_vendors",
-            "Only the vendor changes this. Leave it out, or write to its billing team.",
-            fields=tuple(FieldError(name, "field_is_the_vendors", "Only the vendor changes this.") for name in closed),
+            "Only the vendor can change this. Leave it out, or contact the vendor's billing team.",
+            fields=tuple(
+                FieldError(name, "field_is_the_vendors", "Only the vendor can change this.") for name in closed
+            ),
         )
 
 
@@ -105,8 +107,8 @@ def check_not_moved(group: BillGroup, given: dict[str, Any]) -> None:
         if name in given and given[name] != getattr(group, name):
             raise Conflict(
                 "bill_group_is_fixed",
-                "A bill group never changes its account or its issuing entity. Make a new bill group.",
-                fields=(FieldError(name, "fixed", "Leave this as it is."),),
+                "A bill group cannot change its account or issuing entity. Create a new bill group.",
+                fields=(FieldError(name, "fixed", "Do not change this."),),
             )
 
 
@@ -125,7 +127,7 @@ def check_recipient_filter(
             raise InvalidInput.field(
                 name,
                 "not_a_holder",
-                f"{', '.join(strangers)} does not hold this role. Give the role first, or leave the contact out.",
+                f"{', '.join(strangers)} does not have this role. Add the role first, or leave the contact out.",
             )
 
 

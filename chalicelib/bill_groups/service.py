@@ -151,7 +151,7 @@ def _check_references(transaction: store.Transaction, before: BillGroup | None, 
     if before is None:
         for key, name in ((keys.account(after.account_id), "account_id"), (keys.entity(after.entity_id), "entity_id")):
             if key not in found:
-                raise InvalidInput.field(name, "unknown", "There is no such thing. Create it first, or correct the id.")
+                raise InvalidInput.field(name, "unknown", "Not found. Create it first, or correct the id.")
             transaction.check_exists(found[key])
     roles = found.get(keys.contact_roles(after.account_id))
     check_recipient_filter(

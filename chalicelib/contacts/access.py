@@ -33,7 +33,7 @@ def apply_contact_access(context: RequestContext, contact: Contact, wanted: Requ
     Raises Forbidden to a portal user who changes their own, and what ``build_contact_access`` raises.
     """
     if context.actor.kind == "portal_user" and contact.email == context.actor.id:
-        raise Forbidden("own_access", "Nobody changes their own access. Ask the account's owner, or the vendor.")
+        raise Forbidden("own_access", "You cannot change your own access. Ask the account's owner or the vendor.")
     wanted_rows = contact_access_keys(wanted, contact.email)
     found = store.batch_get_items(wanted_rows)
     return replace(

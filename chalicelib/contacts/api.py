@@ -29,7 +29,7 @@ class AccessAtView(View):
     """What a contact may do at a bill group by its own access."""
 
     permissions: list[str]
-    starts_at: datetime = Field(description="From when it counts.")
+    starts_at: datetime = Field(description="When it takes effect.")
 
 
 class AccessView(View):
@@ -69,7 +69,7 @@ class ContactView(View):
     updated_at: datetime
     deleted_at: datetime | None
     differences: dict[str, Any] = Field(
-        description="Fields that were changed here, with the value that the billing system last brought."
+        description="Fields that were changed here, with the value that the billing system last sent."
     )
     version: int
 
@@ -83,7 +83,7 @@ class ContactWritten(ContactView):
 
 
 class ErasureView(View):
-    """How far an erasure is."""
+    """The status of an erasure."""
 
     erasure_id: str
     status: str
@@ -146,7 +146,7 @@ def _requested_access(request: Request[ContactWrite, None]) -> dict[str, list[st
     """Return the access that the body asks for. Raises Forbidden unless the caller may give access (A9)."""
     wanted = request.body.wanted_access()
     if wanted is not None and not is_permitted(request.principal, "contact_access.write"):
-        raise Forbidden("access_not_yours", "You may not give or take access. Leave out access.")
+        raise Forbidden("access_not_yours", "You do not have permission to change access. Leave out access.")
     return wanted
 
 
@@ -218,7 +218,7 @@ def create_contact(request: Request[ContactWrite, None]) -> Reply:
 def patch_contact(request: Request[ContactWrite, None]) -> Reply:
     """Change the details that are sent, and roles and access if they are sent.
 
-    A new email ends the access that the old one had, but for what the same request gives.
+    A new email ends the access of the old one, except access granted in the same request.
     """
     changed = service.patch_contact(
         request.context,
@@ -241,7 +241,7 @@ def patch_contact(request: Request[ContactWrite, None]) -> Reply:
     versioned=True,
 )
 def delete_contact(request: Request[None, SuccessorQuery]) -> Reply:
-    """Make a contact inactive at once; a successor takes its roles, its places at bill groups, and ownership.
+    """Deactivate a contact immediately. A successor can take over its roles, its bill groups and ownership.
 
     Its access and the access rules of its email end; where its domain has a rule, a denial is added.
     """
@@ -264,7 +264,7 @@ def delete_contact(request: Request[None, SuccessorQuery]) -> Reply:
     replay=_rebuild,
 )
 def restore_contact(request: Request[None, None]) -> Reply:
-    """Bring an inactive contact back, with those of its former roles that still fit."""
+    """Restore an inactive contact, with those of its former roles that have room left."""
     found = deletion.restore_contact(request.context, request.path["account_id"], request.path["contact_id"])
     return _write_reply(request, found)
 
@@ -302,7 +302,7 @@ def get_access(request: Request[None, None]) -> Reply:
     replay=get_access,
 )
 def put_access(request: Request[AccessBody, None]) -> Reply:
-    """Give a contact all the access that is sent, and take what is not."""
+    """Replace a contact's access with what is sent."""
     changed = service.patch_contact(
         request.context,
         request.path["account_id"],
@@ -323,7 +323,7 @@ def put_access(request: Request[AccessBody, None]) -> Reply:
     versioned=True,
 )
 def delete_access(request: Request[None, None]) -> Reply:
-    """Take all of a contact's own access at once."""
+    """Remove all of a contact's own access immediately."""
     service.patch_contact(
         request.context,
         request.path["account_id"],
@@ -338,7 +338,7 @@ def delete_access(request: Request[None, None]) -> Reply:
 
 @contacts_routes.get("/v1/erasures/{erasure_id}", may="contacts.erase", returns={200: ErasureView})
 def get_erasure(request: Request[None, None]) -> Reply:
-    """Read how far an erasure is: `requested` or `finished`."""
+    """Read the status of an erasure: `requested` or `finished`."""
     return Reply(ErasureView(**vars(erasure.get_erasure(request.path["erasure_id"]))))
 
 
@@ -350,7 +350,7 @@ def get_erasure(request: Request[None, None]) -> Reply:
     replay=get_erasure,
 )
 def erase_contact(request: Request[ErasureBody, None]) -> Reply:
-    """Erase a contact's personal data for good. It may leave a role without holder; issued invoices stay."""
+    """Permanently erase a contact's personal data. A role may be left without a holder. Issued invoices stay."""
     requested = erasure.request_erasure(request.context, request.path["account_id"], request.path["contact_id"])
     return Reply(ErasureView(**vars(requested)), status=202)
 

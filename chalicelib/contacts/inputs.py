@@ -23,17 +23,17 @@ Role = Literal["invoicing", "accounts_payable"]
 class ContactDetails(Body):
     """The details of a contact. Absent means unchanged, null clears."""
 
-    kind: Literal["person", "mailbox"] | None = Field(default=None, description="A person when never sent.")
-    first_name: SingleLineText | None = Field(default=None, description="Of a person; needed.")
-    last_name: SingleLineText | None = Field(default=None, description="Of a person; needed.")
-    display_name: SingleLineText | None = Field(default=None, description="Of a mailbox; needed.")
-    email: EmailAddress | None = Field(default=None, description="Needed when the contact is added.")
-    cell: Phone | None = Field(default=None, description="With its country code; kept as E.164.")
+    kind: Literal["person", "mailbox"] | None = Field(default=None, description="Default: a person.")
+    first_name: SingleLineText | None = Field(default=None, description="Required for a person.")
+    last_name: SingleLineText | None = Field(default=None, description="Required for a person.")
+    display_name: SingleLineText | None = Field(default=None, description="Required for a mailbox.")
+    email: EmailAddress | None = Field(default=None, description="Required when the contact is added.")
+    cell: Phone | None = Field(default=None, description="With country code. Stored as E.164.")
     company: SingleLineText | None = None
     address: AddressBody | None = None
     job_title: SingleLineText | None = None
     locale: LocaleTag | None = Field(default=None, description="BCP 47; null means the account's.")
-    external_id: ShortText | None = Field(default=None, description="Yours; unique in the account.")
+    external_id: ShortText | None = Field(default=None, description="Your own id, unique in the account.")
 
 
 class ContactBody(ContactDetails):
@@ -42,7 +42,7 @@ class ContactBody(ContactDetails):
     roles: list[Role] | None = Field(
         default=None,
         max_length=2,
-        description="All roles that it is to hold; absent means unchanged, null none.",
+        description="All roles of the contact. Absent means unchanged, null means none.",
     )
 
     def details(self) -> dict[str, object]:
@@ -53,7 +53,7 @@ class ContactBody(ContactDetails):
 class GivenBody(Body):
     """What a contact may do at one bill group."""
 
-    permissions: Permissions | None = Field(default=None, description="All but `access` when null or never sent.")
+    permissions: Permissions | None = Field(default=None, description="Default, and null: all except `access`.")
 
 
 class AccessBody(Body):
@@ -75,8 +75,8 @@ class ContactWrite(ContactBody):
 
     access: AccessBody | None = Field(
         default=None,
-        description="All access that it is to have; absent means unchanged, null none. Only staff, a key with the "
-        "scope access:write, and the account's owner may send it.",
+        description="All access of the contact. Absent means unchanged, null means none. Only staff, a key "
+        "with the scope access:write, and the account's owner may send it.",
     )
 
     def details(self) -> dict[str, object]:
@@ -95,28 +95,31 @@ class DeliveryStyleBody(Body):
 
     grouping: Literal["together", "one_per_mail"] = Field(
         default="one_per_mail",
-        description="`one_per_mail`: each invoice as soon as it is issued. `together`: those of a while in one mail.",
+        description="`one_per_mail`: an email for each invoice, as soon as it is issued. `together`: "
+        "invoices issued within a short time in one email.",
     )
     pdf_only: bool = Field(default=False, description="Attach PDF files and nothing else, as some mailboxes need.")
     size_limit_kib: int | None = Field(
         default=None,
         ge=MIN_SIZE_LIMIT_KIB,
         le=MAX_SIZE_LIMIT_KIB,
-        description="The most that the attachments of a mail may come to, in KiB; what is larger is mailed without, "
-        "with the way to the portal. Null: no limit of its own.",
+        description="Maximum size of all attachments of an email, in KiB. Larger invoices are emailed "
+        "without their PDF. Null: the general limit.",
     )
 
 
 class PreferencesBody(Body):
-    """What a contact chooses to be mailed, and how. Absent means unchanged, null brings the default back, off."""
+    """Which emails a contact chooses, and how. Absent means unchanged, null restores the default, off."""
 
-    invoices: bool | None = Field(default=None, description="Copies; who has the role `invoicing` gets them anyway.")
+    invoices: bool | None = Field(
+        default=None, description="Copies. Contacts with the role `invoicing` always get invoices."
+    )
     reminders: bool | None = Field(
-        default=None, description="Copies; who has the role `accounts_payable` gets them anyway."
+        default=None, description="Copies. Contacts with the role `accounts_payable` always get reminders."
     )
     general: bool | None = Field(default=None, description="News about the account and the service.")
-    support: bool | None = Field(default=None, description="News about support.")
-    product: bool | None = Field(default=None, description="News about products.")
+    support: bool | None = Field(default=None, description="Support updates.")
+    product: bool | None = Field(default=None, description="Product updates.")
     delivery_style: DeliveryStyleBody | None = None
 
 

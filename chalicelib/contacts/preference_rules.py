@@ -66,7 +66,7 @@ def role_mail_required_error(category: str) -> Conflict:
     """Return the refusal to switch off what a role brings while it is held (C7)."""
     return Conflict(
         "role_mail_stays",
-        f"The contact gets {category} because of its role. Take the role from it first.",
+        f"The contact gets {category} because of its role. Remove the role first.",
         fields=(FieldError(category, "role_mail_stays", "This cannot be off while the contact holds the role."),),
     )
 
@@ -77,6 +77,6 @@ def check_copy_limit(before: Mapping[str, Sequence[str]], after: Mapping[str, Se
         if len(chosen) > max(MAX_COPIES, len(before.get(category, ()))):
             raise Conflict(
                 "copies_are_full",
-                f"{MAX_COPIES} contacts of this account get copies of {category}, the most there may be.",
+                f"{MAX_COPIES} contacts of this account get copies of {category}, which is the maximum.",
                 fields=(FieldError(category, "copies_are_full", "Switch it off for another contact first."),),
             )

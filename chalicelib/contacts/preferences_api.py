@@ -20,7 +20,7 @@ class DeliveryStyleView(View):
 
 
 class PreferencesView(View):
-    """What a contact gets by mail, and how."""
+    """Which emails a contact receives, and how."""
 
     contact_id: str
     email: str
@@ -29,7 +29,7 @@ class PreferencesView(View):
     general: bool
     support: bool
     product: bool
-    required: list[str] = Field(description="What its roles bring, which is on while it holds them.")
+    required: list[str] = Field(description="Emails that come with its roles. They are on while it has the role.")
     delivery_style: DeliveryStyleView
     version: int = Field(description="Of the contact.")
 
@@ -56,7 +56,7 @@ def _reply(found: ContactRead) -> Reply:
     tagged=True,
 )
 def get_preferences(request: Request[None, None]) -> Reply:
-    """Read what a contact gets by mail, because of its roles or because it chose to, and how."""
+    """Read which emails a contact receives, because of its roles or by choice, and how."""
     return _reply(service.get_contact(request.path["account_id"], request.path["contact_id"]))
 
 
@@ -71,10 +71,10 @@ def get_preferences(request: Request[None, None]) -> Reply:
     replay=get_preferences,
 )
 def put_preferences(request: Request[PreferencesBody, None]) -> Reply:
-    """Choose what a contact gets by mail, and how; null brings the default back.
+    """Choose which emails a contact receives, and how. Null restores the default.
 
-    Without the role `invoicing`, `invoices` brings copies, likewise `reminders`. What a role brings cannot be switched
-    off while it is held, and is forgotten with the role.
+    Without the role `invoicing`, `invoices` sends copies; the same applies to `reminders`. Emails that come with a
+    role cannot be switched off while the contact has the role.
     """
     chosen = preferences.put_preferences(
         request.context,

@@ -132,7 +132,7 @@ def assign_roles(
         if len(holders) > MAX_ROLE_HOLDERS and not holders <= before:
             raise Conflict(
                 "role_is_full",
-                f"{MAX_ROLE_HOLDERS} contacts hold the role {role} already. Take it from one of them first.",
+                f"{MAX_ROLE_HOLDERS} contacts already have the role {role}. Remove it from one of them first.",
                 fields=(
                     FieldError(
                         "roles", "role_is_full", f"{role} has {MAX_ROLE_HOLDERS} holders, the most there may be."
@@ -182,7 +182,7 @@ def check_contact(contact: Contact, *, cell_required: bool) -> None:
     if contact.kind == PERSON:
         faults += [
             FieldError(
-                name, "required", "A person has a first and a last name. For a shared address send kind mailbox."
+                name, "required", "A person needs a first and a last name. For a shared address send kind mailbox."
             )
             for name in ("first_name", "last_name")
             if not getattr(contact, name)
@@ -190,17 +190,17 @@ def check_contact(contact: Contact, *, cell_required: bool) -> None:
         if contact.display_name:
             faults.append(FieldError("display_name", "not_allowed", "Only a mailbox has a display name."))
         if cell_required and not contact.cell:
-            faults.append(FieldError("cell", "required", "The issuing entity needs a cell number of each person."))
+            faults.append(FieldError("cell", "required", "The issuing entity requires a cell number for each person."))
     else:
         if not contact.display_name:
-            faults.append(FieldError("display_name", "required", "A mailbox has a display name. Send it."))
+            faults.append(FieldError("display_name", "required", "A mailbox needs a display name. Send it."))
         faults += [
-            FieldError(name, "not_allowed", "A mailbox has a display name only. For a person send kind person.")
+            FieldError(name, "not_allowed", "A mailbox has only a display name. For a person send kind person.")
             for name in ("first_name", "last_name")
             if getattr(contact, name)
         ]
     if faults:
-        raise InvalidInput("invalid_body", "The contact cannot be kept as sent.", fields=tuple(faults))
+        raise InvalidInput("invalid_body", "The contact cannot be saved with these values.", fields=tuple(faults))
 
 
 def check_active(contact: Contact) -> None:
@@ -214,7 +214,7 @@ def check_self_service(actor_kind: str, *, cost_center_billing: bool) -> None:
     if actor_kind == "portal_user" and cost_center_billing:
         raise Forbidden(
             "cost_center_billing",
-            "The contacts of an account with cost-center billing are kept by the vendor. Write to its billing team.",
+            "The vendor manages the contacts of accounts with cost-center billing. Contact its billing team.",
         )
 
 
@@ -229,7 +229,7 @@ def check_address_change(actor_kind: str, actor_id: str, contact: Contact, owner
     if contact.email == actor_id:
         raise Forbidden(
             "own_address",
-            "You signed in with this address, and your access would end with it. Ask the vendor to change it.",
+            "You are signed in with this address, and your access would end. Ask the vendor to change it.",
         )
     check_owner_protected(actor_kind, actor_id, contact, owner_contact_id)
 
@@ -238,7 +238,9 @@ def check_owner_protected(actor_kind: str, actor_id: str, contact: Contact, owne
     """Raise Forbidden when a portal user would remove the account's owner, unless they are the owner (A9)."""
     is_owner = contact.contact_id == owner_contact_id
     if actor_kind == "portal_user" and is_owner and contact.email != actor_id:
-        raise Forbidden("owner_is_protected", "This contact is the account's owner. Only the owner or the vendor may.")
+        raise Forbidden(
+            "owner_is_protected", "This contact is the account's owner. Only the owner or the vendor can do this."
+        )
 
 
 def owner_needs_successor_error() -> Conflict:

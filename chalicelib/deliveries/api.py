@@ -15,20 +15,21 @@ deliveries_routes = Routes("invoices")
 
 
 class DeliveryRecipientView(View):
-    """How a delivery stands with one of those whom it was meant for."""
+    """The status of a delivery for one recipient."""
 
     status: str = Field(
-        description="Of the mail, for this recipient: queued, sending, sent, delivered, bounced, complained, failed, "
-        "unknown, captured or withheld. Without a mail: waiting (in a bundle), planned (in shadow mode), unreachable "
-        "(the address is suppressed) or left_out (no recipient any more when the bundle was sent)."
+        description="Of the email, for this recipient: queued, sending, sent, delivered, bounced, "
+        "complained, failed, unknown, captured or withheld. Without an email: waiting (in a "
+        "bundle), planned (in shadow mode), unreachable (the address is suppressed) or left_out "
+        "(no longer a recipient when the bundle was sent)."
     )
     reason: str | None
-    email: str | None = Field(description="Null without a mail, and when the recipient was erased.")
+    email: str | None = Field(description="Null without an email, and when the recipient was erased.")
     contact_id: str | None = Field(description="Null for a Cc.")
     email_id: str | None
     cc: bool
     is_copy: bool = Field(description="Whether the contact does not hold the role, and chose to get the invoices.")
-    at: str | None = Field(description="When this became so, as far as it is known.")
+    at: str | None = Field(description="When the status changed, if known.")
 
 
 class DeliveryView(View):
@@ -38,11 +39,12 @@ class DeliveryView(View):
     invoice_id: str
     reason: str = Field(description="issued, or sent_again.")
     outcome: str = Field(
-        description="mailed; waiting (in bundles only); shadow (planned, not sent); or why nobody was mailed: void, "
-        "mail_off, before_live_from, portal_only, no_contacts, no_reachable_contacts."
+        description="mailed; waiting (in bundles only); shadow (planned, not sent); or why nobody was "
+        "emailed: void, mail_off, before_live_from, portal_only, no_contacts, "
+        "no_reachable_contacts."
     )
     at: datetime
-    requested_by: dict[str, str] | None = Field(description="Kind and name of whoever asked for it.")
+    requested_by: dict[str, str] | None = Field(description="Kind and name of the caller who requested it.")
     recipients: list[DeliveryRecipientView]
 
 
@@ -90,10 +92,10 @@ def _rebuild_delivery(request: Request[Any, Any]) -> Reply:
     replay=_rebuild_delivery,
 )
 def send_invoice(request: Request[SendBody, None]) -> Reply:
-    """Send an invoice by mail, to all invoicing contacts of its bill group or to those who are named.
+    """Email an invoice to all invoicing contacts of its bill group, or to those who are named.
 
-    It goes whatever the payment terms are and however old it is, but not while `invoice_mail` of the issuing entity is
-    not live for the account. A portal user can only name contacts of the account.
+    It is sent whatever the payment terms and the age of the invoice, but not while `invoice_mail` of the issuing
+    entity is not live for the account. A portal user can name only contacts of the account.
     """
     invoice_id = request.path["invoice_id"]
     body: SendBody | None = request.body

@@ -7,7 +7,7 @@ from chalicelib.field_types import Body, ContactId, EmailAddress
 
 
 class SendBody(Body):
-    """Whom an invoice is to be sent to; nothing at all: all invoicing contacts of its bill group."""
+    """Recipients of an invoice. Empty: all invoicing contacts of its bill group."""
 
     to: list[ContactId] | None = Field(
         default=None, min_length=1, max_length=MAX_RECIPIENTS, description="Contacts of the account."
@@ -15,7 +15,7 @@ class SendBody(Body):
     cc: list[EmailAddress] | None = Field(
         default=None,
         max_length=MAX_RECIPIENTS,
-        description="Who gets a copy this once. A portal user can only name contacts of the account.",
+        description="Who gets a copy of this email only. A portal user can name only contacts of the account.",
     )
 
     def asked(self) -> RequestedRecipients:

@@ -119,7 +119,7 @@ def _plan_for_all(who: Sequence[Recipient], around: DeliveryContext, size: int) 
         code, message = rules.NO_CONTACTS, "The bill group has no invoicing contact. Name contacts under `to`."
         if who:
             code = rules.NO_REACHABLE_CONTACTS
-            message = "Mail to all invoicing contacts has bounced or was complained of. Name others under `to`."
+            message = "Emails to all invoicing contacts bounced or were marked as spam. Name others under `to`."
         raise Conflict(code, message)
     mails = rules.plan_mails(reached, around.entity.invoice_addressing, size)
     return DeliveryDecision(rules.MAILED, mails, unreachable=tuple(one for one in who if one.suppressed))
@@ -141,7 +141,7 @@ def _require_active_contacts(rows: Sequence[object]) -> list[Contact]:
     absent = [place for place, one in enumerate(contacts) if one is None or one.status != ACTIVE]
     if absent:
         raise rules.unknown_recipients_error(
-            "to", absent, "This is no active contact of the account. Add the contact first."
+            "to", absent, "This is not an active contact of the account. Add the contact first."
         )
     return [one for one in contacts if one is not None]
 

@@ -223,13 +223,13 @@ def check_sendable(invoice: Invoice, entity: Entity) -> None:
     Payment terms and age do not matter, but the entity's invoice mail must be live for the account (R9).
     """
     if invoice.status == VOID:
-        raise Conflict("invoice_is_void", "This invoice is void and is not sent any more.")
+        raise Conflict("invoice_is_void", "This invoice is void and can no longer be sent.")
     mode = entity.invoice_mail.mode_for_account(invoice.account_id)
     if mode != LIVE:
         raise Conflict(
             "invoice_mail_not_live",
-            f"The invoice mail of {entity.name} is {entity.invoice_mail.mode}, so this account gets none. "
-            "Set invoice_mail of the issuing entity to live, or name the account in its pilot.",
+            f"Invoice email of {entity.name} is {entity.invoice_mail.mode}, so this account gets none. Set "
+            "invoice_mail of the issuing entity to live, or name the account in its pilot.",
             details={"mode": entity.invoice_mail.mode},
         )
 
@@ -240,7 +240,7 @@ def check_not_suppressed(suppressed: Iterable[str]) -> None:
     if named:
         raise Conflict(
             "address_suppressed",
-            f"Mail to {', '.join(named)} has bounced for good or was complained of. Correct the address, or clear its "
+            f"Email to {', '.join(named)} bounced or was marked as spam. Correct the address, or clear its "
             "suppression once it works again.",
             details={"addresses": named},
         )
@@ -249,7 +249,7 @@ def check_not_suppressed(suppressed: Iterable[str]) -> None:
 def unknown_recipients_error(field: str, places: Iterable[int], what: str) -> InvalidInput:
     """Return the error for recipients that a caller may not name."""
     faults = tuple(FieldError(f"{field}.{place}", "not_a_contact", what) for place in places)
-    return InvalidInput("invalid_body", "Not everybody who was named can be sent the invoice.", fields=faults)
+    return InvalidInput("invalid_body", "The invoice cannot be sent to everyone who was named.", fields=faults)
 
 
 def check_send_limit(instants: Sequence[datetime], now: datetime) -> None:
@@ -259,6 +259,6 @@ def check_send_limit(instants: Sequence[datetime], now: datetime) -> None:
         wait = recent[-PORTAL_USER_SEND_LIMIT] + SEND_LIMIT_WINDOW - now
         raise LimitReached(
             "too_many_sendings",
-            f"{PORTAL_USER_SEND_LIMIT} invoices an hour can be sent again from the portal. Try again later.",
+            f"You can resend {PORTAL_USER_SEND_LIMIT} invoices an hour from the portal. Try again later.",
             retry_after=max(1, int(wait.total_seconds())),
         )

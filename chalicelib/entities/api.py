@@ -32,7 +32,7 @@ class BankDetailsView(View):
 
 
 class RolloutView(View):
-    """How far one sort of mail has gone live: `off`, `shadow`, `pilot` (to the named accounts) or `live`."""
+    """Mode of one sort of email: `off`, `shadow`, `pilot` (to the named accounts) or `live`."""
 
     mode: str
     pilot_account_ids: list[str]
@@ -63,9 +63,9 @@ class EntityView(View):
     invoice_mail: RolloutView
     reminder_mail: RolloutView
     live_from: date | None = Field(
-        description="Invoices dated before this day are never delivered, and reminded of only when they are released."
+        description="Invoices dated before this day are never delivered, and reminded only after release."
     )
-    invoice_addressing: str = Field(description="`together`, or `each` contact in a mail of their own.")
+    invoice_addressing: str = Field(description="`together`, or `each` contact in an email of their own.")
     version: int
 
 

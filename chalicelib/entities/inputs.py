@@ -44,7 +44,7 @@ class BankDetailsBody(Body):
 
 
 class ContactMailsBody(Body):
-    """Which mails about contacts are sent; one that is left out is."""
+    """Which emails about contacts are sent. Omitted kinds are sent."""
 
     contact_added: bool = True
     role_changed: bool = True
@@ -52,16 +52,17 @@ class ContactMailsBody(Body):
 
 
 class RolloutBody(Body):
-    """How far one sort of mail has gone live."""
+    """Mode of one sort of email."""
 
     mode: Literal["off", "shadow", "pilot", "live"] = Field(
-        description="`off`: nothing happens. `shadow`: what would be mailed is planned and can be read, nothing is "
-        "sent. `pilot`: mails go to the named accounts, the rest is as in `shadow`. `live`: mails go to all."
+        description="`off`: nothing happens. `shadow`: emails are planned and listed but not sent. `pilot`: "
+        "emails are sent to the named accounts; others are as in `shadow`. `live`: emails are "
+        "sent to all."
     )
     pilot_account_ids: list[VendorId] = Field(
         default=[],
         max_length=MAX_PILOT_ACCOUNTS,
-        description="To whom mails go in a pilot. Accounts that there are; they may be of other entities.",
+        description="Accounts that get emails in a pilot. They must exist, and may belong to other entities.",
         examples=[["customer-1"]],
     )
 
@@ -69,34 +70,34 @@ class RolloutBody(Body):
 class EntityBody(Body):
     """An issuing entity. Absent means unchanged, null clears."""
 
-    name: SingleLineText | None = Field(default=None, description="Needed when the entity is created.")
+    name: SingleLineText | None = Field(default=None, description="Required when the entity is created.")
     legal_name: SingleLineText | None = None
-    colour: Colour | None = Field(default=None, description="#rrggbb. Needed when the entity is created.")
+    colour: Colour | None = Field(default=None, description="#rrggbb. Required when the entity is created.")
     address: AddressBody | None = None
     tax_numbers: list[TaxNumberBody] | None = Field(default=None, max_length=10)
     registration_number: OfficialNumber | None = None
     bank_details: BankDetailsBody | None = None
     sender_name: SingleLineText | None = None
-    sender_email: EmailAddress | None = Field(default=None, description="Needed when the entity is created.")
+    sender_email: EmailAddress | None = Field(default=None, description="Required when the entity is created.")
     reply_to: EmailAddress | None = None
     website: WebUrl | None = None
     support_email: EmailAddress | None = None
-    locale: LocaleTag | None = Field(default=None, description="BCP 47. Needed when the entity is created.")
-    time_zone: TimeZone | None = Field(default=None, description="IANA. Needed when the entity is created.")
+    locale: LocaleTag | None = Field(default=None, description="BCP 47. Required when the entity is created.")
+    time_zone: TimeZone | None = Field(default=None, description="IANA. Required when the entity is created.")
     contact_cell_required: bool | None = None
     access_delay_hours: int | None = Field(
-        default=None, ge=0, le=168, description="How many hours after it was given access to a portal begins."
+        default=None, ge=0, le=168, description="Hours until newly granted portal access takes effect."
     )
     contact_mails: ContactMailsBody | None = None
     invoice_mail: RolloutBody | None = Field(default=None, description="Of invoices and statements. Off at first.")
     reminder_mail: RolloutBody | None = Field(default=None, description="Of reminders. Off at first.")
     live_from: CalendarDate | None = Field(
         default=None,
-        description="Invoices dated before this day are never delivered, and reminded of only when they are released. "
-        "Needed before any mail is `pilot` or `live`.",
+        description="Invoices dated before this day are never delivered, and reminded only after release. "
+        "Required before any email is `pilot` or `live`.",
     )
     invoice_addressing: Literal["together", "each"] | None = Field(
         default=None,
-        description="Whether an invoice goes to all its contacts together, in one mail, which is so at first, or to "
-        "each in a mail of their own.",
+        description="Whether an invoice goes to all its contacts together, in one email, which is so at "
+        "first, or to each in an email of their own.",
     )

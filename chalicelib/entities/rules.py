@@ -109,7 +109,7 @@ def check_entity(entity: Entity) -> None:
     for name, rollout in (("invoice_mail", entity.invoice_mail), ("reminder_mail", entity.reminder_mail)):
         if rollout.mode == PILOT and not rollout.pilot_account_ids:
             faults.append(
-                FieldError(f"{name}.pilot_account_ids", "required", "A pilot is of named accounts. Send their ids.")
+                FieldError(f"{name}.pilot_account_ids", "required", "A pilot needs named accounts. Send their ids.")
             )
     sending = PILOT, LIVE
     if entity.live_from is None and (entity.invoice_mail.mode in sending or entity.reminder_mail.mode in sending):
@@ -117,9 +117,11 @@ def check_entity(entity: Entity) -> None:
             FieldError(
                 "live_from",
                 "required",
-                "Send the day from which mail is live. An invoice dated before it is never delivered, and reminded of "
-                "only when it is released.",
+                "Send the day from which email is live. Invoices dated before it are never delivered, and "
+                "reminded only after release.",
             )
         )
     if faults:
-        raise InvalidInput("invalid_body", "The mail of this entity cannot go live like this.", fields=tuple(faults))
+        raise InvalidInput(
+            "invalid_body", "Email of this entity cannot go live with these values.", fields=tuple(faults)
+        )

@@ -52,7 +52,7 @@ def import_file(request: ImportFileInput, invocation: Invocation) -> Output:
 def _start_import(request: ImportFileInput, invocation: Invocation) -> Import:
     if request.key is None or request.mapping is None:
         missing = [name for name in ("key", "mapping") if getattr(request, name) is None]
-        raise _invalid(missing, "required", "This field is needed, or import_id instead. Send it.")
+        raise _invalid(missing, "required", "This field is required, or import_id instead. Send it.")
     created = service.create_import(
         invocation.context,
         request.mapping,

@@ -65,7 +65,7 @@ class JsonApi:
         """Return the route that answers. Raises NotFound, MethodNotAllowed, MalformedRequest."""
         methods = self.routes.get(request.template)
         if methods is None:
-            raise NotFound("There is no such address. The addresses are listed in /v1/openapi.json.")
+            raise NotFound("There is nothing at this address. All addresses are listed in /v1/openapi.json.")
         allowed = ", ".join(allowed_methods(methods))
         if request.method == "OPTIONS":
             return Endpoint(partial(_render_preflight, request, allowed))
@@ -171,7 +171,7 @@ def _parse_body(route: Route, message: HttpRequest) -> tuple[Any, Any]:
         return None, None
     if route.body is None or (route.body_optional and not raw):
         if raw.strip() not in (b"", b"{}"):
-            raise MalformedRequest("body_not_expected", "This takes no body. Send none.")
+            raise MalformedRequest("body_not_expected", "This does not take a body. Send none.")
         return None, None
     strict_json.check_content_type(message.headers.get("content-type"))
     content = strict_json.parse_strict_json(raw, route.body_limit)

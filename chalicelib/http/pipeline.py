@@ -112,17 +112,19 @@ def _authenticate_caller(endpoint: Endpoint, now: datetime) -> Principal:
 def _refusal_message(principal: Principal, operation: str) -> str:
     needs = OPERATION_REQUIREMENTS.get(operation)
     if needs is None:
-        return "Nobody may do this."
+        return "No one can do this."
     if principal.kind == "api_key":
         return (
-            f"This key lacks the scope {needs.scope}. Use a key that has it." if needs.scope else "No key may do this."
+            f"This key lacks the scope {needs.scope}. Use a key that has it."
+            if needs.scope
+            else "API keys cannot do this."
         )
     if principal.kind == "staff":
         return f"This needs the role {needs.staff}. Ask an admin." if needs.staff else "Staff cannot do this."
     if principal.kind == "preview":
-        return "A preview only reads, and only what it shows."
+        return "A preview is read-only."
     return (
-        f"You lack the permission {needs.portal}. Ask the account's owner for it."
+        f"You do not have the permission {needs.portal}. Ask the account's owner for it."
         if needs.portal
         else "This is not part of the portal."
     )

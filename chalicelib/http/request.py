@@ -83,7 +83,7 @@ class HttpRequest:
         """Raise MalformedRequest when a header that must be single was sent several times."""
         for name, values in (self.event.get("multiValueHeaders") or {}).items():
             if name.lower() in _SINGLE_VALUE_HEADERS and len(values) > 1:
-                raise MalformedRequest("repeated_header", f"The header {name} was sent several times. Send it once.")
+                raise MalformedRequest("repeated_header", f"The header {name} was sent more than once. Send it once.")
 
     def context(self, principal: Principal, idempotency: Idempotency | None = None) -> RequestContext:
         """Return the circumstances of the use case that ``principal`` calls."""

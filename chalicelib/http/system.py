@@ -11,7 +11,7 @@ from chalicelib.version import VERSION
 
 
 class HealthReply(View):
-    """That the service answers."""
+    """The service is running."""
 
     status: Literal["ok"]
     version: str
@@ -25,7 +25,7 @@ def build_system_routes(all_routes: Callable[[], list[Route]]) -> Routes:
 
     @routes.get("/v1/health", public=True, returns={200: HealthReply})
     def get_health(request: Request[None, None]) -> Reply:
-        """Tell that the service answers; reads nothing."""
+        """Check that the service is running."""
         return Reply(HealthReply(status="ok", version=VERSION, deployment=settings().deployment))
 
     @routes.get("/v1/openapi.json", public=True, returns={200: openapi.Document})

@@ -119,7 +119,7 @@ class ImportUploadView(View):
 
     url: str
     method: Literal["PUT"]
-    headers: dict[str, str] = Field(description="To be sent along.")
+    headers: dict[str, str] = Field(description="Send these fields with the file.")
     expires_at: datetime
 
 
@@ -127,9 +127,7 @@ class ImportMade(ImportListed):
     """An import, and where to send its file."""
 
     upload: ImportUploadView | None = Field(description="Null once the file is not waited for any more.")
-    upload_lines: ImportUploadView | None = Field(
-        description="Likewise, of the second file; null also where none is joined."
-    )
+    upload_lines: ImportUploadView | None = Field(description="The same for the second file. Null if there is none.")
 
 
 def _listed_values(request: Request[Any, Any], found: Import) -> dict[str, Any]:
@@ -187,7 +185,7 @@ def list_imports(request: Request[None, None]) -> Reply:
 
 @imports_routes.get("/v1/imports/{import_id}", may="imports.read", returns={200: ImportView})
 def get_import(request: Request[None, None]) -> Reply:
-    """Read how far an import is and what it found."""
+    """Read the progress and findings of an import."""
     return Reply(_import_view(request, service.get_import(request.path["import_id"])))
 
 
@@ -200,11 +198,10 @@ def get_import(request: Request[None, None]) -> Reply:
     replay=_rebuild,
 )
 def create_import(request: Request[ImportBody, None]) -> Reply:
-    """Make an import: send its file to the upload address, then start it.
+    """Create an import. Upload its file to the returned address, then start it.
 
-    The mapping says how columns become fields; docs/imports.md explains it. Where it joins a second file, that has an
-    upload address of its own. Nothing is written unless `dry_run` is
-    false, here or at the start, and nobody is mailed unless `mail` is true.
+    The mapping defines how columns become fields; see docs/imports.md. A second file has its own upload address.
+    Nothing is written unless `dry_run` is false, here or at the start, and no one is emailed unless `mail` is true.
     """
     body = request.body
     _check_permission(request.principal, (wanted.kind for wanted in body.mapping.kinds))
@@ -237,7 +234,7 @@ def create_import(request: Request[ImportBody, None]) -> Reply:
     replay=get_import,
 )
 def start_import(request: Request[StartBody, None]) -> Reply:
-    """Start an import whose file has been sent. A finished dry run is confirmed by `dry_run` false."""
+    """Start an import once its file is uploaded. Confirm a finished dry run with `dry_run` false."""
     body: StartBody | None = request.body
     import_id = request.path["import_id"]
     # Whoever starts an import acts in it, and may be somebody else than who made it.

@@ -33,7 +33,7 @@ def download_file(key: str, etag: str | None = None) -> IO[bytes]:
     """
     local = download_object(key, etag)
     if local is None:
-        raise Conflict("file_changed", "The file was changed or removed after the start. Make a new import.")
+        raise Conflict("file_changed", "The file was changed or removed after the start. Create a new import.")
     return local
 
 
@@ -44,7 +44,7 @@ def check_content(file: IO[bytes], known: str | None) -> str:
         digest.update(piece)
     found = digest.hexdigest()
     if known not in (None, found):
-        raise Conflict("file_changed", "This is not the file that the dry run read. Make a new import.")
+        raise Conflict("file_changed", "This is not the file that the dry run read. Create a new import.")
     file.seek(0)
     return found
 

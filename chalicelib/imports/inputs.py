@@ -233,7 +233,7 @@ class PartsMapping(Body):
 
 
 class KindMapping(Body):
-    """What each row makes of one kind of thing."""
+    """How each row becomes records of one kind."""
 
     kind: Name
     only_if: Condition | None = None
@@ -272,11 +272,11 @@ class Mapping(FileForm):
 
 
 class ImportBody(Body):
-    """An import to be made."""
+    """A new import."""
 
     mapping: Mapping
     dry_run: bool = Field(default=True, description="Decide everything and write nothing.")
-    mail: bool = Field(default=False, description="Mail the contacts as if each change were made one by one.")
+    mail: bool = Field(default=False, description="Email the contacts as if each change were made one by one.")
     size: int | None = Field(
         default=None,
         ge=1,
@@ -284,7 +284,7 @@ class ImportBody(Body):
         description="Of the file, in bytes. The upload must then have it exactly.",
     )
     lines_size: int | None = Field(
-        default=None, ge=1, le=MAX_FILE_BYTES, description="Likewise, of the second file that the mapping joins."
+        default=None, ge=1, le=MAX_FILE_BYTES, description="The same for the second file that the mapping joins."
     )
 
 

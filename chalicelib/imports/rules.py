@@ -147,11 +147,11 @@ def check_start(state: str, *, dry_run_before: bool) -> None:
     It can be started once its file may exist, and again after a finished dry run.
     """
     if state in (QUEUED, RUNNING):
-        raise Conflict("import_is_running", "This import is at work already. Wait until it has finished.")
+        raise Conflict("import_is_running", "This import is already running. Wait until it has finished.")
     if state == FINISHED and not dry_run_before:
-        raise Conflict("import_is_finished", "This import is finished. Make a new one to import again.")
+        raise Conflict("import_is_finished", "This import is finished. Create a new one to import again.")
     if state in (FAILED, EXPIRED):
-        raise Conflict(f"import_is_{state}", f"This import is {state}. Make a new one.")
+        raise Conflict(f"import_is_{state}", f"This import is {state}. Create a new one.")
 
 
 def check_size(name: str, size: int) -> None:
@@ -162,7 +162,7 @@ def check_size(name: str, size: int) -> None:
         raise InvalidInput.field(
             name,
             "file_too_large",
-            f"The file has more than {MAX_FILE_BYTES // 1024 // 1024} MiB. Divide it into several.",
+            f"The file has more than {MAX_FILE_BYTES // 1024 // 1024} MiB. Split it into several.",
         )
 
 

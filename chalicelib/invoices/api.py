@@ -25,12 +25,12 @@ class InvoicesQuery(Query):
     po: ShortText | None = None
     entity: VendorId | None = None
     status: Literal["open", "part_paid", "paid", "void", "uncollectible"] | None = Field(
-        default=None, description="When nothing is asked for, what is open or part paid."
+        default=None, description="Without a filter, open and part paid invoices."
     )
-    overdue_days: int | None = Field(default=None, ge=1, le=36500, description="Overdue for at least so many days.")
+    overdue_days: int | None = Field(default=None, ge=1, le=36500, description="Overdue for at least this many days.")
     disputed: Literal["true"] | None = None
     promised: Literal["true"] | None = Field(
-        default=None, description="What is open and was promised to be paid by a day; the earliest day first."
+        default=None, description="Open invoices with a payment promise, earliest first."
     )
     kind: Literal["invoice", "credit_note"] = "invoice"
 
@@ -56,7 +56,7 @@ def _optional_reason(request: Request[Any, Any]) -> str | None:
 def list_invoices(request: Request[None, InvoicesQuery]) -> Reply:
     """List invoices across customers.
 
-    What is open: those that fall due first come first. What is settled or void: the newest first.
+    Open invoices are sorted by due date, earliest first. Settled and void ones are sorted newest first.
     """
     asked = request.query
     wanted = lists.InvoiceFilters(
@@ -108,9 +108,9 @@ def get_invoice(request: Request[None, None]) -> Reply:
 def put_invoice(request: Request[InvoiceBody, None]) -> Reply:
     """Issue an invoice or credit note, once.
 
-    Account and issuing entity follow from the bill group; what they are called and where they are is taken as it is
-    now. The figures must agree to the minor unit. The same again changes nothing; other content is refused, but for
-    the due date. A due date that was changed here stands while the billing system repeats the one it brought before.
+    The bill group determines account and issuing entity. Their names and addresses are stored as they are now. The
+    figures must agree to the minor unit. Repeating the same content changes nothing. Different content is rejected,
+    except for the due date. A due date that was changed here stays while the billing system repeats its earlier one.
     """
     result = service.issue_invoice(request.context, request.path["invoice_id"], request.body.given(), request.if_match)
     return _write_reply(request, result, 201 if result.created else 200)
@@ -126,7 +126,7 @@ def put_invoice(request: Request[InvoiceBody, None]) -> Reply:
     replay=_rebuild,
 )
 def patch_invoice(request: Request[DueDateBody, None]) -> Reply:
-    """Let an invoice fall due on another day. What it says, and its PDF, stay as they were issued."""
+    """Change the due date of an invoice. Its content and PDF do not change."""
     return _write_reply(
         request,
         lifecycle.change_due_date(request.context, request.path["invoice_id"], request.body.due_date, request.if_match),
@@ -145,7 +145,7 @@ def patch_invoice(request: Request[DueDateBody, None]) -> Reply:
     replay=_rebuild,
 )
 def void_invoice(request: Request[ReasonBody, None]) -> Reply:
-    """Make an invoice or credit note void, of which nothing is settled."""
+    """Void an invoice or credit note of which nothing is settled."""
     return _write_reply(
         request,
         lifecycle.mark_void(request.context, request.path["invoice_id"], _optional_reason(request), request.if_match),
@@ -164,7 +164,7 @@ def void_invoice(request: Request[ReasonBody, None]) -> Reply:
     replay=_rebuild,
 )
 def give_invoice_up(request: Request[ReasonBody, None]) -> Reply:
-    """Note that an invoice will not be paid; nothing is open of it any more."""
+    """Mark an invoice as uncollectible. It no longer has an open amount."""
     return _write_reply(
         request,
         lifecycle.mark_uncollectible(
@@ -182,7 +182,7 @@ def give_invoice_up(request: Request[ReasonBody, None]) -> Reply:
     replay=_rebuild,
 )
 def collect_invoice_again(request: Request[None, None]) -> Reply:
-    """Open an uncollectible invoice again."""
+    """Reopen an uncollectible invoice."""
     return _write_reply(request, lifecycle.reopen_uncollectible(request.context, request.path["invoice_id"]))
 
 
@@ -196,7 +196,7 @@ def collect_invoice_again(request: Request[None, None]) -> Reply:
     replay=_rebuild,
 )
 def dispute_invoice(request: Request[DisputeBody, None]) -> Reply:
-    """Say what is wrong with an invoice: it is disputed until the vendor has resolved that."""
+    """Dispute an invoice until the vendor resolves the dispute."""
     return _write_reply(
         request, lifecycle.record_dispute(request.context, request.path["invoice_id"], request.body.given())
     )
@@ -204,6 +204,6 @@ def dispute_invoice(request: Request[DisputeBody, None]) -> Reply:
 
 @invoices_routes.delete("/v1/invoices/{invoice_id}/dispute", may="disputes.resolve", returns={204: None})
 def resolve_dispute(request: Request[None, None]) -> Reply:
-    """Note that an invoice is not disputed any more."""
+    """Resolve the dispute of an invoice."""
     lifecycle.clear_dispute(request.context, request.path["invoice_id"])
     return Reply(status=204)

@@ -111,7 +111,7 @@ class TaxBody(Body):
 
 
 class TaxTotalBody(TaxBody):
-    """What one tax comes to on the whole invoice."""
+    """The total of one tax on the invoice."""
 
     taxable_amount: Amount = Field(description=_MINOR)
     amount: Amount = Field(
@@ -145,15 +145,17 @@ class InvoiceBody(Body):
     """An invoice or a credit note. Once it is issued, only its due date changes."""
 
     kind: Literal["invoice", "credit_note"] | None = Field(default=None, description="An invoice when absent.")
-    bill_group_id: VendorId | None = Field(default=None, description="Needed. Account and issuing entity follow.")
-    number: ShortText | None = Field(default=None, description="Needed. Unique for the issuing entity.")
-    issue_date: Day | None = Field(default=None, description="Needed.")
+    bill_group_id: VendorId | None = Field(
+        default=None, description="Required. It determines account and issuing entity."
+    )
+    number: ShortText | None = Field(default=None, description="Required. Unique for the issuing entity.")
+    issue_date: Day | None = Field(default=None, description="Required.")
     due_date: Day | None = Field(
         default=None, description="When absent, what the account's payment terms say; null for none at all."
     )
-    currency: Currency | None = Field(default=None, description="Needed; ISO 4217.")
+    currency: Currency | None = Field(default=None, description="Required. ISO 4217.")
     lines: list[LineBody] | None = Field(
-        default=None, min_length=1, max_length=MAX_LINES, description="Needed. Amounts of a credit note are positive."
+        default=None, min_length=1, max_length=MAX_LINES, description="Required. Amounts of a credit note are positive."
     )
     tax_totals: list[TaxTotalBody] | None = Field(
         default=None, max_length=100, description="When absent, they are made of the lines."
@@ -176,13 +178,13 @@ class InvoiceBody(Body):
     )
     deliver: bool | None = Field(
         default=None,
-        description="Whether to mail it, once it is issued, to the invoicing contacts. When absent, only to accounts "
-        "on net terms.",
+        description="Whether to email it, once it is issued, to the invoicing contacts. When absent, only to "
+        "accounts on net terms.",
     )
 
 
 class DueDateBody(Body):
-    """What may change of an issued invoice."""
+    """What can change on an issued invoice."""
 
     due_date: Day | None = Field(description="Null for none at all.")
 
@@ -197,16 +199,16 @@ DisputeReason = Literal["amount", "quantity", "quality", "not_ordered", "not_rec
 
 
 class DisputeBody(Body):
-    """What is wrong with an invoice."""
+    """The reason for a dispute."""
 
     reason: DisputeReason
     note: LongText | None = None
     lines: list[Annotated[int, Field(ge=1, le=MAX_LINES)]] | None = Field(
-        default=None, max_length=MAX_LINES, description="The numbers, from 1 on, of the lines that are disputed."
+        default=None, max_length=MAX_LINES, description="The numbers of the disputed lines, from 1."
     )
     amount: Annotated[int, Field(ge=1, le=MAX_AMOUNT)] | None = Field(
         default=None, description=f"{_MINOR} How much is disputed; the whole when absent."
     )
     owner: EmailAddress | None = Field(
-        default=None, description="The member of staff who looks after it; only the vendor says so."
+        default=None, description="The staff member it is assigned to. Only the vendor can set it."
     )

@@ -121,11 +121,11 @@ def clear_dispute(context: RequestContext, invoice_id: str) -> InvoiceWriteResul
 
 def _check_owner(context: RequestContext, owner: str) -> None:
     if context.actor.kind == "portal_user":
-        message = "Only the vendor says who looks after a dispute. Leave it out."
+        message = "Only the vendor can assign a dispute. Leave it out."
         raise Forbidden("field_is_the_vendors", message, fields=(FieldError("owner", "field_is_the_vendors", message),))
     member = store.get_item(StaffItem, keys.staff(owner))
     if member is None or member.status != "active":
-        raise InvalidInput.field("owner", "unknown_staff", "This is no active member of staff. Correct the address.")
+        raise InvalidInput.field("owner", "unknown_staff", "This is not an active staff member. Correct the address.")
 
 
 def _change_invoice(

@@ -82,7 +82,7 @@ def _check_filters(wanted: InvoiceFilters) -> None:
     }
     asked = [name for name, is_asked in ways.items() if is_asked]
     if len(asked) > 1:
-        raise InvalidInput.field(asked[1], "not_together", f"Ask by {asked[0]} or by {asked[1]}, not by both at once.")
+        raise InvalidInput.field(asked[1], "not_together", f"Filter by {asked[0]} or by {asked[1]}, not both.")
     if wanted.kind != INVOICE and (wanted.overdue_days is not None or wanted.disputed or wanted.promised):
         raise InvalidInput.field("kind", "not_together", "Only invoices are overdue, disputed or promised.")
     if wanted.overdue_days is not None and wanted.status not in (None, *UNSETTLED):

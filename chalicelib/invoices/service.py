@@ -205,9 +205,11 @@ def _repeat_issue(context: RequestContext, before: Invoice, given: dict[str, Any
         if differing:
             raise Conflict(
                 "invoice_exists",
-                f"{before.number} was issued otherwise, and stays so. Only its due date may change; else void it, or "
-                "issue a credit note.",
-                fields=tuple(FieldError(name, "differs", "The issued invoice says otherwise.") for name in differing),
+                f"{before.number} was issued with different content. Only its due date can change. Otherwise void it, "
+                "or issue a credit note.",
+                fields=tuple(
+                    FieldError(name, "differs", "This differs from the issued invoice.") for name in differing
+                ),
                 details={"invoice_id": before.invoice_id},
             )
     sent = {"due_date": given["due_date"]} if "due_date" in given else {}

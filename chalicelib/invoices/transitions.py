@@ -22,7 +22,7 @@ def with_due_date(invoice: Invoice, due_date: date | None) -> Invoice:
     if due_date == invoice.due_date:
         return invoice
     if invoice.status == VOID:
-        raise _conflict("invoice_is_void", invoice, "It is void. Nothing of it changes any more.")
+        raise _conflict("invoice_is_void", invoice, "It is void and can no longer change.")
     issue_rules.check_due_date(invoice.kind, invoice.issue_date, due_date)
     return replace(invoice, due_date=due_date)
 
@@ -45,11 +45,11 @@ def as_void(invoice: Invoice) -> Invoice:
 def as_uncollectible(invoice: Invoice) -> Invoice:
     """Return the invoice as uncollectible: nothing is open. Raises Conflict."""
     if invoice.is_credit_note:
-        raise _conflict("not_an_invoice", invoice, "A credit note is not collected. Void it instead.")
+        raise _conflict("not_an_invoice", invoice, "A credit note cannot be uncollectible. Void it instead.")
     if invoice.status == UNCOLLECTIBLE:
         return invoice
     if invoice.status not in UNSETTLED:
-        raise _conflict("invoice_not_open", invoice, f"It is {invoice.status}. Nothing is open of it.")
+        raise _conflict("invoice_not_open", invoice, f"It is {invoice.status} and has no open amount.")
     return replace(invoice, status=UNCOLLECTIBLE, settled_on=None)
 
 
@@ -59,7 +59,7 @@ def as_collectible(invoice: Invoice, today: date) -> Invoice:
     if invoice.status in UNSETTLED or STATUS_GROUPS[invoice.status] == "settled":
         return invoice
     if invoice.status != UNCOLLECTIBLE:
-        raise _conflict("invoice_is_void", invoice, "It is void, and stays so. Issue another.")
+        raise _conflict("invoice_is_void", invoice, "It is void and stays void. Issue another.")
     status = derive_invoice_status(invoice)
     return replace(invoice, status=status, settled_on=None if status in UNSETTLED else today)
 
@@ -70,7 +70,7 @@ def with_dispute(invoice: Invoice, dispute: Dispute) -> Invoice:
     Raises Conflict when it is void or a credit note, InvalidInput for lines or amounts that it does not have.
     """
     if invoice.is_credit_note:
-        raise _conflict("not_an_invoice", invoice, "A credit note is not disputed. Write to the vendor.")
+        raise _conflict("not_an_invoice", invoice, "A credit note cannot be disputed. Contact the vendor.")
     if invoice.status == VOID:
         raise _conflict("invoice_is_void", invoice, "It is void. Nothing is owed for it.")
     if dispute.lines and max(dispute.lines) > invoice.line_count:
@@ -79,7 +79,7 @@ def with_dispute(invoice: Invoice, dispute: Dispute) -> Invoice:
         )
     if dispute.amount is not None and dispute.amount > invoice.total:
         raise InvalidInput.field(
-            "amount", "too_large", f"The invoice is of {invoice.total} minor units. Send at most that."
+            "amount", "too_large", f"The invoice is for {invoice.total} minor units. Send at most that."
         )
     known = invoice.dispute
     if known is not None:
@@ -92,7 +92,7 @@ def with_promise(invoice: Invoice, promise: Promise) -> Invoice:
     if invoice.is_credit_note:
         raise _conflict("not_an_invoice", invoice, "A credit note is not paid.")
     if invoice.status not in UNSETTLED:
-        raise _conflict("invoice_not_open", invoice, f"It is {invoice.status}. Nothing is open of it.")
+        raise _conflict("invoice_not_open", invoice, f"It is {invoice.status} and has no open amount.")
     if invoice.promise is not None and invoice.promise.on == promise.on:
         return invoice
     return replace(invoice, promise=promise)

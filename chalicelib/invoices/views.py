@@ -19,10 +19,10 @@ class DisputeView(View):
     since: datetime
     by: str
     note: str | None
-    lines: list[int] = Field(description="Their numbers, from 1 on; empty: the whole invoice.")
+    lines: list[int] = Field(description="Numbers of the disputed lines, from 1. Empty: the whole invoice.")
     amount: int | None = Field(description="What was named as disputed; null: the lines, or the whole invoice.")
     disputed_amount: int = Field(description="What is disputed of the open amount; reminders ask for the rest.")
-    owner: str | None = Field(description="The member of staff who looks after it; null also for portal users.")
+    owner: str | None = Field(description="The staff member it is assigned to. Null for portal users.")
 
 
 class PdfView(View):
@@ -75,7 +75,7 @@ class InvoiceHeadView(InvoiceListed):
 
     dispute: DisputeView | None
     pdf: PdfView
-    delivery_wanted: bool = Field(description="Whether it is mailed to the invoicing contacts.")
+    delivery_wanted: bool = Field(description="Whether it is emailed to the invoicing contacts.")
 
 
 class InvoiceWritten(InvoiceHeadView):
@@ -93,7 +93,7 @@ class TaxView(View):
 
 
 class TaxTotalView(TaxView):
-    """What one tax comes to on the whole invoice."""
+    """The total of one tax on the invoice."""
 
     taxable_amount: int
     amount: int

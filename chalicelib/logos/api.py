@@ -12,7 +12,7 @@ logos_routes = Routes("entities")
 
 @logos_routes.get("/v1/entities/{entity_id}/logo", may="entities.read", returns={302: None})
 def get_logo(request: Request[None, None]) -> Reply:
-    """Go to an address that shows an issuing entity's logo for a minute."""
+    """Redirect to an issuing entity's logo, at an address that works for a minute."""
     logo, _ = service.get_logo(request.path["entity_id"])
     return Reply(status=302, headers={"Location": service.logo_address(logo)})
 
@@ -34,7 +34,7 @@ def _rebuild(request: Request[Any, Any]) -> Reply:
     replay=_rebuild,
 )
 def put_logo(request: Request[LogoBody, None]) -> Reply:
-    """Give an issuing entity a logo, which is drawn anew. Invoices keep the logo that they were issued with."""
+    """Set an issuing entity's logo. The image is re-encoded. Issued invoices keep their logo."""
     file = request.body.file()
     logo, version = service.put_logo(request.context, request.path["entity_id"], file, request.if_match)
     return Reply(LogoView.model_validate(logo, from_attributes=True), version=version)
@@ -42,6 +42,6 @@ def put_logo(request: Request[LogoBody, None]) -> Reply:
 
 @logos_routes.delete("/v1/entities/{entity_id}/logo", may="entities.write", returns={204: None})
 def delete_logo(request: Request[None, None]) -> Reply:
-    """Take an issuing entity's logo away, where it has one."""
+    """Remove an issuing entity's logo."""
     service.delete_logo(request.context, request.path["entity_id"])
     return Reply(status=204)

@@ -74,7 +74,7 @@ def reencode_image(file: bytes) -> ReencodedImage:
     if not is_png and not file.startswith(_JPEG_SIGNATURE):
         raise _invalid_image("bad_format", f"This is {_describe_format(file)}. Send a PNG or JPEG.")
     if not is_png and file.count(_SCAN_MARKER) > _MAX_SCANS:
-        raise _invalid_image("bad_format", "This JPEG has too many scans. Save it again as an ordinary one.")
+        raise _invalid_image("bad_format", "This JPEG has too many scans. Save it as a standard JPEG.")
     try:
         image = _decode_image(file)
     except Image.DecompressionBombError:
@@ -99,7 +99,7 @@ def _decode_image(file: bytes) -> Image.Image:
         if max(opened.size) > MAX_LOGO_SIDE:
             raise _too_many_pixels()
         if opened.format == "PNG" and getattr(opened, "is_animated", False):
-            raise _invalid_image("bad_format", "This is an animated PNG. Send one that does not move.")
+            raise _invalid_image("bad_format", "This is an animated PNG. Send a still image.")
         opened.load()
         upright = ImageOps.exif_transpose(opened)
         profile = opened.info.get("icc_profile")

@@ -17,7 +17,7 @@ mail_routes = Routes("emails")
 
 
 class EmailEventView(View):
-    """What the mail provider reported."""
+    """What the email provider reported."""
 
     at: datetime
     kind: str = Field(
@@ -28,7 +28,7 @@ class EmailEventView(View):
 
 
 class EmailListed(View):
-    """A mail that was sent, or is to be sent, about an account."""
+    """An email about an account, sent or waiting."""
 
     email_id: str
     kind: str
@@ -37,25 +37,24 @@ class EmailListed(View):
         "mode of the deployment."
     )
     reason: str | None
-    subject: str | None = Field(description="Null until the mail was first rendered.")
+    subject: str | None = Field(description="Null until the email was first rendered.")
     to: list[str]
     cc: list[str]
     locale: str
     bill_group_id: str | None
     contact_id: str | None
     created_at: datetime
-    not_after: datetime = Field(description="When the mail is given up if it could not be sent.")
+    not_after: datetime = Field(description="When the email expires if it was not sent.")
     sent_at: datetime | None
 
 
 class RecipientView(View):
-    """How a mail stands with one of those whom it was meant for."""
+    """The status of an email for one recipient."""
 
     email: str
     cc: bool
     status: str = Field(
-        description="That of the mail, as far as nothing is known of this recipient alone; or withheld: the mail did "
-        "not go to this one."
+        description="That of the email unless more is known about this recipient. Withheld: not sent to this recipient."
     )
     reason: str | None = Field(
         description="Withheld: suppressed, not_on_allowlist or mail_mode_redirect. Bounced: permanent or transient."
@@ -65,7 +64,7 @@ class RecipientView(View):
 
 
 class AttachmentView(View):
-    """A file that went with a mail."""
+    """An attachment of an email."""
 
     name: str
     media_type: str
@@ -73,21 +72,21 @@ class AttachmentView(View):
 
 
 class EmailContentView(View):
-    """What a mail said."""
+    """What an email said."""
 
     text: str
     html: str
 
 
 class EmailView(EmailListed):
-    """A mail with its events, and what it said."""
+    """An email with its events, and what it said."""
 
     attempts: int
     recipients: list[RecipientView]
     attachments: list[AttachmentView]
-    resent_from: str | None = Field(description="The mail that this one repeats.")
+    resent_from: str | None = Field(description="The email that this one repeats.")
     events: list[EmailEventView]
-    content: EmailContentView | None = Field(description="Null for security mails, and until the mail was rendered.")
+    content: EmailContentView | None = Field(description="Null for security emails, and until the email was rendered.")
 
 
 def _can_see(principal: Principal, email: Email) -> bool:
@@ -108,7 +107,7 @@ def _can_see(principal: Principal, email: Email) -> bool:
 
 @mail_routes.get("/v1/accounts/{account_id}/emails", may="emails.read", returns={200: Listing[EmailListed]}, paged=True)
 def list_emails(request: Request[None, None]) -> Reply:
-    """List the mails about an account, newest first."""
+    """List the emails about an account, newest first."""
     seen = partial(_can_see, request.principal)
     emails, after = service.list_emails(request.path["account_id"], request.page.after, request.page.limit, seen)
     return Reply(Listing(items=[_listed_view(email) for email in emails]), after=after)
@@ -116,7 +115,7 @@ def list_emails(request: Request[None, None]) -> Reply:
 
 @mail_routes.get("/v1/accounts/{account_id}/emails/{email_id}", may="emails.read", returns={200: EmailView})
 def get_email(request: Request[None, None]) -> Reply:
-    """Read a mail with its events, and what it said."""
+    """Read an email with its events, and what it said."""
     return _email_reply(request, request.path["email_id"])
 
 
@@ -133,9 +132,9 @@ def _rebuild_resent(request: Request[None, None]) -> Reply:
     replay=_rebuild_resent,
 )
 def resend_email(request: Request[None, None]) -> Reply:
-    """Send a mail once more, to those of its recipients who are contacts of the account still.
+    """Resend an email to those of its recipients who are still contacts of the account.
 
-    What it says is made anew. Mails about signing in are never sent again.
+    Its content is rendered again. Sign-in emails cannot be resent.
     """
     seen = partial(_can_see, request.principal)
     email_id = resend.resend(request.context, request.path["account_id"], request.path["email_id"], seen)
@@ -167,18 +166,18 @@ def _listed_view(email: Email) -> EmailListed:
 
 
 class SuppressionView(View):
-    """An address that gets no mail until a person clears it."""
+    """A suppressed address, which receives no email until someone clears it."""
 
     email: str
     reason: str = Field(description="permanent_bounce or complaint.")
     since: datetime
-    email_id: str | None = Field(description="The mail that bounced or was complained about.")
-    detail: str | None = Field(description="What the mail provider told of it.")
+    email_id: str | None = Field(description="The email that bounced or was complained about.")
+    detail: str | None = Field(description="What the email provider reported.")
 
 
 @mail_routes.get("/v1/suppressions", may="suppressions.read", returns={200: Listing[SuppressionView]}, paged=True)
 def list_suppressions(request: Request[None, None]) -> Reply:
-    """List the addresses that get no mail, in order."""
+    """List suppressed addresses, which receive no email."""
     found, after = suppressions.list_suppressions(request.page.after, request.page.limit)
     return Reply(
         Listing(items=[SuppressionView.model_validate(one, from_attributes=True) for one in found]), after=after
@@ -187,14 +186,14 @@ def list_suppressions(request: Request[None, None]) -> Reply:
 
 @mail_routes.get("/v1/suppressions/{suppressed_email}", may="suppressions.read", returns={200: SuppressionView})
 def get_suppression(request: Request[None, None]) -> Reply:
-    """Read why an address gets no mail; 404 when it does."""
+    """Read why an address is suppressed. 404 if it is not."""
     found = suppressions.get_suppression(request.path["suppressed_email"].lower())
     return Reply(SuppressionView.model_validate(found, from_attributes=True))
 
 
 @mail_routes.delete("/v1/suppressions/{suppressed_email}", may="suppressions.clear", returns={204: None})
 def clear_suppression(request: Request[None, None]) -> Reply:
-    """Let an address get mail again."""
+    """Remove the suppression of an address, so that it receives email again."""
     suppressions.clear(request.context, request.path["suppressed_email"].lower())
     return Reply(status=204)
 
@@ -210,36 +209,36 @@ class MailHealthQuery(Query):
 
 
 class MailCountsView(View):
-    """What became of mails. All but `mails` count recipients; one is counted under each thing reported of it."""
+    """Counts by outcome. All except `mails` count recipients, each under every outcome that was reported."""
 
     mails: int
     sent: int
     delivered: int
-    bounced: int = Field(description="For good.")
-    bounced_for_now: int = Field(description="And neither delivered nor bounced for good.")
+    bounced: int = Field(description="Permanently.")
+    bounced_for_now: int = Field(description="Neither delivered nor permanently bounced.")
     complained: int
     rejected: int
 
 
 class MailDayView(MailCountsView):
-    """What became of the mails that were sent on a day."""
+    """Outcomes of the emails sent on a day."""
 
     day: date
 
 
 class MailHealthView(View):
-    """What became of an issuing entity's mails, by the UTC day on which they were sent."""
+    """Outcomes of an issuing entity's emails, by the UTC day on which they were sent."""
 
     entity_id: str
     since: date
     until: date
     total: MailCountsView
-    days: list[MailDayView] = Field(description="Days without a mail are left out.")
+    days: list[MailDayView] = Field(description="Days without an email are left out.")
 
 
 @mail_routes.get("/v1/mail-health", may="mail_health.read", query=MailHealthQuery, returns={200: MailHealthView})
 def get_mail_health(request: Request[None, MailHealthQuery]) -> Reply:
-    """Read how many mails of an issuing entity were sent, delivered, bounced and complained about, day by day."""
+    """Read how many emails of an issuing entity were sent, delivered, bounced and complained about, day by day."""
     until = request.query.until or request.context.now.date()
     since = request.query.since or until - timedelta(days=29)
     if not timedelta() <= until - since < timedelta(days=health.MAX_DAYS):

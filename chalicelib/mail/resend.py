@@ -69,23 +69,23 @@ def resend(context: RequestContext, account_id: str, email_id: str, seen: Callab
 
 def _check_resendable(email: Email, item: EmailItem) -> None:
     if email.security:
-        raise Conflict("never_sent_again", "A mail about signing in is never sent again. Ask for a new one.")
+        raise Conflict("never_sent_again", "Sign-in emails cannot be resent. Request a new one.")
     if email.status in _IN_PROGRESS and email.reason != rules.EXPIRED:
-        raise Conflict("email_under_way", "This mail is still on its way. Wait until it is known what became of it.")
+        raise Conflict("email_under_way", "This email is still being sent. Wait until its outcome is known.")
     if not item.context:
-        raise Conflict("email_erased", "What this mail said was erased, so it cannot be sent again.")
+        raise Conflict("email_erased", "The content of this email was erased, so it cannot be resent.")
 
 
 def _eligible_recipients(addresses: tuple[str, ...], known: list[object], suppressed: frozenset[str]) -> frozenset[str]:
     """Return the remaining recipients. Raises Conflict when there are none."""
     contacts = [address for address, row in zip(addresses, known, strict=True) if row is not None]
     if not contacts:
-        raise Conflict("nobody_left", "Nobody to whom this mail went is a contact of the account any more.")
+        raise Conflict("nobody_left", "No recipient of this email is still a contact of the account.")
     left = frozenset(contacts) - suppressed
     if not left:
         raise Conflict(
             "address_suppressed",
-            f"Mail to {', '.join(contacts)} has bounced for good or was complained of. Correct the address, or clear "
+            f"Email to {', '.join(contacts)} bounced or was marked as spam. Correct the address, or clear "
             "its suppression once it works again.",
             details={"addresses": contacts},
         )
@@ -98,7 +98,7 @@ def _recent_resends(item: EmailItem, now: datetime) -> list[datetime]:
     if len(lately) >= MAX_RESENDS_PER_DAY:
         raise LimitReached(
             "resent_too_often",
-            f"A mail can be sent again {MAX_RESENDS_PER_DAY} times a day.",
+            f"An email can be resent {MAX_RESENDS_PER_DAY} times a day.",
             retry_after=max(1, int((lately[0] + _DAY - now).total_seconds())),
         )
     return lately

@@ -20,15 +20,16 @@ class CredentialsView(View):
 
     user_name: str
     state: Literal["set", "temporary", "waiting", "lapsed"] = Field(
-        description="`set`: the contact has a password of their own. `temporary`: they have one to set their own with. "
-        "`waiting`: the mail with it is about to go. `lapsed`: it was not used within 24 hours."
+        description="`set`: the contact has set a password. `temporary`: they have a temporary one. "
+        "`waiting`: the email with it is about to be sent. `lapsed`: it was not used within 24 "
+        "hours."
     )
     temporary_until: datetime | None
     changed_at: datetime | None
 
 
 class AskedView(View):
-    """The answer to every request for a reset, whoever the user name belongs to."""
+    """The response to every reset request, the same for any user name."""
 
     asked: Literal[True] = True
 
@@ -48,7 +49,7 @@ def get_credentials(request: Request[None, None]) -> Reply:
     repeatable=False,
 )
 def put_credentials(request: Request[CredentialsBody, None]) -> Reply:
-    """Give a contact a user name, and mail a temporary password; the same user name again changes nothing."""
+    """Give a contact a user name, and email a temporary password. Repeating the same user name changes nothing."""
     found, created = service.enable_credentials(
         request.context,
         request.path["account_id"],
@@ -67,7 +68,7 @@ def put_credentials(request: Request[CredentialsBody, None]) -> Reply:
     repeatable=False,
 )
 def delete_credentials(request: Request[None, None]) -> Reply:
-    """Take a contact's user name and password away."""
+    """Remove a contact's user name and password."""
     service.disable_credentials(request.context, request.path["account_id"], request.path["contact_id"])
     return Reply(status=204)
 
@@ -81,7 +82,7 @@ def delete_credentials(request: Request[None, None]) -> Reply:
     repeatable=False,
 )
 def reset_contact_password(request: Request[TemporaryPasswordBody, None]) -> Reply:
-    """Replace a contact's password by a temporary one, generated and mailed, or chosen by staff."""
+    """Replace a contact's password with a temporary one, generated and emailed, or chosen by staff."""
     found = service.issue_temporary_password(
         request.context, request.path["account_id"], request.path["contact_id"], request.body.temporary_password
     )
@@ -97,7 +98,7 @@ def reset_contact_password(request: Request[TemporaryPasswordBody, None]) -> Rep
     repeatable=False,
 )
 def set_password(request: Request[PasswordBody, None]) -> Reply:
-    """Set one's own password, by the one that holds, by a temporary one, or by a mailed link. All sessions end."""
+    """Set your password, using the current one, a temporary one, or an emailed link. All sessions end."""
     body = request.body
     if body.reset is not None:
         own_password.reset_password(request.context, body.reset, body.password)
@@ -110,7 +111,7 @@ def set_password(request: Request[PasswordBody, None]) -> Reply:
     "/v1/password-resets", public=True, body=PasswordResetBody, returns={202: AskedView}, repeatable=False
 )
 def ask_for_password_reset(request: Request[PasswordResetBody, None]) -> Reply:
-    """Ask for a mail with a link to set the password anew; whether one goes is not told."""
+    """Request an email with a link to reset the password. The reply is the same whether or not one is sent."""
     own_password.request_password_reset(request.context, request.body.user_name)
     return Reply(AskedView(), status=202)
 

@@ -44,7 +44,5 @@ def check_new_password(password: str, field: str, *known: str) -> str:
     rules.check_password_length(tidy, field)
     words = [word for text in known for word in (text, *text.replace("@", ".").split("."))]
     if zxcvbn(tidy[:_MAX_SCORED_LENGTH], user_inputs=words)["score"] < _MIN_STRENGTH_SCORE:
-        raise InvalidInput.field(
-            field, "too_common", "This password is among the first that others would guess. Choose another one."
-        )
+        raise InvalidInput.field(field, "too_common", "This password is too easy to guess. Choose another one.")
     return tidy

@@ -13,7 +13,8 @@ _Token = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 _TEMPORARY = Field(
     default=None,
-    description="Staff only: a temporary password that they hand over themselves. Without it one is made and mailed.",
+    description="Staff only: a temporary password that they pass on themselves. Without it, one is generated "
+    "and emailed.",
 )
 
 
@@ -43,12 +44,12 @@ _WAYS = (frozenset({"user_name", "current_password", "password"}), frozenset({"r
 
 
 class PasswordBody(Body):
-    """One's own new password, and what proves that it is one's own."""
+    """A new password, and proof that the caller may set it."""
 
     password: Password = Field(description="The new one: 12 to 128 characters of any kind, not easy to guess.")
     user_name: UserName | None = None
-    current_password: Password | None = Field(default=None, description="The one that holds, or the temporary one.")
-    reset: _Token | None = Field(default=None, description="The last part of the mailed link's address: `cp_…`.")
+    current_password: Password | None = Field(default=None, description="The current or temporary password.")
+    reset: _Token | None = Field(default=None, description="The last part of the emailed link: `cp_…`.")
 
     @model_validator(mode="after")
     def _one_way(self) -> "PasswordBody":

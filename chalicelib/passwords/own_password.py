@@ -53,7 +53,7 @@ def open_password_session(
             raise rules.password_must_be_set_error()
         pairs = _list_admitted_bill_groups(item, context.now)
         if not pairs:
-            raise Forbidden("no_access", "Nothing admits you at present. Ask the account's owner or the vendor.")
+            raise Forbidden("no_access", "You do not have access at the moment. Ask the account owner or the vendor.")
         transaction = store.Transaction(context)
         # A concurrent change of the password sees this sign-in and ends its session.
         item.used_at = context.now
@@ -111,7 +111,7 @@ def _count_try(context: RequestContext, user_name: str) -> UserNameItem | None:
         seconds = int((free_at - context.now) / timedelta(seconds=1)) + 1
         raise LimitReached(
             "too_many_tries",
-            "There were too many tries with this user name. Wait, or sign in by a link to your email address.",
+            "Too many attempts with this user name. Wait, or sign in with an emailed link.",
             retry_after=seconds,
         )
     counted = [*failures, context.now][-rules.MAX_STORED_FAILURES :]
@@ -148,7 +148,7 @@ def change_password(context: RequestContext, user_name: str, current: str, new: 
     """
     tidy = check_new_password(new, "password", user_name)
     if tidy == rules.normalise_password(current):
-        raise InvalidInput.field("password", "same_password", "Choose another password than the one that you have.")
+        raise InvalidInput.field("password", "same_password", "Choose a password that differs from your current one.")
 
     def attempt() -> None:
         item = _verify_credentials(context, user_name, current)
@@ -182,7 +182,7 @@ def reset_password(context: RequestContext, token: str, new: str) -> None:
         if link is not None and context.now < link.ends_at:
             item = store.get_item(UserNameItem, keys.user_name(link.user_name))
         if link is None or item is None or (item.changed_at is not None and item.changed_at > link.created_at):
-            raise Conflict("reset_expired", "This link has been used or is too old. Ask for a new one.")
+            raise Conflict("reset_expired", "This link has been used or has expired. Request a new one.")
         tidy = check_new_password(new, "password", item.user_name, item.email)
         _set_password(context, item, tidy, spent=link, erase=(_tries_key(item.user_name),))
 

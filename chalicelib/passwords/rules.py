@@ -72,11 +72,13 @@ def check_password_length(password: str, field: str) -> None:
     """Raise InvalidInput for a password, normalised, that is too short or too long."""
     if len(password) < MIN_PASSWORD_LENGTH:
         raise InvalidInput.field(
-            field, "too_short", f"A password has at least {MIN_PASSWORD_LENGTH} characters. A sentence is good."
+            field,
+            "too_short",
+            f"A password needs at least {MIN_PASSWORD_LENGTH} characters. A short sentence works well.",
         )
     if len(password) > MAX_PASSWORD_LENGTH:
         raise InvalidInput.field(
-            field, "too_long", f"A password has at most {MAX_PASSWORD_LENGTH} characters. Shorten it."
+            field, "too_long", f"A password can have at most {MAX_PASSWORD_LENGTH} characters. Shorten it."
         )
 
 
@@ -117,7 +119,7 @@ def may_send_reset_mail(instants: Sequence[datetime], now: datetime) -> bool:
 
 def wrong_password_error() -> Forbidden:
     """Return the single error for an unknown user name and for a wrong password."""
-    return Forbidden("wrong_password", "The user name or the password is wrong. Try again, or reset the password.")
+    return Forbidden("wrong_password", "The user name or password is wrong. Try again, or reset the password.")
 
 
 def password_must_be_set_error() -> Forbidden:
@@ -130,4 +132,4 @@ def password_must_be_set_error() -> Forbidden:
 
 def no_user_name_error() -> Conflict:
     """Return the error of resetting the password of a contact without a user name."""
-    return Conflict("no_user_name", "This contact has no user name. Give one first.")
+    return Conflict("no_user_name", "This contact has no user name. Add one first.")

@@ -58,13 +58,13 @@ def enable_credentials(
             if rules.fold_user_name(user_name) != rules.fold_user_name(read.user_name.user_name):
                 raise Conflict(
                     "has_user_name",
-                    "This contact has another user name. Take that away first.",
+                    "This contact has another user name. Remove that first.",
                     details={"user_name": read.user_name.user_name},
                 )
             return _to_credentials(read.user_name, context), False
         key = keys.user_name(rules.fold_user_name(user_name))
         if key in store.batch_get_items([key]):
-            raise Conflict("user_name_taken", "Somebody has this user name already. Choose another one.")
+            raise Conflict("user_name_taken", "This user name is already taken. Choose another one.")
         item = UserNameItem(
             key.pk,
             key.sk,
@@ -164,7 +164,7 @@ def _check_chosen_password(context: RequestContext, user_name: str, chosen: str 
     if chosen is None:
         return None
     if context.actor.kind != "staff":
-        raise Forbidden("staff_choose", "Only staff choose a temporary password. Leave it out, and one is mailed.")
+        raise Forbidden("staff_choose", "Only staff can choose a temporary password. Leave it out, and we email one.")
     return check_new_password(chosen, "temporary_password", user_name)
 
 

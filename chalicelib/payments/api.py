@@ -14,7 +14,7 @@ payments_routes = Routes("payments")
 
 
 class AllocationView(View):
-    """How much went to an invoice."""
+    """The amount allocated to an invoice."""
 
     invoice_id: str
     amount: int
@@ -42,7 +42,7 @@ class PaymentView(View):
     note: str | None
     status: str = Field(description="received or reversed.")
     allocations: list[AllocationView]
-    unallocated: int = Field(description="What no invoice was settled with; 0 once it is reversed.")
+    unallocated: int = Field(description="The unallocated amount. 0 once it is reversed.")
     reversal: ReversalView | None
     recorded_at: datetime
     version: int
@@ -60,12 +60,12 @@ class SettlementView(View):
 
 
 class ApplicationsView(View):
-    """A credit note, and how it is spread over invoices. Amounts are in minor units."""
+    """A credit note and its allocations. Amounts are in minor units."""
 
     invoice_id: str
     currency: str
     total: int
-    balance: int = Field(description="What is left to apply.")
+    balance: int = Field(description="The remaining amount.")
     status: str
     applications: list[AllocationView]
     version: int
@@ -96,7 +96,7 @@ def _allocation_views(amounts: dict[str, int]) -> list[AllocationView]:
     paged=True,
 )
 def list_payments(request: Request[None, PaymentsQuery]) -> Reply:
-    """List an account's payments, the latest received first."""
+    """List an account's payments, most recent first."""
     found, after = queries.list_payments(
         request.path["account_id"],
         request.page.after,
@@ -127,10 +127,10 @@ def get_payment(request: Request[None, None]) -> Reply:
     replay=get_payment,
 )
 def put_payment(request: Request[PaymentBody, None]) -> Reply:
-    """Record a payment and spread it over invoices; what is left stays unallocated.
+    """Record a payment and allocate it to invoices. The rest stays unallocated.
 
-    The same payment with the same content changes nothing; other content is refused. Invoices are of the account, and
-    of the payment's issuing entity and currency.
+    Repeating a payment with the same content changes nothing. Different content is rejected. Invoices must belong to
+    the account, and to the payment's issuing entity and currency.
     """
     written = service.record_payment(
         request.context, request.path["account_id"], request.path["payment_id"], request.body.given()
@@ -148,7 +148,7 @@ def put_payment(request: Request[PaymentBody, None]) -> Reply:
     replay=get_payment,
 )
 def allocate(request: Request[AllocationsBody, None]) -> Reply:
-    """Spread more of a payment over invoices; an amount is added to what the invoice has of it already."""
+    """Allocate more of a payment to invoices. An amount is added to what is already allocated."""
     given = request.body.given()["allocations"]
     return _payment_reply(
         service.allocate_payment(request.context, request.path["account_id"], request.path["payment_id"], given)
@@ -161,7 +161,7 @@ def allocate(request: Request[AllocationsBody, None]) -> Reply:
     returns={204: None},
 )
 def deallocate(request: Request[None, None]) -> Reply:
-    """Take a payment back from an invoice, which opens again; the amount is unallocated from then on."""
+    """Remove a payment's allocation from an invoice, which reopens. The amount becomes unallocated."""
     path = request.path
     service.deallocate_payment(request.context, path["account_id"], path["payment_id"], path["settled_invoice_id"])
     return Reply(status=204)
@@ -176,7 +176,7 @@ def deallocate(request: Request[None, None]) -> Reply:
     replay=get_payment,
 )
 def reverse(request: Request[ReversalBody, None]) -> Reply:
-    """Reverse a payment, as when a direct debit is returned: its invoices open again. Once is enough."""
+    """Reverse a payment, for example after a returned direct debit. Its invoices reopen."""
     return _payment_reply(
         service.reverse_payment(
             request.context, request.path["account_id"], request.path["payment_id"], request.body.reason
@@ -199,7 +199,7 @@ def _rebuild(request: Request[Any, Any]) -> Reply:
     replay=_rebuild,
 )
 def pay_invoice(request: Request[PaymentDetails, None]) -> Reply:
-    """Record a payment of one invoice, under an id of ours; what exceeds its balance stays unallocated."""
+    """Record a payment for one invoice, with a generated id. Anything above its balance stays unallocated."""
     written = service.record_invoice_payment(request.context, request.path["invoice_id"], request.body.given())
     return _payment_reply(written.payment, 201)
 
@@ -234,7 +234,7 @@ def _settlement_view(one: queries.SettlementWithPayment) -> SettlementView:
     tagged=True,
 )
 def get_applications(request: Request[None, None]) -> Reply:
-    """Read to which invoices a credit note was applied."""
+    """Read the invoices that a credit note was applied to."""
     return _credit_note_reply(credit_notes.get_credit_note(request.path["invoice_id"]))
 
 
@@ -248,7 +248,7 @@ def get_applications(request: Request[None, None]) -> Reply:
     replay=get_applications,
 )
 def apply(request: Request[ApplicationsBody, None]) -> Reply:
-    """Apply a credit note to invoices; an amount is added to what the invoice has of it already."""
+    """Apply a credit note to invoices. An amount is added to what is already applied."""
     given = request.body.given()["applications"]
     return _credit_note_reply(credit_notes.apply_credit_note(request.context, request.path["invoice_id"], given))
 
@@ -260,7 +260,7 @@ def apply(request: Request[ApplicationsBody, None]) -> Reply:
     raises=("not_a_credit_note", "credit_note_not_open"),
 )
 def withdraw(request: Request[None, None]) -> Reply:
-    """Take a credit note back from an invoice, which opens again."""
+    """Remove a credit note's allocation from an invoice, which reopens."""
     credit_notes.withdraw_credit_note(request.context, request.path["invoice_id"], request.path["settled_invoice_id"])
     return Reply(status=204)
 

@@ -12,7 +12,7 @@ Amount = Annotated[int, Field(ge=1, le=MAX_AMOUNT, description="In minor units o
 
 
 class AllocationBody(Body):
-    """How much goes to an invoice."""
+    """The amount to allocate to an invoice."""
 
     invoice_id: VendorId
     amount: Amount
@@ -29,18 +29,18 @@ Allocations = Annotated[
 
 
 class PaymentDetails(Body):
-    """What is told of any payment."""
+    """What every payment has."""
 
     amount: Amount
     currency: Currency
     received_on: CalendarDate = Field(description="The local day of receipt. It counts as paid on that day.")
-    method: ShortText | None = Field(default=None, description="Such as bank_transfer, card or check.")
+    method: ShortText | None = Field(default=None, description="For example bank_transfer, card or check.")
     reference: SingleLineText | None = Field(default=None, description="What the payer wrote, or the bank's reference.")
     note: SingleLineText | None = Field(default=None, description="For staff.")
 
 
 class PaymentBody(PaymentDetails):
-    """A payment, and how it is spread over invoices."""
+    """A payment and its allocations."""
 
     entity_id: VendorId | None = Field(default=None, description="Absent: the account's default issuing entity.")
     allocations: list[AllocationBody] = Field(
@@ -51,13 +51,13 @@ class PaymentBody(PaymentDetails):
 
 
 class AllocationsBody(Body):
-    """How more of a payment is spread over invoices."""
+    """Further allocations of a payment."""
 
     allocations: Allocations
 
 
 class ApplicationsBody(Body):
-    """How a credit note is spread over invoices."""
+    """Allocations of a credit note."""
 
     applications: Allocations
 

@@ -101,7 +101,9 @@ class SettlementSource:
 def check_received_on(received_on: date, now: datetime) -> None:
     """Raise InvalidInput when the day of receipt has not begun in any time zone; ``now`` is aware UTC."""
     if received_on > (now + _EARLIEST_ZONE).date():
-        raise InvalidInput.field("received_on", "in_the_future", "This day is yet to come. Send the day of receipt.")
+        raise InvalidInput.field(
+            "received_on", "in_the_future", "This date is in the future. Send the date of receipt."
+        )
 
 
 def payment_content_hash(given: Mapping[str, Any]) -> str:
@@ -164,7 +166,7 @@ def settle_invoices(
             faults.append(FieldError(f"{name}.{number}.{fault[0]}", fault[1], fault[2]))
     faults += _find_overall_faults(source, wanted, taken, name)
     if faults:
-        raise InvalidInput("invalid", "This cannot be spread over invoices as asked.", fields=tuple(faults))
+        raise InvalidInput("invalid", "This cannot be allocated to the invoices as requested.", fields=tuple(faults))
     return {one.invoice_id: with_settlement(invoices[one.invoice_id], source, one.amount) for one in wanted}
 
 
@@ -172,7 +174,7 @@ def _find_fault(
     source: SettlementSource, one: Allocation, invoice: Invoice | None, *, repeated: bool
 ) -> tuple[str, str, str] | None:
     if repeated:
-        return "invoice_id", "repeated", "This invoice stands in the list already. Send one amount for it."
+        return "invoice_id", "repeated", "This invoice is already in the list. Send one amount for it."
     if invoice is None or invoice.account_id != source.account_id:
         return "invoice_id", "unknown_invoice", "The account has no such invoice. Correct the id."
     if invoice.is_credit_note:
@@ -184,7 +186,10 @@ def _find_fault(
     if invoice.status in _CLOSED_STATUSES:
         return "invoice_id", "invoice_not_open", f"This invoice is {invoice.status}. Nothing is owed for it."
     if one.amount > invoice.balance:
-        message = f"This invoice has {invoice.balance} minor units open. Send at most that; the rest stays unallocated."
+        message = (
+            f"This invoice has an open amount of {invoice.balance} minor units. Send at most that. The rest stays "
+            "unallocated."
+        )
         return "amount", "more_than_balance", message
     return None
 
@@ -194,13 +199,17 @@ def _find_overall_faults(
 ) -> list[FieldError]:
     total = sum(one.amount for one in wanted)
     if total > source.free:
-        message = f"These come to {total} minor units, and {source.free} are left. Lower the amounts."
+        message = f"These add up to {total} minor units, but only {source.free} are left. Lower the amounts."
         return [FieldError(name, "more_than_is_left", message)]
     if len(wanted) > MAX_INVOICES_PER_WRITE:
-        message = f"One write spreads over at most {MAX_INVOICES_PER_WRITE} invoices. Send the others in a further one."
+        message = (
+            f"At most {MAX_INVOICES_PER_WRITE} invoices are possible in one request. Send the others in another one."
+        )
         return [FieldError(name, "too_many_invoices", message)]
     if len(ids | source.spread.keys()) > MAX_INVOICES:
-        return [FieldError(name, "too_many_invoices", f"It can be spread over at most {MAX_INVOICES} invoices in all.")]
+        return [
+            FieldError(name, "too_many_invoices", f"It can be allocated to at most {MAX_INVOICES} invoices in total.")
+        ]
     return []
 
 

@@ -64,7 +64,7 @@ def _repeat_payment(before: Payment, said: str) -> PaymentWriteResult:
     if before.content_hash != said:
         raise Conflict(
             "payment_exists",
-            "There is a payment with this id and other content. Send the same, or use another id.",
+            "There is already a payment with this id and different content. Send the same content, or use another id.",
         )
     return PaymentWriteResult(before, created=False, changed=False)
 
@@ -103,7 +103,7 @@ def _record_new(
     entity = keys.entity(payment.entity_id)
     found = settlements.read_balances(source, changes, entity)
     if entity not in found:
-        raise InvalidInput.field("entity_id", "unknown", "There is no such thing. Create it first, or correct the id.")
+        raise InvalidInput.field("entity_id", "unknown", "Not found. Create it first, or correct the id.")
     transaction = store.Transaction(context)
     if account is not None:
         transaction.check_exists(account)

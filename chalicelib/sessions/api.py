@@ -26,12 +26,12 @@ class SessionView(View):
     client: str | None = Field(description="What the browser or client called itself when it signed in.")
     created_at: datetime
     last_seen_at: datetime = Field(description="To the minute.")
-    ends_at: datetime = Field(description="It ends then at the latest, and earlier when it is not used.")
-    current: bool = Field(description="True for the session that asks.")
+    ends_at: datetime = Field(description="Latest end of the session. It ends earlier if it is not used.")
+    current: bool = Field(description="True for the current session.")
 
 
 class PortalPreviewBody(Body):
-    """Whose view of the portal is to be shown: at most one of these; without any, that of a new access rule."""
+    """Whose view of the portal to show. Send at most one; without any, that of a new access rule."""
 
     permissions: list[Permission] | None = Field(default=None, max_length=len(PORTAL_PERMISSIONS))
     rule_id: ShortText | None = None
@@ -48,7 +48,7 @@ class PreviewView(View):
     """A preview that was opened."""
 
     session_id: str
-    token: str = Field(description="The bearer token; only in this answer, and only once. It can read, never write.")
+    token: str = Field(description="The bearer token. Shown once, in this response. It is read-only.")
     bill_group_id: str
     account_id: str
     permissions: list[str]
@@ -57,27 +57,27 @@ class PreviewView(View):
 
 @sessions_routes.get("/v1/sessions", may="sessions.read", returns={200: Listing[SessionView]}, paged=True)
 def list_sessions(request: Request[None, None]) -> Reply:
-    """List one's own open sessions, newest first."""
+    """List your active sessions, newest first."""
     found, after = service.list_own_sessions(request.context, request.principal, request.page.limit, request.page.after)
     return Reply(Listing(items=[_view(one, request) for one in found]), after=after)
 
 
 @sessions_routes.get("/v1/sessions/current", may="sessions.read", returns={200: SessionView})
 def get_current_session(request: Request[None, None]) -> Reply:
-    """Read the session that asks."""
+    """Read the current session."""
     return Reply(_view(service.get_principal_session(request.principal), request))
 
 
 @sessions_routes.delete("/v1/sessions/current", may="sessions.end", returns={204: None}, repeatable=False)
 def end_current_session(request: Request[None, None]) -> Reply:
-    """Sign out: end the session that asks."""
+    """Sign out: end the current session."""
     service.end_principal_session(request.context, request.principal)
     return Reply(status=204)
 
 
 @sessions_routes.delete("/v1/sessions/{session_id}", may="sessions.end", returns={204: None}, repeatable=False)
 def end_session(request: Request[None, None]) -> Reply:
-    """End one of one's own sessions."""
+    """End one of your sessions."""
     service.end_own_session(request.context, request.principal, request.path["session_id"])
     return Reply(status=204)
 
@@ -91,7 +91,7 @@ def end_session(request: Request[None, None]) -> Reply:
     repeatable=False,
 )
 def open_preview(request: Request[PortalPreviewBody, None]) -> Reply:
-    """Open a session that sees this portal as somebody else would, and writes nothing."""
+    """Open a read-only session that shows this portal as someone else sees it."""
     asked = request.body
     opened = preview.open_preview(
         request.context,

@@ -45,7 +45,7 @@ def open_preview(
     as active. Raises Forbidden to all but staff, NotFound, and Conflict when the contact is granted nothing now.
     """
     if context.actor.kind != "staff":
-        raise Forbidden("forbidden", "Only staff preview a portal.")
+        raise Forbidden("forbidden", "Only staff can preview a portal.")
     group = store.get_item(BillGroupItem, keys.bill_group(bill_group_id))
     if group is None:
         raise NotFound
@@ -95,7 +95,7 @@ def _permissions_of_contact(context: RequestContext, group: BillGroupItem, conta
     if isinstance(grant, AccessRefusal):
         raise Conflict(
             "no_access",
-            "This contact may not enter this portal now, so there is nothing to show.",
+            "This contact does not have access to this portal, so there is nothing to show.",
             details={"reason": grant.reason},
         )
     return grant.permissions

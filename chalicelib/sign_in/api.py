@@ -14,9 +14,9 @@ sign_in_routes = Routes("sign-in")
 
 
 class FlowReply(View):
-    """The answer to every request for a sign-in mail, whoever the address belongs to."""
+    """The response to every sign-in request, the same for any address."""
 
-    flow: str = Field(description="Keep it: the link and the code of the mail work only together with it.")
+    flow: str = Field(description="Keep it: the link and code from the email work only together with it.")
 
 
 class BillGroupOfSession(View):
@@ -30,11 +30,11 @@ class SessionReply(View):
     """A session that was opened."""
 
     session_id: str
-    token: str = Field(description="The bearer token; only in this answer, and only once.")
+    token: str = Field(description="The bearer token. Shown once, in this response.")
     kind: Literal["portal_user", "staff"]
-    ends_at: datetime = Field(description="It ends then at the latest, and earlier when it is not used.")
+    ends_at: datetime = Field(description="Latest end of the session. It ends earlier if it is not used.")
     bill_groups: list[BillGroupOfSession] = Field(
-        description="What admitted the person. What they may do there is read afresh in every request."
+        description="The access the person signed in with. Permissions are checked again in every request."
     )
 
 
@@ -43,7 +43,7 @@ class SessionReply(View):
     repeatable=False,
 )  # fmt: skip
 def ask_to_sign_in(request: Request[SignInBody, None]) -> Reply:
-    """Ask for a mail with a sign-in link and a code; whether one goes is not told."""
+    """Request an email with a sign-in link and code. The reply is the same whether or not one is sent."""
     body = request.body
     flow = service.request_sign_in(
         request.context, body.email, source_ip=request.source_ip, kind=body.kind, portal=body.portal
@@ -60,7 +60,7 @@ def ask_to_sign_in(request: Request[SignInBody, None]) -> Reply:
     repeatable=False,
 )
 def open_session(request: Request[SessionBody, None]) -> Reply:
-    """Open a session with the link or the code of a sign-in mail, or with a user name and its password."""
+    """Open a session with the link or code from a sign-in email, or with a user name and password."""
     body = request.body
     flow = body.flow or ""
     if body.user_name is not None:

@@ -13,14 +13,14 @@ Code = Annotated[str, StringConstraints(min_length=1, max_length=32)]
 
 
 class SignInBody(Body):
-    """An address that wants to sign in."""
+    """A sign-in request."""
 
     email: EmailAddress
     kind: Literal["portal_user", "staff"] = Field(
         default="portal_user", description="`staff` for the vendor's own people."
     )
     portal: Annotated[str, StringConstraints(max_length=64)] | None = Field(
-        default=None, description="The token of a portal link. It chooses the brand of the mail and opens nothing."
+        default=None, description="The token of a portal link. It selects the brand of the email and gives no access."
     )
 
 
@@ -29,11 +29,11 @@ WAYS = (frozenset({"flow", "link"}), frozenset({"flow", "code"}), frozenset({"us
 
 
 class SessionBody(Body):
-    """What proves a person: the flow with the link, or with the code, of its mail; or a user name and its password."""
+    """Proof of identity: the flow with the link or code from its email, or a user name and password."""
 
-    flow: _Secret | None = Field(default=None, description="As `POST /v1/sign-in` returned it.")
-    link: _Secret | None = Field(default=None, description="The last part of the link's address: `cl_…`.")
-    code: Code | None = Field(default=None, description="As it stands in the mail; case and hyphen do not matter.")
+    flow: _Secret | None = Field(default=None, description="From `POST /v1/sign-in`.")
+    link: _Secret | None = Field(default=None, description="The last part of the emailed link: `cl_…`.")
+    code: Code | None = Field(default=None, description="As in the email. Case and hyphen do not matter.")
     user_name: UserName | None = None
     password: Password | None = None
 

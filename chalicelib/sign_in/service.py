@@ -95,7 +95,7 @@ def _write_sign_in_request(
     if free_at is not None:
         raise LimitReached(
             TOO_MANY_SIGN_INS,
-            "Too many sign-in mails were asked for from here. Wait a little, then ask again.",
+            "Too many sign-in emails were requested from here. Wait a moment, then try again.",
             retry_after=int((free_at - context.now).total_seconds()) + 1,
         )
     link = found.get(portal_key) if portal_key else None
@@ -286,18 +286,17 @@ def _raise_conflict(code: str) -> NoReturn:
     raise Conflict(
         code,
         {
-            OPENED_ELSEWHERE: "This link was opened elsewhere than where the sign-in began. "
-            "Open it there, or type the code of the same mail there.",
-            LINK_USED: "This link or code was used already; each works once. Ask for a new mail.",
-            SIGN_IN_EXPIRED: "This link or code has expired. Ask for a new mail.",
-            NO_TRIES_LEFT: "No more codes can be tried in this sign-in. Use the link of the mail, or ask for a new "
-            "mail.",
+            OPENED_ELSEWHERE: "This link was opened in another browser than the one that requested it. Open "
+            "it there, or enter the code from the same email there.",
+            LINK_USED: "This link or code has already been used. Each works once. Request a new email.",
+            SIGN_IN_EXPIRED: "This link or code has expired. Request a new email.",
+            NO_TRIES_LEFT: "Too many wrong codes. Use the link from the email, or request a new email.",
         }[code],
     )
 
 
 def _raise_wrong_code(tries_left: int) -> NoReturn:
-    refusal = InvalidInput.field("code", WRONG_CODE, "This is not the code. Compare it with the mail.")
+    refusal = InvalidInput.field("code", WRONG_CODE, "That code is not correct. Compare it with the email.")
     refusal.details["tries_left"] = tries_left
     raise refusal
 

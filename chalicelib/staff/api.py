@@ -46,7 +46,7 @@ def get_staff_member(request: Request[None, None]) -> Reply:
     tagged=True,
 )
 def create_staff_member(request: Request[NewStaffBody, None]) -> Reply:
-    """Make a staff member, who can sign in by a link at once."""
+    """Add a staff member, who can then sign in with an emailed link."""
     asked = request.body
     return _reply(service.add_staff_member(request.context, asked.email, asked.name, asked.role), 201)
 
@@ -61,14 +61,14 @@ def create_staff_member(request: Request[NewStaffBody, None]) -> Reply:
     tagged=True,
 )
 def change_staff_member(request: Request[StaffBody, None]) -> Reply:
-    """Change name or role; a new role holds from the next request on."""
+    """Change name or role. A new role applies from the next request."""
     email = request.path["staff_email"].lower()
     return _reply(service.update_staff_member(request.context, email, request.body.given(), request.if_match))
 
 
 @staff_routes.delete("/v1/staff/{staff_email}", may="staff.write", returns={204: None}, raises=("last_admin",))
 def remove_staff_member(request: Request[None, None]) -> Reply:
-    """Remove a staff member, whose sessions are over at once."""
+    """Remove a staff member and end their sessions immediately."""
     service.delete_staff_member(request.context, request.path["staff_email"].lower())
     return Reply(status=204)
 

@@ -48,6 +48,6 @@ def admins_after(admins: frozenset[str], email: str, role: str | None) -> frozen
     after = admins | {email} if role == ADMIN else admins - {email}
     if not after:
         if admins:
-            raise Conflict("last_admin", "This is the last admin. Make somebody else an admin first.")
+            raise Conflict("last_admin", "This is the last admin. Make someone else an admin first.")
         raise Conflict("first_is_admin", "The first staff member is an admin. Choose the role admin.")
     return after

@@ -131,7 +131,7 @@ def check_new_staff_member(email: str, role: str) -> None:
 
 def _reject_existing(known: Any) -> None:
     if known is not None:
-        raise Conflict("staff_exists", "There is a staff member of this email address already.")
+        raise Conflict("staff_exists", "There is already a staff member with this email address.")
 
 
 def _write_admins(transaction: store.Transaction, item: StaffAdminsItem | None, email: str, role: str | None) -> None:

@@ -21,7 +21,7 @@ MAX_ITEMS = 500
 
 
 class AgeingView(View):
-    """What is owed on invoices, by how many days it is overdue, in minor units."""
+    """Amount owed on invoices by days overdue, in minor units."""
 
     current: int = Field(description="Not overdue: due today or later, or without a due date.")
     days_1_30: int
@@ -31,7 +31,7 @@ class AgeingView(View):
 
 
 class OpenItemView(View):
-    """An open invoice, or a credit note of which something is left. Amounts are in minor units."""
+    """An open invoice, or a credit note with a remaining amount. Amounts are in minor units."""
 
     invoice_id: str
     kind: str = Field(description="invoice or credit_note.")
@@ -48,7 +48,7 @@ class OpenItemView(View):
 
 
 class OpenPaymentView(View):
-    """A payment that is not all allocated. Amounts are in minor units."""
+    """A payment that is not fully allocated. Amounts are in minor units."""
 
     payment_id: str
     received_on: date
@@ -87,18 +87,18 @@ class StatementView(View):
 
 
 class RequestedView(View):
-    """A statement of account that was asked for as PDF."""
+    """A requested statement of account."""
 
     statement_id: str
     account_id: str
     entity_id: str
     currency: str
     as_of: date
-    status: str = Field(description="pending, until its PDF is made; then made.")
+    status: str = Field(description="pending until its PDF exists, then made.")
     sha256: str | None = Field(description="Of the PDF.")
     size: int | None
-    send_to: list[str] = Field(description="The contacts who get it by mail.")
-    email_ids: list[str] = Field(description="Their mails, once the PDF is made.")
+    send_to: list[str] = Field(description="The contacts who get it by email.")
+    email_ids: list[str] = Field(description="Their emails, once the PDF exists.")
     created_at: datetime
 
 
@@ -212,14 +212,16 @@ def _rebuild_request(request: Request[Any, Any]) -> Reply:
     replay=_rebuild_request,
 )
 def ask_for_statement(request: Request[StatementBody, None]) -> Reply:
-    """Have a statement of account made as PDF, of one issuing entity and currency, and mailed if that is asked.
+    """Request a statement of account as PDF, for one issuing entity and currency, and email it if requested.
 
-    Its figures are those of this moment. A portal user gets those of their bill groups, and needs the permission
-    `emails` to have it mailed.
+    The figures are those at the time of the request. A portal user gets those of their bill groups, and needs the
+    permission `emails` to have it emailed.
     """
     caller, body = request.principal, request.body
     if caller.is_portal and body.send_to and not any(caller.has("emails", group) for group in caller.grants):
-        raise Forbidden("forbidden", "You lack the permission emails. Leave send_to out, or ask the account's owner.")
+        raise Forbidden(
+            "forbidden", "You do not have the permission emails. Leave out send_to, or ask the account's owner."
+        )
     asked = StatementCriteria(
         body.entity_id, body.currency, tuple(dict.fromkeys(body.send_to or ())), _visible_bill_groups(caller)
     )
@@ -230,7 +232,7 @@ def ask_for_statement(request: Request[StatementBody, None]) -> Reply:
     "/v1/accounts/{account_id}/statements/{statement_id}", may="statements.read", returns={200: RequestedView}
 )
 def get_requested(request: Request[None, None]) -> Reply:
-    """Read how far a statement that was asked for is."""
+    """Read the status of a requested statement."""
     return _request_reply(_find_request(request))
 
 
@@ -241,5 +243,5 @@ def get_requested(request: Request[None, None]) -> Reply:
     raises=("pdf_pending",),
 )
 def get_statement_pdf(request: Request[None, None]) -> Reply:
-    """Be led to the PDF of a statement, by an address that works for a minute; 409 `pdf_pending` until it is made."""
+    """Redirect to the PDF of a statement, at an address that works for a minute. 409 `pdf_pending` until it exists."""
     return Reply(status=302, headers={"Location": requests.statement_pdf_url(_find_request(request))})

@@ -7,12 +7,12 @@ from chalicelib.statements.rules import MAX_RECIPIENTS
 
 
 class StatementBody(Body):
-    """Of what a statement is wanted, and who is to get it by mail."""
+    """Scope of a statement, and who receives it by email."""
 
-    entity_id: VendorId | None = Field(default=None, description="The account's own issuing entity when never sent.")
-    currency: Currency | None = Field(default=None, description="The account's own when never sent.")
+    entity_id: VendorId | None = Field(default=None, description="Default: the account's issuing entity.")
+    currency: Currency | None = Field(default=None, description="Default: the account's.")
     send_to: list[ContactId] | None = Field(
         default=None,
         max_length=MAX_RECIPIENTS,
-        description="Contacts of the account, each of whom gets a mail with the PDF. Nobody when never sent.",
+        description="Contacts of the account. Each receives an email with the PDF. Default: none.",
     )

@@ -209,7 +209,7 @@ def _check_recipients(account: Account, entity: Entity, contacts: Sequence[Any])
     absent = [place for place, one in enumerate(contacts) if one is None or one.status != ACTIVE]
     if absent:
         raise unknown_recipients_error(
-            "send_to", absent, "This is no active contact of the account. Add the contact first."
+            "send_to", absent, "This is not an active contact of the account. Add the contact first."
         )
     addresses = [one.email for one in contacts]
     check_not_suppressed(find_suppressed(addresses, store.batch_get_items(suppression_keys(addresses))))
@@ -259,7 +259,7 @@ def get_statement_request(
 def statement_pdf_url(found: StatementRequest) -> str:
     """Return a URL of the PDF, valid for a minute. Raises Conflict ``pdf_pending``."""
     if found.pdf is None:
-        raise Conflict("pdf_pending", "The PDF is being made. Ask again in a few seconds.")
+        raise Conflict("pdf_pending", "The PDF is being prepared. Try again in a few seconds.")
     return storage.presign_download(
         found.pdf.key, DOWNLOAD_LIFETIME, name=statement_file_name(found.as_of), media_type=PDF_MEDIA_TYPE
     )

@@ -164,8 +164,8 @@ def check_mail_is_live(entity: Entity, account_id: str) -> None:
         mode = entity.invoice_mail.mode
         raise Conflict(
             "invoice_mail_not_live",
-            f"The invoice mail of {entity.name} is {mode}, so this account gets none. Leave send_to out, set "
-            "invoice_mail of the issuing entity to live, or name the account in its pilot.",
+            f"Invoice email of {entity.name} is {mode}, so this account gets none. Leave send_to out, set invoice_mail "
+            "of the issuing entity to live, or name the account in its pilot.",
             details={"mode": mode},
         )
 
@@ -177,6 +177,6 @@ def check_request_limit(instants: Sequence[datetime], now: datetime) -> None:
         wait = recent[-PORTAL_USER_REQUEST_LIMIT] + REQUEST_LIMIT_WINDOW - now
         raise LimitReached(
             "too_many_statements",
-            f"{PORTAL_USER_REQUEST_LIMIT} statements an hour can be asked for from the portal. Try again later.",
+            f"You can request {PORTAL_USER_REQUEST_LIMIT} statements an hour from the portal. Try again later.",
             retry_after=max(1, int(wait.total_seconds())),
         )

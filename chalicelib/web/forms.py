@@ -35,7 +35,7 @@ def validate_form(model: type[AnyForm], typed: Mapping[str, str]) -> AnyForm:
         return model.model_validate({name: text for name, text in typed.items() if text != ""})
     except ValidationError as error:
         raise InvalidInput(
-            "invalid_form", "Not everything in the form can be accepted.", fields=to_field_errors(error)
+            "invalid_form", "Some values in the form are not valid.", fields=to_field_errors(error)
         ) from None
 
 
@@ -47,10 +47,10 @@ def parse_form(raw: bytes) -> dict[str, str]:
         fields = parse_qs(raw.decode("utf-8"), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")
     except ValueError:
         raise MalformedRequest(
-            "bad_form", "The form cannot be read. Open its page again and send it from there."
+            "bad_form", "The form cannot be read. Open its page again and submit it there."
         ) from None
     if any(len(values) > 1 or "\x00" in values[0] for values in fields.values()):
-        raise MalformedRequest("bad_form", "The form cannot be read. Open its page again and send it from there.")
+        raise MalformedRequest("bad_form", "The form cannot be read. Open its page again and submit it there.")
     return {name: values[0] for name, values in fields.items()}
 
 

@@ -140,7 +140,7 @@ class PartsIndex:
 
     def _add(self, row: Row, file: str, members: Iterator[tuple[int, bytes, bool, bool]]) -> None:
         if self._number == rules.MAX_PARTS:
-            raise UnreadableFile(f"The file has more than {rules.MAX_PARTS} rows. Divide it.", line=row.line, file=file)
+            raise UnreadableFile(f"The file has more than {rules.MAX_PARTS} rows. Split it.", line=row.line, file=file)
         self._number += 1
         fault = None if row.fault is None else json.dumps(vars(row.fault))
         self._rows.append((self._number, file, row.line, self._packed(row.values, file), fault))

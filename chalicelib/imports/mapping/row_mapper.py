@@ -204,7 +204,7 @@ class FilledFields:
             if planned.mapping.empty == "absent":
                 return
             if planned.mapping.empty == "refuse":
-                raise BadValue("required", "This is empty, and the mapping says that it may not be.")
+                raise BadValue("required", "This is empty, but the mapping requires a value.")
             value = None
         elif planned.mapping.id_from_name is not None:
             joins = planned.mapping.id_from_name.collisions == "join"

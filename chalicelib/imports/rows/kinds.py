@@ -169,7 +169,7 @@ def _unknown_contact_error(account_id: str, field: str) -> InvalidInput:
     """Return the error of a contact that does not exist, or of its account."""
     if not get_accounts([account_id]):
         return unknown_reference_error("account_id")
-    return InvalidInput.field(field, "unknown_contact", "The account has no such contact. Import contacts before it.")
+    return InvalidInput.field(field, "unknown_contact", "The account has no such contact. Import its contacts first.")
 
 
 def _write_contact(context: RequestContext, row: ContactRow) -> RowOutcome:
@@ -182,7 +182,7 @@ def _write_contact(context: RequestContext, row: ContactRow) -> RowOutcome:
     except Conflict as refusal:
         if refusal.code != "contact_is_inactive":
             raise
-        note = FieldError("", refusal.code, "This contact was deleted here. It stays so; restore it by hand.")
+        note = FieldError("", refusal.code, "This contact was deleted here. Restore it by hand.")
         return RowOutcome(UNCHANGED, (note,))
     return row_outcome(written.created, written.read.changed, written.read.overrides)
 

@@ -24,7 +24,7 @@ def row_outcome(created: bool, changed: bool, overrides: tuple[Override, ...] = 
         FieldError(
             override.field,
             "overridden",
-            "This was changed here, and is now replaced by the new value that the file brings.",
+            "This was changed here, and is now replaced by the new value from the file.",
         )
         for override in overrides
     )
@@ -38,4 +38,4 @@ def values_without(row: Body, *names: str) -> dict[str, Any]:
 
 def unknown_reference_error(field: str) -> InvalidInput:
     """Return the error of an unknown id."""
-    return InvalidInput.field(field, "unknown", "There is no such thing. Import it first, or correct the id.")
+    return InvalidInput.field(field, "unknown", "Not found. Import it first, or correct the id.")

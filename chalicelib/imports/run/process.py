@@ -166,7 +166,7 @@ class ImportRun:
         most = rules.MAX_PARTS if plan.groups else rules.MAX_ROWS
         for number, row in enumerate(found, start=1):
             if number > most:
-                raise UnreadableFile(f"The file has more than {most} rows. Divide it.", line=row.line)
+                raise UnreadableFile(f"The file has more than {most} rows. Split it.", line=row.line)
             self._row(plan, parts, row, number, done_before=number <= start)
             self._item.rows_read = max(number, start)
             if self._is_time_for_checkpoint(number, start):

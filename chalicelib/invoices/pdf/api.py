@@ -36,12 +36,12 @@ class PdfUploadView(View):
     """Where a file is to be uploaded to."""
 
     url: str = Field(description="Takes the file by PUT.")
-    headers: dict[str, str] = Field(description="To be sent along, as they are.")
+    headers: dict[str, str] = Field(description="Send these fields unchanged.")
     until: datetime
 
 
 class SuppliedPdfView(View):
-    """How far a supplied PDF is."""
+    """The status of a supplied PDF."""
 
     status: str = Field(description="kept, or awaiting_upload: upload the file, then send this request again.")
     sha256: str | None
@@ -53,9 +53,9 @@ class SuppliedPdfView(View):
     "/v1/invoices/{invoice_id}/pdf", may="invoices.read", returns={302: None}, raises=("pdf_pending",)
 )
 def get_pdf(request: Request[None, None]) -> Reply:
-    """Be led to the PDF of an invoice, by an address that works for a minute.
+    """Redirect to the PDF of an invoice, at an address that works for a minute.
 
-    While there is none yet, this is 409 `pdf_pending`.
+    Until the PDF exists, the reply is 409 `pdf_pending`.
     """
     invoice = queries.get_invoice_head(request.path["invoice_id"])
     return Reply(status=302, headers={"Location": pdfs.invoice_pdf_url(invoice)})
@@ -89,8 +89,8 @@ def _rebuild_supplied(request: Request[Any, Any]) -> Reply:
 def put_pdf(request: Request[SuppliedPdfBody, None]) -> Reply:
     """Supply the PDF of an invoice that was issued with `"pdf": "supplied"`.
 
-    The first request answers where to upload the file to; the same request again, once it is there, keeps the file as
-    it came, for ever, and lets the invoice be delivered.
+    The first request returns the upload address. Repeat the request once the file is uploaded: the file is then stored
+    unchanged, and the invoice can be delivered.
     """
     body = request.body
     return _supplied_reply(pdfs.supply_pdf(request.context, request.path["invoice_id"], body.sha256, body.size))

@@ -38,10 +38,10 @@ def require_invoice_pdf(invoice: Invoice) -> StoredPdf:
     """Return an invoice's PDF. Raises Conflict ``pdf_pending`` while there is none."""
     if invoice.pdf is not None:
         return invoice.pdf
-    message = "The PDF is being made. Ask again in a few seconds."
+    message = "The PDF is being prepared. Try again in a few seconds."
     if invoice.pdf_expected == SUPPLIED:
         address = f"/v1/invoices/{invoice.invoice_id}/pdf"
-        message = f"The billing system has not supplied the PDF yet. It does so by PUT {address}."
+        message = f"The billing system has not supplied the PDF yet. It must send it with PUT {address}."
     raise Conflict("pdf_pending", message, details={"expected": invoice.pdf_expected})
 
 
@@ -113,22 +113,18 @@ def _check_no_other_pdf(invoice: Invoice, stored: StoredPdf) -> None:
     if invoice.pdf is not None and (invoice.pdf.sha256, invoice.pdf.size) != (stored.sha256, stored.size):
         raise Conflict(
             "pdf_exists",
-            "Another PDF is kept for this invoice already, and it never changes.",
+            "This invoice already has another PDF, which cannot change.",
             details={"sha256": invoice.pdf.sha256, "size": invoice.pdf.size},
         )
 
 
 def _check_uploaded_pdf(content: bytes, content_hash: str, size: int) -> None:
     if len(content) != size:
-        raise InvalidInput.field(
-            "size", "wrong_size", f"The file that was uploaded has {len(content)} bytes. Begin again."
-        )
+        raise InvalidInput.field("size", "wrong_size", f"The uploaded file has {len(content)} bytes. Start again.")
     if storage.content_sha256(content) != content_hash:
-        raise InvalidInput.field("sha256", "wrong_hash", "The file that was uploaded has another SHA-256. Begin again.")
+        raise InvalidInput.field("sha256", "wrong_hash", "The uploaded file has a different SHA-256. Start again.")
     if not content.startswith(_PDF_SIGNATURE):
-        raise InvalidInput.field(
-            "sha256", "not_a_pdf", "The file that was uploaded does not begin as a PDF does (%PDF-)."
-        )
+        raise InvalidInput.field("sha256", "not_a_pdf", "The uploaded file is not a PDF: it does not begin with %PDF-.")
 
 
 def _record_supplied_pdf(context: RequestContext, invoice: Invoice, stored: StoredPdf) -> None:

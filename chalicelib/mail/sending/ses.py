@@ -137,7 +137,7 @@ def build_request(envelope: Envelope) -> dict[str, Any]:
     email that SES would not accept.
     """
     if _request_size(envelope) > MAX_REQUEST_BYTES:
-        raise MailTooLarge("A mail with its attachments may have 40 MB.")
+        raise MailTooLarge("An email with its attachments may have 40 MB.")
     destination: dict[str, Any] = {"ToAddresses": [_line(address) for address in envelope.to]}
     if envelope.cc:
         destination["CcAddresses"] = [_line(address) for address in envelope.cc]

@@ -27,7 +27,7 @@ class StepView(View):
     step: str = Field(description="Its offset to the due date, and the number of its repetition: `+7`, `+30.2`.")
     tone: str
     template: str | None = Field(description="The reminder template of the issuing entity that it names.")
-    on: date = Field(description="From when on it is due; or, where it is expected, when it would be sent.")
+    on: date = Field(description="When it is due, or when it would be sent.")
 
 
 class CopyView(View):
@@ -42,7 +42,7 @@ class CopyView(View):
 
 
 class TakenView(View):
-    """A step that was taken, for the due date that the invoice had."""
+    """A completed step, for the due date that the invoice had."""
 
     step: str
     due_date: date
@@ -58,7 +58,7 @@ class TakenView(View):
 
 
 class ReasonView(View):
-    """Why the invoice was not reminded of, from one day to another."""
+    """Why the invoice was not reminded, from one day to another."""
 
     code: str
     text: str
@@ -67,14 +67,14 @@ class ReasonView(View):
 
 
 class WhyView(View):
-    """Why the invoice is not reminded of now."""
+    """Why the invoice is not reminded now."""
 
     code: str
     text: str
 
 
 class AutoPayFailureView(View):
-    """That the automatic payment has failed."""
+    """The failed automatic payment."""
 
     failed_on: date
     reason: str | None
@@ -99,20 +99,20 @@ class InvoiceRemindersView(View):
     due_date: date | None
     amount: AmountAskedView
     today: date = Field(description="Where the account is.")
-    mode: str = Field(description="What becomes of reminders to the account: `live`, `shadow` or `off`.")
+    mode: str = Field(description="Mode of reminders to the account: `live`, `shadow` or `off`.")
     due_now: StepView | None = Field(description="The step that goes out with the next run.")
     run_that_waits: str | None = Field(
-        description="The hour of the run that is over its limit: until an admin says yes, the step that is due waits."
+        description="The hour of the run that is above its limit. The step waits until an admin approves the run."
     )
     why_not: WhyView | None = Field(description="Null when a step is due now.")
-    looked_at_on: date | None = Field(description="When it is decided upon next. Null: after something has changed.")
+    looked_at_on: date | None = Field(description="When it is next checked. Null: after a change.")
     pause: PauseView | None
     promised_on: date | None
     auto_pay_failure: AutoPayFailureView | None
     taken: list[TakenView]
-    reasons: list[ReasonView] = Field(description="Why it was not reminded of, the newest last.")
+    reasons: list[ReasonView] = Field(description="Why it was not reminded, newest last.")
     steps_left: list[StepView]
-    expected: list[StepView] = Field(description="What would be sent within 30 days if nothing happened meanwhile.")
+    expected: list[StepView] = Field(description="What would be sent within 30 days if nothing changes.")
 
 
 class PlanContactView(View):
@@ -138,7 +138,7 @@ class PlanInvoiceView(View):
 
 
 class PlannedView(View):
-    """A digest that would be sent on a day, if nothing happened meanwhile."""
+    """A digest that would be sent on a day if nothing changes."""
 
     on: date
     currency: str
@@ -228,7 +228,7 @@ def _account(one: AccountPlan) -> AccountPlanView:
     "/v1/invoices/{invoice_id}/reminders", may="reminders.read", returns={200: InvoiceRemindersView}
 )
 def get_reminders(request: Request[Any, Any]) -> Reply:
-    """Read why an invoice was or was not reminded of, and what comes next."""
+    """Get why an invoice was or was not reminded, and what comes next."""
     return _history_reply(request)
 
 
@@ -244,7 +244,7 @@ def _history_reply(request: Request[Any, Any]) -> Reply:
     replay=get_reminders,
 )
 def skip_step(request: Request[None, None]) -> Reply:
-    """Skip the step of an invoice that would be taken next. What it supersedes is not sent in its place."""
+    """Skip the next step of an invoice. Steps that it supersedes are not sent in its place."""
     skip_next_step(request.context, request.path["invoice_id"])
     return _history_reply(request)
 
@@ -253,15 +253,15 @@ def skip_step(request: Request[None, None]) -> Reply:
     "/v1/reminders/plan", may="reminders.read", query=PlanQuery, returns={200: Listing[AccountPlanView]}, paged=True
 )
 def get_plan(request: Request[None, PlanQuery]) -> Reply:
-    """Read what each account would get in the days to come, if nothing happened meanwhile.
+    """Get the reminders that each account would receive in the coming days if nothing changes.
 
-    Accounts come by when they are next looked at; each is told once for an entity, with all its digests by day.
+    Accounts are sorted by when they are next checked. Each is listed once per entity, with all its digests by day.
     """
     asked, now = request.query, request.context.now
     if asked.account_id is not None:
         if request.page.after is not None:
             raise InvalidInput.field(
-                "cursor", "not_together", "The plan of one account has one page. Leave the cursor out."
+                "cursor", "not_together", "The plan of one account has one page. Leave out the cursor."
             )
         of_account = plan.plan_account(asked.account_id, now, asked.days, asked.entity_id, request.page.limit)
         return Reply(Listing(items=[_account(one) for one in of_account]))
@@ -270,13 +270,13 @@ def get_plan(request: Request[None, PlanQuery]) -> Reply:
 
 
 class ChangedStepView(View):
-    """A step of an invoice that would come on another day, in another tone, newly, or not any more."""
+    """A step of an invoice that would move to another day, change its tone, be added or be removed."""
 
     invoice_id: str
     number: str
     step: str
-    on_before: date | None = Field(description="Null: it would not be sent as things are.")
-    on_after: date | None = Field(description="Null: it would not be sent any more.")
+    on_before: date | None = Field(description="Null: it is not sent with the current policy.")
+    on_after: date | None = Field(description="Null: it would no longer be sent.")
     tone_before: str | None
     tone_after: str | None
     superseded: bool = Field(
@@ -308,9 +308,9 @@ def _comparison_view(one: AccountComparison) -> ComparedView:
     repeatable=False,
 )
 def preview_entity_policy(request: Request[PolicyPreviewBody, None]) -> Reply:
-    """See what would change in the days to come if this were put to the policy. Nothing is changed.
+    """Preview the effect of a policy change on the coming days. Nothing is changed.
 
-    Of the named accounts, else of all, page by page; accounts of which nothing is open are left out.
+    For the named accounts, otherwise for all, page by page. Accounts without open invoices are left out.
     """
     given = {name: value for name, value in request.body.given().items() if name not in ("account_ids", "days")}
     found, after = policy_comparison.compare_policies(

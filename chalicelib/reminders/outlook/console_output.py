@@ -115,7 +115,7 @@ def reminder_plan_output(
     if account_id is not None:
         if position is not None:
             raise InvalidInput.field(
-                "go_on_with", "not_together", "The plan of one account is told at once. Leave this out."
+                "go_on_with", "not_together", "The plan of one account has one page. Leave this out."
             )
         found = plan.plan_account(account_id, now, days, entity_id)
     else:
@@ -160,7 +160,7 @@ def _check_position(given: list[Any] | None, until: str) -> list[Any] | None:
             return given
         case [int(shard), str(position)] if shard in shards and "" < position < until and position.isascii():
             return given
-    raise InvalidInput.field("go_on_with", "bad_position", "Send it as the answer before has told it.")
+    raise InvalidInput.field("go_on_with", "bad_position", "Send it as returned in the previous response.")
 
 
 def _digest_output(one: PlannedDigest, account: AccountPlan) -> dict[str, Any]:
@@ -176,5 +176,5 @@ def _digest_output(one: PlannedDigest, account: AccountPlan) -> dict[str, Any]:
             + _describe_asked(each, one.currency)
             for each in one.invoices
         ],
-        **({} if account.complete else {"note": f"Only the first {plan.MAX_PLAN_INVOICES} invoices were looked at."}),
+        **({} if account.complete else {"note": f"Only the first {plan.MAX_PLAN_INVOICES} invoices were checked."}),
     }

@@ -24,7 +24,7 @@ _MAX_INVOICES_PER_PAGE = 300
 
 @dataclass(frozen=True)
 class ChangedStep:
-    """A step of an invoice that would come on another day, in another tone, newly, or not any more."""
+    """A step of an invoice that would move to another day, change its tone, be added or be removed."""
 
     invoice_id: str
     number: str

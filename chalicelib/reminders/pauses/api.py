@@ -16,16 +16,16 @@ reminder_pause_routes = Routes("reminders")
 class PauseView(View):
     """A pause of reminders. It ends by itself."""
 
-    until: date | None = Field(description="Its last day. Null: for good.")
+    until: date | None = Field(description="Its last day. Null: no end.")
     reason: str | None
     by: str
     since: datetime
 
 
 class PausedView(View):
-    """Whether reminders are paused here; what is around it may be paused too."""
+    """Whether reminders are paused here. They may also be paused at a higher level."""
 
-    pause: PauseView | None = Field(description="The one that was set last here, though it may have ended.")
+    pause: PauseView | None = Field(description="The last one set here. It may have ended.")
 
 
 def pause_view(found: PauseDetails | None) -> PauseView | None:
@@ -41,7 +41,7 @@ def pause_view(found: PauseDetails | None) -> PauseView | None:
     raises=("invoice_not_open",),
 )
 def promise_payment(request: Request[PromiseBody, None]) -> Reply:
-    """Note that an invoice is promised to be paid by a day. Reminders of it go on the day after."""
+    """Record a payment promise for an invoice. Reminders resume the day after."""
     by = request.body.by or request.context.actor.name
     promises.record_promises(request.context, [request.path["invoice_id"]], request.body.on, by)
     return Reply(status=204)
@@ -49,7 +49,7 @@ def promise_payment(request: Request[PromiseBody, None]) -> Reply:
 
 @reminder_pause_routes.delete("/v1/invoices/{invoice_id}/promise", may="reminders.write", returns={204: None})
 def take_promise_back(request: Request[None, None]) -> Reply:
-    """Take a promise back, as when the customer says that they will not keep it."""
+    """Cancel a payment promise, for example when the customer will not keep it."""
     promises.withdraw_promise(request.context, request.path["invoice_id"])
     return Reply(status=204)
 
@@ -62,7 +62,7 @@ def take_promise_back(request: Request[None, None]) -> Reply:
     raises=("nothing_open",),
 )
 def note_auto_pay_failure(request: Request[AutoPayFailureBody, None]) -> Reply:
-    """Note that the automatic payment of an invoice has failed: it is reminded of from now on."""
+    """Record that the automatic payment of an invoice failed. Reminders start."""
     body = request.body
     service.record_auto_pay_failure(request.context, request.path["invoice_id"], body.failed_on, body.reason)
     return Reply(status=204)
@@ -70,7 +70,7 @@ def note_auto_pay_failure(request: Request[AutoPayFailureBody, None]) -> Reply:
 
 @reminder_pause_routes.delete("/v1/invoices/{invoice_id}/auto-pay-failure", may="reminders.write", returns={204: None})
 def take_auto_pay_failure_back(request: Request[None, None]) -> Reply:
-    """Note that the automatic payment of an invoice is tried again: it is not reminded of meanwhile."""
+    """Record that the automatic payment of an invoice is being retried. Reminders stop."""
     service.withdraw_auto_pay_failure(request.context, request.path["invoice_id"])
     return Reply(status=204)
 
@@ -104,7 +104,7 @@ def get_invoice_pause(request: Request[Any, Any]) -> Reply:
     replay=get_invoice_pause,
 )
 def pause_invoice(request: Request[PauseBody, None]) -> Reply:
-    """Pause the reminders of an invoice until the end of a day, or for good."""
+    """Pause reminders for an invoice until the end of a day, or indefinitely."""
     return _put_pause(service.INVOICE, request)
 
 
@@ -130,7 +130,7 @@ def get_bill_group_pause(request: Request[Any, Any]) -> Reply:
     replay=get_bill_group_pause,
 )
 def pause_bill_group(request: Request[PauseBody, None]) -> Reply:
-    """Pause the reminders of all invoices of a bill group until the end of a day, or for good."""
+    """Pause reminders for all invoices of a bill group until the end of a day, or indefinitely."""
     return _put_pause(service.BILL_GROUP, request)
 
 
@@ -156,7 +156,7 @@ def get_account_pause(request: Request[Any, Any]) -> Reply:
     replay=get_account_pause,
 )
 def pause_account(request: Request[PauseBody, None]) -> Reply:
-    """Pause all reminders of an account until the end of a day, or for good."""
+    """Pause all reminders for an account until the end of a day, or indefinitely."""
     return _put_pause(service.ACCOUNT, request)
 
 

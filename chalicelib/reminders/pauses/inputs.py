@@ -8,19 +8,19 @@ from chalicelib.field_types import Body, CalendarDate, SingleLineText
 class PauseBody(Body):
     """A pause of reminders."""
 
-    until: CalendarDate | None = Field(default=None, description="Its last day. Without it, the pause is for good.")
+    until: CalendarDate | None = Field(default=None, description="Its last day. Without it, the pause has no end.")
     reason: SingleLineText | None = None
 
 
 class PromiseBody(Body):
-    """By when payment is promised."""
+    """The date by which payment is promised."""
 
     on: CalendarDate
-    by: SingleLineText | None = Field(default=None, description="Who has promised it. Without it, whoever sends this.")
+    by: SingleLineText | None = Field(default=None, description="Who promised it. Default: the caller.")
 
 
 class AutoPayFailureBody(Body):
-    """That an automatic payment has failed."""
+    """A failed automatic payment."""
 
     failed_on: CalendarDate
     reason: SingleLineText | None = None

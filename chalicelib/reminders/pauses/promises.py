@@ -59,13 +59,13 @@ def record_promises(
         raise InvalidInput.field(
             "on",
             "too_early" if day < allowed.first else "too_late",
-            f"Choose a day from {allowed.first.isoformat()} to {allowed.last.isoformat()}.",
+            f"Choose a date from {allowed.first.isoformat()} to {allowed.last.isoformat()}.",
         )
     done: list[str] = []
     for part, add in split_invoice_ids(invoice_ids, also):
         done += store.retry_on_conflict(partial(_promise_batch, context, part, day, by, add, bool(done)))
     if not done:
-        raise Conflict("invoice_not_open", "Nothing is open of it any more.")
+        raise Conflict("invoice_not_open", "It has no open amount.")
     return tuple(done)
 
 
@@ -89,9 +89,9 @@ def _promise_batch(
 def _check_promise_day(day: date, heads: Sequence[Invoice], context: RequestContext) -> None:
     today = min(invoice_local_date(head, context.now) for head in heads)
     if day < today:
-        raise InvalidInput.field("on", "too_early", "This day has passed. Send today or a later day.")
+        raise InvalidInput.field("on", "too_early", "This date has passed. Send today or a later date.")
     if (day - today).days > MAX_PAUSE_DAYS:
-        raise InvalidInput.field("on", "too_late", "This is more than two years ahead. Send an earlier day.")
+        raise InvalidInput.field("on", "too_late", "This is more than two years ahead. Send an earlier date.")
 
 
 def withdraw_promise(context: RequestContext, invoice_id: str) -> None:

@@ -155,12 +155,12 @@ def _pause_batch(
 def check_pause_end(until: date | None, today: date) -> None:
     """Raise InvalidInput when a pause would end before it begins, or later than two years from ``today``."""
     if until is not None and until < today:
-        raise InvalidInput.field("until", "too_early", "This day has passed. Send today or a later day.")
+        raise InvalidInput.field("until", "too_early", "This date has passed. Send today or a later date.")
     if until is not None and (until - today).days > MAX_PAUSE_DAYS:
         raise InvalidInput.field(
             "until",
             "too_late",
-            "A pause lasts two years at most. Send an earlier day, or leave it out to pause for good.",
+            "A pause can last two years at most. Send an earlier date, or leave it out to pause indefinitely.",
         )
 
 
@@ -172,7 +172,7 @@ def record_auto_pay_failure(context: RequestContext, invoice_id: str, failed_on:
     value = {"failed_on": failed_on.isoformat(), "reason": reason, "noted_at": keys.format_instant(context.now)}
     if failed_on > (context.now + timedelta(hours=14)).date():
         raise InvalidInput.field(
-            "failed_on", "too_late", "This day is yet to come. Send the day on which the payment failed."
+            "failed_on", "too_late", "This date is in the future. Send the date on which the payment failed."
         )
     _change_auto_pay(context, invoice_id, value, "auto_pay.failed", 204)
 
@@ -190,7 +190,7 @@ def _change_auto_pay(
         if owner is None:
             raise NotFound
         if value is not None and owner.status not in UNSETTLED:
-            raise Conflict("nothing_open", "Nothing of this invoice is open, so no payment of it can fail.")
+            raise Conflict("nothing_open", "This invoice has no open amount, so no payment for it can fail.")
         before = holder.auto_pay_failure if holder is not None else None
         if _comparable_failure(before) == _comparable_failure(value):
             return

@@ -48,11 +48,11 @@ class EffectivePolicyView(View):
 
 
 class PolicyView(View):
-    """What an entity, account or bill group has of its own, and what comes of it with what stands above it."""
+    """The own settings of an entity, account or bill group, and the resulting policy."""
 
-    own: dict[str, Any] = Field(description="Only what is set here; all else comes from above, or is the default.")
+    own: dict[str, Any] = Field(description="Only what is set here. The rest is inherited or default.")
     effective: EffectivePolicyView
-    version: int = Field(description="0 while nothing was ever set here.")
+    version: int = Field(description="0 until something is set here.")
 
 
 def _policy_reply(found: PolicyDetails) -> Reply:
@@ -79,7 +79,7 @@ def get_entity_policy(request: Request[Any, Any]) -> Reply:
     replay=get_entity_policy,
 )
 def put_entity_policy(request: Request[EntityPolicyBody, None]) -> Reply:
-    """Change the reminder policy of an issuing entity. What is planned already is planned anew."""
+    """Change the reminder policy of an issuing entity. Planned reminders are updated."""
     return _put_policy(service.ENTITY, request.path["entity_id"], request)
 
 
@@ -93,7 +93,7 @@ def _put_policy(kind: str, owner_id: str, request: Request[Any, None]) -> Reply:
     "/v1/accounts/{account_id}/reminder-policy", may="reminders.read", returns={200: PolicyView}, tagged=True
 )
 def get_account_policy(request: Request[Any, Any]) -> Reply:
-    """Read what an account has of its own of a reminder policy, and what comes of it with its entity's."""
+    """Read an account's own reminder policy settings, and the resulting policy."""
     return _policy_reply(service.get_reminder_policy(service.ACCOUNT, request.path["account_id"]))
 
 
@@ -108,7 +108,7 @@ def get_account_policy(request: Request[Any, Any]) -> Reply:
     replay=get_account_policy,
 )
 def put_account_policy(request: Request[AccountPolicyBody, None]) -> Reply:
-    """Let an account have parts of a reminder policy of its own; null takes a part from above again."""
+    """Override parts of the reminder policy for an account. Null restores the inherited value."""
     return _put_policy(service.ACCOUNT, request.path["account_id"], request)
 
 
@@ -116,7 +116,7 @@ def put_account_policy(request: Request[AccountPolicyBody, None]) -> Reply:
     "/v1/accounts/{account_id}/reminder-policy", may="reminder_policies.write", returns={204: None}
 )
 def delete_account_policy(request: Request[None, None]) -> Reply:
-    """Let an account have nothing of its own of a reminder policy any more."""
+    """Remove an account's reminder policy overrides."""
     service.remove_reminder_policy(request.context, service.ACCOUNT, request.path["account_id"])
     return Reply(status=204)
 
@@ -125,7 +125,7 @@ def delete_account_policy(request: Request[None, None]) -> Reply:
     "/v1/bill-groups/{bill_group_id}/reminder-policy", may="reminders.read", returns={200: PolicyView}, tagged=True
 )
 def get_bill_group_policy(request: Request[Any, Any]) -> Reply:
-    """Read what a bill group has of its own of a reminder policy, and what comes of it with what stands above."""
+    """Read a bill group's own reminder policy settings, and the resulting policy."""
     return _policy_reply(service.get_reminder_policy(service.BILL_GROUP, request.path["bill_group_id"]))
 
 
@@ -140,7 +140,7 @@ def get_bill_group_policy(request: Request[Any, Any]) -> Reply:
     replay=get_bill_group_policy,
 )
 def put_bill_group_policy(request: Request[StepsBody, None]) -> Reply:
-    """Let a bill group have steps of its own; null takes a part from above again."""
+    """Override reminder steps for a bill group. Null restores the inherited value."""
     return _put_policy(service.BILL_GROUP, request.path["bill_group_id"], request)
 
 
@@ -148,7 +148,7 @@ def put_bill_group_policy(request: Request[StepsBody, None]) -> Reply:
     "/v1/bill-groups/{bill_group_id}/reminder-policy", may="reminder_policies.write", returns={204: None}
 )
 def delete_bill_group_policy(request: Request[None, None]) -> Reply:
-    """Let a bill group have nothing of its own of a reminder policy any more."""
+    """Remove a bill group's reminder policy overrides."""
     service.remove_reminder_policy(request.context, service.BILL_GROUP, request.path["bill_group_id"])
     return Reply(status=204)
 
@@ -208,10 +208,10 @@ def get_template(request: Request[Any, Any]) -> Reply:
     replay=get_template,
 )
 def put_template(request: Request[ReminderTemplateBody, None]) -> Reply:
-    """Make a reminder template or replace its texts.
+    """Create a reminder template or replace its texts.
 
-    Steps of reminder policies name it. A mail takes the text for its reader's language, and says what the product says
-    in the step's tone where there is none. Mails that are about to be sent say the new words.
+    Steps of reminder policies refer to it. An email uses the text in its reader's language, or the standard text for
+    the step's tone if there is none. Emails that are waiting to be sent use the new text.
     """
     written = templates.put_reminder_template(
         request.context,
@@ -230,7 +230,7 @@ def put_template(request: Request[ReminderTemplateBody, None]) -> Reply:
 def delete_template(request: Request[None, None]) -> Reply:
     """Delete a reminder template.
 
-    Steps may still name it: their reminders then say what the product says in the step's tone.
+    Steps may still refer to it. Their reminders then use the standard text for the step's tone.
     """
     templates.delete_reminder_template(request.context, request.path["entity_id"], request.path["template_id"])
     return Reply(status=204)

@@ -44,8 +44,8 @@ class StepBody(Body):
     tone: Literal["friendly", "neutral", "firm", "final"]
     template: VendorId | None = Field(
         default=None,
-        description="The reminder template of the issuing entity whose words it takes. Null, or where that has none in "
-        "the reader's language: those of the tone.",
+        description="The issuing entity's reminder template for the text. Null, or no text in the reader's "
+        "language: the standard text for the tone.",
     )
 
 
@@ -64,7 +64,7 @@ class StepsBody(Body):
     repeat_every_days: int | None = Field(default=None, ge=1, le=365, description="After the last step.")
     repeat_at_most: int | None = Field(default=None, ge=0, le=rules.MAX_REPETITIONS)
     promise_limit_days: int | None = Field(
-        default=None, ge=0, le=90, description="How far ahead a promise to pay may lie."
+        default=None, ge=0, le=90, description="Maximum days ahead of a payment promise."
     )
 
 
@@ -82,7 +82,7 @@ class AccountPolicyBody(StepsBody):
     closing_days: list[CalendarDate] | None = Field(default=None, max_length=100)
     quiet_spells: list[SpellBody] | None = Field(default=None, max_length=20)
     minimum_gap_days: int | None = Field(
-        default=None, ge=0, le=60, description="Days at least between two days on which an account is reminded."
+        default=None, ge=0, le=60, description="Minimum days between two reminders to an account."
     )
 
 
@@ -90,13 +90,13 @@ class EntityPolicyBody(AccountPolicyBody):
     """The reminder policy of an issuing entity. Absent means unchanged, null restores the default."""
 
     run_limit: int | None = Field(
-        default=None, ge=1, le=10_000_000, description="A run with more accounts than that waits for staff."
+        default=None, ge=1, le=10_000_000, description="A run with more accounts needs approval."
     )
     payments_limit_days: int | None = Field(
         default=None,
         ge=0,
         le=30,
-        description="How many business days old what is known of payments may be, once the billing system reports it.",
+        description="Maximum age of reported payments, in business days, once the billing system reports them.",
     )
 
 
@@ -114,12 +114,12 @@ def _each_language_once(value: Any, handler: ValidatorFunctionWrapHandler) -> An
     if len(texts) != len(value):
         raise PydanticCustomError("repeated", "Two of these are the same language, written differently. Leave one out.")
     if len(json.dumps({locale: text.model_dump() for locale, text in texts.items()})) > _MAX_TEXTS_BYTES:
-        raise PydanticCustomError("too_long", "These are too long together. Shorten them.")
+        raise PydanticCustomError("too_long", "Together these are too long. Shorten them.")
     return texts
 
 
 class TemplateTextBody(Body):
-    """What a reminder says in one language. The rest of the mail stays as it is."""
+    """The text of a reminder in one language. The rest of the email does not change."""
 
     subject: Annotated[
         str,

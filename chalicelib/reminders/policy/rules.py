@@ -92,7 +92,7 @@ class ReminderPolicy:
     minimum_gap_days: int = 2
     """How many days lie at least between two days on which an account is reminded."""
     promise_limit_days: int = 14
-    """How far ahead a promise to pay may lie."""
+    """Maximum days ahead of a payment promise."""
     run_limit: int = 500
     """A run of an entity with more accounts than that waits for staff (R9)."""
     payments_limit_days: int = 1
@@ -153,7 +153,7 @@ def check_reminder_policy(policy: ReminderPolicy) -> None:
                 f"steps[{number}].offset", "repeated", "Two steps have this offset. Change one of them."
             )
     if offsets != sorted(offsets):
-        raise InvalidInput.field("steps", "not_in_order", "Steps stand in order of their offsets. Sort them.")
+        raise InvalidInput.field("steps", "not_in_order", "Steps must be in order of their offsets. Sort them.")
     tones = [TONES.index(step.tone) for step in policy.steps]
     if tones != sorted(tones):
         raise InvalidInput.field(
@@ -161,7 +161,7 @@ def check_reminder_policy(policy: ReminderPolicy) -> None:
         )
     if policy.send_at > LATEST_SEND_AT:
         raise InvalidInput.field(
-            "send_at", "too_late", f"Too little of the day is left to send then. Send {LATEST_SEND_AT} or earlier."
+            "send_at", "too_late", f"This is too late in the day. Send {LATEST_SEND_AT} or earlier."
         )
     if policy.repeat_every_days is None and policy.repeat_at_most:
         raise InvalidInput.field(
@@ -170,5 +170,5 @@ def check_reminder_policy(policy: ReminderPolicy) -> None:
     for number, spell in enumerate(policy.quiet_spells):
         if spell.last < spell.first:
             raise InvalidInput.field(
-                f"quiet_spells[{number}].last", "too_early", "The spell ends before it begins. Correct either date."
+                f"quiet_spells[{number}].last", "too_early", "The period ends before it begins. Correct either date."
             )

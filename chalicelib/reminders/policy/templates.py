@@ -120,7 +120,7 @@ def check_templates_exist(entity_id: str, given: Mapping[str, Any], found: Mappi
         FieldError(
             f"steps[{number}].template",
             "unknown_template",
-            "The issuing entity has no such reminder template. Make it first, or send null for the words of the tone.",
+            "The issuing entity has no such reminder template. Create it first, or send null for the standard text.",
         )
         for number, step in enumerate(given.get("steps") or ())
         if step.get("template") is not None and keys.reminder_template(entity_id, step["template"]) not in found

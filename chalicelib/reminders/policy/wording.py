@@ -78,7 +78,7 @@ def check_placeholders(text: str) -> None:
         if token[0] in ("{", "}"):
             raise BadPlaceholder(
                 "unbalanced_brace",
-                f"A brace stands alone. In braces may stand: {_NAMES}. Write {{{{ or }}}} for a brace.",
+                f"A brace stands alone. You can use in braces: {_NAMES}. Write {{{{ or }}}} for a brace.",
             )
 
 

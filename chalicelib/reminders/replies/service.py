@@ -111,7 +111,7 @@ def reply_problem(
 
     def act(context: RequestContext, link: ReplyLink, chosen: Sequence[Invoice]) -> None:
         if len(chosen) > 1 and (lines or amount is not None):
-            raise InvalidInput.field("invoices", "one_only", "Lines or an amount are of one invoice. Choose one.")
+            raise InvalidInput.field("invoices", "one_only", "Lines or an amount need a single invoice. Choose one.")
         owner = _dispute_owner(link.account.account_id)
         raised = Dispute(reason, context.now, context.actor.name, note, tuple(sorted(set(lines))), amount, owner)
         told = {"reason": reason, "note": note, "lines": list(raised.lines) or None, "amount": amount, "owner": owner}
@@ -212,7 +212,7 @@ def _apply_answer(
                 act(contact_context(context, link), link, [])
             return
         if invoice_ids is not None and not left:
-            raise Conflict("nothing_to_answer", "There is nothing to be answered for of these invoices any more.")
+            raise Conflict("nothing_to_answer", "There is nothing left to reply to for these invoices.")
         try:
             act(contact_context(context, link), link, left)
         except AlreadyAnswered:

@@ -15,12 +15,12 @@ reminder_run_routes = Routes("reminder policies")
 
 
 class RunView(View):
-    """A run that was or is larger than its limit."""
+    """A run that needs or needed approval."""
 
     entity_id: str
-    run_hour: str = Field(description="The hour (UTC) in which it began to wait.")
+    run_hour: str = Field(description="The hour (UTC) since which it waits.")
     started: datetime
-    accounts: int = Field(description="How many are due.")
+    accounts: int = Field(description="Accounts due.")
     limit: int
     status: str = Field(description="`waiting`; `approved`; `lapsed` when it came within the limit by itself.")
     decided_by: str | None
@@ -34,21 +34,21 @@ class RunsQuery(Query):
 
 
 class ReleaseView(View):
-    """How the release of invoices from before the start stands."""
+    """The status of the release of invoices from before the entity went live."""
 
     entity_id: str
-    accounts_a_day: int = Field(description="0 when it was stopped, or none was begun yet.")
+    accounts_a_day: int = Field(description="0 when it is stopped or has not started.")
     released: int = Field(description="Accounts in all.")
     released_today: int = Field(description="On the day `on`.")
     on: date | None = Field(description="The last day on which accounts were looked for. Null: none was yet.")
-    finished: bool = Field(description="Whether nobody is left who has to be released.")
+    finished: bool = Field(description="Whether all accounts are released.")
 
 
 class PaymentsAsOfView(View):
-    """Up to when payments of an entity are known."""
+    """Up to when the payments of an entity are recorded."""
 
     entity_id: str
-    as_of: datetime | None = Field(description="Null: it is not reported, and holds nothing up.")
+    as_of: datetime | None = Field(description="Null: not reported. Reminders do not wait for it.")
 
 
 def _run_view(run: ReminderRun) -> RunView:
@@ -57,7 +57,7 @@ def _run_view(run: ReminderRun) -> RunView:
 
 @reminder_run_routes.get("/v1/reminder-policies/{entity_id}/release", may="reminders.read", returns={200: ReleaseView})
 def get_release(request: Request[Any, Any]) -> Reply:
-    """Read how the release of an entity's invoices from before the start stands."""
+    """Read the status of the release of an entity's invoices from before it went live."""
     return Reply(ReleaseView(**vars(staged_release.get_release_progress(request.path["entity_id"]))))
 
 
@@ -70,7 +70,7 @@ def get_release(request: Request[Any, Any]) -> Reply:
     replay=get_release,
 )
 def release(request: Request[ReleaseBody, None]) -> Reply:
-    """Release invoices dated before `live_from`, so many accounts a day; each begins with the mildest step."""
+    """Release invoices dated before `live_from`, a number of accounts per day. Each starts with the mildest step."""
     found = staged_release.set_release_rate(request.context, request.path["entity_id"], request.body.accounts_a_day)
     return Reply(ReleaseView(**vars(found)))
 
@@ -79,14 +79,14 @@ def release(request: Request[ReleaseBody, None]) -> Reply:
     "/v1/reminder-runs", may="reminders.read", query=RunsQuery, returns={200: Listing[RunView]}, paged=True
 )
 def list_runs(request: Request[None, RunsQuery]) -> Reply:
-    """List the runs that wait, or have waited, because they were larger than their limit; the newest first."""
+    """List the runs that need or needed approval because they were above their limit, newest first."""
     found, after = going_live.list_reminder_runs(request.query.entity_id, request.page.after, request.page.limit)
     return Reply(Listing(items=[_run_view(one) for one in found]), after=after)
 
 
 @reminder_run_routes.get("/v1/reminder-runs/{entity_id}/{run_hour}", may="reminders.read", returns={200: RunView})
 def get_run(request: Request[Any, Any]) -> Reply:
-    """Read a run that waits, or has waited."""
+    """Read a run that needs or needed approval."""
     return Reply(_run_view(going_live.get_reminder_run(request.path["entity_id"], request.path["run_hour"])))
 
 
@@ -98,9 +98,9 @@ def get_run(request: Request[Any, Any]) -> Reply:
     replay=get_run,
 )
 def approve_run(request: Request[None, None]) -> Reply:
-    """Let a run go that waits; the next hourly run sends it.
+    """Approve a run. The next hourly run sends it.
 
-    The yes holds for 24 hours, and as long as the run does not grow by more than its limit.
+    The approval is valid for 24 hours, and as long as the run does not grow by more than its limit.
     """
     return Reply(
         _run_view(going_live.approve_reminder_run(request.context, request.path["entity_id"], request.path["run_hour"]))
@@ -111,7 +111,7 @@ def approve_run(request: Request[None, None]) -> Reply:
     "/v1/entities/{entity_id}/payments-as-of", may="payments.read", returns={200: PaymentsAsOfView}
 )
 def get_payments_as_of(request: Request[Any, Any]) -> Reply:
-    """Read up to when payments of an issuing entity are known."""
+    """Read up to when the payments of an issuing entity are recorded."""
     return Reply(PaymentsAsOfView(**vars(payments_as_of.read_payments_as_of(request.path["entity_id"]))))
 
 
@@ -125,8 +125,8 @@ def get_payments_as_of(request: Request[Any, Any]) -> Reply:
 def put_payments_as_of(request: Request[PaymentsAsOfBody, None]) -> Reply:
     """Report up to when payments are recorded here.
 
-    Once that is reported, reminders wait when it is older than the policy's `payments_limit_days`. An earlier instant
-    than is known changes nothing.
+    Once reported, reminders wait when it is older than the policy's `payments_limit_days`. An instant earlier than the
+    last one changes nothing.
     """
     found = payments_as_of.report_payments_as_of(request.context, request.path["entity_id"], request.body.as_of)
     return Reply(PaymentsAsOfView(**vars(found)))

@@ -156,7 +156,7 @@ def approve_reminder_run(context: RequestContext, entity_id: str, run_hour: str)
         if row.status == APPROVED:
             return store.from_item(ReminderRun, row)
         if row.status != WAITING:
-            raise Conflict("run_not_waiting", "This run does not wait any more: it came within its limit.")
+            raise Conflict("run_not_waiting", "This run no longer needs approval: it is within its limit.")
         row.status, row.decided_by, row.decided_at = APPROVED, context.actor.name, context.now
         transaction = store.Transaction(context)
         transaction.replace(row)

@@ -6,14 +6,14 @@ from chalicelib.field_types import Body, Instant
 
 
 class PaymentsAsOfBody(Body):
-    """Up to when payments are known."""
+    """Up to when payments are recorded."""
 
     as_of: Instant | None = Field(
-        description="All payments received before this instant are recorded. Null: it is not reported any more."
+        description="All payments received before this instant are recorded. Null: no longer reported."
     )
 
 
 class ReleaseBody(Body):
     """How many accounts are released a day."""
 
-    accounts_a_day: int = Field(ge=0, le=100_000, description="0 stops the release; what was released stays so.")
+    accounts_a_day: int = Field(ge=0, le=100_000, description="0 stops the release. Released invoices stay released.")

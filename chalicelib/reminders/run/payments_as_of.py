@@ -39,7 +39,7 @@ def report_payments_as_of(context: RequestContext, entity_id: str, as_of: dateti
     """
     if as_of is not None and as_of > context.now + _CLOCK_SKEW:
         raise InvalidInput.field(
-            "as_of", "too_late", "This instant is yet to come. Send up to when payments are known."
+            "as_of", "too_late", "This is in the future. Send the instant up to which payments are recorded."
         )
 
     def attempt() -> PaymentsAsOf:

@@ -307,18 +307,18 @@ def _pause_obstacle(level: str, text: str, *, ends: bool) -> Obstacle:
 
 
 _PAUSES = {
-    "invoice": "Reminders of the invoice are paused.",
-    "bill_group": "Reminders of the bill group are paused.",
-    "account": "Reminders of the account are paused.",
-    "promise": "The customer has promised to pay by a day that has not passed.",
+    "invoice": "Reminders for this invoice are paused.",
+    "bill_group": "Reminders for the bill group are paused.",
+    "account": "Reminders for the account are paused.",
+    "promise": "The customer promised to pay by a later day.",
 }
 
 OBSTACLES: tuple[Obstacle, ...] = (
-    _obstacle("credit_note", "A credit note is not reminded of.", lambda one: one.kind == "credit_note"),
+    _obstacle("credit_note", "Credit notes are not reminded.", lambda one: one.kind == "credit_note"),
     _obstacle("void", "The invoice is void.", lambda one: one.status == "void"),
     _obstacle("paid", "The invoice is paid.", lambda one: one.status == "paid"),
-    _obstacle("uncollectible", "The invoice was given up as uncollectible.", lambda one: one.status == "uncollectible"),
-    _obstacle("nothing_open", "Nothing is open of the invoice.", lambda one: one.balance <= 0),
+    _obstacle("uncollectible", "The invoice is uncollectible.", lambda one: one.status == "uncollectible"),
+    _obstacle("nothing_open", "The invoice has no open amount.", lambda one: one.balance <= 0),
     _obstacle("no_due_date", "The invoice has no due date.", lambda one: one.due_date is None),
     _obstacle(
         "due_date_changed",
@@ -343,37 +343,37 @@ OBSTACLES: tuple[Obstacle, ...] = (
     ),
     _obstacle(
         "before_live",
-        "The invoice is from before reminders went live, and staff have not released the account's.",
+        "The invoice predates going live, and staff have not released the account's invoices.",
         lambda one: _predates_go_live(one) and one.released_on is None,
     ),
     *(_pause_obstacle(level, text, ends=ends) for ends in (False, True) for level, text in _PAUSES.items()),
     _obstacle(
         "covered_by_credit",
-        "Nothing is open once the account's unallocated credit is counted.",
+        "The account's unallocated credit covers the open amount.",
         lambda one: bool(one.credit) and one.amount.asked == 0,
         Lifts.OVERNIGHT,
     ),
     _obstacle(
         "payments_not_current",
-        "The billing system has not reported payments lately enough; the run waits.",
+        "Payments from the billing system are out of date. The run waits.",
         lambda one: one.payments_current is False,
         Lifts.WITHIN_DAY,
     ),
     _obstacle(
         "deliveries_failed",
-        "Every delivery of the invoice has failed, so nobody has it.",
+        "Every delivery of the invoice failed, so no one has it.",
         lambda one: one.deliveries_failed is True,
         Lifts.OVERNIGHT,
     ),
     _obstacle(
         "no_contact",
-        "The account has no accounts-payable contact.",
+        "The account has no accounts payable contact.",
         lambda one: one.contacts == 0,
         Lifts.OVERNIGHT,
     ),
     _obstacle(
         "all_suppressed",
-        "No address of the accounts-payable contacts works.",
+        "No accounts payable contact has a working email address.",
         lambda one: one.reachable_contacts == 0,
         Lifts.OVERNIGHT,
     ),
@@ -388,13 +388,13 @@ NO_REMINDER_REASONS = {
     **{
         code: NoReminderReason(code, text)
         for code, text in {
-            "weekend": "Today is a weekend where the account is; the step waits for the next business day.",
-            "holiday": "Today is a public holiday where the account is; the step waits for the next business day.",
-            "closing_day": "Today is a closing day that staff have set; the step waits for the next business day.",
-            "quiet_spell": "Staff have set a quiet spell; the step waits for its end.",
-            "too_soon": "The account was reminded too short a time ago.",
-            "not_yet": "No further step has come due.",
-            "all_steps_done": "All steps of the policy are done.",
+            "weekend": "Weekend where the account is. The step waits for the next business day.",
+            "holiday": "Public holiday where the account is. The step waits for the next business day.",
+            "closing_day": "Closing day set by staff. The step waits for the next business day.",
+            "quiet_spell": "Quiet period set by staff. The step waits for its end.",
+            "too_soon": "The account was reminded recently.",
+            "not_yet": "The next step is not due yet.",
+            "all_steps_done": "All steps of the policy are complete.",
         }.items()
     },
 }

@@ -30,7 +30,7 @@ def retry_on_conflict(attempt: Callable[[], T]) -> T:
         except WriteConflict:
             # Jitter needs no strong randomness.
             time.sleep(random.uniform(0, min(0.01 * 2**number, _MAX_BACKOFF_SECONDS)))  # noqa: S311
-    raise Unavailable("Too many changes are being made to this at once. Nothing was changed; try again.")
+    raise Unavailable("Too many changes are being made to this at the same time. Nothing was changed. Try again.")
 
 
 def dynamodb_error_code(error: PynamoDBException) -> str | None:
@@ -51,7 +51,7 @@ class translate_table_errors:  # noqa: N801 - it is used like a function.
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, PynamoDBException) and dynamodb_error_code(error) in {None, *_TRANSIENT_ERROR_CODES}:
-            raise Unavailable("The database did not answer. Nothing is known to be changed; try again.") from error
+            raise Unavailable("The database did not respond. Try again.") from error
 
 
 _TRANSIENT_ERROR_CODES = {
