@@ -140,7 +140,7 @@ class TestHistory:
         assert told["due_now"] is None
         assert [(one["on"], one["step"]) for one in told["expected"]] == [("2026-03-24", "+14"), ("2026-04-09", "+30")]
         assert [one["step"] for one in told["steps_left"]] == ["+14", "+30"]
-        assert told["reasons"][-1]["text"] == "Reminders of the invoice are paused."
+        assert told["reasons"][-1]["text"] == "Reminders for this invoice are paused."
         # The pause itself is enough of a reason; its step would have come on the 24th anyway.
         assert told["looked_at_on"] == "2026-03-24"
 
@@ -190,7 +190,7 @@ class TestConsole:
         told = explain_reminders({"invoice": "i1"}, None)
         assert told["done"][0]["outcome"] == "sent"
         assert told["steps_left"][0] == "+7, neutral, from 2026-03-17"
-        assert told["now"] == "No further step has come due. (not_yet)"
+        assert told["now"] == "The next step is not due yet. (not_yet)"
         assert told["expected"][0] == "2026-03-17: +7, neutral"
         assert all_rows() == before
         assert explain_reminders({"invoice": "none"}, None)["refused"]["code"] == "not_found"
