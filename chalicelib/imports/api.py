@@ -107,7 +107,7 @@ class ImportView(ImportListed):
     refusal_causes: list[CauseView] = Field(
         description=f"All refusals by cause. Beyond {rules.MAX_CAUSES_SHOWN} causes, the rest is counted as one."
     )
-    warning_causes: list[CauseView] = Field(description="Likewise, all warnings.")
+    warning_causes: list[CauseView] = Field(description="All warnings, in the same form.")
     changes: list[ImportChangeView] = Field(
         description=f"What a dry run would write, the first {rules.MAX_FINDINGS_SHOWN}; `results` leads to all."
     )
