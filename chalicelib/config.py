@@ -7,6 +7,7 @@ from functools import cache
 
 QUEUES = (
     "urgent_mail",
+    "password_mail",
     "bulk_mail",
     "imports",
     "erasures",

@@ -67,7 +67,14 @@ MAIL_PREPARERS: dict[str, LoadPreparer] = {
 @mail_functions.on_sqs_message(queue_arn=_QUEUE + "urgent-mail", batch_size=10, name="deliver_urgent_mail")
 @instrument_job("deliver_urgent_mail")
 def deliver_urgent_mail(event: SQSEvent) -> dict[str, Any]:
-    """Send sign-in mails and the like."""
+    """Send sign-in mails."""
+    return consumer.consume_task_messages(event, lambda message: deliver.deliver_email(message, MAIL_PREPARERS))
+
+
+@mail_functions.on_sqs_message(queue_arn=_QUEUE + "password-mail", batch_size=10, name="deliver_password_mail")
+@instrument_job("deliver_password_mail")
+def deliver_password_mail(event: SQSEvent) -> dict[str, Any]:
+    """Send mails about passwords, which anybody may ask for, apart from the sign-in mails (A13)."""
     return consumer.consume_task_messages(event, lambda message: deliver.deliver_email(message, MAIL_PREPARERS))
 
 

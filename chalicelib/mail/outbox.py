@@ -8,7 +8,7 @@ from chalicelib import ids
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem
-from chalicelib.tasks.kinds import SendBulkEmail, SendUrgentEmail
+from chalicelib.tasks.kinds import SendBulkEmail, SendEmail, SendPasswordEmail, SendUrgentEmail
 from chalicelib.tasks.service import add_task
 
 _RETENTION_WITHOUT_ACCOUNT = timedelta(days=7)
@@ -34,6 +34,8 @@ class Mail:
     contact_id: str | None = None
     cc: tuple[str, ...] = ()
     urgent: bool = False
+    about_password: bool = False
+    """An urgent email that waits in a queue of its own, so that requests for it delay no sign-in (A13)."""
     security: bool = False
     bill_group_ids: tuple[str, ...] = ()
     """For an email about several: a portal user needs access to each of them to see it (A9)."""
@@ -79,5 +81,11 @@ def enqueue_mail(transaction: store.Transaction, context: RequestContext, mail: 
             expires_at=None if mail.account_id else context.now + _RETENTION_WITHOUT_ACCOUNT,
         )
     )
-    add_task(transaction, context, SendUrgentEmail(email_id) if mail.urgent else SendBulkEmail(email_id))
+    add_task(transaction, context, _choose_task(mail)(email_id))
     return email_id
+
+
+def _choose_task(mail: Mail) -> type[SendEmail]:
+    if mail.about_password:
+        return SendPasswordEmail
+    return SendUrgentEmail if mail.urgent else SendBulkEmail

@@ -50,6 +50,7 @@ def password_reset(user_name: str) -> Mail:
         lifetime=rules.RESET_LIFETIME,
         context={"asked_for": user_name},
         urgent=True,
+        about_password=True,
         security=True,
     )
 
@@ -71,5 +72,6 @@ def _build_mail(kind: str, entity: Entity, account: Account, contact: Contact, a
         lifetime=rules.TEMPORARY_LIFETIME,
         context={"account_name": account.name, "contact_name": contact.name, **about},
         urgent=True,
+        about_password=True,
         security=True,
     )

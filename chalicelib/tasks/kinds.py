@@ -41,7 +41,11 @@ class SendEmail(Task):
 
 
 class SendUrgentEmail(SendEmail):
-    """Send an email for which somebody waits: a sign-in, a password."""
+    """Send an email for which somebody waits: a sign-in."""
+
+
+class SendPasswordEmail(SendEmail):
+    """Send an email about a password. Anybody can ask for many of these, which must not delay sign-ins (A13)."""
 
 
 class SendBulkEmail(SendEmail):
@@ -195,6 +199,7 @@ TASK_KINDS = {
     kind.name: kind
     for kind in (
         TaskKind("urgent_mail", (SendUrgentEmail,), shards=2, queue="urgent_mail"),
+        TaskKind("password_mail", (SendPasswordEmail,), shards=2, queue="password_mail"),
         TaskKind("bulk_mail", (SendBulkEmail,), shards=4, queue="bulk_mail"),
         TaskKind("import", (RunImport,), shards=1, queue="imports"),
         TaskKind("erase", (RunErasure,), shards=1, queue="erasures"),

@@ -201,6 +201,30 @@ def somebody_signs_in_by_mail(stack: Stack) -> None:
     assert stack.mails_to("stranger@elsewhere.example") == []
 
 
+def somebody_resets_a_password(stack: Stack) -> None:
+    address = "pia@example.org"
+    made = stack.call("POST", CONTACTS, {"first_name": "Pia", "last_name": "Forgets", "email": address})
+    assert made.status == 201, made.text
+    given = stack.call("PUT", f"{CONTACTS}/{made.json['contact_id']}/credentials", {"user_name": "pia.forgets"})
+    assert given.status == 201, given.text
+    for user_name in ("pia.forgets", "nobody.has.this"):
+        asked = stack.call("POST", "/v1/password-resets", {"user_name": user_name}, key="")
+        assert (asked.status, asked.json) == (202, {"asked": True}), asked.text
+
+    def link() -> re.Match[str] | None:
+        texts = [mail["Content"]["Simple"]["Body"]["Text"]["Data"] for mail in stack.mails_to(address)]
+        return next((found for text in texts if (found := re.search(r"cp_[A-Za-z0-9_-]{43}", text))), None)
+
+    assert eventually(lambda: link() or stack.refused_mails()), "no mail was sent"
+    assert not stack.refused_mails(), stack.refused_mails()
+    found = link()
+    assert found
+    reset = {"reset": found.group(), "password": "a sentence of my own"}
+    done = stack.call("POST", "/v1/passwords", reset, key="")
+    assert done.status == 204, done.text
+    assert eventually(lambda: "deliver_password_mail" in stack.logs_of("DeliverPasswordMail"))
+
+
 JOURNEY: tuple[Callable[[Stack], None], ...] = (
     the_api_answers,
     a_key_is_made_in_the_console,
@@ -211,6 +235,7 @@ JOURNEY: tuple[Callable[[Stack], None], ...] = (
     a_contact_is_erased_for_good,
     a_file_is_imported,
     somebody_signs_in_by_mail,
+    somebody_resets_a_password,
     *journey_of_invoices.STEPS,
     *journey_of_reminders.STEPS,
 )

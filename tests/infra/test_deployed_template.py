@@ -121,6 +121,9 @@ def test_what_sends_mail_is_granted_the_same_but_for_signing_in_pdfs_and_reminde
     assert bulk.pop("ReadSendingLimits")["Action"] == ["ses:GetAccount"]
     assert urgent.pop("ConsumeQueue")["Action"] == bulk.pop("ConsumeQueue")["Action"]
     assert urgent == bulk
+    password = _granted("deliver_password_mail")
+    assert password.pop("ConsumeQueue")["Resource"] == [{"Fn::GetAtt": ["PasswordMailQueue", "Arn"]}]
+    assert password == bulk
 
 
 def test_functions_get_exactly_the_variables_that_the_settings_read(template: dict[str, Any]) -> None:

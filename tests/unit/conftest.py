@@ -9,6 +9,7 @@ ENVIRONMENT = {
     "TABLE_NAME": "table",
     "BUCKET_NAME": "bucket",
     "URGENT_MAIL_QUEUE_URL": "https://sqs/urgent",
+    "PASSWORD_MAIL_QUEUE_URL": "https://sqs/passwords",
     "BULK_MAIL_QUEUE_URL": "https://sqs/bulk",
     "IMPORTS_QUEUE_URL": "https://sqs/imports",
     "ERASURES_QUEUE_URL": "https://sqs/erasures",

@@ -38,9 +38,9 @@ class Person:
         return self.service.ask("POST", "/passwords", body)
 
     def deliver(self) -> list[ses.Envelope]:
-        """Deliver what waits in the queue of urgent mail; return what was sent by it."""
+        """Deliver what waits in the queue of mail about passwords; return what was sent by it."""
         before = len(self.mails)
-        queue = client("sqs").get_queue_url(QueueName="urgent_mail")["QueueUrl"]
+        queue = client("sqs").get_queue_url(QueueName="password_mail")["QueueUrl"]
         while True:
             got = client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
             if not got:

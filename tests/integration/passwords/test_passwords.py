@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from chalicelib.config import settings
 from chalicelib.permissions import PORTAL_PERMISSIONS
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem, SuppressionItem, UserNameItem
+from tests.aws import client
 from tests.aws_calls import counted
 from tests.integration.passwords.conftest import Person
 from tests.integration.people import open_for, portal
@@ -399,3 +401,17 @@ def test_the_mails_to_reset_a_password_are_limited(person: Person) -> None:
         person.service.clock.move(seconds=30)
     assert came == [1, 0, 1, 0]
     assert reasons() == ["limit", "limit"]
+
+
+def test_mails_about_passwords_never_stand_before_a_sign_in(person: Person) -> None:
+    """They have a queue of their own, with few consumers: anybody may ask for as many as the limits allow."""
+    person.enable()
+    person.service.ask("POST", "/password-resets", {"user_name": "ann.example"})
+    person.service.ask("POST", "/sign-in", {"email": "ann@example.com"})
+    waiting = {
+        name: client("sqs").get_queue_attributes(
+            QueueUrl=settings().queue_urls[name], AttributeNames=["ApproximateNumberOfMessages"]
+        )["Attributes"]["ApproximateNumberOfMessages"]
+        for name in ("urgent_mail", "password_mail")
+    }
+    assert waiting == {"urgent_mail": "1", "password_mail": "2"}

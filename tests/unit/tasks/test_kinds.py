@@ -22,6 +22,7 @@ from chalicelib.tasks.kinds import (
     RunImport,
     SendBulkEmail,
     SendBundle,
+    SendPasswordEmail,
     SendUrgentEmail,
     Task,
 )
@@ -33,6 +34,7 @@ DUE = datetime(2026, 1, 31, 7, 0, 0, 123000, tzinfo=UTC)
 # Kind, subject and partition as the first release wrote them.
 STORED = [
     ("urgent_mail", f"eml_{ULID}", "WORK#urgent_mail#1", SendUrgentEmail(f"eml_{ULID}")),
+    ("password_mail", f"eml_{ULID}", "WORK#password_mail#1", SendPasswordEmail(f"eml_{ULID}")),
     ("bulk_mail", f"eml_{ULID}", "WORK#bulk_mail#3", SendBulkEmail(f"eml_{ULID}")),
     ("import", f"imp_{ULID}", "WORK#import#0", RunImport(f"imp_{ULID}")),
     ("erase", f"era_{ULID}", "WORK#erase#0", RunErasure(f"era_{ULID}")),
