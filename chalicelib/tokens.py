@@ -40,7 +40,8 @@ REPLY = TokenKind("reply link", "", _RANDOM)
 UNSUBSCRIBE = TokenKind(
     "unsubscribe link", "", rf"([A-Za-z0-9][A-Za-z0-9._-]{{0,63}})~({_ULID})~([a-z_]{{1,32}})~([A-Za-z0-9_-]{{22}})"
 )
-TOKEN_KINDS = (API_KEY, SESSION, SIGN_IN_LINK, SIGN_IN_FLOW, PASSWORD_RESET, REPLY, UNSUBSCRIBE)
+KNOWN_BROWSER = TokenKind("cookie of a known browser", "cb_", "cb_[A-Za-z0-9_-]{86,171}")
+TOKEN_KINDS = (API_KEY, SESSION, SIGN_IN_LINK, SIGN_IN_FLOW, PASSWORD_RESET, REPLY, UNSUBSCRIBE, KNOWN_BROWSER)
 """What logs redact. A new kind is declared here; tests find one that is not."""
 
 

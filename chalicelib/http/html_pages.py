@@ -39,7 +39,7 @@ class HtmlPages:
 
     def __init__(self) -> None:
         """Start without pages."""
-        self._declared: list[PageRoute] = []
+        self.declared: list[PageRoute] = []
         steps = [f"{{{letter}}}" for letter in "abcdefgh"]
         self.templates = ["/", *static.FIXED_PATHS, "/static/{a}"] + [
             "/".join([f"/{area}", *steps[:depth]]) for area, most in AREA_DEPTHS.items() for depth in range(most + 1)
@@ -48,7 +48,7 @@ class HtmlPages:
     def add(self, groups: Iterable[Pages]) -> None:
         """Add pages of the portal or the console."""
         for group in groups:
-            self._declared += group.declared
+            self.declared += group.declared
 
     def find_endpoint(self, request: HttpRequest) -> Endpoint:
         """Return the page that answers. Raises NotFound, MethodNotAllowed; Forbidden or MalformedRequest for a form."""
@@ -56,7 +56,7 @@ class HtmlPages:
         if path in static.FIXED_PATHS or _area(path) == "static":
             return _static_file_endpoint(path)
         method = "GET" if request.method == "HEAD" else request.method
-        found = [(page, match) for page in self._declared if (match := page.match(path)) is not None]
+        found = [(page, match) for page in self.declared if (match := page.match(path)) is not None]
         if not found:
             raise NotFound
         of_method = [(page, match) for page, match in found if page.method == method]
@@ -77,7 +77,7 @@ class HtmlPages:
 
     def find_pattern(self, path: str) -> str | None:
         """Return the declared address of the page at ``path``, without what stands in its place holders."""
-        return next((page.pattern for page in self._declared if page.match(path) is not None), None)
+        return next((page.pattern for page in self.declared if page.match(path) is not None), None)
 
     def render_error(self, request: HttpRequest, error: CounterfoilError) -> Response:
         """Return the error page; somebody who is not signed in is redirected to the sign-in and back."""

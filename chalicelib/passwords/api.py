@@ -103,16 +103,27 @@ def set_password(request: Request[PasswordBody, None]) -> Reply:
     if body.reset is not None:
         own_password.reset_password(request.context, body.reset, body.password)
     else:
-        own_password.change_password(request.context, body.user_name or "", body.current_password or "", body.password)
+        own_password.change_password(
+            request.context,
+            body.user_name or "",
+            body.current_password or "",
+            body.password,
+            source_ip=request.source_ip,
+        )
     return Reply(status=204)
 
 
 @passwords_routes.post(
-    "/v1/password-resets", public=True, body=PasswordResetBody, returns={202: AskedView}, repeatable=False
+    "/v1/password-resets",
+    public=True,
+    body=PasswordResetBody,
+    returns={202: AskedView},
+    raises=("too_many_resets",),
+    repeatable=False,
 )
 def ask_for_password_reset(request: Request[PasswordResetBody, None]) -> Reply:
     """Request an email with a link to reset the password. The reply is the same whether or not one is sent."""
-    own_password.request_password_reset(request.context, request.body.user_name)
+    own_password.request_password_reset(request.context, request.body.user_name, source_ip=request.source_ip)
     return Reply(AskedView(), status=202)
 
 

@@ -8,6 +8,7 @@ from chalicelib.contacts.rules import Contact
 from chalicelib.entities.rules import Entity
 from chalicelib.mail.outbox import Mail
 from chalicelib.passwords import rules
+from chalicelib.sessions.known_browsers import KnownBrowser
 
 TEMPORARY_PASSWORD = "temporary_password"  # noqa: S105 - the name of a mail.
 USER_NAME_GIVEN = "user_name_given"
@@ -36,10 +37,10 @@ def password_changed(entity: Entity, account: Account, contact: Contact, user_na
     return _build_mail(PASSWORD_CHANGED, entity, account, contact, {"user_name": user_name})
 
 
-def password_reset(user_name: str) -> Mail:
+def password_reset(user_name: str, browser: KnownBrowser | None) -> Mail:
     """Return the mail with a link to reset a password, as it is asked for: alike for every user name.
 
-    Its claim decides whether it goes, and to whom.
+    Its claim decides whether it goes, and to whom. ``browser`` is the one that asks, if it has signed in before.
     """
     return Mail(
         kind=PASSWORD_RESET,
@@ -48,7 +49,7 @@ def password_reset(user_name: str) -> Mail:
         to=(),
         locale="en",
         lifetime=rules.RESET_LIFETIME,
-        context={"asked_for": user_name},
+        context={"asked_for": user_name, "browser": browser.to_json() if browser else None},
         urgent=True,
         about_password=True,
         security=True,

@@ -14,8 +14,10 @@ from chalicelib.mail.sending.late_binding import ClaimedMail, PreparedMail, With
 from chalicelib.passwords import emails, rules
 from chalicelib.passwords.hashing import hash_password
 from chalicelib.request_context import RequestContext
+from chalicelib.sessions.known_browsers import KnownBrowser, find_browser_id
+from chalicelib.sessions.request_limits import MailAllowance
 from chalicelib.table import keys, store
-from chalicelib.table.items import PasswordResetItem, RateLimitItem, UserNameItem
+from chalicelib.table.items import PasswordResetItem, UserNameItem
 from chalicelib.table.suppressed import is_suppressed, suppression_keys
 from chalicelib.tokens import new_secret, sha256_hex
 
@@ -45,20 +47,19 @@ def prepare_temporary_password(outgoing: ClaimedMail, context: RequestContext) -
 def prepare_password_reset(outgoing: ClaimedMail, context: RequestContext) -> PreparedMail | WithheldMail:
     """Prepare the email with a reset link, or withhold it; the person who requested it learns nothing of it."""
     user_name = str(outgoing.context["asked_for"])
-    own, sent = keys.user_name(user_name), keys.rate_limit("password_mail", sha256_hex(user_name))
-    found = store.batch_get_items([own, sent])
-    item, limit = found.get(own), found.get(sent)
+    item = store.get_item(UserNameItem, keys.user_name(user_name))
     if item is None:
         return WithheldMail("not_admitted")
-    wanted = (keys.account(item.account_id), keys.contact(item.account_id, item.contact_id))
+    browser = KnownBrowser.from_json(outgoing.context.get("browser"))
+    allowance = MailAllowance("password", item.email, find_browser_id(browser, item.email))
+    wanted = (keys.account(item.account_id), keys.contact(item.account_id, item.contact_id), allowance.key)
     around = store.batch_get_items([*wanted, *suppression_keys([item.email])])
-    account_item, contact_item = around.get(wanted[0]), around.get(wanted[1])
+    account_item, contact_item, limit = (around.get(key) for key in wanted)
     if account_item is None or contact_item is None or contact_item.status != ACTIVE:
         return WithheldMail("not_admitted")
     if is_suppressed(item.email, around):
         return WithheldMail("suppressed")
-    earlier = rules.recent_instants(limit.instants if limit else [], context.now)
-    if not rules.may_send_reset_mail(earlier, context.now):
+    if allowance.is_spent(limit, outgoing.email_id, context.now):
         return WithheldMail("limit")
     account, contact = store.from_item(Account, account_item), store.from_item(Contact, contact_item)
     entity = get_cached_entity(account.entity_id, context.now)
@@ -67,10 +68,7 @@ def prepare_password_reset(outgoing: ClaimedMail, context: RequestContext) -> Pr
     until = context.now + rules.RESET_LIFETIME
 
     def write(transaction: store.Transaction) -> None:
-        counting = limit or RateLimitItem(sent.pk, sent.sk)
-        counting.instants = [keys.format_instant(instant) for instant in (*earlier, context.now)]
-        counting.expires_at = context.now + rules.FAILURE_WINDOW
-        transaction.put(counting, new=limit is None)
+        allowance.count(transaction, limit, outgoing.email_id, context.now)
         key = keys.password_reset(sha256_hex(token))
         transaction.create(
             PasswordResetItem(

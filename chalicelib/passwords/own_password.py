@@ -16,6 +16,8 @@ from chalicelib.passwords import emails, rules
 from chalicelib.passwords.hashing import check_new_password, hash_password, verify_password
 from chalicelib.permissions import BillGroupRef, Grant
 from chalicelib.request_context import Actor, RequestContext
+from chalicelib.sessions.known_browsers import KnownBrowser, find_browser_id
+from chalicelib.sessions.request_limits import count_request, network_key
 from chalicelib.sessions.rules import PASSWORD_ORIGIN, compute_session_end
 from chalicelib.sessions.service import compute_session_cutoff, end_all_sessions, open_session
 from chalicelib.table import keys, store
@@ -24,6 +26,11 @@ from chalicelib.table.keys import Key
 from chalicelib.tokens import sha256_hex
 
 _MAX_BILL_GROUPS = 100
+
+TOO_MANY_TRIES = "too_many_tries"
+TOO_MANY_RESETS = "too_many_resets"
+_TOO_MANY_FROM_HERE = "Too many attempts from here. Wait a moment, or sign in with an emailed link."
+_TOO_MANY_RESETS_FROM_HERE = "Too many resets were requested from here. Wait a moment, then try again."
 
 
 @dataclass(frozen=True)
@@ -39,16 +46,24 @@ class PasswordSession:
 
 
 def open_password_session(
-    context: RequestContext, user_name: str, password: str, client: str | None
+    context: RequestContext,
+    user_name: str,
+    password: str,
+    client: str | None,
+    *,
+    source_ip: str,
+    browser: KnownBrowser | None = None,
 ) -> PasswordSession:
     """Open a session for the bill groups of the user name's account that admit the person now.
 
     Raises Forbidden for a wrong user name or password, in the same time and with the same calls; for a temporary
-    password, which opens nothing; and when nothing admits the person. Raises LimitReached while it is to wait.
+    password, which opens nothing; and when nothing admits the person. Raises LimitReached while the user name is to
+    wait, or the network. ``browser`` is the browser that asks, if it has signed in before: to the address of the user
+    name, it waits for its own tries only (A13).
     """
 
     def attempt() -> PasswordSession:
-        item = _verify_credentials(context, user_name, password)
+        item, tries = _verify_credentials(context, user_name, password, source_ip, browser)
         if item.password_hash is None:
             raise rules.password_must_be_set_error()
         pairs = _list_admitted_bill_groups(item, context.now)
@@ -58,7 +73,7 @@ def open_password_session(
         # A concurrent change of the password sees this sign-in and ends its session.
         item.used_at = context.now
         transaction.replace(item)
-        transaction.delete_unconditionally(_tries_key(user_name))
+        transaction.delete_unconditionally(tries)
         session_id, token = open_session(
             transaction,
             context,
@@ -76,23 +91,29 @@ def open_password_session(
     return store.retry_on_conflict(attempt)
 
 
-def _tries_key(user_name: str) -> Key:
+def _tries_key(user_name: str, browser: KnownBrowser | None = None) -> Key:
+    """Return the key of the row that counts the tries with a user name: those of a known browser, or of strangers."""
     # By hash, so that any input, however long or odd, is a valid key.
-    return keys.rate_limit("password", sha256_hex(rules.fold_user_name(user_name)))
+    folded = rules.fold_user_name(user_name)
+    if browser is None:
+        return keys.rate_limit("password", sha256_hex(folded))
+    return keys.rate_limit("password_known", sha256_hex(f"{browser.browser_id} {folded}"))
 
 
-def _verify_credentials(context: RequestContext, user_name: str, password: str) -> UserNameItem:
-    """Return the row of a user name if the password, lasting or temporary, is right.
+def _verify_credentials(
+    context: RequestContext, user_name: str, password: str, source_ip: str, browser: KnownBrowser | None
+) -> tuple[UserNameItem, Key]:
+    """Return the row of a user name if the password, lasting or temporary, is right, and the row that counts tries.
 
     The try is counted before it is verified, so that parallel tries do not evade the back-off.
     """
-    item = store.retry_on_conflict(lambda: _count_try(context, user_name))
+    item, tries = store.retry_on_conflict(lambda: _count_try(context, user_name, source_ip, browser))
     tidy = rules.normalise_password(password)[: rules.MAX_PASSWORD_LENGTH + 1]
     lasting = verify_password(tidy, item.password_hash if item else None)
     temporary = verify_password(tidy, _temporary_hash(item, context.now))
     if item is None or not (lasting or temporary):
         raise rules.wrong_password_error()
-    return item
+    return item, tries
 
 
 def _temporary_hash(item: UserNameItem | None, now: datetime) -> str | None:
@@ -101,28 +122,46 @@ def _temporary_hash(item: UserNameItem | None, now: datetime) -> str | None:
     return item.temporary_hash
 
 
-def _count_try(context: RequestContext, user_name: str) -> UserNameItem | None:
-    own, tries = keys.user_name(rules.fold_user_name(user_name)[: rules.MAX_USER_NAME_LENGTH]), _tries_key(user_name)
-    found = store.batch_get_items([own, tries])
-    limit = found.get(tries)
-    failures = rules.recent_instants(limit.instants if limit else [], context.now)
+def _count_try(
+    context: RequestContext, user_name: str, source_ip: str, browser: KnownBrowser | None
+) -> tuple[UserNameItem | None, Key]:
+    """Count a try; return the row of the user name, and the key of the row that counts its tries.
+
+    Tries of strangers count for the user name, and for their network. Those of a browser that has signed in to the
+    address of the user name count for that browser alone, so that no stranger makes its owner wait (A13).
+    """
+    own, shared = keys.user_name(rules.fold_user_name(user_name)), _tries_key(user_name)
+    network = network_key("password", source_ip)
+    wanted = [own, shared, network] + ([_tries_key(user_name, browser)] if browser else [])
+    found = store.batch_get_items(wanted)
+    item: UserNameItem | None = found.get(own)
+    is_known = item is not None and find_browser_id(browser, item.email) is not None
+    tries = _tries_key(user_name, browser) if is_known else shared
+    transaction = store.Transaction(context)
+    if not is_known:
+        count_request(transaction, network, found.get(network), context.now, TOO_MANY_TRIES, _TOO_MANY_FROM_HERE)
+    _count_failure(transaction, context, tries, found.get(tries))
+    transaction.commit()
+    return item, tries
+
+
+def _count_failure(
+    transaction: store.Transaction, context: RequestContext, key: Key, row: RateLimitItem | None
+) -> None:
+    failures = rules.recent_instants(row.instants if row else [], context.now)
     free_at = rules.next_try_at(failures)
     if free_at is not None and context.now < free_at:
         seconds = int((free_at - context.now) / timedelta(seconds=1)) + 1
         raise LimitReached(
-            "too_many_tries",
+            TOO_MANY_TRIES,
             "Too many attempts with this user name. Wait, or sign in with an emailed link.",
             retry_after=seconds,
         )
     counted = [*failures, context.now][-rules.MAX_STORED_FAILURES :]
-    item = limit or RateLimitItem(tries.pk, tries.sk)
+    item = row or RateLimitItem(key.pk, key.sk)
     item.instants = [keys.format_instant(instant) for instant in counted]
     item.expires_at = context.now + rules.FAILURE_WINDOW
-    if limit is None:
-        store.create_item(item)
-    else:
-        store.replace_item(item)
-    return found.get(own)
+    transaction.put(item, new=row is None)
 
 
 def _list_admitted_bill_groups(item: UserNameItem, now: datetime) -> tuple[BillGroupRef, ...]:
@@ -140,7 +179,15 @@ def find_sole_brand_entity(now: datetime) -> Entity | None:
     return get_cached_sole_entity(now)
 
 
-def change_password(context: RequestContext, user_name: str, current: str, new: str) -> None:
+def change_password(
+    context: RequestContext,
+    user_name: str,
+    current: str,
+    new: str,
+    *,
+    source_ip: str,
+    browser: KnownBrowser | None = None,
+) -> None:
     """Change one's own password, by the current one or by a temporary one, which is used up.
 
     All sessions of the person end. Raises Forbidden and LimitReached as ``open_password_session`` does, InvalidInput
@@ -151,18 +198,28 @@ def change_password(context: RequestContext, user_name: str, current: str, new: 
         raise InvalidInput.field("password", "same_password", "Choose a password that differs from your current one.")
 
     def attempt() -> None:
-        item = _verify_credentials(context, user_name, current)
-        _set_password(context, item, tidy, erase=(_tries_key(user_name),))
+        item, tries = _verify_credentials(context, user_name, current, source_ip, browser)
+        _set_password(context, item, tidy, erase=(tries,))
 
     store.retry_on_conflict(attempt)
 
 
-def request_password_reset(context: RequestContext, user_name: str) -> None:
-    """Request a link by email to reset the password; the caller cannot tell whether one is sent."""
+def request_password_reset(
+    context: RequestContext, user_name: str, *, source_ip: str, browser: KnownBrowser | None = None
+) -> None:
+    """Request a link by email to reset the password; the caller cannot tell whether one is sent.
+
+    Reads and writes are the same for every user name. Raises LimitReached after too many requests from this network
+    (A5), whatever their user names. ``browser`` is the browser that asks, if it has signed in before (A13).
+    """
+    mail = emails.password_reset(rules.fold_user_name(user_name), browser)
+    network = network_key("password_reset", source_ip)
 
     def attempt() -> None:
+        counted = store.batch_get_items([network]).get(network)
         transaction = store.Transaction(context)
-        outbox.enqueue_mail(transaction, context, emails.password_reset(rules.fold_user_name(user_name)))
+        count_request(transaction, network, counted, context.now, TOO_MANY_RESETS, _TOO_MANY_RESETS_FROM_HERE)
+        outbox.enqueue_mail(transaction, context, mail)
         transaction.commit()
 
     store.retry_on_conflict(attempt)

@@ -29,9 +29,6 @@ MAX_BACKOFF = timedelta(minutes=15)
 MAX_STORED_FAILURES = 20
 FAILURE_WINDOW = timedelta(hours=24)
 
-RESET_MAIL_LIMITS = ((1, timedelta(minutes=1)), (5, timedelta(hours=1)), (20, timedelta(days=1)))
-"""Limits of emails with a reset link per user name."""
-
 
 @dataclass(frozen=True)
 class Credentials:
@@ -110,11 +107,6 @@ def next_try_at(failures: Sequence[datetime]) -> datetime | None:
     if over < 0:
         return None
     return failures[-1] + min(timedelta(seconds=2.0**over), MAX_BACKOFF)
-
-
-def may_send_reset_mail(instants: Sequence[datetime], now: datetime) -> bool:
-    """Tell whether another reset email may be sent (A5)."""
-    return all(sum(now - instant < span for instant in instants) < most for most, span in RESET_MAIL_LIMITS)
 
 
 def wrong_password_error() -> Forbidden:

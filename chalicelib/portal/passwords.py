@@ -5,6 +5,7 @@ from typing import Any
 from chalicelib.errors import Conflict, CounterfoilError, Forbidden, InvalidInput, LimitReached
 from chalicelib.passwords import own_password
 from chalicelib.passwords.inputs import Password, PasswordBody, UserName
+from chalicelib.portal.browser_cookie import build_browser_cookie, find_known_browser
 from chalicelib.sign_in.inputs import SessionBody
 from chalicelib.web import Cookie, Form, Page, PageRequest, Pages, Redirect
 from chalicelib.web.cookies import SESSION_COOKIES
@@ -67,13 +68,21 @@ def submit_sign_in(request: PageRequest) -> Page | Redirect:
     """Open a session; a temporary password redirects to where one's own is set."""
     try:
         form = request.parse_form(PasswordSignInForm)
-        opened = own_password.open_password_session(request.context, form.user_name, form.password, request.client)
+        opened = own_password.open_password_session(
+            request.context,
+            form.user_name,
+            form.password,
+            request.client,
+            source_ip=request.source_ip,
+            browser=find_known_browser(request),
+        )
     except CounterfoilError as refused:
         if refused.code == "password_must_be_set":
             return Redirect("/portal/password")
         return _form_page(request, "sign_in", refused)
     seconds = int((opened.ends_at - request.context.now).total_seconds())
-    return Redirect("/portal", (Cookie(SESSION_COOKIES["portal"], opened.token, seconds),))
+    session = Cookie(SESSION_COOKIES["portal"], opened.token, seconds)
+    return Redirect("/portal", (session, build_browser_cookie(request, opened.email)))
 
 
 @passwords_pages.get("/portal/password", public=True)
@@ -87,7 +96,14 @@ def submit_set_password(request: PageRequest) -> Page:
     """Set one's own password."""
     try:
         form = request.parse_form(PasswordForm)
-        own_password.change_password(request.context, form.user_name, form.current_password, form.password)
+        own_password.change_password(
+            request.context,
+            form.user_name,
+            form.current_password,
+            form.password,
+            source_ip=request.source_ip,
+            browser=find_known_browser(request),
+        )
     except CounterfoilError as refused:
         return _form_page(request, "set", refused, by_link=False, done=False)
     return _form_page(request, "set", by_link=False, done=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from chalicelib.errors import Conflict, InvalidInput, LimitReached, NotFound
 from chalicelib.field_types import EmailAddress
+from chalicelib.portal.browser_cookie import build_browser_cookie, find_known_browser
 from chalicelib.sign_in import rules, service
 from chalicelib.sign_in.inputs import Code, SessionBody, SignInBody
 from chalicelib.sign_in.service import OpenedSession
@@ -67,7 +68,13 @@ def _submit_address(request: PageRequest, kind: str, portal: str | None = None) 
         return _ask_page(request, kind, portal=portal, status=422, fault="email", typed=entered[:320], target=target)
     try:
         flow = service.request_sign_in(
-            request.context, email, source_ip=request.source_ip, kind=kind, portal=portal, target=target
+            request.context,
+            email,
+            source_ip=request.source_ip,
+            kind=kind,
+            portal=portal,
+            target=target,
+            browser=find_known_browser(request),
         )  # fmt: skip
     except LimitReached as limit:
         minutes = -(-limit.retry_after // 60)
@@ -136,8 +143,9 @@ def _ended_page(request: PageRequest, kind: str, code: str, status: int = 409) -
 def _redirect_signed_in(request: PageRequest, opened: OpenedSession) -> Redirect:
     area = rules.AREAS[opened.kind]
     seconds = int((opened.ends_at - request.context.now).total_seconds())
+    session = Cookie(SESSION_COOKIES[area], opened.token, seconds)
     return Redirect(
-        opened.target or f"/{area}", (Cookie(SESSION_COOKIES[area], opened.token, seconds), Cookie(FLOW_COOKIE))
+        opened.target or f"/{area}", (session, Cookie(FLOW_COOKIE), build_browser_cookie(request, opened.email))
     )
 
 

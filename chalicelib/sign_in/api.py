@@ -64,7 +64,9 @@ def open_session(request: Request[SessionBody, None]) -> Reply:
     body = request.body
     flow = body.flow or ""
     if body.user_name is not None:
-        opened = service.sign_in_by_password(request.context, body.user_name, body.password or "", request.client)
+        opened = service.sign_in_by_password(
+            request.context, body.user_name, body.password or "", request.client, source_ip=request.source_ip
+        )
     elif body.link is not None:
         opened = service.redeem_link(request.context, [flow], body.link, request.client)
     else:

@@ -7,14 +7,18 @@ from babel import dates
 
 from chalicelib import languages
 from chalicelib.mail.outbox import Mail
+from chalicelib.sessions.known_browsers import KnownBrowser
 from chalicelib.sign_in import rules
 
 SIGN_IN = "sign_in"
 NOT_YET = "sign_in_not_yet"
 
 
-def sign_in(email: str, flow_hash: str) -> Mail:
-    """Return the email of a sign-in request: the same for every address. Its claim decides the rest."""
+def sign_in(email: str, flow_hash: str, browser: KnownBrowser | None) -> Mail:
+    """Return the email of a sign-in request: the same for every address. Its claim decides the rest.
+
+    ``browser`` is the one that asks, if it has signed in before; the claim decides whether that was to this address.
+    """
     return Mail(
         kind=SIGN_IN,
         entity_id="",
@@ -22,7 +26,7 @@ def sign_in(email: str, flow_hash: str) -> Mail:
         to=(email,),
         locale="en",
         lifetime=rules.LINK_LIFETIME,
-        context={"flow": flow_hash},
+        context={"flow": flow_hash, "browser": browser.to_json() if browser else None},
         urgent=True,
         security=True,
     )

@@ -3,19 +3,19 @@
 import secrets
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import datetime
 
 from chalicelib.config import settings
 from chalicelib.entities.rules import Entity
 from chalicelib.entities.service import get_entity, list_entities
 from chalicelib.mail.sending.late_binding import ClaimedMail, PreparedMail, WithheldMail
-from chalicelib.mailboxes import mailbox_of
 from chalicelib.request_context import RequestContext
+from chalicelib.sessions.known_browsers import KnownBrowser, find_browser_id
+from chalicelib.sessions.request_limits import MailAllowance
 from chalicelib.sign_in import emails, rules
 from chalicelib.sign_in.admission import Admission, find_admission
 from chalicelib.sign_in.rules import Proof
 from chalicelib.table import keys, store
-from chalicelib.table.items import FlowItem, RateLimitItem
+from chalicelib.table.items import FlowItem
 from chalicelib.table.suppressed import is_suppressed, suppression_keys
 from chalicelib.tokens import new_secret, sha256_hex
 
@@ -26,8 +26,9 @@ def prepare_sign_in(outgoing: ClaimedMail, context: RequestContext) -> PreparedM
     The person who requested it learns nothing of this decision.
     """
     email, flow_hash = outgoing.to[0], str(outgoing.context["flow"])
-    limit_key = keys.rate_limit("sign_in_mail", mailbox_of(email))
-    wanted = (keys.flow(flow_hash), limit_key, keys.staff(email))
+    browser = KnownBrowser.from_json(outgoing.context.get("browser"))
+    allowance = MailAllowance("sign_in", email, find_browser_id(browser, email))
+    wanted = (keys.flow(flow_hash), allowance.key, keys.staff(email))
     found = store.batch_get_items([*wanted, *suppression_keys([email])])
     flow, limit, staff = (found.get(key) for key in wanted)
     if flow is None or flow.used_at is not None or flow.ends_at <= context.now:
@@ -42,29 +43,16 @@ def prepare_sign_in(outgoing: ClaimedMail, context: RequestContext) -> PreparedM
         admission = find_admission(email, flow.bill_group_id, context.now)
         if not admission.pairs and admission.starts_at is None:
             return WithheldMail("not_admitted")
-    sent = _sent_by_email_id(limit, outgoing.email_id)
-    if rules.next_allowed_at(list(sent.values()), rules.ADDRESS_MAIL_LIMITS, context.now) is not None:
+    if allowance.is_spent(limit, outgoing.email_id, context.now):
         return WithheldMail("limit")
     entity = _find_brand_entity(admission)
     if entity is None:
         return WithheldMail("no_issuing_entity")
 
     def count(transaction: store.Transaction) -> None:
-        item = limit or RateLimitItem(limit_key.pk, limit_key.sk)
-        counted = set(rules.instants_in_window(list(sent.values()), rules.ADDRESS_MAIL_LIMITS, context.now))
-        kept = {email_id: instant for email_id, instant in sent.items() if instant in counted}
-        kept[outgoing.email_id] = context.now
-        item.instants = [f"{keys.format_instant(instant)} {email_id}" for email_id, instant in kept.items()]
-        item.expires_at = context.now + rules.ADDRESS_MAIL_LIMITS[-1][1]
-        transaction.put(item, new=limit is None)
+        allowance.count(transaction, limit, outgoing.email_id, context.now)
 
     return _compose_mail(context, flow, flow_hash, count, admission, entity)
-
-
-def _sent_by_email_id(limit: RateLimitItem | None, email_id: str) -> dict[str, datetime]:
-    """Return when emails went to the address, without this very email, which an earlier claim may have counted."""
-    entries = [entry.split(" ") for entry in (limit.instants if limit else [])]
-    return {other: datetime.fromisoformat(instant) for instant, other in entries if other != email_id}
 
 
 def _find_brand_entity(admission: Admission) -> Entity | None:

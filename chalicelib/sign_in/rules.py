@@ -1,12 +1,10 @@
-"""Sign-in links and codes over plain values: format, proof of an address, rate limits (A4, A5)."""
+"""Sign-in links and codes over plain values: format, proof of an address (A4)."""
 
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import IPv6Address, ip_address
 
 from chalicelib.tokens import SIGN_IN_FLOW, SIGN_IN_LINK
 
@@ -38,11 +36,6 @@ MAX_PROOFS = 5
 MAX_BILL_GROUPS = 100
 """Maximum bill groups of one session."""
 
-RateLimits = tuple[tuple[int, timedelta], ...]
-ADDRESS_MAIL_LIMITS: RateLimits = ((1, timedelta(minutes=1)), (5, timedelta(hours=1)), (20, timedelta(days=1)))
-NETWORK_REQUEST_LIMITS: RateLimits = ((30, timedelta(minutes=5)),)
-
-_IPV6_NETWORK_BITS = 64
 _TARGET = re.compile(r"/(portal|admin)(/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){0,6}")
 
 
@@ -75,21 +68,6 @@ class Flow:
 def hash_code(code: str, flow_hash: str, key: str) -> str:
     """Return the hash of a code, bound to its flow. A code is short, so its hash needs the deployment's key."""
     return hmac.new(key.encode(), f"sign-in code:{flow_hash}:{code}".encode(), hashlib.sha256).hexdigest()
-
-
-def hash_network(source_ip: str, key: str) -> str:
-    """Return the key of the caller's network (for IPv6, the first 64 bits), which hides the address.
-
-    All invalid addresses share one network.
-    """
-    try:
-        address = ip_address(source_ip.strip())
-    except ValueError:
-        network = "unknown"
-    else:
-        bits = int(address) >> (128 - _IPV6_NETWORK_BITS) if isinstance(address, IPv6Address) else int(address)
-        network = f"{address.version}:{bits}"
-    return hmac.new(key.encode(), f"sign-in network:{network}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def normalise_code(text: str) -> str | None:
@@ -127,22 +105,6 @@ def judge_code(flow: Flow, hashed: str, now: datetime) -> str:
 def accepts_codes(flow: Flow, now: datetime) -> bool:
     """Tell whether a code may be tried in the flow, whether an email was sent for it or not."""
     return flow.used_at is None and flow.ends_at > now and flow.tries < MAX_TRIES
-
-
-def next_allowed_at(instants: Sequence[datetime], limits: RateLimits, now: datetime) -> datetime | None:
-    """Return when one more is within ``limits``; None for now."""
-    waits = []
-    for most, span in limits:
-        recent = sorted(instant for instant in instants if instant > now - span)
-        if len(recent) >= most:
-            waits.append(recent[-most] + span)
-    return max(waits, default=None)
-
-
-def instants_in_window(instants: Sequence[datetime], limits: RateLimits, now: datetime) -> list[datetime]:
-    """Return, in order, the instants that count towards ``limits``."""
-    longest = max(span for _, span in limits)
-    return sorted(instant for instant in instants if instant > now - longest)
 
 
 def safe_target(text: str | None, kind: str) -> str | None:

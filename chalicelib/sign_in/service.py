@@ -9,17 +9,21 @@ from chalicelib import ids
 from chalicelib.config import settings
 from chalicelib.entities.rules import Entity
 from chalicelib.entities.service import get_cached_entity, get_cached_sole_entity
-from chalicelib.errors import Conflict, InvalidInput, LimitReached
+from chalicelib.errors import Conflict, InvalidInput
 from chalicelib.mail import outbox
+from chalicelib.mail.outbox import Mail
 from chalicelib.passwords import own_password
 from chalicelib.permissions import BillGroupRef, Principal
 from chalicelib.request_context import RequestContext
+from chalicelib.sessions.known_browsers import KnownBrowser, find_browser_id
+from chalicelib.sessions.request_limits import browser_key, count_request, network_key
 from chalicelib.sessions.rules import compute_session_end
 from chalicelib.sessions.service import end_principal_session, open_session
 from chalicelib.sign_in import emails, rules
 from chalicelib.sign_in.rules import Flow
 from chalicelib.table import keys, store
-from chalicelib.table.items import BillGroupItem, FlowItem, PortalLinkItem, RateLimitItem
+from chalicelib.table.items import BillGroupItem, FlowItem, PortalLinkItem
+from chalicelib.table.keys import Key
 from chalicelib.tokens import new_secret, sha256_hex
 
 _RETENTION_AFTER_END = timedelta(hours=1)
@@ -71,33 +75,34 @@ def request_sign_in(
     kind: str = rules.PORTAL_USER,
     portal: str | None = None,
     target: str | None = None,
+    browser: KnownBrowser | None = None,
 ) -> str:
     """Request a sign-in email to ``email``, and return the secret of the flow, which the caller keeps.
 
     Reads and writes are the same for every address: whether an email is sent, and its content, is decided when it is
-    claimed. ``portal`` is the token of a portal link, ``target`` a page for after the sign-in. Raises LimitReached
-    after too many requests from this network (A5), whatever their addresses.
+    claimed. ``portal`` is the token of a portal link, ``target`` a page for after the sign-in.
+    ``browser`` is the browser that asks, if it has signed in before. Raises LimitReached after too many requests from
+    this network (A5), whatever their addresses; a browser that has signed in to this one counts by itself (A13).
     """
     secret = new_secret(rules.FLOW_PREFIX)
-    store.retry_on_conflict(lambda: _write_sign_in_request(context, email, secret, source_ip, kind, portal, target))
+    browser_id = find_browser_id(browser, email)
+    limit_key = browser_key("sign_in", browser_id) if browser_id else network_key("sign_in", source_ip)
+    mail = emails.sign_in(email, sha256_hex(secret), browser)
+    store.retry_on_conflict(lambda: _write_sign_in_request(context, limit_key, mail, secret, kind, portal, target))
     return secret
 
 
 def _write_sign_in_request(
-    context: RequestContext, email: str, secret: str, source_ip: str, kind: str, portal: str | None, target: str | None
+    context: RequestContext,
+    limit_key: Key,
+    mail: Mail,
+    secret: str,
+    kind: str,
+    portal: str | None,
+    target: str | None,
 ) -> None:
-    limit_key = keys.rate_limit("sign_in_network", rules.hash_network(source_ip, settings().signing_key))
     portal_key = keys.portal_link(portal) if portal and rules.PORTAL_TOKEN_PATTERN.fullmatch(portal) else None
     found = store.batch_get_items([limit_key] + ([portal_key] if portal_key else []))
-    limit = found.get(limit_key)
-    asked = [datetime.fromisoformat(text) for text in (limit.instants if limit else [])]
-    free_at = rules.next_allowed_at(asked, rules.NETWORK_REQUEST_LIMITS, context.now)
-    if free_at is not None:
-        raise LimitReached(
-            TOO_MANY_SIGN_INS,
-            "Too many sign-in emails were requested from here. Wait a moment, then try again.",
-            retry_after=int((free_at - context.now).total_seconds()) + 1,
-        )
     link = found.get(portal_key) if portal_key else None
     flow_hash = sha256_hex(secret)
     key = keys.flow(flow_hash)
@@ -109,7 +114,7 @@ def _write_sign_in_request(
             key.sk,
             flow_id=ids.new_id(ids.SIGN_IN_FLOW_PREFIX, context.now),
             kind=kind,
-            email=email,
+            email=mail.to[0],
             bill_group_id=link.bill_group_id if link and kind == rules.PORTAL_USER else None,
             target=rules.safe_target(target, kind),
             created_at=context.now,
@@ -117,12 +122,15 @@ def _write_sign_in_request(
             expires_at=ends_at + _RETENTION_AFTER_END,
         )
     )
-    counted = limit or RateLimitItem(limit_key.pk, limit_key.sk)
-    within = rules.instants_in_window([*asked, context.now], rules.NETWORK_REQUEST_LIMITS, context.now)
-    counted.instants = [keys.format_instant(instant) for instant in within]
-    counted.expires_at = context.now + rules.NETWORK_REQUEST_LIMITS[-1][1]
-    transaction.put(counted, new=limit is None)
-    outbox.enqueue_mail(transaction, context, emails.sign_in(email, flow_hash))
+    count_request(
+        transaction,
+        limit_key,
+        found.get(limit_key),
+        context.now,
+        TOO_MANY_SIGN_INS,
+        "Too many sign-in emails were asked for from here. Wait a little, then ask again.",
+    )
+    outbox.enqueue_mail(transaction, context, mail)
     transaction.commit()
 
 
@@ -301,7 +309,17 @@ def _raise_wrong_code(tries_left: int) -> NoReturn:
     raise refusal
 
 
-def sign_in_by_password(context: RequestContext, user_name: str, password: str, client: str | None) -> OpenedSession:
-    """Open a session with a user name and its password (A6). Raises what ``passwords.holding.sign_in`` raises."""
-    opened = own_password.open_password_session(context, user_name, password, client)
+def sign_in_by_password(
+    context: RequestContext,
+    user_name: str,
+    password: str,
+    client: str | None,
+    *,
+    source_ip: str,
+    browser: KnownBrowser | None = None,
+) -> OpenedSession:
+    """Open a session with a user name and its password (A6). Raises as ``own_password.open_password_session`` does."""
+    opened = own_password.open_password_session(
+        context, user_name, password, client, source_ip=source_ip, browser=browser
+    )
     return OpenedSession(opened.session_id, opened.token, opened.kind, opened.email, opened.ends_at, opened.bill_groups)

@@ -5,6 +5,8 @@ import re
 from chalicelib.web.pages import Cookie
 
 FLOW_COOKIE = "__Host-flow"
+BROWSER_COOKIE = "__Host-browser"
+"""Stays after a sign-out: it opens nothing, and lets a browser that has signed in before ask for emails (A13)."""
 SESSION_COOKIES = {"portal": "__Host-session", "admin": "__Host-staff"}
 """The cookie of the session in each area; somebody may be signed in to both."""
 

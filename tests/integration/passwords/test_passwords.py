@@ -7,6 +7,7 @@ import pytest
 
 from chalicelib.config import settings
 from chalicelib.permissions import PORTAL_PERMISSIONS
+from chalicelib.sessions.request_limits import MailAllowance
 from chalicelib.table import keys, store
 from chalicelib.table.items import EmailItem, SuppressionItem, UserNameItem
 from tests.aws import client
@@ -381,8 +382,9 @@ def test_a_suppressed_address_gets_no_temporary_password(person: Person) -> None
     assert person.deliver() == []
     assert reasons() == ["suppressed", "suppressed"]
     # Nothing of a secret was made for them, nor do they count as sent.
-    kinds = {row["cls"]["S"] for row in rows()}
-    assert kinds.isdisjoint({"password_reset", "limit"})
+    assert not any(row["cls"]["S"] == "password_reset" for row in rows())
+    counted_mails = MailAllowance("password", "ann@example.com", None).key
+    assert store.batch_get_items([counted_mails]) == {}
     assert person.ask("GET", f"{person.path}/credentials").json["state"] == "waiting"
 
 
@@ -415,3 +417,26 @@ def test_mails_about_passwords_never_stand_before_a_sign_in(person: Person) -> N
         for name in ("urgent_mail", "password_mail")
     }
     assert waiting == {"urgent_mail": "1", "password_mail": "2"}
+
+
+def test_thirty_resets_in_five_minutes_from_one_network(person: Person) -> None:
+    told = [person.service.ask("POST", "/password-resets", {"user_name": f"name{number}"}) for number in range(31)]
+    assert [answer.status for answer in told] == [202] * 30 + [429]
+    assert code(told[-1]) == (429, "too_many_resets")
+    assert 0 < int(told[-1].headers["retry-after"]) <= 301
+    person.service.clock.move(minutes=5, seconds=1)
+    assert person.service.ask("POST", "/password-resets", {"user_name": "ann.example"}).status == 202
+
+
+def test_thirty_tries_in_five_minutes_from_one_network_whatever_their_user_names(person: Person) -> None:
+    set_up(person)
+    person.service.clock.move(minutes=6)
+    for number in range(15):
+        assert person.sign_in("wrong and long enough", f"name{number}").status == 403
+        assert person.change("wrong and long enough", OTHER, f"other{number}").status == 403
+    refused = person.sign_in(OWN)
+    assert code(refused) == (429, "too_many_tries")
+    assert 0 < int(refused.headers["retry-after"]) <= 301
+    assert code(person.change(OWN, OTHER)) == (429, "too_many_tries")
+    person.service.clock.move(minutes=5, seconds=1)
+    assert person.sign_in(OWN).status == 201

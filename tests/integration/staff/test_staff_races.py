@@ -89,9 +89,16 @@ def test_parallel_guesses_are_counted_before_they_are_heard() -> None:
             password_hash=hash_password("seven green lamps on a hill"),
         )
     )
-    told = at_once(lambda number: own_password.open_password_session(CALL, "ann", f"guess number {number}", None))
+    told = at_once(
+        lambda number: own_password.open_password_session(
+            CALL, "ann", f"guess number {number}", None, source_ip="192.0.2.1"
+        )
+    )
     assert told.count("wrong_password") <= 5
     assert set(told) <= {"wrong_password", "too_many_tries", "unavailable"}
     assert at_once(
-        lambda number: own_password.open_password_session(CALL, "ann", "seven green lamps on a hill", None), 1
+        lambda number: own_password.open_password_session(
+            CALL, "ann", "seven green lamps on a hill", None, source_ip="192.0.2.1"
+        ),
+        1,
     ) == ["too_many_tries"]

@@ -29,16 +29,6 @@ def test_failures_count_for_a_day() -> None:
     assert len(rules.recent_instants(kept * 30, NOW)) == rules.MAX_STORED_FAILURES
 
 
-def test_mails_are_limited() -> None:
-    assert rules.may_send_reset_mail([], NOW)
-    assert not rules.may_send_reset_mail([NOW - timedelta(seconds=59)], NOW)
-    assert rules.may_send_reset_mail([NOW - timedelta(seconds=60)], NOW)
-    hour = [NOW - timedelta(minutes=minutes) for minutes in (50, 40, 30, 20, 10)]
-    assert not rules.may_send_reset_mail(hour, NOW)
-    assert rules.may_send_reset_mail(hour[1:], NOW)
-    assert not rules.may_send_reset_mail([NOW - timedelta(hours=hours) for hours in range(2, 22)], NOW)
-
-
 @pytest.mark.parametrize(
     ("password", "temporary", "until", "waiting", "state"),
     [

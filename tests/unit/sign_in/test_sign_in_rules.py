@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib import rate_limits
 from chalicelib.sign_in import rules
 from chalicelib.sign_in.rules import Flow, Proof
 
@@ -115,19 +116,19 @@ def test_codes_may_be_tried_in_a_flow_that_is_open(fields: dict[str, Any], secon
     ],
 )
 def test_a_network_is_an_address_or_the_first_half_of_one(first: str, second: str, same: bool) -> None:
-    assert (rules.hash_network(first, KEY) == rules.hash_network(second, KEY)) is same
-    assert first not in rules.hash_network(first, KEY) or first == ""
+    assert (rate_limits.hash_network(first, KEY) == rate_limits.hash_network(second, KEY)) is same
+    assert first not in rate_limits.hash_network(first, KEY) or first == ""
 
 
 def test_what_stands_for_a_network_is_short_and_of_this_deployment_only() -> None:
-    assert len(rules.hash_network("192.0.2.1", KEY)) == 32
-    assert rules.hash_network("192.0.2.1", KEY) != rules.hash_network("192.0.2.1", "x" * 32)
-    assert rules.hash_network(" 192.0.2.1\n", KEY) == rules.hash_network("192.0.2.1", KEY)
+    assert len(rate_limits.hash_network("192.0.2.1", KEY)) == 32
+    assert rate_limits.hash_network("192.0.2.1", KEY) != rate_limits.hash_network("192.0.2.1", "x" * 32)
+    assert rate_limits.hash_network(" 192.0.2.1\n", KEY) == rate_limits.hash_network("192.0.2.1", KEY)
 
 
 @pytest.mark.parametrize("other", ["0:0:0:1::", "unknown"])
 def test_an_address_and_a_network_of_the_same_number_are_two(other: str) -> None:
-    assert rules.hash_network("0.0.0.1", KEY) != rules.hash_network(other, KEY)
+    assert rate_limits.hash_network("0.0.0.1", KEY) != rate_limits.hash_network(other, KEY)
 
 
 @pytest.mark.parametrize(
@@ -201,13 +202,13 @@ def test_a_flow_takes_five_codes_until_it_ends_or_is_used(
     ],
 )
 def test_how_long_the_next_mail_waits(sent: list[int], wait: int | None) -> None:
-    until = rules.next_allowed_at(seconds_ago(*sent), rules.ADDRESS_MAIL_LIMITS, NOW)
+    until = rate_limits.next_allowed_at(seconds_ago(*sent), rate_limits.ADDRESS_MAIL_LIMITS, NOW)
     assert until == (None if wait is None else NOW + timedelta(seconds=wait))
 
 
 def test_what_counts_no_more_is_forgotten() -> None:
     sent = seconds_ago(10, 86399, 86400, 86401, 3600)
-    assert rules.instants_in_window(sent, rules.ADDRESS_MAIL_LIMITS, NOW) == seconds_ago(86399, 3600, 10)
+    assert rate_limits.instants_in_window(sent, rate_limits.ADDRESS_MAIL_LIMITS, NOW) == seconds_ago(86399, 3600, 10)
 
 
 @given(gaps=st.lists(st.integers(0, 3 * 3600), max_size=80))
@@ -215,13 +216,13 @@ def test_the_limits_hold_whenever_mails_are_requested(gaps: list[int]) -> None:
     now, sent = NOW, []
     for gap in gaps:
         now += timedelta(seconds=gap)
-        until = rules.next_allowed_at(sent, rules.ADDRESS_MAIL_LIMITS, now)
+        until = rate_limits.next_allowed_at(sent, rate_limits.ADDRESS_MAIL_LIMITS, now)
         if until is None:
-            sent = [*rules.instants_in_window(sent, rules.ADDRESS_MAIL_LIMITS, now), now]
+            sent = [*rate_limits.instants_in_window(sent, rate_limits.ADDRESS_MAIL_LIMITS, now), now]
         else:
             assert until > now
-            assert rules.next_allowed_at(sent, rules.ADDRESS_MAIL_LIMITS, until) is None
-    for most, span in rules.ADDRESS_MAIL_LIMITS:
+            assert rate_limits.next_allowed_at(sent, rate_limits.ADDRESS_MAIL_LIMITS, until) is None
+    for most, span in rate_limits.ADDRESS_MAIL_LIMITS:
         assert all(sum(end - span < one <= end for one in sent) <= most for end in sent)
 
 
