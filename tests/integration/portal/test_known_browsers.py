@@ -38,7 +38,7 @@ def test_a_stranger_uses_up_the_limit_of_strangers_only(portal: Service, inbox: 
     owner.post("/portal/sign-in", email=ADA)
     link = inbox.newest().link
     assert owner.post(f"/portal/sign-in/{link}").path == "/portal/b/b1"
-    assert Visitor().post("/portal/sign-in", email=ADA).heading == "Check your mail"
+    assert Visitor().post("/portal/sign-in", email=ADA).heading == "Check your email"
     assert inbox.fetch() == []
 
 
@@ -47,7 +47,7 @@ def test_a_known_browser_has_the_limits_of_an_address_for_itself(portal: Service
     came = []
     for _ in range(8):
         portal.clock.move(seconds=40)
-        assert owner.post("/portal/sign-in", email=ADA).heading == "Check your mail"
+        assert owner.post("/portal/sign-in", email=ADA).heading == "Check your email"
         came.append(len(inbox.fetch()))
     assert came == [1, 0, 1, 0, 1, 0, 1, 0]
 
