@@ -128,7 +128,7 @@ def _write_sign_in_request(
         found.get(limit_key),
         context.now,
         TOO_MANY_SIGN_INS,
-        "Too many sign-in emails were asked for from here. Wait a little, then ask again.",
+        "Too many sign-in emails were requested from here. Wait a moment, then try again.",
     )
     outbox.enqueue_mail(transaction, context, mail)
     transaction.commit()
