@@ -1,6 +1,7 @@
 """Answering a reminder with a real browser: without scripts, readable by everybody (WCAG 2.2 AA), at 1200 and 320."""
 
 from collections.abc import Iterator
+from dataclasses import astuple
 from typing import Any
 
 import pytest
@@ -44,6 +45,8 @@ def reminded(portal: Service) -> Iterator[Service]:
             f"/invoices/{invoice_id}", bill_group_id="b1", issue_date="2026-01-05", due_date="2026-01-20",
             currency="EUR", deliver=False, **body,
         )  # fmt: skip
+    # So that the pages show what is left after credit.
+    portal.put("/accounts/a1/payments/p1", amount=1050, currency="EUR", received_on="2026-01-05")
     remind(contact, list(bodies))
     yield portal
     entities.clear_entity_cache()
@@ -61,7 +64,8 @@ def remind(contact: Any, invoice_ids: list[str]) -> None:
     store.create_item(
         ReplyLinkItem(
             link.pk, link.sk, email_id="eml_1", account_id="a1", entity_id="acme", contact_id=contact["contact_id"],
-            digest=[], invoice_ids=invoice_ids, until=utc_now().replace(year=2027),
+            digest=[*astuple(keys.digest("a1", utc_now().date(), "acme", "EUR"))], invoice_ids=invoice_ids,
+            until=utc_now().replace(year=2027),
         )
     )  # fmt: skip
 
