@@ -1,10 +1,14 @@
 """The languages of mails, pages and documents: gettext catalogues in ``locales``, English elsewhere."""
 
+import re
+from datetime import date, datetime
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo
 
-from babel import Locale, UnknownLocaleError
+from babel import Locale, UnknownLocaleError, dates
 from babel.messages import mofile, pofile
 from babel.support import NullTranslations, Translations
 
@@ -36,6 +40,30 @@ def formatting_locale(locale: str) -> Locale:
     except (UnknownLocaleError, ValueError):
         return Locale(language)
     return found if found.language == language else Locale(language)
+
+
+def format_date(value: date, width: Literal["medium", "long"], reader: Locale) -> str:
+    """Return a date as the reader writes it.
+
+    French writes the first of a month as an ordinal, "1er mars", which CLDR leaves out of its patterns.
+    """
+    text = str(dates.format_date(value, width, locale=reader))
+    return re.sub(r"^1(?=\s)", "1er", text) if reader.language == "fr" else text
+
+
+def format_time(moment: datetime, reader: Locale, time_zone: str) -> str:
+    """Return the local time of day, and the city of its time zone, which people know better than an offset."""
+    zone = ZoneInfo(time_zone)
+    time = dates.format_time(moment.astimezone(zone), "short", tzinfo=zone, locale=reader)
+    town = dates.get_timezone_location(zone, locale=reader, return_city=True) if "/" in time_zone else time_zone
+    return f"{time} ({town})"
+
+
+def format_moment(moment: datetime, reader: Locale, time_zone: str) -> str:
+    """Return the local date and time of ``moment``, with the city of its time zone."""
+    day = format_date(moment.astimezone(ZoneInfo(time_zone)), "long", reader)
+    joined = str(dates.get_datetime_format("long", locale=reader)).replace("'", "")
+    return joined.replace("{1}", day).replace("{0}", format_time(moment, reader, time_zone))
 
 
 @cache

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from babel import dates
-
 from chalicelib import languages, money, storage
 from chalicelib.accounts.rules import Account
 from chalicelib.bill_groups import portal_link
@@ -77,8 +75,8 @@ def _document_context(invoice: Invoice, attached: bool, found: Mapping[Key, Any]
     return {
         "kind": invoice.kind,
         "number": invoice.number,
-        "date": dates.format_date(invoice.issue_date, "long", locale=reader),
-        "due_date": dates.format_date(invoice.due_date, "long", locale=reader) if invoice.due_date else None,
+        "date": languages.format_date(invoice.issue_date, "long", reader),
+        "due_date": languages.format_date(invoice.due_date, "long", reader) if invoice.due_date else None,
         "amount_due": money.format_money(owed, invoice.currency, reader) if owed else None,
         "total": money.format_money(invoice.total, invoice.currency, reader),
         "settled": invoice.status == PAID and not invoice.is_credit_note,

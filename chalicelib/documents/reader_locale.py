@@ -102,11 +102,11 @@ class Localiser:
 
     def day(self, value: date) -> str:
         """Return a date in long form."""
-        return dates.format_date(value, "long", locale=self.formats)
+        return languages.format_date(value, "long", self.formats)
 
     def short_day(self, value: date) -> str:
         """Return a date for a column."""
-        return dates.format_date(value, "medium", locale=self.formats)
+        return languages.format_date(value, "medium", self.formats)
 
     def days(self, first: date | None, last: date | None) -> str:
         """Return a period with at least one known end."""

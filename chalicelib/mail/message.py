@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from babel import Locale, dates, numbers
+from babel import Locale, numbers
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, pass_eval_context, select_autoescape
 from jinja2.nodes import EvalContext
 from jinja2.runtime import Context
@@ -144,7 +144,7 @@ def _environment(language: str) -> Environment:
     environment.filters.update(
         isolated=_isolate_direction,
         mail_link=_mail_link,
-        date=lambda value, reader: dates.format_date(value, "long", locale=reader),
+        date=lambda value, reader: languages.format_date(value, "long", reader),
         number=lambda value, reader: numbers.format_decimal(value, locale=reader),
         money=money.format_money,
     )

@@ -1,10 +1,6 @@
 """The content of emails with a temporary password or a reset link, created at the claim, stored as hashes (I4)."""
 
 import secrets
-from datetime import datetime
-from zoneinfo import ZoneInfo
-
-from babel import dates
 
 from chalicelib import languages
 from chalicelib.accounts.rules import Account
@@ -40,8 +36,9 @@ def prepare_temporary_password(outgoing: ClaimedMail, context: RequestContext) -
         item.temporary_until = until
         transaction.replace(item)
 
-    zone = _get_account_time_zone(outgoing.account_id)
-    return PreparedMail({"password": password, "until": _format_moment(until, outgoing.locale, zone)}, write)
+    zone = _get_account_time_zone(outgoing.account_id) or get_cached_entity(outgoing.entity_id, context.now).time_zone
+    expires = languages.format_moment(until, languages.formatting_locale(outgoing.locale), zone)
+    return PreparedMail({"password": password, "until": expires}, write)
 
 
 def prepare_password_reset(outgoing: ClaimedMail, context: RequestContext) -> PreparedMail | WithheldMail:
@@ -86,18 +83,14 @@ def prepare_password_reset(outgoing: ClaimedMail, context: RequestContext) -> Pr
         "contact_name": contact.name,
         "user_name": item.user_name,
         "link": emails.build_password_page_url(token),
-        "until": _format_moment(until, locale, account.time_zone or entity.time_zone),
+        "until": languages.format_moment(
+            until, languages.formatting_locale(locale), account.time_zone or entity.time_zone
+        ),
     }
     return PreparedMail(variables, write, entity_id=entity.entity_id, locale=locale, to=(item.email,))
 
 
-def _get_account_time_zone(account_id: str | None) -> str:
+def _get_account_time_zone(account_id: str | None) -> str | None:
     key = keys.account(str(account_id))
     account = store.batch_get_items([key]).get(key)
-    return str(account.time_zone or "UTC") if account else "UTC"
-
-
-def _format_moment(moment: datetime, locale: str, time_zone: str) -> str:
-    zone, reader = ZoneInfo(time_zone), languages.formatting_locale(locale)
-    local = moment.astimezone(zone)
-    return str(dates.format_datetime(local, "long", tzinfo=zone, locale=reader))
+    return account.time_zone if account else None

@@ -1,9 +1,6 @@
 """Sign-in emails. Their content is resolved when they are claimed."""
 
 from datetime import datetime
-from zoneinfo import ZoneInfo
-
-from babel import dates
 
 from chalicelib import languages
 from chalicelib.mail.outbox import Mail
@@ -38,22 +35,10 @@ def sign_in_context(link: str, code: str, until: datetime, locale: str, time_zon
         "link": link,
         "code": rules.format_code(code),
         "minutes": int(rules.LINK_LIFETIME.total_seconds() // 60),
-        "until": _format_time(until, locale, time_zone),
+        "until": languages.format_time(until, languages.formatting_locale(locale), time_zone),
     }
 
 
 def not_yet_context(starts_at: datetime, locale: str, time_zone: str) -> dict[str, object]:
     """Return the context of the templates ``sign_in_not_yet``: when the address may sign in (A7)."""
-    zone, reader = ZoneInfo(time_zone), languages.formatting_locale(locale)
-    day = dates.format_date(starts_at.astimezone(zone), "long", locale=reader)
-    joined = str(dates.get_datetime_format("long", locale=reader)).replace("'", "")
-    begins = joined.replace("{1}", day).replace("{0}", _format_time(starts_at, locale, time_zone))
-    return {"begins": begins}
-
-
-def _format_time(moment: datetime, locale: str, time_zone: str) -> str:
-    """Return the time of day, and the city of its time zone, which people know better than an offset."""
-    zone, reader = ZoneInfo(time_zone), languages.formatting_locale(locale)
-    time = dates.format_time(moment.astimezone(zone), "short", tzinfo=zone, locale=reader)
-    town = dates.get_timezone_location(zone, locale=reader, return_city=True) if "/" in time_zone else time_zone
-    return f"{time} ({town})"
+    return {"begins": languages.format_moment(starts_at, languages.formatting_locale(locale), time_zone)}

@@ -1,7 +1,5 @@
 """The content of an email with a statement, resolved when it is claimed; or that it is withheld."""
 
-from babel import dates
-
 from chalicelib import languages, money, storage
 from chalicelib.contacts.rules import ACTIVE, Contact
 from chalicelib.deliveries.rules import attachment_limit
@@ -42,7 +40,7 @@ def prepare_statement_mail(outgoing: ClaimedMail, context: RequestContext) -> Pr
         context={
             "account_name": content.account_name,
             "contact_name": contact.name,
-            "as_of": dates.format_date(content.as_of, "long", locale=reader),
+            "as_of": languages.format_date(content.as_of, "long", reader),
             "balance": money.format_money(abs(section.balance), section.currency, reader),
             "in_favour": section.balance < 0,
             "overdue": money.format_money(section.overdue, section.currency, reader) if section.overdue else None,

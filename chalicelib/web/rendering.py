@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from babel import dates
 from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 
 from chalicelib import languages, money
@@ -47,8 +46,8 @@ def render_page(
         "address": page_address,
         "style": page_address(static.base_style_path()),
         "brand_style": page_address(static.brand_style_path(brand.colour if brand else static.NEUTRAL_COLOUR)),
-        "date": lambda value: dates.format_date(value, "long", locale=reader),
-        "day": lambda value: dates.format_date(value, "medium", locale=reader),
+        "date": lambda value: languages.format_date(value, "long", reader),
+        "day": lambda value: languages.format_date(value, "medium", reader),
         "money": lambda minor_units, currency: money.format_money(minor_units, currency, reader),
     }
     return _template_environment(language).get_template(template).render(values), language

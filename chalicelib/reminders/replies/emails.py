@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from babel import dates
-
 from chalicelib import languages
 from chalicelib.invoices.rules import Invoice
 from chalicelib.mail.outbox import Mail
@@ -40,7 +38,7 @@ def reply_received(
         "days": days,
         "numbers": [one.number for one in invoices[:_MAX_INVOICE_NUMBERS]],
         "more": max(0, len(invoices) - _MAX_INVOICE_NUMBERS),
-        "on": dates.format_date(date.fromisoformat(on), "long", locale=reader) if on else None,
+        "on": languages.format_date(date.fromisoformat(on), "long", reader) if on else None,
         **{name: told.get(name) for name in ("reference", "reason", "note", "lines", "amount", "owner")},
     }
     return [

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
-from babel import dates, numbers
+from babel import numbers
 
 from chalicelib import languages, money, storage
 from chalicelib.accounts.rules import Account
@@ -349,9 +349,9 @@ def _describe_invoice(
     days = (today - invoice.due_date).days if invoice.due_date else 0
     return {
         "number": invoice.number,
-        "date": dates.format_date(invoice.issue_date, "medium", locale=reader),
-        "due_date": dates.format_date(invoice.due_date, "medium", locale=reader) if invoice.due_date else None,
-        "due_date_long": dates.format_date(invoice.due_date, "long", locale=reader) if invoice.due_date else None,
+        "date": languages.format_date(invoice.issue_date, "medium", reader),
+        "due_date": languages.format_date(invoice.due_date, "medium", reader) if invoice.due_date else None,
+        "due_date_long": languages.format_date(invoice.due_date, "long", reader) if invoice.due_date else None,
         "amount": money.format_money(invoice.balance, invoice.currency, reader),
         "disputed": money.format_money(disputed, invoice.currency, reader) if disputed else None,
         "days": days,

@@ -156,6 +156,19 @@ def use(person: Person, link: str, password: str = OTHER) -> Any:
     return person.service.ask("POST", "/passwords", {"reset": link, "password": password})
 
 
+def test_password_emails_tell_the_time_as_the_sign_in_email_does(person: Person) -> None:
+    person.enable()
+    (temporary,) = [mail for mail in person.deliver() if mail.kind == "temporary_password"]
+    person.change(TEMPORARY.search(temporary.text).group(), OWN)  # type: ignore[union-attr]
+    person.deliver()
+    person.service.ask("POST", "/password-resets", {"user_name": "ann.example"})
+    (reset,) = person.deliver()
+    for mail in (temporary, reset):
+        assert re.search(
+            r"works once, until \w+ \d{1,2}, \d{4}, \d{1,2}:\d\d\s[AP]M \([\w ]+\)", mail.text
+        ) or re.search(r"works once, until \d{1,2} \w+ \d{4}, \d\d:\d\d \([\w ]+\)", mail.text), mail.text
+
+
 def test_a_person_resets_by_mail_once(person: Person) -> None:
     set_up(person)
     token = person.sign_in(OWN).json["token"]

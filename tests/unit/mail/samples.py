@@ -112,7 +112,7 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         **_PERSON,
         "user_name": "ana.garcia",
         "password": "k7mv-2qhd-xw9p-f3tn-bz6r",
-        "until": "2 March 2026 at 23:30:00 CET",
+        "until": "2 March 2026, 23:30 (Berlin)",
         "link": "https://billing.nordlicht.example/portal/password",
     },
     "user_name_given": {
@@ -124,7 +124,7 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         **_PERSON,
         "user_name": "ana.garcia",
         "link": "https://billing.nordlicht.example/portal/password/cp_abc",
-        "until": "2 March 2026 at 23:30:00 CET",
+        "until": "2 March 2026, 23:30 (Berlin)",
     },
     "password_changed": {**_PERSON, "user_name": "ana.garcia"},
     "reminder_run_waits": {"run": "nordlicht/2026-03-02T09", "accounts": 1204, "limit": 500},
