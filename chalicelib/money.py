@@ -1,8 +1,12 @@
 """Amounts of money: integers of minor units, and the ISO 4217 code of their currency."""
 
+import re
 from decimal import Decimal
 
 from babel import Locale, numbers
+
+# CLDR separates a code from the number, with a space that does not break; Babel does not.
+_CODE_BESIDE_NUMBER = re.compile(r"(?<=[A-Za-z])(?=[\d\u2212-])|(?<=\d)(?=[A-Za-z])")
 
 # ISO 4217 gives all others two digits. Babel's own table tells how amounts are usually rounded, not how
 # billing systems count them: it gives the afghani none.
@@ -30,4 +34,6 @@ def format_money(minor_units: int, currency: str, reader: Locale) -> str:
     """Return an amount as the reader writes money, with all digits of its minor unit."""
     pattern = numbers.parse_pattern(reader.currency_formats["standard"].pattern)
     pattern.frac_prec = (minor_unit_digits(currency), minor_unit_digits(currency))
-    return str(pattern.apply(to_major_units(minor_units, currency), reader, currency=currency, currency_digits=False))
+    amount = to_major_units(minor_units, currency)
+    written = str(pattern.apply(amount, reader, currency=currency, currency_digits=False))
+    return _CODE_BESIDE_NUMBER.sub("\u00a0", written)

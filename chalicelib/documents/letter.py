@@ -2,17 +2,19 @@
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from chalicelib import colours
 from chalicelib.address_format import address_lines
+from chalicelib.bank_numbers import format_iban
 from chalicelib.documents import payment_codes, payment_slip, printable_text
 from chalicelib.documents.reader_locale import Localiser
 from chalicelib.entities.rules import BankDetails, TaxNumber
 from chalicelib.postal_address import PostalAddress
 
 MAX_NUMBER_LENGTH = 80
+QUIET_ZONE = 4
 _MAX_NAME_LENGTH = 300
 _MAX_RUNNING_NAME_LENGTH = 60
 # Countries that use Letter paper rather than A4.
@@ -116,15 +118,17 @@ def build_payment_data(
         "link": {"label": words.say("Online, in the customer portal"), "url": portal_url} if portal_url else None,
     }
     if transfer and (payload := payment_codes.build_epc_payload(transfer)):
-        images["code"] = payment_codes.render_qr_code(payload)
+        images["code"] = payment_codes.render_qr_code(payload, QUIET_ZONE)
         amount = words.money(transfer.amount, transfer.currency)
         told["code"] = {
             "caption": words.say("Scan with your banking app"),
             "alternative": words.say("Payment code (EPC QR) for a bank transfer of %(amount)s", amount=amount),
         }
-    elif transfer and (bill := payment_codes.build_swiss_bill(transfer)):
-        images["slip"] = payment_codes.render_qr_code(bill.payload)
+    elif bank and transfer and (bill := payment_codes.build_swiss_bill(transfer)):
+        images["slip"] = payment_codes.render_qr_code(bill.payload, 0)
         told["slip"] = payment_slip.build_slip_data(bill, words.formats.language)
+        # The slip says the rest, and leaves room for little else on its page.
+        told["facts"] = [asdict(fact) for fact in _bank_facts(replace(bank, iban=None, account_holder=""), "", words)]
     return told, images
 
 
@@ -132,7 +136,7 @@ def _bank_facts(bank: BankDetails, reference: str, words: Localiser) -> list[Lab
     named = (
         ("Account holder", bank.account_holder),
         ("Bank", bank.bank_name),
-        ("IBAN", payment_codes.format_in_groups(bank.iban) if bank.iban else None),
+        ("IBAN", format_iban(bank.iban) if bank.iban else None),
         ("BIC", bank.bic),
         ("Account number", bank.account_number),
         ("Routing number", bank.routing_number),

@@ -13,6 +13,7 @@ from stdnum import bic as bics
 from stdnum import iban as ibans
 
 from chalicelib import money
+from chalicelib.bank_numbers import format_iban
 from chalicelib.documents import printable_text
 from chalicelib.postal_address import PostalAddress
 
@@ -73,7 +74,8 @@ def build_epc_payload(transfer: Transfer) -> str | None:
         printable_text.to_single_line(transfer.creditor.name)[:70],
         printable_text.to_single_line(transfer.reason)[:140],
     )
-    if printable_text.REPLACEMENT_CHARACTER in name + reason:
+    # What banks carry as text: no emoji, nor what has no glyph.
+    if any(unicodedata.category(character) == "So" for character in name + reason):
         return None
     fields = (
         "BCD",
@@ -125,7 +127,7 @@ def build_swiss_bill(transfer: Transfer) -> SwissBill | None:
         payload,
         _printed_party(creditor),
         _printed_party(debtor) if debtor else (),
-        format_in_groups(iban),
+        format_iban(iban),
         _format_qr_reference(reference) or None,
         reason,
         "CHF",
@@ -133,18 +135,15 @@ def build_swiss_bill(transfer: Transfer) -> SwissBill | None:
     )
 
 
-def render_qr_code(payload: str) -> bytes:
-    """Return the QR code of ``payload`` as PNG without a margin, at error correction M as both standards ask."""
+def render_qr_code(payload: str, quiet_zone: int) -> bytes:
+    """Return the QR code of ``payload`` as PNG, at error correction M as both standards ask.
+
+    ``quiet_zone`` is the white margin in modules: readers need four (ISO/IEC 18004). 0 where the layout has it.
+    """
     code = segno.make_qr(payload, error="m", encoding="utf-8", boost_error=False)
     made = BytesIO()
-    code.save(made, kind="png", scale=8, border=0)
+    code.save(made, kind="png", scale=8, border=quiet_zone)
     return made.getvalue()
-
-
-def format_in_groups(number: str) -> str:
-    """Return an IBAN or reference in groups of four, as it is printed."""
-    compact = number.replace(" ", "")
-    return " ".join(compact[start : start + 4] for start in range(0, len(compact), 4))
 
 
 def _format_qr_reference(reference: str) -> str:

@@ -52,13 +52,15 @@ def typeset_pdf(
     """
     reader = languages.formatting_locale(language)
     pictures = dict(images or {})
+    printed = printable_text.make_printable(data)
+    further = fonts.further_families("".join(printable_text.iterate_texts(printed)))
     told = {
-        "data": printable_text.make_printable(data),
+        "data": printed,
         "language": reader.language,
         # Typst accepts countries only, not the regions of locales such as es-419.
         "region": reader.territory if reader.territory and reader.territory.isalpha() else None,
         "direction": reader.text_direction,
-        "fonts": fonts.font_families(language),
+        "fonts": [*fonts.font_families(language), *further],
         "images": sorted(pictures),
         "attachments": [
             {
@@ -80,7 +82,8 @@ def typeset_pdf(
         _write_files(root / "images", pictures)
         _write_files(root / "attachments", {str(number): one.content for number, one in enumerate(attachments)})
         # A compiler serves one thread at a time, and is cheap: each document has its own.
-        compiler = typst.Compiler(str(root / f"{template}.typ"), root=folder, font_paths=fonts.load_fonts())
+        known = fonts.load_fonts(further=bool(further))
+        compiler = typst.Compiler(str(root / f"{template}.typ"), root=folder, font_paths=known)
         made = compiler.compile(format="pdf", pdf_standards=["a-3a", "ua-1"], timestamp=int(at.timestamp()))
     assert isinstance(made, bytes)
     if len(made) > _LARGE_PDF_BYTES:

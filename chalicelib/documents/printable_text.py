@@ -20,10 +20,19 @@ _JOIN_CONTROLS = "\u200c\u200d"
 _DIRECTION_CONTROLS = "\u200e\u200f\u061c\u2066\u2069"
 _LINE_END = re.compile("\r\n|[\n\r\u0085\u2028\u2029]")
 _MAX_MARKS = 4
-_MAX_WORD_LENGTH = 28
+_MAX_WORD_WIDTH = 24
+"""In digits, of which three are as wide as two W: about the narrowest column of descriptions."""
+_MAX_VALUE_WIDTH = 16
+"""The same for the values of facts."""
+_VALUE_NAMES = frozenset({"value", "number"})
 _MAX_PART_LENGTH = 12
 _BREAK_EVERY = 4
+_MAX_MISSING = 50
 _SEPARATORS = frozenset("/.-_@?&=:,;")
+_WIDEST_LETTER = 1.5
+_VIRAMA = 9
+"""The canonical combining class of viramas."""
+_VARIATION_SELECTORS = frozenset(map(chr, range(0xFE00, 0xFE10)))
 
 
 def to_single_line(text: str, longest: int | None = None) -> str:
@@ -51,21 +60,56 @@ def remove_unprintable(text: str) -> str:
     """Return the text without control and invisible characters; characters without a glyph are replaced."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_printable_clusters(unicodedata.normalize("NFC", text)))
+    return "".join(_printable_clusters(_normalise(text)))
 
 
-def make_printable(value: Any) -> Any:
+def _normalise(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def find_missing_glyphs(value: Any) -> tuple[str, ...]:
+    """Return the characters in the texts of a JSON value that no font has, in order of their code; 50 at most."""
+    used = {character for text in iterate_texts(value) if not text.isascii() for character in _normalise(text)}
+    return tuple(sorted(character for character in used if _is_missing(character)))[:_MAX_MISSING]
+
+
+def _is_missing(character: str) -> bool:
+    category = unicodedata.category(character)
+    if character in _VARIATION_SELECTORS or category in {"Cf", "Cc", "Zl", "Zp", "Zs"}:
+        return False
+    if category[0] == "M":
+        return not fonts.has_glyphs(character)
+    return character != REPLACEMENT_CHARACTER and _printable_character(character, category) == REPLACEMENT_CHARACTER
+
+
+def iterate_texts(value: Any) -> Iterator[str]:
+    """Yield the texts of a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from iterate_texts(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from iterate_texts(inner)
+
+
+def make_printable(value: Any, widest: float = _MAX_WORD_WIDTH) -> Any:
     """Return a JSON value with every text printable and breakable into lines."""
     if isinstance(value, str):
         return _add_break_opportunities(
             value
             if value.isascii() and value.isprintable()
-            else "".join(_printable_clusters(value, _DIRECTION_CONTROLS))
+            else "".join(_printable_clusters(value, _DIRECTION_CONTROLS)),
+            widest,
         )
     if isinstance(value, Mapping):
-        return {name: make_printable(inner) for name, inner in value.items()}
+        return {
+            name: make_printable(inner, _MAX_VALUE_WIDTH if name in _VALUE_NAMES else widest)
+            for name, inner in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [make_printable(inner) for inner in value]
+        return [make_printable(inner, widest) for inner in value]
     return value
 
 
@@ -107,11 +151,19 @@ def _printable_character(character: str, category: str) -> str:
     return plain if plain != character and all(map(fonts.has_glyphs, plain)) else REPLACEMENT_CHARACTER
 
 
-def _add_break_opportunities(text: str) -> str:
-    """Add line-break opportunities to long words, so that they do not overflow their column."""
-    if len(text) <= _MAX_WORD_LENGTH:
+def _add_break_opportunities(text: str, widest: float) -> str:
+    """Add line-break opportunities to words that are wider than ``widest``, so that they stay in their column."""
+    if len(text) * _WIDEST_LETTER <= widest:
         return text
-    return " ".join(_break_word(word) if len(word) > _MAX_WORD_LENGTH else word for word in text.split(" "))
+    return " ".join(_break_word(word) if _width(word) > widest else word for word in text.split(" "))
+
+
+def _width(word: str) -> float:
+    """Return about how wide a word is, in digits."""
+    return sum(
+        _WIDEST_LETTER if letter in "MW@%—…" else 1.1 if letter.isupper() else 0.5 if letter in "iljft.,:;'|" else 0.92
+        for letter in word
+    )
 
 
 def _break_word(word: str) -> str:
@@ -120,13 +172,21 @@ def _break_word(word: str) -> str:
     since = 0
     for character in word:
         # Chinese and similar text can break anywhere; a mark stays with its letter.
-        if unicodedata.east_asian_width(character) in "WF" or character in "\u00a0\u202f":
+        if unicodedata.east_asian_width(character) in "WF" or character in "\u00a0\u202f" or _finds_words(character):
             since = 0
         elif unicodedata.category(character)[0] != "M" and character not in _JOIN_CONTROLS:
             behind = bool(parts) and parts[-1] in _SEPARATORS and character not in _SEPARATORS
-            if since and (behind or (since >= _MAX_PART_LENGTH and since % _BREAK_EVERY == 0)):
+            # A consonant after a virama or a joiner is part of the letter before.
+            joined = bool(parts) and (unicodedata.combining(parts[-1][-1]) == _VIRAMA or parts[-1] in _JOIN_CONTROLS)
+            if since and not joined and (behind or (since >= _MAX_PART_LENGTH and since % _BREAK_EVERY == 0)):
                 parts.append(BREAK_OPPORTUNITY)
                 since = 0 if behind else since
             since += 1
         parts.append(character)
     return "".join(parts)
+
+
+def _finds_words(character: str) -> bool:
+    """Tell whether a character is Thai, Lao, Burmese or Khmer: typst finds the words of text without spaces itself."""
+    code = ord(character)
+    return 0x0E00 <= code <= 0x0EFF or 0x1000 <= code <= 0x109F or 0x1780 <= code <= 0x17FF

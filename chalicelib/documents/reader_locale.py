@@ -1,6 +1,5 @@
 """Localisation of documents: texts, dates, numbers and money in the reader's locale."""
 
-import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import date
@@ -13,7 +12,6 @@ from babel.support import NullTranslations
 from chalicelib import languages, money
 
 _MINUS = "\u2212"
-_CODE_BEFORE_NUMBER = re.compile(r"(?<=[A-Z]{3})(?=[\d\u2212])")
 # Codes of UN/ECE Recommendation 20 that invoices use, as CLDR names the unit. None is a piece, which has no name.
 _UNITS = {
     "C62": None,
@@ -61,8 +59,7 @@ class Localiser:
     def money(self, minor_units: int, currency: str) -> str:
         """Return an amount with its currency."""
         written = money.format_money(minor_units, currency, self.formats).replace("\uffe5", "\u00a5")
-        # CLDR separates a code from the number; Babel does not.
-        parted = _CODE_BEFORE_NUMBER.sub("\u00a0", written.replace("-", _MINUS))
+        parted = written.replace("-", _MINUS)
         return parted.replace(_MINUS, f"\u200e{_MINUS}") if self._leftward else parted
 
     def amount(self, minor_units: int, currency: str) -> str:

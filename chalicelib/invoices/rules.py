@@ -157,6 +157,8 @@ class StoredPdf:
     """``made`` (rendered here) or ``supplied``."""
     e_invoice: str | None = None
     """Why no EN 16931 invoice is embedded; None when one is."""
+    missing_glyphs: str = ""
+    """The characters of the invoice that no font has: the PDF shows the replacement character in their place."""
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,10 @@ class PdfView(View):
     size: int | None = Field(description="In bytes.")
     e_invoice: bool = Field(description="Whether an invoice by EN 16931 is embedded.")
     e_invoice_missing: str | None = Field(description="Why it is not, where that is known.")
+    missing_glyphs: list[str] = Field(
+        description="Characters of the invoice that no font of the service has: the PDF shows � in their place. Known "
+        "once it is made here."
+    )
 
 
 class InvoiceListed(View):
@@ -198,7 +202,13 @@ def _pdf_view(invoice: Invoice) -> PdfView:
     if pdf is None:
         state = "pending" if invoice.pdf_expected == "made" else "awaited"
         return PdfView(
-            state=state, source=invoice.pdf_expected, sha256=None, size=None, e_invoice=False, e_invoice_missing=None
+            state=state,
+            source=invoice.pdf_expected,
+            sha256=None,
+            size=None,
+            e_invoice=False,
+            e_invoice_missing=None,
+            missing_glyphs=[],
         )
     return PdfView(
         state="ready",
@@ -207,6 +217,7 @@ def _pdf_view(invoice: Invoice) -> PdfView:
         size=pdf.size,
         e_invoice=pdf.source == "made" and pdf.e_invoice is None,
         e_invoice_missing=pdf.e_invoice,
+        missing_glyphs=list(pdf.missing_glyphs),
     )
 
 

@@ -11,6 +11,7 @@ from babel import numbers
 
 from chalicelib import languages, money, storage
 from chalicelib.accounts.rules import Account
+from chalicelib.bank_numbers import format_iban
 from chalicelib.bill_groups import portal_link
 from chalicelib.bill_groups.rules import BillGroup, select_recipients
 from chalicelib.config import settings
@@ -392,7 +393,7 @@ def _how_to_pay(bank: BankDetails | None) -> dict[str, str | None] | None:
     return {
         "account_holder": bank.account_holder,
         "bank_name": bank.bank_name,
-        "iban": bank.iban,
+        "iban": format_iban(bank.iban) if bank.iban else None,
         "bic": bank.bic,
         "account_number": bank.account_number,
         "routing_number": bank.routing_number,

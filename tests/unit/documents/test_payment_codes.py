@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from chalicelib.documents import payment_codes, payment_slip
+from chalicelib.documents.letter import QUIET_ZONE
 from chalicelib.documents.payment_codes import Party, Transfer
 from chalicelib.postal_address import PostalAddress
 
@@ -47,6 +48,7 @@ def test_an_epc_code() -> None:
         {"amount": 10**11},
         {"iban": "DE89370400440532013001"},
         {"creditor": Party("\U0001f600")},
+        {"creditor": Party("\u2d30")},
     ],
 )
 def test_no_epc_code_where_the_standard_has_none(change: dict[str, object]) -> None:
@@ -136,8 +138,16 @@ def test_the_slip_speaks_the_languages_of_switzerland_and_english() -> None:
     assert heads == ["Zahlteil", "Section paiement", "Sezione pagamento", "Payment part"]
 
 
+def test_readers_get_a_margin_of_four_modules() -> None:
+    plain, framed = (payment_codes.render_qr_code("BCD\n002", zone) for zone in (0, QUIET_ZONE))
+    with Image.open(BytesIO(plain)) as code, Image.open(BytesIO(framed)) as picture:
+        module = 8
+        assert picture.width == code.width + 2 * 4 * module
+        assert set(picture.convert("L").crop((0, 0, picture.width, 4 * module)).tobytes()) == {255}
+
+
 def test_the_picture_is_sharp_and_without_a_margin() -> None:
-    with Image.open(BytesIO(payment_codes.render_qr_code("BCD\n002"))) as picture:
+    with Image.open(BytesIO(payment_codes.render_qr_code("BCD\n002", 0))) as picture:
         assert picture.width == picture.height
         assert picture.width % 8 == 0
         pixels = picture.convert("1")

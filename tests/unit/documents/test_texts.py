@@ -39,7 +39,8 @@ def test_what_can_be_read_is_stored(text: str) -> None:
         ("Z" + "\u0301" * 500, "Ź" + "\u0301" * 4),
         ("\u0301\u0301abc", "abc"),
         ("e\u0301", "é"),
-        ("👍 ok", "\ufffd ok"),
+        ("👍 ok", "👍 ok"),
+        ("\u2d30 ok", "\ufffd ok"),
         ("  a \t\n b  ", "a b"),
         ("\u200b\u202e", "…"),
         ("", ""),
@@ -99,3 +100,49 @@ def test_cleaning_again_changes_nothing(text: str) -> None:
     line = printable_text.to_single_line(text)
     assert printable_text.to_single_line(line) == line
     assert printable_text.make_printable(line).replace(printable_text.BREAK_OPPORTUNITY, "") == line
+
+
+@pytest.mark.parametrize("word", ["PURCHASEORDER2026NORTHWESTEU", "RECHNUNG20261119NORDOST00017", "W" * 28, "W" * 20])
+def test_wide_words_get_places_to_break_where_they_would_leave_their_column(word: str) -> None:
+    told = printable_text.make_printable({"value": word, "details": [word]})
+    assert printable_text.BREAK_OPPORTUNITY in told["value"]
+    assert printable_text.BREAK_OPPORTUNITY in told["details"][0]
+
+
+SCRIPTS = {
+    "Thai": "ใบแจ้งหนี้น้ำ",
+    "Georgian": "საქართველო",
+    "Armenian": "Հայաստան",
+    "Bengali": "বাংলাদেশ শ্রী",
+    "Tamil": "தமிழ்நாடு",
+    "Telugu": "తెలుగు స్త్రీ",
+    "Gujarati": "ગુજરાત શ્રી",
+    "Khmer": "ព្រះរាជាណាចក្រ",
+    "Lao": "ສາທາລະນະລັດ",
+    "Burmese": "မြန်မာနိုင်ငံ",
+    "Sinhala": "ශ්‍රී ලංකාව",
+    "Amharic": "ኢትዮጵያ",
+    "Emoji": "🎉🚀",
+}
+
+
+@pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS)
+def test_scripts_that_have_fonts(text: str) -> None:
+    assert printable_text.find_missing_glyphs({"lines": [text]}) == ()
+    assert printable_text.to_single_line(text) == text
+    assert len(fonts.further_families(text)) == 1
+
+
+def test_a_document_without_further_scripts_needs_no_further_font() -> None:
+    assert fonts.further_families("Käse Ελλάδα Москва 株式会社 مرحبا שלום हिन्दी €→☎ 안녕") == []
+
+
+def test_missing_glyphs_are_named_once_and_in_order() -> None:
+    told = {"lines": ["ⵣⴰⴰ", {"note": "Ꮳ ok\u200d\ufe0f\n\u00a0"}], "total": 7}
+    assert printable_text.find_missing_glyphs(told) == ("Ꮳ", "ⴰ", "ⵣ")
+
+
+def test_a_conjunct_is_never_broken_apart() -> None:
+    broken = printable_text.make_printable("ক্ষ" * 60)
+    for part in broken.split(printable_text.BREAK_OPPORTUNITY)[:-1]:
+        assert not part.endswith("\u09cd")

@@ -1,6 +1,7 @@
 """The PDF of an invoice: sound, the same each time, readable by people, programs and screen readers."""
 
 import random
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import BytesIO
@@ -24,6 +25,7 @@ ARABIC = replace(
     ),
     seller=replace(SELLER, name="شركة أكمي", legal_name="شركة أكمي للخدمات"),
 )
+SLIP_BANK = BankDetails("Käse AG", iban="CH9300762011623852957")
 INVOICES: dict[str, Content] = {
     "one line": content(line("1", "49.90"), locale="en-GB"),
     "fourteen lines": content(*(line(str(number), "10") for number in range(1, 15))),
@@ -36,6 +38,10 @@ INVOICES: dict[str, Content] = {
     ),
     "Hebrew names": replace(content(line("1", "5", description="שירותי אירוח"), locale="he"),
                             buyer=replace(BUYER, account_name='חברת הדוגמה בע"מ', attention="דוד כהן")),
+    "scripts of further fonts": replace(
+        content(line("1", "5", description="ព្រះរាជាណាចក្រ ස්ත්‍රී ኢትዮጵያ 🎉"), locale="en"),
+        buyer=replace(BUYER, account_name="บริษัท สยาม จำกัด", attention="გიორგი"),
+    ),
     "a part of the world": content(line("1", "5"), locale="es-419"),
     "nothing but what must be": replace(
         content(line("1", "5", ()), due_date=None),
@@ -44,6 +50,59 @@ INVOICES: dict[str, Content] = {
         buyer=replace(BUYER, address=None, attention=None, vat_number=None),
     ),
 }  # fmt: skip
+
+
+@pdfs.needs("pdftotext")
+def test_a_swiss_invoice_of_one_line_takes_one_page() -> None:
+    (page,) = pdfs.pages(render_invoice(INVOICES["Swiss slip"]))
+    assert "Empfangsschein" in page
+    banked = replace(
+        INVOICES["Swiss slip"].seller, bank_details=replace(SLIP_BANK, bank_name="Bank", bic="POFICHBEXXX")
+    )
+    invoice = replace(INVOICES["Swiss slip"], seller=banked, portal_url="https://pay.example/" + "x" * 40)
+    (page,) = pdfs.pages(render_invoice(invoice))
+    assert "POFICHBEXXX" in page
+
+
+def boxes(pdf: bytes) -> list[tuple[str, float, float]]:
+    """Return each word of a PDF with its left and right edge, in points."""
+    found = re.findall(r'<word xMin="([\d.]+)" yMin="[\d.]+" xMax="([\d.]+)"[^>]*>([^<]+)', pdfs.text(pdf, "-bbox"))
+    return [(word, float(left), float(right)) for left, right, word in found]
+
+
+@pdfs.needs("pdftotext")
+@pytest.mark.parametrize("word", ["PURCHASEORDER2026NORTHWESTEU", "RECHNUNG20261119NORDOST00017", "W" * 28])
+def test_long_words_stay_in_their_column(word: str) -> None:
+    invoice = content(line("1", "5", description=word, details=word), number=word, po_number=word, locale="de")
+    invoice = replace(
+        invoice,
+        buyer=replace(BUYER, account_name=word, attention=word),
+        seller=replace(SELLER, legal_name=word),
+    )
+    width, side, aside = 595.28, 56.69, 204.1
+    edges = boxes(render_invoice(invoice))
+    assert max(right for _, _, right in edges) <= width - side + 0.5
+    amount = min(left for text, left, _ in edges if text == "5,00")
+    parts = [(left, right) for text, left, right in edges if text in word and len(text) > 8]
+    assert len(parts) > 5
+    # From the left edge on: the addressee and the descriptions. Beside them: the sender and the facts. The heading
+    # takes the whole width.
+    beyond = [left for left, right in parts if right >= amount and left < width - side - aside - 1]
+    assert len(beyond) <= 1
+
+
+@pdfs.needs("pdftotext")
+def test_a_german_iban_stays_on_one_line() -> None:
+    text = pdfs.text(render_invoice(replace(content(line("1", "5")), portal_url="https://pay.example/x")), "-layout")
+    assert "DE89 3704 0044 0532 0130 00" in text
+
+
+@pdfs.needs("pdftotext")
+def test_decimals_line_up_where_text_runs_from_right_to_left() -> None:
+    amounts = ("5.01", "1234.02", "88.03")
+    edges = boxes(render_invoice(content(*(line("1", amount, ()) for amount in amounts), locale="ar")))
+    rights = {round(right, 1) for text, _, right in edges if text in {"5.01", "1,234.02", "88.03"}}
+    assert len(rights) == 2, "of the prices and of the amounts"
 
 
 def many(count: int) -> Content:
