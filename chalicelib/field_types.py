@@ -31,6 +31,7 @@ _MAX_LOCAL_PART_LENGTH = 64
 # "%" and "!" route in some mail servers (RFC 5321 §3.6.1, appendix F.2), "|" and "`" name programs, and "=?" begins an
 # encoded-word (RFC 2047), which some programs decode within an address.
 _AMBIGUOUS_LOCAL_PART = re.compile(r"[%!|`]|=\?|\?=")
+_WEB_ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://|\bwww\.", re.IGNORECASE)
 _ENCODED_WORD = re.compile(r"=\?[^?]*\?[bq]\?.*?\?=", re.IGNORECASE)
 _LOCALE = re.compile(r"(?!und)[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -67,6 +68,18 @@ def normalise_text(value: str) -> str:
             "encoded_word", "This holds text in the encoding of email headers (=?…?=). Write the text itself."
         )
     return tidy
+
+
+def find_web_address(text: str) -> str | None:
+    """Return the beginning of the first web address in a text, as mail programs find and link it; None without one."""
+    found = _WEB_ADDRESS.search(text)
+    return found.group() if found else None
+
+
+def _refuse_web_address(value: str) -> str:
+    if find_web_address(value):
+        raise PydanticCustomError("address_in_name", "A name holds no web address. Leave it out.")
+    return value
 
 
 def normalise_paragraphs(value: str) -> str:
@@ -246,6 +259,8 @@ ShortText = Annotated[
 SingleLineText = Annotated[
     str, StringConstraints(max_length=200), AfterValidator(normalise_text), AfterValidator(require_not_blank)
 ]
+NameText = Annotated[SingleLineText, AfterValidator(_refuse_web_address)]
+"""A name of a person or of their company, which is printed in emails (A13)."""
 EmailAddress = Annotated[_AnyText, AfterValidator(normalise_email), Field(json_schema_extra={"format": "email"})]
 Phone = Annotated[str, StringConstraints(max_length=64), AfterValidator(normalise_phone)]
 Country = Annotated[ShortText, AfterValidator(_parse_country)]

@@ -113,6 +113,11 @@ def is_public_suffix(domain: str) -> bool:
     return bool(_public_suffixes().publicsuffix(domain) == domain)
 
 
+def is_top_level_domain(label: str) -> bool:
+    """Tell whether ``label`` is a top-level domain that exists, such as ``com`` or ``kim``."""
+    return _public_suffixes().publicsuffix(label, accept_unknown=False) is not None
+
+
 @cache
 def _public_suffixes() -> PublicSuffixList:
     return PublicSuffixList()

@@ -19,7 +19,7 @@ from chalicelib.contacts.rows import (
     write_roles,
 )
 from chalicelib.contacts.rules import ACTIVE, INACTIVE, Contact, ContactDeletion
-from chalicelib.mail import outbox
+from chalicelib.mail import outbox, portal_limits
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import ContactAddressItem, ContactItem
@@ -111,7 +111,8 @@ def _write_deletion(
     write_roles(transaction, around, deletion.assignments, after)
     record_contact_event(transaction, context, "contact.deleted", contact, after, deletion.roles, frozenset())
     mail = emails.contact_removed(around.entity, around.account, contact, deletion.roles)
-    outbox.enqueue_mail(transaction, context, mail)
+    # Who must go goes, whatever was mailed before: the email is withheld rather than the deletion refused (A13).
+    outbox.enqueue_mail(transaction, context, mail, over_limit="withhold")
     if deletion.successor is not None and deletion.successor_gains_roles:
         _notify_successor(transaction, context, around, deletion, deletion.successor)
     transaction.record_response(contact.contact_id, 204)
@@ -128,7 +129,7 @@ def _notify_successor(
     before, after = deletion.successor_roles_before, deletion.successor_roles
     record_contact_event(transaction, context, "contact.changed", successor, successor, before, after)
     mail = emails.role_changed(around.entity, around.account, successor, before, after)
-    outbox.enqueue_mail(transaction, context, mail)
+    outbox.enqueue_mail(transaction, context, mail, over_limit="withhold")
 
 
 def _transfer_bill_groups(
@@ -169,6 +170,7 @@ def restore_contact(context: RequestContext, account_id: str, contact_id: str) -
         lock_address(transaction, after)
         write_roles(transaction, around, rules.assign_roles(around.roles, {contact_id: roles}), after)
         record_contact_event(transaction, context, "contact.restored", contact, after, frozenset(), roles)
+        portal_limits.count_new_contact(transaction, context, account_id)
         outbox.enqueue_mail(transaction, context, emails.contact_added(around.entity, around.account, after, roles))
         transaction.record_response(contact_id, 200)
         transaction.commit()

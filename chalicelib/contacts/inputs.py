@@ -11,9 +11,9 @@ from chalicelib.field_types import (
     Body,
     EmailAddress,
     LocaleTag,
+    NameText,
     Phone,
     ShortText,
-    SingleLineText,
     VendorId,
 )
 
@@ -24,14 +24,14 @@ class ContactDetails(Body):
     """The details of a contact. Absent means unchanged, null clears."""
 
     kind: Literal["person", "mailbox"] | None = Field(default=None, description="Default: a person.")
-    first_name: SingleLineText | None = Field(default=None, description="Required for a person.")
-    last_name: SingleLineText | None = Field(default=None, description="Required for a person.")
-    display_name: SingleLineText | None = Field(default=None, description="Required for a mailbox.")
+    first_name: NameText | None = Field(default=None, description="Required for a person.")
+    last_name: NameText | None = Field(default=None, description="Required for a person.")
+    display_name: NameText | None = Field(default=None, description="Required for a mailbox.")
     email: EmailAddress | None = Field(default=None, description="Required when the contact is added.")
     cell: Phone | None = Field(default=None, description="With country code. Stored as E.164.")
-    company: SingleLineText | None = None
+    company: NameText | None = None
     address: AddressBody | None = None
-    job_title: SingleLineText | None = None
+    job_title: NameText | None = None
     locale: LocaleTag | None = Field(default=None, description="BCP 47; null means the account's.")
     external_id: ShortText | None = Field(default=None, description="Your own id, unique in the account.")
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from chalicelib import ids
-from chalicelib.contacts import access, emails, rules
+from chalicelib.contacts import access, emails, names, rules
 from chalicelib.contacts.access import RequestedAccess
 from chalicelib.contacts.rows import (
     ContactRead,
@@ -25,7 +25,7 @@ from chalicelib.contacts.rules import ACTIVE, Contact, ContactChange
 from chalicelib.errors import NotFound
 from chalicelib.field_marks import FieldUse, is_any_changed
 from chalicelib.field_ownership import MergeResult, merge_fields
-from chalicelib.mail import outbox
+from chalicelib.mail import outbox, portal_limits
 from chalicelib.request_context import RequestContext
 from chalicelib.serialization import build_dataclass, dataclass_defaults, to_plain_fields
 from chalicelib.table import keys, store
@@ -71,6 +71,7 @@ def create_contact(
             },
         )
         rules.check_contact(contact, cell_required=around.entity.contact_cell_required)
+        names.check_names(context.actor.kind, None, contact)
         if wanted:
             contact = replace(contact, access=access.build_contact_access(context, contact, wanted, access_rows))
         if address_item is not None:
@@ -84,6 +85,7 @@ def create_contact(
         lock_external_id(transaction, contact)
         write_roles(transaction, around, after, contact)
         record_contact_event(transaction, context, "contact.created", None, contact, frozenset(), roles)
+        portal_limits.count_new_contact(transaction, context, account_id)
         outbox.enqueue_mail(transaction, context, emails.contact_added(around.entity, around.account, contact, roles))
         transaction.record_response(contact.contact_id, 201)
         transaction.commit()
@@ -148,6 +150,7 @@ def _patch_once(context: RequestContext, account_id: str, contact_id: str, patch
         email_holder_id=address_item.contact_id if address_item is not None else None,
         external_id_holder_id=external_item.contact_id if external_item is not None else None,
     )
+    names.check_names(context.actor.kind, before, change.after)
     if change.is_empty:
         return replace(to_contact_read(before, change.roles_before), changed=False)
     transaction, row = _stage_change(context, around, change)

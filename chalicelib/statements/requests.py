@@ -20,6 +20,7 @@ from chalicelib.entities.rules import Entity
 from chalicelib.entities.service import get_cached_entity
 from chalicelib.errors import Conflict, InvalidInput, NotFound
 from chalicelib.invoices.issue_rules import build_seller
+from chalicelib.mail import portal_limits
 from chalicelib.postal_address import PostalAddress
 from chalicelib.request_context import RequestContext
 from chalicelib.statements import rules, service
@@ -101,6 +102,8 @@ class _StatementSource:
     visible_bill_group_ids: frozenset[str]
     """The bill groups that a reader of the email must be permitted to see."""
     limit: RateLimitItem | None
+    send_to: tuple[str, ...]
+    """The addresses of the contacts to whom it is emailed."""
 
 
 def _request_once(context: RequestContext, account_id: str, criteria: StatementCriteria) -> StatementRequest:
@@ -116,7 +119,7 @@ def _request_once(context: RequestContext, account_id: str, criteria: StatementC
         send_to=criteria.send_to,
         bill_group_ids=None if criteria.bill_group_ids is None else tuple(sorted(criteria.bill_group_ids)),
     )
-    _write_request(context, requested, _build_content(statement_id, source), source.limit)
+    _write_request(context, requested, _build_content(statement_id, source), source)
     return requested
 
 
@@ -137,13 +140,14 @@ def _gather_source(context: RequestContext, account_id: str, criteria: Statement
     entity = get_cached_entity(section.entity_id, context.now)
     if criteria.send_to:
         _check_recipients(account, entity, contacts)
+    send_to = tuple(contact.email for contact in contacts)
     groups = get_bill_groups(sorted({item.bill_group_id for item in section.open_items}))
     visible = criteria.bill_group_ids
     if visible is None and criteria.send_to:
         # The mail is about the whole account: its readers must be permitted to see all bill groups.
         listed, _ = list_bill_groups(account_id, None, _MAX_BILL_GROUPS)
         visible = frozenset(group.bill_group_id for group in (*listed, *groups))
-    return _StatementSource(account, entity, as_of, section, groups, visible or frozenset(), limit)
+    return _StatementSource(account, entity, as_of, section, groups, visible or frozenset(), limit, send_to)
 
 
 def _build_content(statement_id: str, source: _StatementSource) -> StatementContent:
@@ -163,7 +167,7 @@ def _build_content(statement_id: str, source: _StatementSource) -> StatementCont
 
 
 def _write_request(
-    context: RequestContext, requested: StatementRequest, content: StatementContent, limit: RateLimitItem | None
+    context: RequestContext, requested: StatementRequest, content: StatementContent, source: _StatementSource
 ) -> None:
     transaction = store.Transaction(context)
     row = store.to_item(StatementItem, keys.statement(requested.statement_id), requested)
@@ -171,7 +175,10 @@ def _write_request(
     row.requested_by = {"kind": context.actor.kind}
     transaction.create(row)
     add_task(transaction, context, CreateStatementPdf(requested.statement_id))
-    _count_request(transaction, context, keys.rate_limit("statement", requested.account_id), limit)
+    _count_request(transaction, context, keys.rate_limit("statement", requested.account_id), source.limit)
+    # The emails are written once the PDF is made, by the service itself: they count now.
+    for address in source.send_to if portal_limits.is_limited(context) else ():
+        portal_limits.count_email(transaction, context, requested.account_id, [address], copy=True)
     changes = (
         FieldChange("as_of", None, requested.as_of.isoformat()),
         FieldChange("send_to", None, list(requested.send_to)),

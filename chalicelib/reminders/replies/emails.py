@@ -46,6 +46,7 @@ def reply_received(
             kind="reply_received",
             entity_id=entity.entity_id,
             account_id=None,
+            about_account_id=link.account.account_id,
             to=to,
             locale=entity.locale,
             lifetime=LIFETIME,

@@ -209,7 +209,8 @@ class ReplyRecord:
         news = [one for one in row.used if one["answer"] == self.answer and not one["told"]]
         row.used = [{**one, "told": one["told"] or one in news} for one in row.used]
         for mail in self.mails({invoice_id for one in news for invoice_id in one["invoice_ids"]}) if news else ():
-            outbox.enqueue_mail(transaction, self.context, mail)
+            # The answer counts, and is kept, even if staff are not told of it by an email.
+            outbox.enqueue_mail(transaction, self.context, mail, over_limit="withhold")
         return bool(news)
 
     def _row(self) -> ReplyLinkItem:

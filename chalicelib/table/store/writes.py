@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from pynamodb.exceptions import PutError, TransactWriteError
 from pynamodb.expressions.condition import Condition
@@ -112,6 +113,11 @@ class Transaction:
             self.create(item)
         else:
             self.replace(item)
+
+    def staged(self, key: Key) -> Any | None:
+        """Return the item that this transaction writes at ``key``, so that another part of it may change it further."""
+        kind, item, _ = self._writes.get(key, ("", None, None))
+        return item if kind == "put" else None
 
     def delete_unconditionally(self, key: Key) -> None:
         """Delete the row at ``key``, which a condition on another item already protects."""
