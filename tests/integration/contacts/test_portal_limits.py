@@ -82,7 +82,7 @@ def test_the_contacts_of_a_day_are_counted_for_the_account(service: Service, eve
     ]
     assert [one.status for one in added] == [201] * 30 + [429]
     assert code(added[-1]) == (429, "too_many_contacts")
-    assert 0 < int(added[-1].headers["retry-after"]) <= 24 * 3600
+    assert 0 < int(added[-1].headers["retry-after"]) <= 24 * 3600 + 1
     service.clock.move(hours=24, seconds=1)
     fresh = portal(service, "al@customer.example", ["contacts"])
     assert service.ask("POST", "/accounts/a1/contacts", person("p31@else.example"), token=fresh).status == 201
@@ -90,10 +90,10 @@ def test_the_contacts_of_a_day_are_counted_for_the_account(service: Service, eve
 
 def test_an_accounts_people_together_cause_few_emails(service: Service, eve: str) -> None:
     people = [portal(service, f"u{number}@customer.example", ["contacts"]) for number in range(7)]
-    contacts = [service.contact("/accounts/a1", f"Ann{number}") for number in range(14)]
+    contacts = [service.contact("/accounts/a1", f"Ann{number}") for number in range(18)]
     answers = []
     for number in range(70):
-        path = f"/accounts/a1/contacts/{contacts[number // 5]['contact_id']}"
+        path = f"/accounts/a1/contacts/{contacts[number // 4]['contact_id']}"
         roles = ["invoicing"] if number % 2 == 0 else []
         version = str(service.get(path)["version"])
         answers.append(service.ask("PATCH", path, {"roles": roles}, token=people[number % 7], if_match=version))
