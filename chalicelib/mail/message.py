@@ -143,6 +143,8 @@ def _environment(language: str) -> Environment:
     environment.newstyle_gettext = True  # type: ignore[attr-defined]
     environment.filters.update(
         isolated=_isolate_direction,
+        # French sets a no-break space before a colon.
+        label=lambda text: text + ("\u00a0:" if language == "fr" else ":"),
         mail_link=_mail_link,
         date=lambda value, reader: languages.format_date(value, "long", reader),
         number=lambda value, reader: numbers.format_decimal(value, locale=reader),

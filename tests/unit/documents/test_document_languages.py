@@ -61,9 +61,11 @@ def test_every_text_is_translated_with_its_placeholders(language: str) -> None:
         strings = _texts(message.string)
         assert "fuzzy" not in message.flags
         assert len(strings) == (1 if isinstance(message.id, str) else known.num_plurals)
-        for string in strings:
+        for number, string in enumerate(strings):  # Arabic says none, one and two in words.
             assert string.strip()
-            assert set(PLACEHOLDER.findall(string)) == set(PLACEHOLDER.findall(text))
+            found, needed = set(PLACEHOLDER.findall(string)), set(PLACEHOLDER.findall(text))
+            in_words = {"count", "number"} if language == "ar" and len(strings) > 1 and number < 3 else set()
+            assert found - in_words == needed - in_words
             assert "%" not in PLACEHOLDER.sub("", string)
 
 

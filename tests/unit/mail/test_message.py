@@ -90,6 +90,7 @@ def test_every_mail_says_who_sent_it_and_why_in_text_and_html_alike(kind: str, l
     own = {link for link in told if link}
     assert set(page.links) == {"mailto:help@nordlicht.example", "https://nordlicht.example", *own}
     plain = "".join(character for character in rendered.text if unicodedata.category(character) != "Cf")
+    plain = plain.replace("\u00a0", " ")
     shown = " ".join(page.shown.split())
     for part in ("Nordlicht Cloud GmbH", "Hafenstraße 12", "20457 Hamburg", "DE136695976", "HRB 123456"):
         assert part in plain
@@ -253,3 +254,66 @@ def test_any_brand_colour_can_be_read(colour: str) -> None:
     assert colours.contrast_ratio(rgb(found.brand), rgb(found.on_brand)) >= 4.5
     for text in ("#1f2937", "#4b5563"):
         assert colours.contrast_ratio(rgb(found.tint), rgb(text)) >= 4.5
+
+
+@pytest.mark.parametrize(("language", "label"), [("fr", "Date\u00a0: "), ("de", "Datum: "), ("en", "Date: ")])
+def test_french_labels_have_a_space_before_the_colon(language: str, label: str) -> None:
+    context = {**CONTEXTS["reminder"]}
+    rendered = message.render_mail("reminder", language, context, ENTITY, AT)
+    assert label in rendered.text
+    assert ("IBAN\u00a0:" in rendered.html) == (language == "fr")
+
+
+@pytest.mark.parametrize(
+    ("language", "final"),
+    [
+        ("de", "unverzüglich zu begleichen"),
+        ("es", "le requiere el pago inmediato"),
+        ("fr", "régler sans délai la somme suivante restant due"),
+        ("it", "La sollecita a saldare immediatamente"),
+        ("ja", "直ちにお支払い"),
+        ("nl", "per omgaande te betalen"),
+        ("pt", "regularização imediata"),
+        ("ar", "بسداد المبلغ المتأخر التالي"),
+    ],
+)
+def test_the_final_tone_has_the_usual_words_of_its_language(language: str, final: str) -> None:
+    context = {**CONTEXTS["reminder"], "tone": "final", "words": None}
+    assert final in message.render_mail("reminder", language, context, ENTITY, AT).text
+
+
+def test_arabic_says_one_and_two_in_words() -> None:
+    sentences = languages.load_catalogue("ar")
+    said = [
+        sentences.ngettext("%(count)s invoice from %(sender)s", "%(count)s invoices from %(sender)s", n)
+        for n in (1, 2, 3, 11)
+    ]
+    assert [text.partition(" من ")[0] for text in said] == [
+        "فاتورة واحدة",
+        "فاتورتان",
+        "%(count)s فواتير",
+        "%(count)s فاتورة",
+    ]
+
+
+@pytest.mark.parametrize("catalogue", ["mails", "pages"])
+def test_italian_addresses_the_reader_as_lei(catalogue: str) -> None:
+    lines = (languages.CATALOGUES / "it" / f"{catalogue}.po").read_text(encoding="utf-8").splitlines()
+    said = "\n".join(line for line in lines if line.startswith("msgstr"))
+    assert re.findall(r"\b(?:lei|suo|sua|suoi|tu|tuo|tua|ti|[Aa]pri|[Aa]ccedi|[Rr]ispondi)\b", said) == []
+
+
+@pytest.mark.parametrize("language", languages.supported_languages())
+def test_no_language_speaks_of_none_of_us(language: str) -> None:
+    sentence = languages.load_catalogue(language).gettext("We will never ask you for this code.")
+    for words in (
+        "Niemand von",
+        "Nadie de",
+        "Personne de",
+        "Nessuno di",
+        "Niemand van",
+        "Ninguém d",
+        "أحد منا",
+        "者が",
+    ):
+        assert words not in sentence

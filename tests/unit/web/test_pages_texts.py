@@ -39,9 +39,11 @@ def test_every_text_is_translated_and_no_translation_is_left_over(language: str)
     for source, entry in entries.items():
         strings = [entry.string] if isinstance(entry.string, str) else list(entry.string)
         first = source if isinstance(source, str) else source[0]
-        for string in strings:
+        for number, string in enumerate(strings):  # Arabic says none, one and two in words.
             assert string.strip()
-            assert set(PLACEHOLDER.findall(string)) == set(PLACEHOLDER.findall(first))
+            there, needed = set(PLACEHOLDER.findall(string)), set(PLACEHOLDER.findall(first))
+            in_words = {"count", "number"} if language == "ar" and len(strings) > 1 and number < 3 else set()
+            assert there - in_words == needed - in_words
         if not isinstance(source, str):
             assert len(strings) == catalogue.num_plurals
 
