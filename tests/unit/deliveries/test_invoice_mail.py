@@ -54,7 +54,8 @@ def test_the_subject_says_what_comes_from_whom(language: str) -> None:
     ]
     assert len(set(subjects)) == len(subjects)
     for subject, shown in zip(subjects, ("2026-001", "CN-7", "2", "3", "11", "100", "2"), strict=True):
-        assert shown in subject
+        # Arabic has a dual: two things need no figure.
+        assert (shown in subject) or (language == "ar" and shown == "2" and subject.split()[0].endswith("ان"))
         assert "Nordlicht Cloud" in subject
 
 
