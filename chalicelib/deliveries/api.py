@@ -25,7 +25,7 @@ class DeliveryRecipientView(View):
     )
     reason: str | None
     email: str | None = Field(description="Null without an email, and when the recipient was erased.")
-    contact_id: str | None = Field(description="Null for a Cc.")
+    contact_id: str | None = Field(description="Null for a Cc who is no contact, or shares an email with others.")
     email_id: str | None
     cc: bool
     is_copy: bool = Field(description="Whether the contact does not hold the role, and chose to get the invoices.")

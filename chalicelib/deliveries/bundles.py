@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from chalicelib.accounts.rules import Account
 from chalicelib.bill_groups.rules import BillGroup
 from chalicelib.contacts import recipients
 from chalicelib.contacts.rules import Recipient
 from chalicelib.deliveries import emails, rules
+from chalicelib.deliveries.emails import MailedInvoice
 from chalicelib.deliveries.rules import Delivery
 from chalicelib.entities.rules import LIVE, Entity
 from chalicelib.invoices.rules import Invoice
@@ -16,7 +16,7 @@ from chalicelib.mail import outbox
 from chalicelib.observability import logger, metrics
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
-from chalicelib.table.items import BundleItem, ContactRolesItem, DeliveryItem
+from chalicelib.table.items import BundleItem, DeliveryItem
 from chalicelib.table.keys import Key
 from chalicelib.tasks.kinds import DeliverInvoice, SendBundle
 from chalicelib.tasks.service import add_task, complete_task
@@ -24,11 +24,14 @@ from chalicelib.tasks.service import add_task, complete_task
 
 @dataclass(frozen=True)
 class _BundledInvoice:
-    """One invoice of a bundle, its delivery, and the contact as its current recipient; None if it is one no longer."""
+    """One invoice of a bundle, its delivery, and its recipients now."""
 
     invoice: Invoice
     delivery: DeliveryItem
     recipient: Recipient | None
+    """The contact of the bundle; None if it is a recipient no longer."""
+    others: tuple[str, ...]
+    """The names of those to whom the delivery goes beside the contact."""
 
 
 def add_to_bundles(
@@ -89,12 +92,15 @@ def send_bundle(context: RequestContext, task: SendBundle, task_key: Key) -> Non
     first = going[0].recipient if going else None
     if first is not None:
         for part in rules.split_bundle(sizes, rules.attachment_limit(first.style)):
-            invoices = [(going[place].invoice, place in part.attached) for place in part.places]
+            invoices = [
+                MailedInvoice(going[place].invoice, place in part.attached, going[place].others)
+                for place in part.places
+            ]
             cause = rules.COPY if first.copy else rules.ROLE
             email_id = outbox.enqueue_mail(
                 transaction, context, emails.invoice_mail(entity, account, (first,), invoices, cause)
             )
-            email_ids.update((one.invoice_id, email_id) for one, _ in invoices)
+            email_ids.update((one.invoice.invoice_id, email_id) for one in invoices)
     for one in held:
         _record_bundle_result(transaction, context, one, contact_id, email_ids.get(one.invoice.invoice_id))
     if left:
@@ -122,20 +128,25 @@ def _read_bundle(
         [account_key, roles_key, entity_key, *heads.values(), *places.values(), *groups.values()]
     )
     account = store.from_item(Account, found[account_key])
-    known: dict[tuple[str, ...], Recipient | None] = {}
+    known: dict[tuple[str, ...], list[Recipient]] = {}
     held = []
     for invoice_id, key in heads.items():
         group = store.from_item(BillGroup, found[groups[invoice_id]])
         narrowed = group.invoicing_contact_ids
         if narrowed not in known:
-            known[narrowed] = _find_recipient(account, group, found.get(roles_key), contact_id)
-        held.append(_BundledInvoice(store.from_item(Invoice, found[key]), found[places[invoice_id]], known[narrowed]))
+            known[narrowed] = recipients.list_invoice_recipients(account, group, found.get(roles_key))
+        held.append(
+            _build_bundled(store.from_item(Invoice, found[key]), found[places[invoice_id]], known[narrowed], contact_id)
+        )
     return store.from_item(Entity, found[entity_key]), account, held
 
 
-def _find_recipient(account: Account, group: BillGroup, roles: ContactRolesItem | None, contact_id: str) -> Any:
-    who = recipients.list_invoice_recipients(account, group, roles)
-    return next((one for one in who if one.contact_id == contact_id and not one.suppressed), None)
+def _build_bundled(
+    invoice: Invoice, delivery: DeliveryItem, who: Sequence[Recipient], contact_id: str
+) -> _BundledInvoice:
+    recipient = next((one for one in who if one.contact_id == contact_id and not one.suppressed), None)
+    others = rules.other_delivered(store.from_item(Delivery, delivery), who, contact_id)
+    return _BundledInvoice(invoice, delivery, recipient, others)
 
 
 def _is_sendable(held: _BundledInvoice, entity: Entity, account: Account) -> bool:

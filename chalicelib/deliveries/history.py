@@ -75,7 +75,8 @@ def _recipient_statuses(delivery: Delivery, emails: dict[str, Email]) -> tuple[D
         email = emails.get(email_id) if email_id else None
         if email is None:
             found += [
-                DeliveryRecipientStatus(one.state, contact_id=one.contact_id, is_copy=one.copy) for one in contacts
+                DeliveryRecipientStatus(one.state, contact_id=one.contact_id, is_copy=one.copy, cc=one.cc)
+                for one in contacts
             ]
         else:
             found += _statuses_from_email(email, contacts)
@@ -93,7 +94,7 @@ def _statuses_from_email(email: Email, contacts: Sequence[DeliveredTo]) -> list[
         return told or [DeliveryRecipientStatus(email.status, None, one.contact_id, email.email_id) for one in contacts]
     named = [
         DeliveryRecipientStatus(
-            one.status, one.email, contact.contact_id, one.email_id, False, contact.copy, one.reason, one.at
+            one.status, one.email, contact.contact_id, one.email_id, contact.cc, contact.copy, one.reason, one.at
         )
         for one, contact in zip(told, contacts, strict=False)
     ]

@@ -39,12 +39,12 @@ def prepare_invoice_mail(outgoing: ClaimedMail, context: RequestContext) -> Prep
     gone = {contact.email for contact in contacts if contact.status != ACTIVE}
     contacts = [contact for contact in contacts if contact.status == ACTIVE]
     to = tuple(contact.email for contact in contacts)
-    if outgoing.resent:
-        # The recipients were decided at the request; possibly only those in Cc are left.
+    if outgoing.resent or not contact_keys:
+        # The recipients were decided at the request: possibly only those in Cc are left, or somebody who is no contact.
         to = tuple(address for address in outgoing.to if address not in gone)
     if not to:
         return WithheldMail("no_contacts")
-    attached = {one["invoice_id"]: one["attached"] for one in variables["invoices"]}
+    told = {one["invoice_id"]: one for one in variables["invoices"]}
     invoices = [store.from_item(Invoice, found[key]) for key in wanted if key in found]
     invoices = [invoice for invoice in invoices if invoice.status != VOID and invoice.pdf is not None]
     if not invoices:
@@ -55,20 +55,29 @@ def prepare_invoice_mail(outgoing: ClaimedMail, context: RequestContext) -> Prep
             account_id, contacts[0].contact_id, contacts[0].email, INVOICES
         )
     account = store.from_item(Account, found[account_key])
+    documents = [_document_context(one, told[one.invoice_id], found, outgoing.locale) for one in invoices]
+    others = documents[0]["others"]
+    if any(one["others"] != others for one in documents):
+        others = []
+    else:
+        documents = [{**one, "others": []} for one in documents]
     return PreparedMail(
         context={
             "account_name": account.name,
             "contact_name": next((one.name for one in contacts if (one.email,) == to and not outgoing.cc), ""),
             "unsubscribe": unsubscribe,
-            "documents": [_document_context(one, attached[one.invoice_id], found, outgoing.locale) for one in invoices],
+            "documents": documents,
+            "others": others,
         },
         to=to,
-        attachments=tuple(_attachment(one) for one in invoices if attached[one.invoice_id]),
+        attachments=tuple(_attachment(one) for one in invoices if told[one.invoice_id]["attached"]),
         headers=unsubscribe_links.build_unsubscribe_headers(unsubscribe, entity, INVOICES) if unsubscribe else {},
     )
 
 
-def _document_context(invoice: Invoice, attached: bool, found: Mapping[Key, Any], locale: str) -> dict[str, Any]:
+def _document_context(
+    invoice: Invoice, told: Mapping[str, Any], found: Mapping[Key, Any], locale: str
+) -> dict[str, Any]:
     reader = languages.formatting_locale(locale)
     group = found.get(keys.bill_group(invoice.bill_group_id))
     owed = invoice.balance if not invoice.is_credit_note else 0
@@ -82,7 +91,9 @@ def _document_context(invoice: Invoice, attached: bool, found: Mapping[Key, Any]
         "settled": invoice.status == PAID and not invoice.is_credit_note,
         "po_number": invoice.po_number,
         "bill_group": group.name if group else None,
-        "attached": attached,
+        "attached": told["attached"],
+        # Mails of the outbox that an earlier release wrote do not name the others.
+        "others": told.get("others", []),
         "link": portal_link.get_portal_link_url(group.portal_token) if group and group.portal_token else None,
     }
 

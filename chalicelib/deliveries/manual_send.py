@@ -1,6 +1,6 @@
 """Send an invoice on request, also to others than its invoicing contacts (I3, R6)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,8 +8,9 @@ from chalicelib import ids
 from chalicelib.audit.rules import FieldChange
 from chalicelib.audit.service import record_audit_event
 from chalicelib.contacts import recipients
-from chalicelib.contacts.rules import ACTIVE, Contact, Recipient
+from chalicelib.contacts.rules import ACTIVE, Contact, DeliveryStyle, Recipient
 from chalicelib.deliveries import emails, rules, service
+from chalicelib.deliveries.emails import MailedInvoice
 from chalicelib.deliveries.rules import Delivery, DeliveryDecision, RequestedRecipients
 from chalicelib.deliveries.service import DeliveryContext
 from chalicelib.errors import Conflict, NotFound
@@ -18,7 +19,7 @@ from chalicelib.invoices.rules import Invoice
 from chalicelib.mail import outbox
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
-from chalicelib.table.items import DeliveryItem, InvoiceItem, RateLimitItem
+from chalicelib.table.items import ContactAddressItem, DeliveryItem, InvoiceItem, RateLimitItem
 from chalicelib.table.suppressed import find_suppressed, suppression_keys
 
 
@@ -29,7 +30,8 @@ class SendingPlan:
     invoice: Invoice
     around: DeliveryContext
     decision: DeliveryDecision
-    cause: str
+    named: bool
+    """Whether the request named its recipients."""
     cc: tuple[str, ...]
 
 
@@ -39,7 +41,7 @@ def send_invoice_on_request(
     asked: RequestedRecipients,
     also: Callable[[store.Transaction], None] | None = None,
 ) -> Delivery:
-    """Send an invoice, again or for the first time; three to five reads and one transaction, plus ``also``.
+    """Send an invoice, again or for the first time; three to six reads and one transaction, plus ``also``.
 
     Payment terms and age do not matter, and it waits for no other invoice. Raises NotFound; Conflict when it has no PDF
     yet, is void, its issuing entity's mail is not live, or a named address is suppressed; InvalidInput naming
@@ -51,11 +53,10 @@ def send_invoice_on_request(
         invoice, around = made.invoice, made.around
         transaction = store.Transaction(context)
         email_ids = []
-        for number, mail in enumerate(made.decision.mails):
-            cause = made.cause if made.cause == rules.REQUESTED else mail.cause
-            # A Cc applies once, so it is on one of the emails only.
-            cc = made.cc if number == 0 else ()
-            written = emails.invoice_mail(around.entity, around.account, mail.to, [(invoice, mail.attached)], cause, cc)
+        for mail in made.decision.mails:
+            cause = rules.REQUESTED if made.named else mail.cause
+            mailed = MailedInvoice(invoice, mail.attached, rules.other_recipients(mail, made.decision))
+            written = emails.invoice_mail(around.entity, around.account, mail.to, [mailed], cause, mail.cc)
             email_ids.append(outbox.enqueue_mail(transaction, context, written))
         delivery = Delivery(
             delivery_id=ids.new_id(ids.DELIVERY_PREFIX, context.now),
@@ -68,7 +69,9 @@ def send_invoice_on_request(
         )
         transaction.create(store.to_item(DeliveryItem, keys.delivery(invoice_id, delivery.delivery_id), delivery))
         _count_sending(transaction, context, around)
-        contacts = sorted(one.contact_id for one in delivery.recipients if one.state == rules.MAILED)
+        contacts = sorted(
+            one.contact_id for one in delivery.recipients if one.state == rules.MAILED and one.contact_id and not one.cc
+        )
         told = (FieldChange("cc", None, len(made.cc)), FieldChange("to", None, contacts))
         record_audit_event(
             transaction, context, "invoice.sent_again", "invoice", invoice_id, told,
@@ -105,15 +108,19 @@ def plan_sending(context: RequestContext, invoice_id: str, asked: RequestedRecip
     rules.check_not_suppressed(find_suppressed(asked.cc, suppressed))
     if asked.to is None:
         who = recipients.list_invoice_recipients(around.account, around.group, around.roles)
-        decision, cause = _plan_for_all(who, around, size), rules.ROLE
+        reached, unreachable = _require_reachable(who)
     else:
-        decision, cause = _plan_for_named(_require_active_contacts(of_to), around, size), rules.REQUESTED
-    mailed = {one.email for mail in decision.mails for one in mail.to}
-    cc = tuple(address for address in dict.fromkeys(asked.cc) if address not in mailed)
-    return SendingPlan(invoice, around, decision, rules.REQUESTED if cc else cause, cc)
+        reached, unreachable = _named_recipients(_require_active_contacts(of_to)), ()
+    mailed = {one.email for one in reached}
+    known_cc = {address: row for address, row in zip(asked.cc, addresses, strict=True) if address not in mailed}
+    cc = _recipients_in_cc(invoice.account_id, known_cc)
+    mails = rules.plan_mails(reached, around.entity.invoice_addressing, size, cc)
+    decision = DeliveryDecision(rules.MAILED, mails, unreachable=unreachable)
+    return SendingPlan(invoice, around, decision, asked.to is not None, tuple(known_cc))
 
 
-def _plan_for_all(who: Sequence[Recipient], around: DeliveryContext, size: int) -> DeliveryDecision:
+def _require_reachable(who: Sequence[Recipient]) -> tuple[list[Recipient], tuple[Recipient, ...]]:
+    """Return who can be reached, and who cannot. Raises Conflict when nobody can."""
     reached = [one for one in who if not one.suppressed]
     if not reached:
         code, message = rules.NO_CONTACTS, "The bill group has no invoicing contact. Name contacts under `to`."
@@ -121,19 +128,41 @@ def _plan_for_all(who: Sequence[Recipient], around: DeliveryContext, size: int) 
             code = rules.NO_REACHABLE_CONTACTS
             message = "Emails to all invoicing contacts bounced or were marked as spam. Name others under `to`."
         raise Conflict(code, message)
-    mails = rules.plan_mails(reached, around.entity.invoice_addressing, size)
-    return DeliveryDecision(rules.MAILED, mails, unreachable=tuple(one for one in who if one.suppressed))
+    return reached, tuple(one for one in who if one.suppressed)
 
 
-def _plan_for_named(contacts: Sequence[Contact], around: DeliveryContext, size: int) -> DeliveryDecision:
+def _named_recipients(contacts: Sequence[Contact]) -> list[Recipient]:
+    """Return ``contacts`` as recipients. Raises Conflict naming suppressed addresses."""
     addresses = [contact.email for contact in contacts]
     rules.check_not_suppressed(find_suppressed(addresses, store.batch_get_items(suppression_keys(addresses))))
-    # A named recipient gets it on request: it is no copy with an unsubscribe link.
-    who = [
-        Recipient(one.contact_id, one.email, one.name, one.locale, one.delivery_style, copy=False, suppressed=False)
-        for one in contacts
-    ]
-    return DeliveryDecision(rules.MAILED, rules.plan_mails(who, around.entity.invoice_addressing, size))
+    return [_requested_recipient(one) for one in contacts]
+
+
+def _requested_recipient(contact: Contact) -> Recipient:
+    # Whoever is named gets it on request: it is no copy with an unsubscribe link.
+    return Recipient(
+        contact.contact_id, contact.email, contact.name, contact.locale, contact.delivery_style,
+        copy=False, suppressed=False,
+    )  # fmt: skip
+
+
+def _recipients_in_cc(account_id: str, known: Mapping[str, ContactAddressItem | None]) -> list[Recipient]:
+    """Return the addresses in Cc as recipients; one read if one of them is a contact of the account.
+
+    A contact's locale and delivery style hold here too (I8, C7). Anybody else is named by the address.
+    """
+    wanted = {address: keys.contact(account_id, row.contact_id) for address, row in known.items() if row is not None}
+    rows = store.batch_get_items(list(wanted.values())) if wanted else {}
+    found = []
+    for address in known:
+        row = rows.get(wanted[address]) if address in wanted else None
+        contact = store.from_item(Contact, row) if row is not None and row.status == ACTIVE else None
+        found.append(
+            _requested_recipient(contact)
+            if contact is not None and contact.email == address
+            else Recipient("", address, address, None, DeliveryStyle(), copy=False, suppressed=False)
+        )
+    return found
 
 
 def _require_active_contacts(rows: Sequence[object]) -> list[Contact]:

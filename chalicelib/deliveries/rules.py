@@ -53,13 +53,16 @@ class RequestedRecipients:
 
 @dataclass(frozen=True)
 class DeliveredTo:
-    """A contact as a recipient of an invoice, the outcome, and the email."""
+    """A recipient of an invoice, the outcome, and the email."""
 
-    contact_id: str
+    contact_id: str | None
+    """None for a Cc who is no contact; the address is in the email."""
     state: str
     """MAILED, WAITING, PLANNED, UNREACHABLE or LEFT_OUT."""
     email_id: str | None = None
     copy: bool = False
+    cc: bool = False
+    """Whether it was a Cc of a request, with an email of its own. A Cc of an email to several is in that email only."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +85,16 @@ class PlannedMail:
 
     to: tuple[Recipient, ...]
     attached: bool
+    cc: tuple[str, ...] = ()
+    """Addresses that are in Cc of this email to several."""
+    once: bool = False
+    """Whether its one recipient was requested as a Cc."""
 
     @property
     def cause(self) -> str:
         """Return why its readers get it."""
+        if self.cc or self.once:
+            return REQUESTED
         return COPY if self.to[0].copy else ROLE
 
 
@@ -142,22 +151,51 @@ def decide_delivery(
     return DeliveryDecision(MAILED if mails else WAITING, mails, held, unreachable)
 
 
-def plan_mails(recipients: Iterable[Recipient], addressing: str, size: int) -> tuple[PlannedMail, ...]:
-    """Return the emails that send one invoice to ``recipients`` at once.
+def plan_mails(
+    recipients: Iterable[Recipient], addressing: str, size: int, cc: Sequence[Recipient] = ()
+) -> tuple[PlannedMail, ...]:
+    """Return the emails that send one invoice to ``recipients`` at once, and to ``cc`` for this once (I3).
 
-    Role holders share one email, unless each gets their own; those for whom the PDF is too large share another one. A
-    copy is an email of its own, because it carries its reader's unsubscribe link (C7).
+    Each gets an email of their own, in the order given, unless the role holders share one; then those for whom the PDF
+    is too large share another one, and ``cc`` is on the first. A copy is always an email of its own,
+    because it carries its reader's unsubscribe link (C7).
     """
+    if addressing == EACH:
+        own = [PlannedMail((one,), size <= attachment_limit(one.style)) for one in recipients]
+        once = [PlannedMail((one,), size <= attachment_limit(one.style), once=True) for one in cc]
+        return (*own, *once)
     mails: list[PlannedMail] = []
     shared: dict[bool, list[Recipient]] = {}
     for one in recipients:
         attached = size <= attachment_limit(one.style)
-        if one.copy or addressing == EACH:
+        if one.copy:
             mails.append(PlannedMail((one,), attached))
         else:
             shared.setdefault(attached, []).append(one)
     together = [PlannedMail(tuple(to), attached) for attached, to in sorted(shared.items(), reverse=True)]
-    return (*together, *mails)
+    planned = (*together, *mails)
+    if not cc:
+        return planned
+    # A Cc applies once, so it is on one of the emails only.
+    return (replace(planned[0], cc=tuple(one.email for one in cc)), *planned[1:])
+
+
+def other_recipients(mail: PlannedMail, decision: DeliveryDecision) -> tuple[str, ...]:
+    """Return the names of those who get the invoice by another email, now or in a bundle (I3).
+
+    Whoever chose to get copies is not named, as in reminders. Somebody in Cc who is no contact is named by the address.
+    """
+    sent = [one for other in decision.mails for one in other.to]
+    within = {one.email for one in mail.to}.union(mail.cc)
+    named = [one.name for one in (*sent, *decision.held) if not one.copy and one.email not in within]
+    in_cc = [address for other in decision.mails for address in other.cc if address not in within]
+    return (*named, *in_cc)
+
+
+def other_delivered(delivery: Delivery, recipients: Iterable[Recipient], contact_id: str) -> tuple[str, ...]:
+    """Return the names of those of ``recipients`` to whom ``delivery`` goes beside a contact."""
+    reached = {one.contact_id for one in delivery.recipients if one.state in {MAILED, WAITING}} - {contact_id}
+    return tuple(one.name for one in recipients if one.contact_id in reached and not one.copy)
 
 
 def attachment_limit(style: DeliveryStyle) -> int:
@@ -194,7 +232,7 @@ def delivery_recipients(decision: DeliveryDecision, email_ids: Sequence[str | No
     found = []
     for mail, email_id in zip(decision.mails, email_ids, strict=True):
         state = MAILED if email_id else PLANNED
-        found += [DeliveredTo(one.contact_id, state, email_id, one.copy) for one in mail.to]
+        found += [DeliveredTo(one.contact_id or None, state, email_id, one.copy, mail.once) for one in mail.to]
     found += [DeliveredTo(one.contact_id, WAITING, copy=one.copy) for one in decision.held]
     found += [DeliveredTo(one.contact_id, UNREACHABLE, copy=one.copy) for one in decision.unreachable]
     return tuple(found)

@@ -8,6 +8,7 @@ from chalicelib.accounts.rules import Account
 from chalicelib.bill_groups.rules import BillGroup
 from chalicelib.contacts import recipients
 from chalicelib.deliveries import bundles, emails, rules
+from chalicelib.deliveries.emails import MailedInvoice
 from chalicelib.deliveries.rules import Delivery, DeliveryDecision
 from chalicelib.entities.rules import Entity
 from chalicelib.invoices.rules import Invoice
@@ -68,7 +69,9 @@ def _deliver(context: RequestContext, invoice_id: str, task_key: Key) -> None:
     transaction = store.Transaction(context)
     planned_only = decision.outcome == rules.IN_SHADOW
     email_ids = [
-        None if planned_only else outbox.enqueue_mail(transaction, context, _build_mail(invoice, around, mail))
+        None
+        if planned_only
+        else outbox.enqueue_mail(transaction, context, _build_mail(invoice, around, decision, mail))
         for mail in decision.mails
     ]
     delivery = Delivery(
@@ -122,5 +125,8 @@ def _decide(invoice: Invoice, around: DeliveryContext) -> DeliveryDecision:
     return rules.decide_delivery(invoice, around.entity, around.account, who, size)
 
 
-def _build_mail(invoice: Invoice, around: DeliveryContext, mail: rules.PlannedMail) -> outbox.Mail:
-    return emails.invoice_mail(around.entity, around.account, mail.to, [(invoice, mail.attached)], mail.cause)
+def _build_mail(
+    invoice: Invoice, around: DeliveryContext, decision: DeliveryDecision, mail: rules.PlannedMail
+) -> outbox.Mail:
+    mailed = MailedInvoice(invoice, mail.attached, rules.other_recipients(mail, decision))
+    return emails.invoice_mail(around.entity, around.account, mail.to, [mailed], mail.cause)

@@ -65,7 +65,7 @@ class EntityView(View):
     live_from: date | None = Field(
         description="Invoices dated before this day are never delivered, and reminded only after release."
     )
-    invoice_addressing: str = Field(description="`together`, or `each` contact in an email of their own.")
+    invoice_addressing: str = Field(description="`each`: an email per contact, or `together`: one email to all.")
     version: int
 
 

@@ -96,8 +96,8 @@ class EntityBody(Body):
         description="Invoices dated before this day are never delivered, and reminded only after release. "
         "Required before any email is `pilot` or `live`.",
     )
-    invoice_addressing: Literal["together", "each"] | None = Field(
+    invoice_addressing: Literal["each", "together"] | None = Field(
         default=None,
-        description="Whether an invoice goes to all its contacts together, in one email, which is so at "
-        "first, or to each in an email of their own.",
+        description="Whether an invoice goes to each of its contacts in an email of their own that names the others, "
+        "which is so at first, or to all of them together, in one email.",
     )

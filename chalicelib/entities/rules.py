@@ -94,8 +94,8 @@ class Entity:
     reminder_mail: MovesReminders[NotPersonal[Rollout]] = Rollout()
     live_from: MovesReminders[date | None] = None
     """Invoices dated before this day are never delivered, and reminded only when staff release them (R9)."""
-    invoice_addressing: NotPersonal[str] = TOGETHER
-    """Whether an invoice goes to its contacts TOGETHER, in one mail, or to EACH in one of their own (I3)."""
+    invoice_addressing: NotPersonal[str] = EACH
+    """Whether an invoice goes to EACH of its contacts in an email of their own, or TOGETHER, in one email (I3)."""
     version: NotAudited[int] = 1
 
 

@@ -45,7 +45,8 @@ def _describe_plan(plan: SendingPlan) -> Output:
         "invoice_id": plan.invoice.invoice_id,
         "number": plan.invoice.number,
         "mails": [
-            {"to": [one.email for one in mail.to], "pdf_attached": mail.attached} for mail in plan.decision.mails
+            {"to": [one.email for one in mail.to], "cc": list(mail.cc), "pdf_attached": mail.attached}
+            for mail in plan.decision.mails
         ],
         "cc": list(plan.cc),
         "suppressed": [one.email for one in plan.decision.unreachable],

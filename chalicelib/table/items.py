@@ -151,7 +151,7 @@ class EntityItem(Item, discriminator="entity"):
     """The go-live stage of the entity's invoice mail (R9)."""
     reminder_mail: Any = JsonAttribute(NOBODY, null=True)
     live_from = DateAttribute(null=True)
-    invoice_addressing = TextAttribute(NOBODY, default="together")
+    invoice_addressing = TextAttribute(NOBODY, default="each")
 
 
 class AccountItem(Item, discriminator="account"):
@@ -321,8 +321,8 @@ class DeliveryItem(Item, discriminator="delivery"):
     requested_by: Any = JsonAttribute(STAFF, null=True)
     """Who requested it: {"kind", "name"}; the name of a portal user is in the audit event only."""
     recipients: Any = JsonAttribute(NOBODY, default=list)
-    """For each recipient: {"contact_id", "state", "email_id", "copy"}. Addresses are in the emails, where an erasure
-    finds them."""
+    """For each recipient: {"contact_id", "state", "email_id", "copy", "cc"}. Addresses are in the emails, where an
+    erasure finds them."""
 
 
 class BundleItem(Item, discriminator="bundle"):

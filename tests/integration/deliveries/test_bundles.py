@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.deliveries import rules
 from chalicelib.table.items import BundleItem
-from tests.integration.deliveries.world import World, attached, delivery_rows, mails, rows, subject, tasks
+from tests.integration.deliveries.world import World, attached, delivery_rows, mails, rows, subject, tasks, text_of
 from tests.integration.people import portal
 
 TOGETHER = {"grouping": "together", "pdf_only": False, "size_limit_kib": None}
@@ -43,6 +43,9 @@ def test_invoices_of_half_an_hour_go_in_one_mail(world: World) -> None:
     assert list(attached(request)) == ["invoice-I0.pdf", "invoice-I1.pdf", "invoice-I2.pdf"]
     assert len(world.invoice_mails) == 4
     assert states(world, "i2") == sorted([(ada, "sent"), (bob, "sent")])
+    # Each names the other (I3), once for all documents of the bundle.
+    assert text_of(request).count("Also sent to: Bob Test") == 1
+    assert "Also sent to: Ada Test" in text_of(world.invoice_mails[0])
     assert rows(BundleItem) == tasks("delivery") == []
 
 

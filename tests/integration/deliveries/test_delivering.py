@@ -8,19 +8,33 @@ import pytest
 from chalicelib.entities import service as entities
 from chalicelib.table import keys, store
 from chalicelib.table.items import EntityItem
-from tests.integration.deliveries.world import World, attached, delivery_rows, mails, stored, subject, tasks
+from tests.integration.deliveries.world import (
+    World,
+    attached,
+    delivery_rows,
+    mails,
+    record_feedback,
+    stored,
+    subject,
+    tasks,
+    text_of,
+)
 
 
-def test_an_invoice_is_issued_made_and_mailed_to_all_its_contacts_together(world: World) -> None:
-    ada, bob = world.contact("Ada", "invoicing"), world.contact("Bob", "invoicing")
+def test_an_invoice_is_issued_made_and_mailed_to_each_of_its_contacts(world: World) -> None:
+    ada, bob = world.contact("Ada", "invoicing", locale="de"), world.contact("Bob", "invoicing")
     world.contact("Cy", "accounts_payable")
     world.issue()
     assert world.work() == []
-    (request,) = world.invoice_mails
-    assert request["Destination"] == {"ToAddresses": ["ada@example.com", "bob@example.com"]}
-    assert subject(request) == "Invoice I1 from Acme"
+    first, second = sorted(world.invoice_mails, key=lambda one: one["Destination"]["ToAddresses"])
+    assert first["Destination"] == {"ToAddresses": ["ada@example.com"]}
+    assert second["Destination"] == {"ToAddresses": ["bob@example.com"]}
+    # Each in the reader's own language (I8), naming the others (I3).
+    assert (subject(first), subject(second)) == ("Rechnung I1 von Acme", "Invoice I1 from Acme")
+    assert "Auch gesendet an: Bob Test\n" in text_of(first)
+    assert "Also sent to: Ada Test\n" in text_of(second)
     (file,) = [content for key, content in stored().items() if key.startswith("documents/invoices/i1/")]
-    assert attached(request) == {"invoice-I1.pdf": file}
+    assert attached(first) == attached(second) == {"invoice-I1.pdf": file}
     assert file.startswith(b"%PDF-")
     pdf = world.service.get("/invoices/i1")["pdf"]
     assert (pdf["sha256"], pdf["size"]) == (hashlib.sha256(file).hexdigest(), len(file))
@@ -30,17 +44,90 @@ def test_an_invoice_is_issued_made_and_mailed_to_all_its_contacts_together(world
         (ada, "ada@example.com", "sent", False),
         (bob, "bob@example.com", "sent", False),
     ]
+    assert len({one["email_id"] for one in delivery["recipients"]}) == 2
     assert tasks("document") == tasks("delivery") == tasks("bulk_mail") == []
 
 
-def test_each_gets_an_own_mail_where_the_entity_says_so(world: World) -> None:
-    world.change_entity(invoice_addressing="each")
+def test_all_share_an_email_where_the_entity_says_so(world: World) -> None:
+    world.change_entity(invoice_addressing="together")
     world.contact("Ada", "invoicing", locale="de")
     world.contact("Bob", "invoicing")
     world.issue()
     world.work()
-    found = {one["Destination"]["ToAddresses"][0]: subject(one) for one in world.invoice_mails}
-    assert found == {"ada@example.com": "Rechnung I1 von Acme", "bob@example.com": "Invoice I1 from Acme"}
+    (request,) = world.invoice_mails
+    assert request["Destination"] == {"ToAddresses": ["ada@example.com", "bob@example.com"]}
+    assert subject(request) == "Invoice I1 from Acme"
+    assert "Also sent to" not in text_of(request)
+    (delivery,) = world.deliveries()
+    assert [(one["email"], one["status"]) for one in delivery["recipients"]] == [
+        ("ada@example.com", "sent"),
+        ("bob@example.com", "sent"),
+    ]
+
+
+def test_a_complaint_about_one_email_leaves_the_other_recipients_alone(world: World) -> None:
+    world.contact("Ada", "invoicing")
+    world.contact("Bob", "invoicing")
+    world.issue()
+    world.work()
+    ada, _ = world.deliveries()[0]["recipients"]
+    # A provider that does not know who complained names everybody at its domain.
+    told = [{"emailAddress": "ada@example.com"}, {"emailAddress": "bob@example.com"}]
+    record_feedback(ada["email_id"], "Complaint", "complaint", "complainedRecipients", told, ["ada@example.com"])
+    (delivery,) = world.deliveries()
+    assert [(one["email"], one["status"]) for one in delivery["recipients"]] == [
+        ("ada@example.com", "complained"),
+        ("bob@example.com", "sent"),
+    ]
+    world.taken.clear()
+    world.service.clock.move(minutes=1)
+    world.issue("i2")
+    world.work()
+    assert [one["Destination"]["ToAddresses"] for one in world.invoice_mails] == [["bob@example.com"]]
+
+
+def test_the_rows_of_an_earlier_release_stay_readable(world: World) -> None:
+    world.change_entity(invoice_addressing="together")
+    ada, bob = world.contact("Ada", "invoicing"), world.contact("Bob", "invoicing")
+    world.issue()
+    world.hand("documents", world.messages("documents"))
+    world.messages("bulk-mail")
+    world.hand("deliveries", world.messages("deliveries"))
+    (row,) = delivery_rows()
+    row.recipients = [
+        {name: one[name] for name in ("contact_id", "state", "email_id", "copy")} for one in row.recipients
+    ]
+    store.replace_item(row)
+    (mail,) = mails()
+    for one in mail.context["invoices"]:
+        del one["others"]
+    store.replace_item(mail)
+    assert world.work() == []
+    assert len(world.invoice_mails) == 1
+    (delivery,) = world.deliveries()
+    assert [(one["contact_id"], one["status"], one["cc"]) for one in delivery["recipients"]] == [
+        (ada, "sent", False),
+        (bob, "sent", False),
+    ]
+
+
+def test_a_delivery_to_as_many_as_an_account_can_name_is_one_transaction(world: World) -> None:
+    for number in range(5):
+        world.contact(f"Holder{number}", "invoicing")
+    for number in range(30):
+        contact_id = world.contact(f"Copy{number}")
+        world.service.ask("PUT", f"/accounts/a1/contacts/{contact_id}/preferences", {"invoices": True})
+    world.issue()
+    assert world.work() == []
+    assert len(world.invoice_mails) == 35
+    body = {"cc": [f"cc{number}@elsewhere.example" for number in range(10)]}
+    world.taken.clear()
+    world.service.clock.move(minutes=1)
+    answer = world.service.ask("POST", "/invoices/i1/send", body, idempotency_key="all")
+    assert answer.status == 202
+    assert world.work() == []
+    assert len(world.invoice_mails) == 45
+    assert {one["status"] for delivery in world.deliveries() for one in delivery["recipients"]} == {"sent"}
 
 
 def test_a_bill_group_narrows_its_invoices_to_some(world: World) -> None:
@@ -240,7 +327,7 @@ def test_an_invoice_that_was_voided_meanwhile_is_not_sent(world: World) -> None:
     assert world.service.ask("POST", "/invoices/i1/void").status == 200
     world.hand("bulk-mail", messages)
     assert world.invoice_mails == []
-    assert [(one.status, one.reason) for one in mails()] == [("failed", "void")]
+    assert [(one.status, one.reason) for one in mails()] == [("failed", "void")] * 2
     assert [one["status"] for one in world.deliveries()[0]["recipients"]] == ["failed", "failed"]
 
 
@@ -249,7 +336,7 @@ def test_switching_the_mail_off_stops_what_is_queued(world: World) -> None:
     world.change_entity(invoice_mail={"mode": "off"})
     world.hand("bulk-mail", messages)
     assert world.invoice_mails == []
-    assert [(one.status, one.reason) for one in mails()] == [("failed", "invoice_mail_not_live")]
+    assert [(one.status, one.reason) for one in mails()] == [("failed", "invoice_mail_not_live")] * 2
 
 
 def test_a_contact_that_was_deleted_meanwhile_gets_nothing(world: World) -> None:
@@ -265,7 +352,8 @@ def test_a_contact_whose_address_changed_meanwhile_gets_it_there(world: World) -
     contacts = {one["email"]: one["contact_id"] for one in world.service.get("/accounts/a1/contacts")["items"]}
     world.service.patch(f"/accounts/a1/contacts/{contacts['ada@example.com']}", email="new@example.com")
     world.hand("bulk-mail", messages)
-    assert world.invoice_mails[0]["Destination"]["ToAddresses"] == ["new@example.com", "bob@example.com"]
+    addressed = sorted(one["Destination"]["ToAddresses"] for one in world.invoice_mails)
+    assert addressed == [["bob@example.com"], ["new@example.com"]]
 
 
 def test_what_is_paid_meanwhile_is_reported_so(world: World) -> None:

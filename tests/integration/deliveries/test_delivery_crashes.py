@@ -58,14 +58,15 @@ HOW = ("before", "after", "lost")
 class Faults:
     """Counts the calls of the service, and strikes at one of them; the test's own calls do not count."""
 
-    def __init__(self, number: int, how: str) -> None:
+    def __init__(self, number: int, how: str, only: str | None) -> None:
         self.number = number
         self.how = how
+        self.only = only
         self.names: list[str] = []
 
     def call(self, of: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
         service = of.meta.service_model.service_name
-        if of is aws.client(service):
+        if of is aws.client(service) or (self.only and f"{service}.{operation}" != self.only):
             return _REAL(of, operation, parameters)
         place = len(self.names)
         self.names.append(f"{service}.{operation}")
@@ -84,8 +85,8 @@ class Faults:
 
 
 @contextmanager
-def faults(number: int, how: str) -> Iterator[Faults]:
-    found = Faults(number, how)
+def faults(number: int, how: str, only: str | None = None) -> Iterator[Faults]:
+    found = Faults(number, how, only)
     with patch.object(BaseClient, "_make_api_call", lambda *given: found.call(*given)):
         yield found
 
@@ -132,6 +133,31 @@ def test_the_calls_from_issue_to_sent(ready: World) -> None:
     with faults(-1, "before") as found:
         run(ready)
     assert tuple(found.names) == CALLS
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_crash_between_the_emails_of_a_delivery_sends_none_twice(ready: World, number: int, how: str) -> None:
+    for name in ("Bob", "Cy"):
+        ready.contact(name, "invoicing")
+    ready.work()
+    ready.taken.clear()
+    issue(ready)
+    for queue in ("documents", "deliveries"):
+        ready.hand(queue, ready.messages(queue))
+    messages = ready.messages("bulk-mail")
+    assert len(messages) == 3
+    with faults(number, how, "sesv2.SendEmail") as found, suppress(Crash):
+        ready.hand("bulk-mail", messages)
+    assert len(found.names) > number
+    report(ready)
+    # SQS hands the whole batch out again, and the sweeper what was lost.
+    ready.hand("bulk-mail", messages)
+    assert ready.pass_time(60, step=10) == []
+    addressed = sorted(one["Destination"]["ToAddresses"][0] for one in ready.taken)
+    assert addressed == ["ada@example.com", "bob@example.com", "cy@example.com"]
+    (delivery,) = ready.deliveries()
+    assert [one["status"] for one in delivery["recipients"]] == ["sent"] * 3
 
 
 CASES = [(number, how, True) for number in range(len(CALLS)) for how in HOW]

@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.functions.invoices import resend_invoice
 from chalicelib.table.items import AuditEventItem
-from tests.integration.deliveries.world import World, attached, delivery_rows, mails, rows, tasks
+from tests.integration.deliveries.world import World, attached, delivery_rows, mails, rows, subject, tasks, text_of
 from tests.integration.people import portal
 from tests.integration.service import code, faults
 
@@ -45,11 +45,15 @@ def test_it_goes_to_named_contacts_and_a_cc_for_once(issued: World) -> None:
     answer = send(issued, {"to": [bob, cy, bob], "cc": ["Boss@Elsewhere.example", "bob@example.com"]})
     assert answer.status == 202
     issued.work()
-    (request,) = issued.invoice_mails
-    assert request["Destination"]["ToAddresses"] == ["bob@example.com", "cy@example.com"]
-    assert [one.lower() for one in request["Destination"]["CcAddresses"]] == ["boss@elsewhere.example"]
-    text = request["Content"]["Simple"]["Body"]["Text"]["Data"]
-    assert "somebody asked Acme to send it to you" in text
+    found = {one["Destination"]["ToAddresses"][0].lower(): one for one in issued.invoice_mails}
+    assert sorted(found) == ["bob@example.com", "boss@elsewhere.example", "cy@example.com"]
+    for request in found.values():
+        assert "CcAddresses" not in request["Destination"]
+        assert "somebody asked Acme to send" in text_of(request)
+    assert "Also sent to: Bob Test, Cy Test\n" in text_of(found["boss@elsewhere.example"])
+    assert "Also sent to: Cy Test, boss@elsewhere.example\n" in text_of(found["bob@example.com"]).lower().replace(
+        "also sent to: cy test", "Also sent to: Cy Test"
+    )
     recipients = issued.deliveries()[0]["recipients"]
     assert [(one["contact_id"], one["cc"], one["status"]) for one in recipients] == [
         (bob, False, "sent"),
@@ -61,7 +65,42 @@ def test_it_goes_to_named_contacts_and_a_cc_for_once(issued: World) -> None:
     assert {"field": "to", "before": None, "after": sorted([bob, cy])} in event.changes
 
 
+def test_a_cc_who_is_a_contact_reads_the_email_in_an_own_language(issued: World) -> None:
+    cy = issued.contact("Cy", locale="de")
+    assert send(issued, {"cc": ["cy@example.com"]}).status == 202
+    issued.work()
+    ada, to_cy = sorted(issued.invoice_mails, key=lambda one: one["Destination"]["ToAddresses"])
+    assert (subject(ada), subject(to_cy)) == ("Invoice I1 from Acme", "Rechnung I1 von Acme")
+    # Who holds the role gets it for that, whoever is in Cc.
+    assert "because you are a billing contact" in text_of(ada)
+    assert "Also sent to: Cy Test\n" in text_of(ada)
+    recipients = issued.deliveries()[0]["recipients"]
+    assert [(one["contact_id"], one["cc"], one["status"]) for one in recipients] == [
+        (issued.ada, False, "sent"),
+        (cy, True, "sent"),
+    ]
+
+
+def test_together_a_cc_is_on_the_email_to_all(issued: World) -> None:
+    issued.change_entity(invoice_addressing="together")
+    bob, cy = issued.contact("Bob"), issued.contact("Cy", "accounts_payable")
+    send(issued, {"to": [bob, cy], "cc": ["boss@elsewhere.example"]})
+    issued.work()
+    (request,) = issued.invoice_mails
+    assert request["Destination"] == {
+        "ToAddresses": ["bob@example.com", "cy@example.com"],
+        "CcAddresses": ["boss@elsewhere.example"],
+    }
+    recipients = issued.deliveries()[0]["recipients"]
+    assert [(one["contact_id"], one["cc"], one["status"]) for one in recipients] == [
+        (bob, False, "sent"),
+        (cy, False, "sent"),
+        (None, True, "sent"),
+    ]
+
+
 def test_sent_again_from_the_history_it_goes_to_those_who_are_left_and_had_it_in_cc(issued: World) -> None:
+    issued.change_entity(invoice_addressing="together")
     bob, _ = issued.contact("Bob"), issued.contact("Cy")
     send(issued, {"to": [bob], "cc": ["cy@example.com"]})
     issued.work()
@@ -184,7 +223,10 @@ def test_the_console_shows_first_and_sends_when_confirmed(issued: World) -> None
     assert shown["would_send"] == {
         "invoice_id": "i1",
         "number": "I1",
-        "mails": [{"to": ["ada@example.com"], "pdf_attached": True}],
+        "mails": [
+            {"to": ["ada@example.com"], "cc": [], "pdf_attached": True},
+            {"to": ["boss@elsewhere.example"], "cc": [], "pdf_attached": True},
+        ],
         "cc": ["boss@elsewhere.example"],
         "suppressed": [],
     }

@@ -1,5 +1,6 @@
 """A vendor with live invoice mail, its customer, and the queues processed by the handlers that Lambda calls."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from chalicelib.deliveries import jobs as deliveries_jobs
 from chalicelib.entities import service as entities
 from chalicelib.functions.documents import make_documents
 from chalicelib.functions.mail import deliver_bulk_mail
+from chalicelib.mail import jobs as mail_jobs
 from chalicelib.mail.sending import ses
 from chalicelib.table import keys, store
 from chalicelib.table.items import DeliveryItem, EmailItem, Item, SuppressionItem, TaskItem
@@ -166,6 +168,28 @@ def stored() -> dict[str, bytes]:
 def subject(request: dict[str, Any]) -> str:
     found: str = request["Content"]["Simple"]["Subject"]["Data"]
     return found
+
+
+def text_of(request: dict[str, Any]) -> str:
+    found: str = request["Content"]["Simple"]["Body"]["Text"]["Data"]
+    return found
+
+
+def record_feedback(
+    email_id: str, kind: str, part: str, listed: str, recipients: list[dict[str, str]], destination: list[str]
+) -> None:
+    """Record a notification of SES about an email."""
+    told = {
+        "eventType": kind,
+        "mail": {
+            "timestamp": "2026-01-31T10:00:00Z",
+            "messageId": "m-1",
+            "destination": destination,
+            "tags": {"email_id": [email_id]},
+        },
+        part: {listed: recipients, "timestamp": "2026-01-31T10:00:00Z"},
+    }
+    mail_jobs.record_mail_feedback({"Records": [{"Sns": {"Message": json.dumps(told)}}]}, None)
 
 
 def attached(request: dict[str, Any]) -> dict[str, bytes]:

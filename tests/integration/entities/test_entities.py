@@ -75,7 +75,7 @@ def test_mail_is_off_until_it_goes_live(service: Service) -> None:
     found = service.get("/entities/acme")
     off = {"mode": "off", "pilot_account_ids": []}
     assert (found["invoice_mail"], found["reminder_mail"], found["live_from"]) == (off, off, None)
-    assert found["invoice_addressing"] == "together"
+    assert found["invoice_addressing"] == "each"
 
 
 def test_how_far_mail_has_gone_live_is_stored(service: Service) -> None:
@@ -85,14 +85,14 @@ def test_how_far_mail_has_gone_live_is_stored(service: Service) -> None:
         "invoice_mail": {"mode": "pilot", "pilot_account_ids": ["a1", "a2"]},
         "reminder_mail": {"mode": "shadow", "pilot_account_ids": []},
         "live_from": "2026-02-01",
-        "invoice_addressing": "each",
+        "invoice_addressing": "together",
     }
     service.put("/entities/acme", **given)
     found = service.get("/entities/acme")
     assert {name: found[name] for name in given} == given
     service.put("/entities/acme", invoice_mail=None, reminder_mail=None, live_from=None, invoice_addressing=None)
     found = service.get("/entities/acme")
-    assert (found["invoice_mail"]["mode"], found["live_from"], found["invoice_addressing"]) == ("off", None, "together")
+    assert (found["invoice_mail"]["mode"], found["live_from"], found["invoice_addressing"]) == ("off", None, "each")
 
 
 @pytest.mark.parametrize("mail", ["invoice_mail", "reminder_mail"])

@@ -9,7 +9,7 @@ FIELDS = {
     "invoice_mail.mode": {"column": "mode"},
     "invoice_mail.pilot_account_ids": {"column": "pilots", "list": {"separator": ";"}},
     "live_from": {"column": "from", "date": ["%d.%m.%Y"]},
-    "invoice_addressing": {"constant": "each"},
+    "invoice_addressing": {"constant": "together"},
 }
 KIND = {"kind": "entities", "fields": FIELDS}
 
@@ -25,7 +25,7 @@ def test_going_live_by_an_import(entity: None) -> None:
     assert told(found) == []
     made = get_entity("acme")
     assert made.invoice_mail == Rollout("pilot", ("a1", "a2"))
-    assert (str(made.live_from), made.invoice_addressing) == ("2026-02-01", "each")
+    assert (str(made.live_from), made.invoice_addressing) == ("2026-02-01", "together")
 
 
 def test_going_live_without_a_day_is_refused(entity: None) -> None:

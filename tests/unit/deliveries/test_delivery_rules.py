@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 from chalicelib.accounts.rules import Account, PaymentTerms
 from chalicelib.contacts.rules import ONE_PER_MAIL, TOGETHER, DeliveryStyle, Recipient
 from chalicelib.deliveries import rules
-from chalicelib.deliveries.rules import DeliveredTo, Delivery
+from chalicelib.deliveries.rules import DeliveredTo, Delivery, DeliveryDecision
 from chalicelib.entities.rules import EACH, Entity, Rollout
+from chalicelib.entities.rules import TOGETHER as ALL_TOGETHER
 from chalicelib.errors import Conflict, LimitReached
 from chalicelib.invoices.rules import Invoice
 
 NOW = datetime(2026, 1, 15, 9, tzinfo=UTC)
 LIVE = Rollout("live")
 ENTITY = Entity("acme", "Acme", "#0b5fff", "b@acme.example", "en", "UTC", invoice_mail=LIVE, live_from=date(2026, 1, 1))
+SHARED = replace(ENTITY, invoice_addressing=ALL_TOGETHER)
 ACCOUNT = Account("a1", "acme", "Customer", "EUR", payment_terms=PaymentTerms("net", 30))
 INVOICE = Invoice(
     invoice_id="i1",
@@ -101,21 +103,56 @@ def test_what_is_paid_already_is_an_invoice_all_the_same(status: str) -> None:
     assert decide(recipient("ada"), invoice=replace(INVOICE, status=status)).outcome == rules.MAILED
 
 
-def test_holders_share_a_mail_and_copies_have_their_own() -> None:
+def test_each_has_an_email_unless_the_entity_wants_one_to_all() -> None:
     who = recipient("ada"), recipient("bob"), recipient("cy", copy=True), recipient("di", copy=True)
     decision = decide(*who)
-    assert names(decision) == [["ada", "bob"], ["cy"], ["di"]]
-    assert [mail.cause for mail in decision.mails] == [rules.ROLE, rules.COPY, rules.COPY]
-    assert names(decide(*who, entity=replace(ENTITY, invoice_addressing=EACH))) == [["ada"], ["bob"], ["cy"], ["di"]]
+    assert names(decision) == [["ada"], ["bob"], ["cy"], ["di"]]
+    assert [mail.cause for mail in decision.mails] == [rules.ROLE, rules.ROLE, rules.COPY, rules.COPY]
+    together = decide(*who, entity=SHARED)
+    assert names(together) == [["ada", "bob"], ["cy"], ["di"]]
+    assert [mail.cause for mail in together.mails] == [rules.ROLE, rules.COPY, rules.COPY]
 
 
-def test_those_whose_mailbox_takes_less_share_a_mail_without_the_pdf() -> None:
+def test_each_email_names_those_who_get_another_one() -> None:
+    waits = recipient("eve", grouping=TOGETHER)
+    who = recipient("ada"), recipient("bob"), recipient("cy", copy=True), waits, recipient("fay", suppressed=True)
+    decision = decide(*who)
+    assert [rules.other_recipients(mail, decision) for mail in decision.mails] == [
+        ("Bob", "Eve"), ("Ada", "Eve"), ("Ada", "Bob", "Eve"),
+    ]  # fmt: skip
+    together = decide(*who, entity=SHARED)
+    assert [rules.other_recipients(mail, together) for mail in together.mails] == [("Eve",), ("Ada", "Bob", "Eve")]
+
+
+def test_a_cc_has_an_email_of_its_own_unless_all_share_one() -> None:
+    who = [recipient("ada"), recipient("cy", copy=True)]
+    boss = Recipient("", "boss@x.example", "boss@x.example", None, DeliveryStyle(), copy=False, suppressed=False)
+    own = DeliveryDecision(rules.MAILED, rules.plan_mails(who, EACH, 1000, [boss]))
+    assert [(mail.to[0].email, mail.cc, mail.cause) for mail in own.mails] == [
+        ("ada@example.com", (), rules.ROLE),
+        ("cy@example.com", (), rules.COPY),
+        ("boss@x.example", (), rules.REQUESTED),
+    ]
+    assert [rules.other_recipients(mail, own) for mail in own.mails] == [
+        ("boss@x.example",), ("Ada", "boss@x.example"), ("Ada",),
+    ]  # fmt: skip
+    assert rules.delivery_recipients(own, ["e1", "e2", "e3"])[-1] == DeliveredTo(None, rules.MAILED, "e3", cc=True)
+    shared = DeliveryDecision(rules.MAILED, rules.plan_mails(who, ALL_TOGETHER, 1000, [boss]))
+    assert [(mail.to[0].email, mail.cc, mail.cause) for mail in shared.mails] == [
+        ("ada@example.com", ("boss@x.example",), rules.REQUESTED),
+        ("cy@example.com", (), rules.COPY),
+    ]
+    assert [rules.other_recipients(mail, shared) for mail in shared.mails] == [(), ("Ada", "boss@x.example")]
+
+
+def test_in_one_email_to_all_those_whose_mailbox_takes_less_share_another() -> None:
     small = {"size_limit_kib": 100}
     who = recipient("ada"), recipient("bob", **small), recipient("cy"), recipient("di", **small)
-    decision = decide(*who, size=100 * 1024 + 1)
+    decision = decide(*who, entity=SHARED, size=100 * 1024 + 1)
     assert names(decision) == [["ada", "cy"], ["bob", "di"]]
     assert [mail.attached for mail in decision.mails] == [True, False]
-    assert names(decide(*who, size=100 * 1024)) == [["ada", "bob", "cy", "di"]]
+    assert names(decide(*who, entity=SHARED, size=100 * 1024)) == [["ada", "bob", "cy", "di"]]
+    assert [mail.attached for mail in decide(*who, size=100 * 1024 + 1).mails] == [True, False, True, False]
 
 
 def test_who_wants_invoices_together_waits() -> None:

@@ -19,10 +19,11 @@ CREDIT_NOTE = {**INVOICE, "kind": "credit_note", "number": "CN-7", "amount_due":
 BUNDLE = {
     **CONTEXTS["invoice"],
     "contact_name": "",
+    "others": [],
     "cause": "copy",
     "unsubscribe": "https://billing.nordlicht.example/portal/unsubscribe/a~b~invoices~c",
     "documents": [
-        INVOICE,
+        {**INVOICE, "others": ["Béatrice Lenoir"]},
         {**INVOICE, "number": "2026-002", "attached": False, "po_number": None, "due_date": None},
         {**INVOICE, "number": "2026-003", "amount_due": None, "due_date": None, "settled": True, "link": None},
         CREDIT_NOTE,

@@ -146,9 +146,11 @@ CONTEXTS: dict[str, dict[str, Any]] = {
                 "po_number": "PO-4711",
                 "bill_group": "Hamburg",
                 "attached": True,
+                "others": [],
                 "link": "https://billing.nordlicht.example/portal/abc",
             }
         ],
+        "others": ["Béatrice Lenoir", "Accounts payable"],
     },
     "statement": {
         **_PERSON,
