@@ -67,6 +67,11 @@ def further_families(text: str) -> list[str]:
     return found
 
 
+def covered_code_points() -> frozenset[int]:
+    """Return the characters that at least one font has."""
+    return _first_code_points().union(*(_covered_code_points(family) for family in _FURTHER_FAMILIES))
+
+
 @cache
 def _first_code_points() -> frozenset[int]:
     return frozenset().union(*(_covered_code_points(family) for family in _FONT_PACKAGES))

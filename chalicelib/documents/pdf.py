@@ -15,7 +15,7 @@ from typing import Any, Literal
 import typst
 
 from chalicelib import languages
-from chalicelib.documents import fonts, printable_text
+from chalicelib.documents import fonts, glyph_coverage, printable_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -53,7 +53,7 @@ def typeset_pdf(
     reader = languages.formatting_locale(language)
     pictures = dict(images or {})
     printed = printable_text.make_printable(data)
-    further = fonts.further_families("".join(printable_text.iterate_texts(printed)))
+    further = fonts.further_families("".join(glyph_coverage.iterate_texts(printed)))
     told = {
         "data": printed,
         "language": reader.language,

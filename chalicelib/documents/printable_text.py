@@ -27,12 +27,10 @@ _MAX_VALUE_WIDTH = 16
 _VALUE_NAMES = frozenset({"value", "number"})
 _MAX_PART_LENGTH = 12
 _BREAK_EVERY = 4
-_MAX_MISSING = 50
 _SEPARATORS = frozenset("/.-_@?&=:,;")
 _WIDEST_LETTER = 1.5
 _VIRAMA = 9
 """The canonical combining class of viramas."""
-_VARIATION_SELECTORS = frozenset(map(chr, range(0xFE00, 0xFE10)))
 
 
 def to_single_line(text: str, longest: int | None = None) -> str:
@@ -65,33 +63,6 @@ def remove_unprintable(text: str) -> str:
 
 def _normalise(text: str) -> str:
     return unicodedata.normalize("NFC", text)
-
-
-def find_missing_glyphs(value: Any) -> tuple[str, ...]:
-    """Return the characters in the texts of a JSON value that no font has, in order of their code; 50 at most."""
-    used = {character for text in iterate_texts(value) if not text.isascii() for character in _normalise(text)}
-    return tuple(sorted(character for character in used if _is_missing(character)))[:_MAX_MISSING]
-
-
-def _is_missing(character: str) -> bool:
-    category = unicodedata.category(character)
-    if character in _VARIATION_SELECTORS or category in {"Cf", "Cc", "Zl", "Zp", "Zs"}:
-        return False
-    if category[0] == "M":
-        return not fonts.has_glyphs(character)
-    return character != REPLACEMENT_CHARACTER and _printable_character(character, category) == REPLACEMENT_CHARACTER
-
-
-def iterate_texts(value: Any) -> Iterator[str]:
-    """Yield the texts of a JSON value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from iterate_texts(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from iterate_texts(inner)
 
 
 def make_printable(value: Any, widest: float = _MAX_WORD_WIDTH) -> Any:

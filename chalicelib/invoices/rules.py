@@ -157,8 +157,6 @@ class StoredPdf:
     """``made`` (rendered here) or ``supplied``."""
     e_invoice: str | None = None
     """Why no EN 16931 invoice is embedded; None when one is."""
-    missing_glyphs: str = ""
-    """The characters of the invoice that no font has: the PDF shows the replacement character in their place."""
 
 
 @dataclass(frozen=True)
@@ -225,6 +223,8 @@ class Invoice:
     delivery_wanted: bool = False
     settled_on: date | None = None
     line_count: int = 0
+    missing_glyphs: NotAudited[NotPersonal[str | None]] = None
+    """The characters that no font has: a PDF made here shows the replacement character in their place."""
     upstream: NotAudited[NotPersonal[dict[str, str | None]]] = field(default_factory=dict)
     """The due date that the billing system last sent; while it repeats that, one changed here stands."""
     applications: NotPersonal[dict[str, int]] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from chalicelib.accounts.rules import Account
 from chalicelib.bill_groups import portal_link
 from chalicelib.bill_groups.rules import BillGroup
 from chalicelib.contacts.rules import Contact
+from chalicelib.documents.glyph_coverage import find_missing_glyphs
 from chalicelib.entities.rules import Entity
 from chalicelib.errors import Conflict, FieldError, InvalidInput, StaleVersion
 from chalicelib.field_ownership import merge_fields
@@ -183,6 +184,7 @@ def _build_head(context: RequestContext, content: Content, draft: InvoiceDraft, 
         paid=content.prepaid,
         pdf_expected=draft.pdf,
         line_count=len(content.lines),
+        missing_glyphs="".join(find_missing_glyphs(to_json_value(content))) or None if draft.pdf == "made" else None,
     )
     status = derive_invoice_status(head)
     return replace(head, status=status, settled_on=head.issue_date if status == PAID else None)

@@ -35,8 +35,8 @@ class PdfView(View):
     e_invoice: bool = Field(description="Whether an invoice by EN 16931 is embedded.")
     e_invoice_missing: str | None = Field(description="Why it is not, where that is known.")
     missing_glyphs: list[str] = Field(
-        description="Characters of the invoice that no font of the service has: the PDF shows � in their place. Known "
-        "once it is made here."
+        description="Characters of the invoice that no font of the service has: the PDF shows � in their place. Told "
+        "from the issue on; empty where the PDF is supplied."
     )
 
 
@@ -208,7 +208,7 @@ def _pdf_view(invoice: Invoice) -> PdfView:
             size=None,
             e_invoice=False,
             e_invoice_missing=None,
-            missing_glyphs=[],
+            missing_glyphs=list(invoice.missing_glyphs or ""),
         )
     return PdfView(
         state="ready",
@@ -217,7 +217,7 @@ def _pdf_view(invoice: Invoice) -> PdfView:
         size=pdf.size,
         e_invoice=pdf.source == "made" and pdf.e_invoice is None,
         e_invoice_missing=pdf.e_invoice,
-        missing_glyphs=list(pdf.missing_glyphs),
+        missing_glyphs=list(invoice.missing_glyphs or ""),
     )
 
 

@@ -228,6 +228,7 @@ class InvoiceItem(Item, discriminator="invoice"):
     content_hash = TextAttribute(NOBODY)
     content_parts = NumberAttribute()
     pdf_expected = TextAttribute(NOBODY, default="made")
+    missing_glyphs = TextAttribute(NOBODY, null=True)
     """``made`` (rendered here), or ``supplied`` by the billing system."""
     pdf: Any = JsonAttribute(NOBODY, null=True)
     delivery_wanted = BooleanAttribute(default=False)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from chalicelib import clock, storage
 from chalicelib.audit.rules import FieldChange
 from chalicelib.audit.service import record_audit_event
-from chalicelib.documents import printable_text
 from chalicelib.documents.object_keys import PDF_MEDIA_TYPE, document_key
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.invoices import ledger, queries
@@ -17,7 +16,6 @@ from chalicelib.invoices.e_invoice.en16931 import Inexpressible
 from chalicelib.invoices.pdf import pdfs
 from chalicelib.invoices.pdf.layout import render_invoice
 from chalicelib.invoices.rules import Content, Invoice, StoredPdf
-from chalicelib.json_values import to_json_value
 from chalicelib.observability import logger, metrics
 from chalicelib.request_context import Actor, RequestContext
 from chalicelib.table import store
@@ -93,10 +91,7 @@ def render_invoice_pdf(content: Content) -> RenderedPdf:
     pdf = render_invoice(content, logo=logo, e_invoice=None if isinstance(embedded, Inexpressible) else embedded)
     digest = storage.content_sha256(pdf)
     key = document_key(pdfs.KIND, content.invoice_id, digest)
-    missing = "".join(printable_text.find_missing_glyphs(to_json_value(content)))
-    if missing:
-        logger.warning("An invoice has characters that no font has.", extra={"characters": len(missing)})
-    return RenderedPdf(pdf, StoredPdf(key, digest, len(pdf), pdfs.MADE, reason, missing))
+    return RenderedPdf(pdf, StoredPdf(key, digest, len(pdf), pdfs.MADE, reason))
 
 
 def _needs_pdf(invoice: Invoice) -> bool:

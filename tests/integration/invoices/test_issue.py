@@ -58,6 +58,15 @@ def test_an_invoice_is_issued_with_everything_that_follows(service: Service, acc
     }
 
 
+def test_characters_without_a_glyph_are_told_at_issue(service: Service, account: str) -> None:
+    answer = put(service, "i1", body(number="1", note="ⴰⵣⴰ, ใบแจ้งหนี้ 🎉"))
+    assert (answer.status, answer.json["pdf"]["missing_glyphs"]) == (201, ["ⴰ", "ⵣ"])
+    assert service.get("/invoices/i1")["pdf"]["missing_glyphs"] == ["ⴰ", "ⵣ"]
+    assert put(service, "i2", body(number="2")).json["pdf"]["missing_glyphs"] == []
+    supplied = put(service, "i3", body(number="3", note="ⴰⵣⴰ", pdf="supplied"))
+    assert supplied.json["pdf"]["missing_glyphs"] == []
+
+
 def test_the_same_again_changes_nothing(service: Service, account: str) -> None:
     put(service, "i1", body())
     before = rows()

@@ -1,12 +1,13 @@
 """Texts of strangers: kept whole where they can be read, and never a hindrance."""
 
+import os
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.documents import fonts, printable_text
+from chalicelib.documents import fonts, glyph_coverage, printable_text
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ SCRIPTS = {
 
 @pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS)
 def test_scripts_that_have_fonts(text: str) -> None:
-    assert printable_text.find_missing_glyphs({"lines": [text]}) == ()
+    assert glyph_coverage.find_missing_glyphs({"lines": [text]}) == ()
     assert printable_text.to_single_line(text) == text
     assert len(fonts.further_families(text)) == 1
 
@@ -139,10 +140,38 @@ def test_a_document_without_further_scripts_needs_no_further_font() -> None:
 
 def test_missing_glyphs_are_named_once_and_in_order() -> None:
     told = {"lines": ["ⵣⴰⴰ", {"note": "Ꮳ ok\u200d\ufe0f\n\u00a0"}], "total": 7}
-    assert printable_text.find_missing_glyphs(told) == ("Ꮳ", "ⴰ", "ⵣ")
+    assert glyph_coverage.find_missing_glyphs(told) == ("Ꮳ", "ⴰ", "ⵣ")
 
 
 def test_a_conjunct_is_never_broken_apart() -> None:
     broken = printable_text.make_printable("ক্ষ" * 60)
     for part in broken.split(printable_text.BREAK_OPPORTUNITY)[:-1]:
         assert not part.endswith("\u09cd")
+
+
+def test_the_list_of_glyphs_is_that_of_the_fonts() -> None:
+    """``UPDATE_GOLDENS=1`` writes it again."""
+    ranges: list[list[int]] = []
+    for code in sorted(fonts.covered_code_points()):
+        if ranges and code == ranges[-1][1] + 1:
+            ranges[-1][1] = code
+        else:
+            ranges.append([code, code])
+    parts = [f"{first:x}" if first == last else f"{first:x}-{last:x}" for first, last in ranges]
+    text = "\n".join(" ".join(parts[start : start + 12]) for start in range(0, len(parts), 12)) + "\n"
+    if os.environ.get("UPDATE_GOLDENS") == "1":
+        glyph_coverage.GLYPHS.write_text(text, encoding="ascii")
+    assert glyph_coverage.GLYPHS.read_text(encoding="ascii") == text
+
+
+def test_what_is_told_as_missing_is_what_is_replaced() -> None:
+    for code in range(0x20, 0x30000):
+        character = chr(code)
+        if (
+            unicodedata.category(character) in {"Cs", "Mn", "Mc", "Me"}
+            or unicodedata.normalize("NFC", character) != character
+        ):
+            continue
+        told = glyph_coverage.find_missing_glyphs(character) == (character,)
+        shown = printable_text.remove_unprintable(character)
+        assert told == (shown == printable_text.REPLACEMENT_CHARACTER != character), hex(code)
