@@ -15,6 +15,16 @@ from stdnum import iban as ibans
 from chalicelib import money
 from chalicelib.bank_numbers import format_iban
 from chalicelib.documents import printable_text
+from chalicelib.payment_references import (
+    BELGIAN,
+    FINNISH,
+    ISO11649,
+    QRR,
+    SLOVENIAN,
+    PaymentReference,
+    format_payment_reference,
+    is_qr_iban,
+)
 from chalicelib.postal_address import PostalAddress
 
 _MAX_AMOUNT = 99_999_999_999
@@ -25,7 +35,9 @@ _SWISS_COUNTRIES = ("CH", "LI")
 _SWISS_LETTERS = frozenset(
     chr(code) for first, last in ((0x20, 0x7E), (0xA0, 0xAC), (0xAE, 0x17F)) for code in range(first, last + 1)
 ) | frozenset("ȘșȚț€")
-_MODULO_10_CARRY = (0, 9, 4, 6, 8, 2, 7, 1, 3, 5)
+_EPC_STRUCTURED_KINDS = frozenset({ISO11649, BELGIAN, FINNISH, SLOVENIAN})
+"""Kinds that banks of the SEPA area carry as a structured reference; others are stated as text."""
+_SWISS_REFERENCE_TYPES = {QRR: "QRR", ISO11649: "SCOR"}
 
 
 @dataclass(frozen=True)
@@ -38,7 +50,10 @@ class Party:
 
 @dataclass(frozen=True)
 class Transfer:
-    """A payment by bank transfer. ``amount`` is in minor units of ``currency``, ``reason`` what the payer states."""
+    """A payment by bank transfer. ``amount`` is in minor units of ``currency``.
+
+    ``reason`` is what it is for; the payer states ``reference``, if there is one, and the reason otherwise.
+    """
 
     creditor: Party
     iban: str
@@ -47,6 +62,7 @@ class Transfer:
     reason: str
     bic: str | None = None
     debtor: Party | None = None
+    reference: PaymentReference | None = None
 
 
 @dataclass(frozen=True)
@@ -69,11 +85,17 @@ def build_epc_payload(transfer: Transfer) -> str | None:
     iban = ibans.compact(transfer.iban)
     if transfer.currency != "EUR" or not 1 <= transfer.amount <= _MAX_AMOUNT or not ibans.is_valid(iban):
         return None
+    if is_qr_iban(iban):
+        # Such an account takes payments of the Swiss QR bill only.
+        return None
     bic = bics.compact(transfer.bic) if transfer.bic and bics.is_valid(transfer.bic) else ""
     name, reason = (
         printable_text.to_single_line(transfer.creditor.name)[:70],
-        printable_text.to_single_line(transfer.reason)[:140],
+        printable_text.to_single_line(_stated(transfer))[:140],
     )
+    structured = ""
+    if transfer.reference and transfer.reference.kind in _EPC_STRUCTURED_KINDS:
+        structured, reason = transfer.reference.value, ""
     # What banks carry as text: no emoji, nor what has no glyph.
     if any(unicodedata.category(character) == "So" for character in name + reason):
         return None
@@ -87,38 +109,49 @@ def build_epc_payload(transfer: Transfer) -> str | None:
         iban,
         f"EUR{money.to_major_units(transfer.amount, 'EUR'):.2f}",
         "",
-        "",
+        structured,
         reason,
     )
     payload = "\n".join(fields)
     return payload if len(payload.encode()) <= _EPC_MAX_BYTES else None
 
 
+def _stated(transfer: Transfer) -> str:
+    return format_payment_reference(transfer.reference) if transfer.reference else transfer.reason
+
+
 def build_swiss_bill(transfer: Transfer) -> SwissBill | None:
     """Return the Swiss QR bill, or None if the standard cannot express the transfer.
 
-    A QR-IBAN needs a reference of digits; it is derived from ``reason`` if that has only digits.
+    A QR-IBAN needs a QR reference, and a QR reference a QR-IBAN; another IBAN takes a creditor reference (ISO 11649) or
+    none. In EUR there is a bill for a QR-IBAN only: to others, the payer has the EPC code.
     """
     iban = ibans.compact(transfer.iban)
+    reference = transfer.reference
+    is_qr = reference is not None and reference.kind == QRR
+    if is_qr != is_qr_iban(iban):
+        return None
     creditor = _swiss_party_fields(transfer.creditor)
-    fits = transfer.currency == "CHF" and iban[:2] in _SWISS_COUNTRIES and 1 <= transfer.amount <= _MAX_AMOUNT
+    fits = (
+        transfer.currency in (("CHF", "EUR") if is_qr else ("CHF",))
+        and iban[:2] in _SWISS_COUNTRIES
+        and 1 <= transfer.amount <= _MAX_AMOUNT
+    )
     if not fits or creditor is None or not ibans.is_valid(iban):
         return None
-    kind, reference = "NON", ""
-    if iban[4:9].isdigit() and 30000 <= int(iban[4:9]) <= 31999:
-        if not (transfer.reason.isascii() and transfer.reason.isdigit() and len(transfer.reason) <= 26):
-            return None
-        kind, reference = "QRR", _build_qr_reference(transfer.reason)
+    kind = _SWISS_REFERENCE_TYPES.get(reference.kind, "NON") if reference else "NON"
+    structured = reference if kind != "NON" else None
     debtor = _swiss_party_fields(transfer.debtor) if transfer.debtor else None
-    reason = (_to_swiss_text(printable_text.to_single_line(transfer.reason)) or "")[:140]
-    amount = f"{money.to_major_units(transfer.amount, 'CHF'):.2f}"
+    stated = transfer.reason if structured else _stated(transfer)
+    reason = (_to_swiss_text(printable_text.to_single_line(stated)) or "")[:140]
+    amount = f"{money.to_major_units(transfer.amount, transfer.currency):.2f}"
     fields = (
         *("SPC", "0200", "1", iban),
         *creditor,
         *("",) * 7,
-        *(amount, "CHF"),
+        *(amount, transfer.currency),
         *(debtor or ("",) * 7),
-        *(kind, reference, reason, "EPD"),
+        *(kind, structured.value if structured else "", reason, "EPD"),
     )
     payload = "\n".join(fields)
     if len(payload) > _SWISS_MAX_CHARACTERS:
@@ -128,10 +161,10 @@ def build_swiss_bill(transfer: Transfer) -> SwissBill | None:
         _printed_party(creditor),
         _printed_party(debtor) if debtor else (),
         format_iban(iban),
-        _format_qr_reference(reference) or None,
+        format_payment_reference(structured) if structured else None,
         reason,
-        "CHF",
-        f"{money.to_major_units(transfer.amount, 'CHF'):,.2f}".replace(",", " "),
+        transfer.currency,
+        f"{money.to_major_units(transfer.amount, transfer.currency):,.2f}".replace(",", " "),
     )
 
 
@@ -144,20 +177,6 @@ def render_qr_code(payload: str, quiet_zone: int) -> bytes:
     made = BytesIO()
     code.save(made, kind="png", scale=8, border=quiet_zone)
     return made.getvalue()
-
-
-def _format_qr_reference(reference: str) -> str:
-    """Return a QR reference as it is printed: two digits, then groups of five."""
-    return " ".join([reference[:2], *(reference[at : at + 5] for at in range(2, len(reference), 5))]).strip()
-
-
-def _build_qr_reference(digits: str) -> str:
-    """Return the QR reference of a number of at most 26 digits: 26 digits and a check digit (recursive modulo 10)."""
-    padded = digits.zfill(26)
-    carry = 0
-    for digit in padded:
-        carry = _MODULO_10_CARRY[(carry + int(digit)) % 10]
-    return f"{padded}{(10 - carry) % 10}"
 
 
 def _swiss_party_fields(party: Party) -> tuple[str, ...] | None:

@@ -43,7 +43,7 @@ def build_slip_data(bill: SwissBill, language: str) -> dict[str, Any]:
     return {
         "language": own,
         "words": dict(zip(_WORD_KEYS, _WORDS[own], strict=True)),
-        "alternative": _CODE_ALTERNATIVES[own].format(f"CHF {bill.amount}"),
+        "alternative": _CODE_ALTERNATIVES[own].format(f"{bill.currency} {bill.amount}"),
         "creditor": list(bill.creditor),
         "debtor": list(bill.debtor),
         "iban": bill.iban,

@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from chalicelib.field_types import (
@@ -21,6 +21,7 @@ from chalicelib.field_types import (
     pattern_validator,
 )
 from chalicelib.invoices.rules import MAX_AMOUNT
+from chalicelib.payment_references import InvalidReferenceError, parse_payment_reference
 
 MAX_LINES = 2000
 MAX_TAXES_PER_LINE = 5
@@ -141,6 +142,29 @@ class LineBody(Body):
     taxes: list[TaxBody] | None = Field(default=None, max_length=MAX_TAXES_PER_LINE)
 
 
+def _check_reference(value: str, info: ValidationInfo) -> str:
+    kind = info.data.get("kind")
+    if kind is None:
+        return value
+    try:
+        return parse_payment_reference(kind, value).value
+    except InvalidReferenceError as refused:
+        raise PydanticCustomError("bad_payment_reference", "{reason}", {"reason": str(refused)}) from None
+
+
+class PaymentReferenceBody(Body):
+    """What the payer states, so that the payment is matched."""
+
+    kind: Literal["qrr", "iso11649", "be_ogm", "fi_viite", "no_kid", "se_ocr", "si", "free"] = Field(
+        description="`qrr`: Swiss QR reference. `iso11649`: creditor reference, `RF…`. `be_ogm`: Belgian structured "
+        "communication. `fi_viite`: Finnish reference number. `no_kid`: Norwegian KID. `se_ocr`: Swedish OCR number. "
+        "`si`: Slovenian reference. `free`: any text. All but the last have check digits, which are checked."
+    )
+    value: Annotated[SingleLineText, AfterValidator(_check_reference)] = Field(
+        description="With or without the separators of print; a free one has at most 140 characters."
+    )
+
+
 class InvoiceBody(Body):
     """An invoice or a credit note. Once it is issued, only its due date changes."""
 
@@ -166,6 +190,9 @@ class InvoiceBody(Body):
     prepaid: AmountOfAll | None = Field(default=None, description=f"{_MINOR} What was paid before the issue.")
     po_number: ShortText | None = Field(
         default=None, description="When absent, the bill group's; null for none on this invoice."
+    )
+    payment_reference: PaymentReferenceBody | None = Field(
+        default=None, description="What the payer is told to state everywhere; the number when absent."
     )
     note: LongText | None = None
     period_start: Day | None = None

@@ -16,6 +16,7 @@ from chalicelib.field_marks import FieldUse, NotContent, NullMeansAbsent, fields
 from chalicelib.invoices.figures import InvoiceTotals
 from chalicelib.invoices.rules import CREDIT_NOTE, INVOICE, Buyer, Content, Line, Seller, TaxTotal
 from chalicelib.json_values import to_json_value
+from chalicelib.payment_references import QRR, PaymentReference, is_qr_iban
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class InvoiceDraft:
     prepaid: int = 0
     due_date: NotContent[date | None] = None
     po_number: str | None = None
+    payment_reference: PaymentReference | None = None
     note: str | None = None
     period_start: date | None = None
     period_end: date | None = None
@@ -63,6 +65,9 @@ def check_draft(draft: InvoiceDraft) -> None:
         faults.append(FieldError("prepaid", "too_large", "More than the total cannot have been paid before."))
     if draft.kind == CREDIT_NOTE and draft.prepaid:
         faults.append(FieldError("prepaid", "not_allowed", "Nothing is paid of a credit note. Leave it out."))
+    if draft.kind == CREDIT_NOTE and draft.payment_reference:
+        message = "A credit note is not paid, so that nothing is stated. Leave it out."
+        faults.append(FieldError("payment_reference", "not_allowed", message))
     faults += _find_due_date_faults(draft.kind, draft.issue_date, draft.due_date)
     periods: list[tuple[str, InvoiceDraft | Line]] = [("", draft)]
     periods += [(f"lines.{number}.", line) for number, line in enumerate(draft.lines)]
@@ -92,6 +97,53 @@ def _find_due_date_faults(kind: str, issue_date: date, due_date: date | None) ->
 def due_date_from_terms(terms: PaymentTerms, issue_date: date) -> date:
     """Return the due date by the account's payment terms."""
     return issue_date + timedelta(days=terms.days or 0)
+
+
+QR_REFERENCE_MISSING, QR_IBAN_MISSING, SLIP_ADDRESS_MISSING = (
+    "qr_reference_missing", "qr_iban_missing", "slip_address_missing",
+)  # fmt: skip
+
+
+_WARNINGS = {
+    QR_REFERENCE_MISSING: (
+        "payment_reference",
+        "The bank details have a QR-IBAN, to which nothing can be paid without a QR reference. The invoice has no "
+        "payment slip and no code. Send a payment reference of the kind qrr, or give the entity an ordinary IBAN.",
+    ),
+    QR_IBAN_MISSING: (
+        "bank_details.iban",
+        "A QR reference can only be paid to a QR-IBAN, and the entity has an ordinary IBAN. The invoice has no payment "
+        "slip. Give the entity its QR-IBAN, or send a payment reference of the kind iso11649.",
+    ),
+    SLIP_ADDRESS_MISSING: (
+        "address",
+        "The Swiss payment slip needs the postal code, town and country of the entity. The invoice has no slip. "
+        "Complete the entity's address.",
+    ),
+}
+
+
+def describe_warning(code: str) -> FieldError:
+    """Return what a warning of ``find_issue_warnings`` is about, and the way out."""
+    return FieldError(_WARNINGS[code][0], code, _WARNINGS[code][1])
+
+
+def find_issue_warnings(content: Content) -> tuple[str, ...]:
+    """Return the codes of what an invoice lacks so that it can be paid as it says (I9)."""
+    bank, reference = content.seller.bank_details, content.payment_reference
+    if content.kind == CREDIT_NOTE or content.amount_due <= 0 or bank is None or bank.iban is None:
+        return ()
+    warnings = []
+    is_qr_reference = reference is not None and reference.kind == QRR
+    if is_qr_iban(bank.iban) and not is_qr_reference:
+        warnings.append(QR_REFERENCE_MISSING)
+    if is_qr_reference and not is_qr_iban(bank.iban):
+        warnings.append(QR_IBAN_MISSING)
+    address = content.seller.address
+    complete = address is not None and address.postal_code and address.city and address.country
+    if content.currency == "CHF" and bank.iban[:2] in ("CH", "LI") and not complete:
+        warnings.append(SLIP_ADDRESS_MISSING)
+    return tuple(warnings)
 
 
 @dataclass(frozen=True)
@@ -141,6 +193,7 @@ def build_invoice_content(
         period_end=draft.period_end,
         preceding_numbers=draft.preceding_numbers,
         portal_url=parties.portal_url,
+        payment_reference=draft.payment_reference,
     )
 
 

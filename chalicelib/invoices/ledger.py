@@ -131,7 +131,7 @@ def _needs_replanning(before: Invoice | None, after: Invoice) -> bool:
 
 def _check_invariants(before: Invoice | None, after: Invoice) -> None:
     fixed = ("invoice_id", "kind", "number", "entity_id", "account_id", "bill_group_id", "currency", "issue_date",
-             "total", "po_number", "prepaid", "version")  # fmt: skip
+             "total", "po_number", "payment_reference", "prepaid", "version")  # fmt: skip
     if before is not None and any(getattr(before, name) != getattr(after, name) for name in fixed):
         raise ValueError(f"The content of {after.invoice_id} cannot change.")
     if after.balance < 0:

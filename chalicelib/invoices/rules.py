@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from chalicelib.accounts.rules import PaymentTerms
 from chalicelib.entities.rules import BankDetails, TaxNumber
 from chalicelib.field_marks import FreeText, NotAudited, NotPersonal, OfPortalUser
+from chalicelib.payment_references import PaymentReference, format_payment_reference
 from chalicelib.postal_address import PostalAddress
 
 INVOICE, CREDIT_NOTE = "invoice", "credit_note"
@@ -139,6 +140,7 @@ class Content:
     preceding_numbers: tuple[str, ...] = ()
     """For a credit note: the invoices that it corrects."""
     portal_url: str | None = None
+    payment_reference: PaymentReference | None = None
 
     @property
     def amount_due(self) -> int:
@@ -209,6 +211,9 @@ class Invoice:
     """The account's time zone at issue, whose date decides whether the invoice is overdue."""
     due_date: date | None = None
     po_number: NotPersonal[str | None] = None
+    payment_reference: NotPersonal[PaymentReference | None] = None
+    warnings: NotAudited[NotPersonal[tuple[str, ...] | None]] = None
+    """The codes of what was taken at issue, but hinders paying or looks like a mistake; None without any."""
     prepaid: int = 0
     """What was paid before the invoice was issued; it is part of ``paid``."""
     paid: int = 0
@@ -253,6 +258,11 @@ def derive_invoice_status(invoice: Invoice) -> str:
     if done >= invoice.total:
         return PAID
     return PART_PAID if done else OPEN
+
+
+def reference_to_state(invoice: Invoice | Content) -> str:
+    """Return what the payer is told to state, as it is printed: the payment reference, else the number (I9)."""
+    return format_payment_reference(invoice.payment_reference) if invoice.payment_reference else invoice.number
 
 
 def invoice_local_date(invoice: Invoice, now: datetime) -> date:

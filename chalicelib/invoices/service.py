@@ -31,6 +31,7 @@ from chalicelib.invoices.rules import (
     normalize_number,
 )
 from chalicelib.json_values import to_json_value
+from chalicelib.payment_references import PaymentReference
 from chalicelib.request_context import RequestContext
 from chalicelib.serialization import build_dataclass
 from chalicelib.table import keys, store
@@ -122,7 +123,7 @@ def _issue_new_invoice(
 
 
 def _parse_lines(given: Mapping[str, Any], currency: str | None) -> dict[str, Any]:
-    """Return the input with parsed lines and tax totals.
+    """Return the input with parsed lines, tax totals and payment reference.
 
     Raises InvalidInput for a line without a net amount.
     """
@@ -133,6 +134,8 @@ def _parse_lines(given: Mapping[str, Any], currency: str | None) -> dict[str, An
         values["lines"] = tuple(build_dataclass(Line, line) for line in lines)
     if values.get("tax_totals") is not None:
         values["tax_totals"] = tuple(build_dataclass(TaxTotal, total) for total in values["tax_totals"])
+    if values.get("payment_reference") is not None:
+        values["payment_reference"] = build_dataclass(PaymentReference, values["payment_reference"])
     return values
 
 
@@ -180,6 +183,8 @@ def _build_head(context: RequestContext, content: Content, draft: InvoiceDraft, 
         time_zone=content.time_zone,
         due_date=content.due_date,
         po_number=content.po_number,
+        payment_reference=content.payment_reference,
+        warnings=issue_rules.find_issue_warnings(content) or None,
         prepaid=content.prepaid,
         paid=content.prepaid,
         pdf_expected=draft.pdf,

@@ -7,9 +7,17 @@ from pydantic import Field
 
 from chalicelib.api import View
 from chalicelib.api.views import AddressView, OverrideView
+from chalicelib.invoices.issue_rules import describe_warning
 from chalicelib.invoices.lifecycle import InvoiceWriteResult
 from chalicelib.invoices.queries import InvoiceWithContent
-from chalicelib.invoices.rules import Invoice, days_overdue, disputed_amount, invoice_local_date, is_due_soon
+from chalicelib.invoices.rules import (
+    Invoice,
+    days_overdue,
+    disputed_amount,
+    invoice_local_date,
+    is_due_soon,
+    reference_to_state,
+)
 
 
 class DisputeView(View):
@@ -38,6 +46,22 @@ class PdfView(View):
         description="Characters of the invoice that no font of the service has: the PDF shows � in their place. Told "
         "from the issue on; empty where the PDF is supplied."
     )
+
+
+class PaymentReferenceView(View):
+    """What the payer states."""
+
+    kind: str
+    value: str = Field(description="As it is transmitted, without the separators of print.")
+    printed: str = Field(description="As it is printed.")
+
+
+class InvoiceWarningView(View):
+    """What was taken at issue, but hinders paying or looks like a mistake."""
+
+    code: str
+    field: str = Field(description="Of the invoice, or of its issuing entity.")
+    message: str
 
 
 class InvoiceListed(View):
@@ -77,6 +101,8 @@ class InvoiceListed(View):
 class InvoiceHeadView(InvoiceListed):
     """An invoice or credit note without its lines."""
 
+    payment_reference: PaymentReferenceView | None
+    warnings: list[InvoiceWarningView] = Field(description="Of the issue; empty for portal users.")
     dispute: DisputeView | None
     pdf: PdfView
     delivery_wanted: bool = Field(description="Whether it is emailed to the invoicing contacts.")
@@ -175,10 +201,24 @@ def _listed_values(invoice: Invoice, now: datetime) -> dict[str, Any]:
 def _head_values(invoice: Invoice, now: datetime, *, to_portal: bool) -> dict[str, Any]:
     return {
         **_listed_values(invoice, now),
+        "payment_reference": _reference_view(invoice),
+        "warnings": [] if to_portal else [_warning_view(one) for one in invoice.warnings or ()],
         "dispute": _dispute_view(invoice, to_portal=to_portal),
         "pdf": _pdf_view(invoice),
         "delivery_wanted": invoice.delivery_wanted,
     }
+
+
+def _reference_view(invoice: Invoice) -> PaymentReferenceView | None:
+    reference = invoice.payment_reference
+    if reference is None:
+        return None
+    return PaymentReferenceView(kind=reference.kind, value=reference.value, printed=reference_to_state(invoice))
+
+
+def _warning_view(warning: str) -> InvoiceWarningView:
+    told = describe_warning(warning)
+    return InvoiceWarningView(code=told.code, field=told.field, message=told.message)
 
 
 def _dispute_view(invoice: Invoice, *, to_portal: bool) -> DisputeView | None:

@@ -215,6 +215,8 @@ class InvoiceItem(Item, discriminator="invoice"):
     issue_date = DateAttribute()
     due_date = DateAttribute(null=True)
     po_number = TextAttribute(NOBODY, null=True)
+    payment_reference: Any = JsonAttribute(NOBODY, null=True)
+    warnings: Any = JsonAttribute(NOBODY, null=True)
     net_total = NumberAttribute()
     tax_total = NumberAttribute()
     total = NumberAttribute()

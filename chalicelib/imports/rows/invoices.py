@@ -1,10 +1,13 @@
 """Rows of invoices, credit notes and payments: required fields, and the call of the use cases."""
 
+from dataclasses import replace
+
 from chalicelib.errors import InvalidInput, NotFound
 from chalicelib.field_types import VendorId
 from chalicelib.imports.rows.outcomes import RowOutcome, row_outcome, unknown_reference_error, values_without
 from chalicelib.invoices import queries
 from chalicelib.invoices.inputs import InvoiceBody
+from chalicelib.invoices.issue_rules import describe_warning
 from chalicelib.invoices.service import issue_invoice
 from chalicelib.payments.inputs import PaymentBody
 from chalicelib.payments.service import record_payment
@@ -27,7 +30,9 @@ class PaymentRow(PaymentBody):
 def write_invoice(context: RequestContext, row: InvoiceRow) -> RowOutcome:
     """Issue an invoice or credit note, once (I1). It is emailed only if the context allows emails (I3)."""
     written = issue_invoice(context, row.invoice_id, values_without(row, "invoice_id"))
-    return row_outcome(written.created, written.changed, written.overrides)
+    outcome = row_outcome(written.created, written.changed, written.overrides)
+    told = tuple(describe_warning(one) for one in written.invoice.warnings or ()) if written.created else ()
+    return replace(outcome, notes=(*outcome.notes, *told))
 
 
 def write_payment(context: RequestContext, row: PaymentRow) -> RowOutcome:

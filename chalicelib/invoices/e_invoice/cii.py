@@ -240,7 +240,8 @@ def _delivery(delivery: Element, document: EInvoice) -> None:
 
 def _settlement(settlement: Element, document: EInvoice) -> None:
     content = document.content
-    _add_text(settlement, "ram:PaymentReference", xml_token(content.number))  # BT-83
+    stated = content.payment_reference.value if content.payment_reference else content.number
+    _add_text(settlement, "ram:PaymentReference", xml_token(stated))  # BT-83
     _add_text(settlement, "ram:InvoiceCurrencyCode", content.currency)  # BT-5
     if not document.is_credit_note:
         _payment_means(settlement, content)

@@ -8,7 +8,7 @@ from chalicelib.documents.letter import MAX_NUMBER_LENGTH, Addressee, LabelledVa
 from chalicelib.documents.printable_text import to_single_line
 from chalicelib.documents.reader_locale import Localiser, get_localiser
 from chalicelib.invoices.pdf.lines import lay_out_lines
-from chalicelib.invoices.rules import CREDIT_NOTE, Content
+from chalicelib.invoices.rules import CREDIT_NOTE, Content, reference_to_state
 
 
 def render_invoice(content: Content, *, logo: bytes | None = None, e_invoice: bytes | None = None) -> bytes:
@@ -49,7 +49,7 @@ def lay_out_invoice(content: Content) -> tuple[dict[str, Any], dict[str, bytes]]
             kind=words.say("Credit note" if credit_note else "Invoice"),
             number=number,
             title=words.say("Credit note %(number)s" if credit_note else "Invoice %(number)s", number=number),
-            highlights=_highlights(content, number, words),
+            highlights=_highlights(content, words),
             facts=_facts(content, words),
         ),
         words,
@@ -58,7 +58,7 @@ def lay_out_invoice(content: Content) -> tuple[dict[str, Any], dict[str, bytes]]
     images: dict[str, bytes] = {}
     if not credit_note and content.amount_due > 0:
         bank, transfer = content.seller.bank_details, _transfer(content)
-        pay, images = letter.build_payment_data(bank, transfer, number, content.portal_url, words)
+        pay, images = letter.build_payment_data(bank, transfer, reference_to_state(content), content.portal_url, words)
     table, notes = lay_out_lines(content, words), _notes(content, words)
     return {**told, "table": table, "notes": notes, "pay": pay}, images
 
@@ -83,7 +83,7 @@ def _addressee(content: Content) -> Addressee:
     return Addressee(buyer.account_name, buyer.company, buyer.attention, buyer.address)
 
 
-def _highlights(content: Content, number: str, words: Localiser) -> list[LabelledValue]:
+def _highlights(content: Content, words: Localiser) -> list[LabelledValue]:
     if content.kind == CREDIT_NOTE:
         return [LabelledValue(words.say("Amount credited"), words.money(content.total, content.currency))]
     due = LabelledValue(words.say("Amount due"), words.money(content.amount_due, content.currency))
@@ -93,7 +93,7 @@ def _highlights(content: Content, number: str, words: Localiser) -> list[Labelle
     return [
         due,
         LabelledValue(words.say("Due date"), when),
-        LabelledValue(words.say("Please quote when paying"), number),
+        LabelledValue(words.say("Please quote when paying"), to_single_line(reference_to_state(content))),
     ]
 
 
@@ -147,4 +147,5 @@ def _transfer(content: Content) -> payment_codes.Transfer | None:
         reason=content.number,
         bic=bank.bic,
         debtor=payment_codes.Party(buyer.company or buyer.account_name, buyer.address),
+        reference=content.payment_reference,
     )

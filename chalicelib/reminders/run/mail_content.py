@@ -21,7 +21,7 @@ from chalicelib.contacts.rules import ACCOUNTS_PAYABLE, ACTIVE, REMINDERS, Conta
 from chalicelib.documents.object_keys import PDF_MEDIA_TYPE
 from chalicelib.entities.rules import LIVE, BankDetails, Entity
 from chalicelib.invoices.pdf import pdfs
-from chalicelib.invoices.rules import Invoice
+from chalicelib.invoices.rules import Invoice, reference_to_state
 from chalicelib.mail import message
 from chalicelib.mail.sending.late_binding import Attachment, ClaimedMail, PreparedMail, WithheldMail
 from chalicelib.observability import logger, metrics
@@ -350,6 +350,7 @@ def _describe_invoice(
     days = (today - invoice.due_date).days if invoice.due_date else 0
     return {
         "number": invoice.number,
+        "reference": reference_to_state(invoice),
         "date": languages.format_date(invoice.issue_date, "medium", reader),
         "due_date": languages.format_date(invoice.due_date, "medium", reader) if invoice.due_date else None,
         "due_date_long": languages.format_date(invoice.due_date, "long", reader) if invoice.due_date else None,

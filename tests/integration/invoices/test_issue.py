@@ -299,3 +299,62 @@ def test_an_idempotency_key_answers_the_first_reply(service: Service, account: s
     again = put(service, "i1", body(), idempotency_key="k1")
     assert (first.status, again.status) == (201, 201)
     assert again.json["status"] == "void"
+
+
+QR_REFERENCE = {"kind": "qrr", "value": "21 00000 00003 13947 14300 09017"}
+QR_IBAN, ORDINARY_IBAN = "CH4431999123000889012", "CH9300762011623852957"
+SWISS_ADDRESS = {"line1": "Gasse 1", "postal_code": "3011", "city": "Bern", "country": "CH"}
+
+
+def test_a_payment_reference_is_kept_and_never_changes(service: Service, account: str) -> None:
+    issued = put(service, "i1", body(payment_reference=QR_REFERENCE))
+    told = {"kind": "qrr", "value": "210000000003139471430009017", "printed": QR_REFERENCE["value"]}
+    assert (issued.status, issued.json["payment_reference"]) == (201, told)
+    assert service.get("/invoices/i1")["payment_reference"] == told
+    compact = {"kind": "qrr", "value": told["value"]}
+    before = rows()
+    assert put(service, "i1", body(payment_reference=compact)).status == 200
+    assert put(service, "i1", body()).status == 200
+    for other in ({"kind": "free", "value": "7"}, None):
+        refused = put(service, "i1", body(payment_reference=other))
+        assert code(refused) == (409, "invoice_exists")
+        assert faults(refused) == [("payment_reference", "differs")]
+    assert rows() == before
+
+
+def test_a_wrong_payment_reference_is_refused(service: Service, account: str) -> None:
+    before = rows()
+    refused = put(service, "i1", body(payment_reference={"kind": "iso11649", "value": "RF19 5390 0754 7034"}))
+    assert faults(refused) == [("payment_reference.value", "bad_payment_reference")]
+    assert "its check digit does not fit" in refused.json["errors"][0]["message"]
+    credit = put(service, "i1", body(kind="credit_note", payment_reference=QR_REFERENCE))
+    assert faults(credit) == [("payment_reference", "not_allowed")]
+    assert rows() == before
+
+
+@pytest.mark.parametrize(
+    ("iban", "reference", "currency", "address", "warnings"),
+    [
+        (QR_IBAN, None, "CHF", SWISS_ADDRESS, ["qr_reference_missing"]),
+        (QR_IBAN, None, "EUR", SWISS_ADDRESS, ["qr_reference_missing"]),
+        (QR_IBAN, QR_REFERENCE, "CHF", SWISS_ADDRESS, []),
+        (QR_IBAN, QR_REFERENCE, "CHF", None, ["slip_address_missing"]),
+        (ORDINARY_IBAN, QR_REFERENCE, "CHF", SWISS_ADDRESS, ["qr_iban_missing"]),
+        (ORDINARY_IBAN, None, "CHF", SWISS_ADDRESS, []),
+        (ORDINARY_IBAN, {"kind": "iso11649", "value": "RF18539007547034"}, "CHF", SWISS_ADDRESS, []),
+    ],
+)
+def test_the_issue_says_what_is_missing_for_paying(
+    service: Service,
+    account: str,
+    iban: str,
+    reference: dict[str, str] | None,
+    currency: str,
+    address: dict[str, str] | None,
+    warnings: list[str],
+) -> None:
+    service.put("/entities/acme", address=address, bank_details={"account_holder": "Acme", "iban": iban})
+    issued = put(service, "i1", body(number="RE-2026-17", payment_reference=reference, currency=currency))
+    assert [one["code"] for one in issued.json["warnings"]] == warnings
+    again = put(service, "i1", body(number="RE-2026-17", payment_reference=reference, currency=currency))
+    assert again.json["warnings"] == issued.json["warnings"] == service.get("/invoices/i1")["warnings"]

@@ -11,6 +11,7 @@ from PIL import Image
 from chalicelib.documents import payment_codes, payment_slip
 from chalicelib.documents.letter import QUIET_ZONE
 from chalicelib.documents.payment_codes import Party, Transfer
+from chalicelib.payment_references import PaymentReference
 from chalicelib.postal_address import PostalAddress
 
 GERMAN = Transfer(
@@ -85,19 +86,57 @@ def test_a_swiss_bill() -> None:
     assert (bill.iban, bill.amount, bill.reference) == ("CH93 0076 2011 6238 5295 7", "1 234.50", None)
 
 
-def test_a_qr_iban_has_a_reference_made_of_the_digits_of_the_number() -> None:
-    bill = payment_codes.build_swiss_bill(replace(SWISS, iban=QR_IBAN, reason="2139471430009017"))
-    assert bill is not None
-    kind, reference, reason = bill.payload.split("\n")[27:30]
-    assert (kind, reference[:-1], reason) == ("QRR", "0000000000" + "2139471430009017", "2139471430009017")
-    assert payment_codes.build_swiss_bill(replace(SWISS, iban=QR_IBAN)) is None
-
-
-def test_the_check_digit_is_that_of_the_guidelines() -> None:
+@pytest.mark.parametrize("currency", ["CHF", "EUR"])
+def test_a_qr_iban_takes_a_qr_reference(currency: str) -> None:
     # The example of the Swiss Implementation Guidelines QR-bill.
-    bill = payment_codes.build_swiss_bill(replace(SWISS, iban=QR_IBAN, reason="21000000000313947143000901"))
+    reference = PaymentReference("qrr", "210000000003139471430009017")
+    bill = payment_codes.build_swiss_bill(replace(SWISS, iban=QR_IBAN, reference=reference, currency=currency))
     assert bill is not None
-    assert bill.reference == "21 00000 00003 13947 14300 09017"
+    assert bill.payload.split("\n")[18:20] == ["1234.50", currency]
+    assert bill.payload.split("\n")[27:30] == ["QRR", "210000000003139471430009017", "2026-001"]
+    assert (bill.reference, bill.currency) == ("21 00000 00003 13947 14300 09017", currency)
+    assert payment_slip.build_slip_data(bill, "en")["alternative"].endswith(f"{currency} 1 234.50")
+
+
+@pytest.mark.parametrize("reason", ["2026-001", "2139471430009017"])
+@pytest.mark.parametrize("currency", ["CHF", "EUR"])
+def test_a_qr_iban_without_a_qr_reference_has_neither_slip_nor_code(reason: str, currency: str) -> None:
+    without = replace(SWISS, iban=QR_IBAN, reason=reason, currency=currency)
+    other = replace(without, reference=PaymentReference("iso11649", "RF18539007547034"))
+    for transfer in (without, other):
+        assert payment_codes.build_swiss_bill(transfer) is None
+        assert payment_codes.build_epc_payload(transfer) is None
+
+
+def test_an_ordinary_iban_takes_a_creditor_reference_or_a_text() -> None:
+    creditor = payment_codes.build_swiss_bill(
+        replace(SWISS, reference=PaymentReference("iso11649", "RF18539007547034"))
+    )
+    assert creditor is not None
+    assert creditor.payload.split("\n")[27:30] == ["SCOR", "RF18539007547034", "2026-001"]
+    assert creditor.reference == "RF18 5390 0754 7034"
+    free = payment_codes.build_swiss_bill(replace(SWISS, reference=PaymentReference("free", "Vertrag 7")))
+    assert free is not None
+    assert free.payload.split("\n")[27:30] == ["NON", "", "Vertrag 7"]
+    wrong = replace(SWISS, reference=PaymentReference("qrr", "210000000003139471430009017"))
+    assert payment_codes.build_swiss_bill(wrong) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "lines"),
+    [
+        ("iso11649", "RF18539007547034", ["RF18539007547034", ""]),
+        ("be_ogm", "010806817183", ["010806817183", ""]),
+        ("fi_viite", "234096783", ["234096783", ""]),
+        ("si", "SI0519-1235-84503", ["SI0519-1235-84503", ""]),
+        ("no_kid", "12344", ["", "12344"]),
+        ("free", "Contract 7", ["", "Contract 7"]),
+    ],
+)
+def test_an_epc_code_has_the_reference_in_its_field(kind: str, value: str, lines: list[str]) -> None:
+    payload = payment_codes.build_epc_payload(replace(GERMAN, reference=PaymentReference(kind, value)))
+    assert payload is not None
+    assert payload.split("\n")[9:] == lines
 
 
 @pytest.mark.parametrize(

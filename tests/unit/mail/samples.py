@@ -36,6 +36,7 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         "documents": [
             {
                 "number": "2026-0042",
+                "reference": "2026-0042",
                 "date": "1 Feb 2026",
                 "due_date": "15 Feb 2026",
                 "due_date_long": "15 February 2026",
@@ -49,6 +50,7 @@ CONTEXTS: dict[str, dict[str, Any]] = {
             },
             {
                 "number": "2026-0051",
+                "reference": "2026-0051",
                 "date": "10 Feb 2026",
                 "due_date": "3 Mar 2026",
                 "due_date_long": "3 March 2026",
