@@ -163,6 +163,13 @@ def _resolve_preview_grants(principal: Principal, pairs: tuple[BillGroupRef, ...
     return {pair[0]: Grant(permissions, ("preview",)) for pair in pairs}
 
 
+def find_open_portals(email: str, pairs: Iterable[BillGroupRef], now: datetime) -> frozenset[str]:
+    """Return the bill groups of ``pairs`` that ``email`` may enter now: an email promises only these (I10)."""
+    wanted = tuple(pairs)
+    found = store.batch_get_items(access_decision_keys(email, wanted))
+    return frozenset(pair[0] for pair in wanted if isinstance(decide_access(email, pair, found, now), Grant))
+
+
 def access_decision_keys(email: str, pairs: Iterable[BillGroupRef]) -> list[Key]:
     """Return the keys of the rows that decide about ``pairs`` of bill group and account."""
     domain = grants.get_email_domain(email)

@@ -1,6 +1,7 @@
 """The content of an email with a statement, resolved when it is claimed; or that it is withheld."""
 
 from chalicelib import languages, money, storage
+from chalicelib.access.service import find_open_portals
 from chalicelib.contacts.rules import ACTIVE, Contact
 from chalicelib.deliveries.rules import attachment_limit
 from chalicelib.documents.object_keys import PDF_MEDIA_TYPE
@@ -11,11 +12,12 @@ from chalicelib.request_context import RequestContext
 from chalicelib.statements import requests
 from chalicelib.statements.content import unpack_statement_content
 from chalicelib.statements.requests import StatementRequest
+from chalicelib.statements.rules import StatementSection
 from chalicelib.table import keys, store
 
 
 def prepare_statement_mail(outgoing: ClaimedMail, context: RequestContext) -> PreparedMail | WithheldMail:
-    """Prepare the email: one read, and one of its PDF.
+    """Prepare the email: one read, one of the reader's access, and one of its PDF.
 
     It is withheld when its contact is deleted or the entity's invoice mail is no longer live for the account. Raises
     LookupError when the PDF is missing or altered in the bucket.
@@ -45,11 +47,17 @@ def prepare_statement_mail(outgoing: ClaimedMail, context: RequestContext) -> Pr
             "in_favour": section.balance < 0,
             "overdue": money.format_money(section.overdue, section.currency, reader) if section.overdue else None,
             "attached": attached,
-            "link": content.portal_url,
+            "link": content.portal_url if _may_enter(contact.email, of, content.section, context) else None,
         },
         to=(contact.email,),
         attachments=(_attachment(of),) if attached else (),
     )
+
+
+def _may_enter(email: str, of: StatementRequest, section: StatementSection, context: RequestContext) -> bool:
+    """Return whether the reader may enter the portal of a bill group that the statement lists (I10)."""
+    groups = sorted({item.bill_group_id for item in section.open_items})
+    return bool(find_open_portals(email, [(group, of.account_id) for group in groups], context.now))
 
 
 def _attachment(of: StatementRequest) -> Attachment:

@@ -98,6 +98,20 @@ def test_nothing_is_open(world: World, tmp_path: Path) -> None:
     assert "No open items." in text_of(pdf_of(world, statement_id), tmp_path)
 
 
+def test_only_a_reader_who_may_enter_gets_the_link_to_the_portal(world: World) -> None:
+    world.issue("i1", due_date="2026-01-20")
+    ann, bob = world.contact("Ann"), world.contact("Bob")
+    allowed = world.service.ask("POST", "/bill-groups/g1/access-rules", {"value": "bob@example.com"})
+    assert allowed.status == 201, allowed.json
+    asked(world, send_to=[ann, bob])
+    world.work()
+    texts = {
+        one["Destination"]["ToAddresses"][0]: one["Content"]["Simple"]["Body"]["Text"]["Data"] for one in mails(world)
+    }
+    assert "Open the customer portal" not in texts["ann@example.com"]
+    assert "Open the customer portal: http" in texts["bob@example.com"]
+
+
 def test_mailed_to_each_in_their_own_language(world: World) -> None:
     world.issue("i1", due_date="2026-01-20")
     ann = world.contact("Ann")
