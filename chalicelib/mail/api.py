@@ -128,7 +128,14 @@ def _rebuild_resent(request: Request[None, None]) -> Reply:
     "/v1/accounts/{account_id}/emails/{email_id}/resend",
     may="emails.resend",
     returns={202: EmailView},
-    raises=("never_sent_again", "email_under_way", "email_erased", "nobody_left", "address_suppressed"),
+    raises=(
+        "never_sent_again",
+        "email_under_way",
+        "email_erased",
+        "nobody_left",
+        "address_suppressed",
+        "invoice_is_void",
+    ),
     replay=_rebuild_resent,
 )
 def resend_email(request: Request[None, None]) -> Reply:

@@ -1,6 +1,6 @@
 """Send an email of the history again (I5): a new outbox row with the same content, for the remaining recipients."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from chalicelib.audit.rules import FieldChange
@@ -11,12 +11,13 @@ from chalicelib.mail.outbox import Mail
 from chalicelib.mail.service import Email
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
-from chalicelib.table.items import EmailItem
+from chalicelib.table.items import EmailItem, InvoiceItem
 from chalicelib.table.suppressed import find_suppressed, suppression_keys
 
 MAX_RESENDS_PER_DAY = 5
 """Resends per email and day."""
 _DAY = timedelta(days=1)
+_VOID = "void"
 _IN_PROGRESS = frozenset({rules.QUEUED, rules.SENDING, rules.UNKNOWN})
 
 
@@ -39,8 +40,11 @@ def resend(context: RequestContext, account_id: str, email_id: str, seen: Callab
         wanted = [keys.email(first_id)]
         wanted += [keys.contact_address(account_id, one) for one in addresses]
         wanted += suppression_keys(addresses)
+        invoices = [keys.invoice(one["invoice_id"]) for one in item.context.get("invoices", [])]
+        wanted += invoices
         rows = store.get_items_for_write(context, *wanted)
         found = {key: row for key, row in zip(wanted, rows, strict=True) if row is not None}
+        _check_not_void([found.get(key) for key in invoices])
         first, known = rows[0], rows[1 : 1 + len(addresses)]
         left = _eligible_recipients(addresses, known, find_suppressed(addresses, found))
         counting = first or item
@@ -74,6 +78,12 @@ def _check_resendable(email: Email, item: EmailItem) -> None:
         raise Conflict("email_under_way", "This email is still being sent. Wait until its outcome is known.")
     if not item.context:
         raise Conflict("email_erased", "The content of this email was erased, so it cannot be resent.")
+
+
+def _check_not_void(invoices: Sequence[InvoiceItem | None]) -> None:
+    """Raise Conflict when the email would hold void invoices only: its preparation would withhold it."""
+    if invoices and all(one is None or one.status == _VOID for one in invoices):
+        raise Conflict("invoice_is_void", "This email is only about void invoices, which are not sent any more.")
 
 
 def _eligible_recipients(addresses: tuple[str, ...], known: list[object], suppressed: frozenset[str]) -> frozenset[str]:
