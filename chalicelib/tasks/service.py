@@ -5,7 +5,9 @@ message that is delivered twice finds the work done.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,6 +24,7 @@ from chalicelib.tasks.queue import TaskMessage
 SWEEPER = Actor("system", "sweeper", "Sweeper")
 
 _SWEEP_PAGE_SIZE = 20
+_gathered: ContextVar[dict[str, list[TaskMessage[Task]]] | None] = ContextVar("gathered", default=None)
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,31 @@ def announce_tasks(messages: Sequence[TaskMessage[Task]]) -> None:
     """Send messages, all of one kind, to its queue. What is lost is logged and counted; the sweeper sends it again."""
     if not messages:
         return
+    gathered = _gathered.get()
+    if gathered is not None:
+        gathered.setdefault(messages[0].kind, []).extend(messages)
+        return
     kind = messages[0].kind
     lost = queue.send_task_messages(kind, messages)
     if lost:
         logger.warning("The queue did not take all messages; the sweeper will.", extra={"lost": lost, "duty": kind})
         metrics.add_metric(name="DutyMessagesLost", unit="Count", value=lost)
+
+
+@contextmanager
+def announcements_gathered() -> Iterator[None]:
+    """Announce what is committed within the block at its end, ten tasks in one call to their queue.
+
+    For a few seconds of work: what is lost by a crash, as any announcement, waits for the sweeper.
+    """
+    gathered: dict[str, list[TaskMessage[Task]]] = {}
+    token = _gathered.set(gathered)
+    try:
+        yield
+    finally:
+        _gathered.reset(token)
+        for messages in gathered.values():
+            announce_tasks(messages)
 
 
 def complete_task(key: Key) -> None:

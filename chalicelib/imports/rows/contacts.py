@@ -11,6 +11,7 @@ from chalicelib.errors import StaleVersion
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
 from chalicelib.table.items import ContactItem
+from chalicelib.table.keys import Key
 
 _PAGE_SIZE = 1000
 """Contacts per Query at most; DynamoDB ends it earlier at 1 MB."""
@@ -39,6 +40,12 @@ def write_contact(
     return ContactWriteResult(create_contact(context, account_id, given, roles or frozenset()), created=True)
 
 
+def lookup_keys(account_id: str, external_id: str | None, email: str | None) -> list[Key]:
+    """Return the keys by which the contact of an external id, or of an email, is found."""
+    by_external_id = [keys.contact_external_id(account_id, external_id)] if external_id is not None else []
+    return by_external_id + ([keys.contact_address(account_id, email)] if email is not None else [])
+
+
 def find_contact(account_id: str, external_id: str | None, email: str | None) -> str | None:
     """Return the id of the contact with this external id, else of the active one with this email, else None.
 
@@ -46,7 +53,7 @@ def find_contact(account_id: str, external_id: str | None, email: str | None) ->
     """
     by_external_id = keys.contact_external_id(account_id, external_id) if external_id is not None else None
     by_email = keys.contact_address(account_id, email) if email is not None else None
-    found = store.batch_get_items([key for key in (by_external_id, by_email) if key is not None])
+    found = store.batch_get_items(lookup_keys(account_id, external_id, email))
     if by_external_id in found:
         return str(found[by_external_id].contact_id)
     if by_email not in found:

@@ -1,6 +1,6 @@
 """The kinds of records that can be imported. Each uses the models and use cases of the API."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,6 +30,8 @@ from chalicelib.imports.rows.outcomes import (
     values_without,
 )
 from chalicelib.request_context import RequestContext
+from chalicelib.table import keys
+from chalicelib.table.keys import Key
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Kind:
     identities: Callable[[Any], tuple[str, ...]]
     """The identity of a record: rows with the same one must agree."""
     write: Callable[[RequestContext, Any], RowOutcome]
+    reads: Callable[[Any], Iterable[Key]] = lambda row: ()
+    """The rows of the table that writing it will read, as far as its own fields tell: they can be read ahead."""
     named_by: tuple[str, ...] = ()
     """The fields by which other kinds of a row name the record."""
     parts: str = ""
@@ -229,6 +233,35 @@ def _write_contact_access(context: RequestContext, row: ContactAccessRow) -> Row
     return RowOutcome(CHANGED if changed else UNCHANGED)
 
 
+def _account_reads(row: AccountRow) -> Iterator[Key]:
+    yield keys.account(row.account_id)
+    if row.entity_id:
+        yield keys.entity(row.entity_id)
+
+
+def _contact_reads(row: ContactRow | ContactAccessRow) -> Iterator[Key]:
+    yield from contacts.lookup_keys(row.account_id, row.external_id, row.email)
+    yield keys.account(row.account_id)
+    yield keys.contact_roles(row.account_id)
+
+
+def _bill_group_reads(row: BillGroupRow) -> Iterator[Key]:
+    yield keys.bill_group(row.bill_group_id)
+    if row.entity_id:
+        yield keys.entity(row.entity_id)
+    if row.account_id:
+        yield keys.account(row.account_id)
+        yield keys.contact_roles(row.account_id)
+        for named in (row.billing_contact, row.shipping_contact):
+            if named is not None:
+                yield from contacts.lookup_keys(row.account_id, named.external_id, named.email)
+
+
+def _subscription_reads(row: SubscriptionRow) -> Iterator[Key]:
+    yield keys.bill_group(row.bill_group_id)
+    yield keys.subscription(row.bill_group_id, row.subscription_id)
+
+
 def _contact_identities(row: ContactRow) -> tuple[str, ...]:
     named = (("external_id", row.external_id), ("email", row.email))
     return tuple(f"{row.account_id} {field} {value}" for field, value in named if value is not None)
@@ -244,6 +277,7 @@ KINDS = {
             (("entity_id",),),
             lambda row: (row.entity_id,),
             _write_entity,
+            reads=lambda row: (keys.entity(row.entity_id),),
             named_by=("entity_id",),
         ),
         Kind(
@@ -253,6 +287,7 @@ KINDS = {
             (("account_id",),),
             lambda row: (row.account_id,),
             _write_account,
+            reads=_account_reads,
             named_by=("account_id",),
         ),
         Kind(
@@ -262,6 +297,7 @@ KINDS = {
             (("account_id",), ("external_id", "email")),
             _contact_identities,
             _write_contact,
+            reads=_contact_reads,
             distinguishing=frozenset({"external_id"}),
         ),
         Kind(
@@ -271,6 +307,7 @@ KINDS = {
             (("bill_group_id",),),
             lambda row: (row.bill_group_id,),
             _write_bill_group,
+            reads=_bill_group_reads,
             named_by=("bill_group_id",),
         ),
         Kind(
@@ -280,6 +317,7 @@ KINDS = {
             (("bill_group_id",), ("subscription_id",)),
             lambda row: (f"{row.bill_group_id} {row.subscription_id}",),
             _write_subscription,
+            reads=_subscription_reads,
         ),
         Kind(
             "access_rules",
@@ -296,6 +334,7 @@ KINDS = {
             (("account_id",), ("bill_group_id",), ("external_id", "email")),
             lambda row: (f"{row.account_id} {row.external_id or row.email} {row.bill_group_id}",),
             _write_contact_access,
+            reads=_contact_reads,
         ),
         Kind(
             "invoices",
@@ -304,6 +343,7 @@ KINDS = {
             (("invoice_id",), ("bill_group_id",), ("lines",)),
             lambda row: (row.invoice_id,),
             invoices.write_invoice,
+            reads=invoices.invoice_reads,
             named_by=("invoice_id",),
             parts="lines",
             grouped_by=("invoice_id",),
@@ -317,6 +357,7 @@ KINDS = {
             (("payment_id",), ("account_id", "allocations")),
             lambda row: (f"{row.account_id or ''} {row.payment_id}",),
             invoices.write_payment,
+            reads=invoices.payment_reads,
             parts="allocations",
             grouped_by=("account_id", "payment_id"),
             whole=True,

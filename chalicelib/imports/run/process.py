@@ -27,6 +27,7 @@ from chalicelib.imports.mapping.row_groups import Group, PartsIndex
 from chalicelib.imports.mapping.row_mapper import REPEATED_MESSAGES, SECOND_FILE, Fault
 from chalicelib.imports.rows.outcomes import CHANGED, CREATED
 from chalicelib.imports.run.duplicates import Difference, SeenRecord, SeenRecords
+from chalicelib.imports.run.read_ahead import MappedKinds, chunked, read_ahead
 from chalicelib.imports.run.report import ImportReport
 from chalicelib.observability import logger
 from chalicelib.request_context import Actor, Idempotency, RequestContext
@@ -35,8 +36,12 @@ from chalicelib.table import keys, store
 from chalicelib.table.dry_run import DryRun, dry_run_writes
 from chalicelib.table.items import ImportItem
 from chalicelib.table.keys import Key
+from chalicelib.table.read_cache import ReadCache, reads_served_from
 from chalicelib.tasks.kinds import RunImport
-from chalicelib.tasks.service import add_task, complete_task
+from chalicelib.tasks.service import add_task, announcements_gathered, complete_task
+
+_MAX_CACHED_ROWS = 5_000
+"""Rows of the table that a dry run remembers; a run that writes forgets them after some rows of the file."""
 
 
 class BillingSystemContext(RequestContext):
@@ -89,6 +94,7 @@ class ImportRun:
         self._lease_id = secrets.token_hex(8)
         self._report = ImportReport(item)
         self._rehearsal: DryRun | None = None
+        self._cache = ReadCache(_MAX_CACHED_ROWS)
         self._seen = SeenRecords()
         self._final = SeenRecords()
         """The records of the kinds of which the last row counts, as all rows together leave them."""
@@ -164,17 +170,43 @@ class ImportRun:
         """Process rows and tell whether all are done; otherwise the import was handed over."""
         start = int(self._item.next_row)
         most = rules.MAX_PARTS if plan.groups else rules.MAX_ROWS
-        for number, row in enumerate(found, start=1):
-            if number > most:
-                raise UnreadableFile(f"The file has more than {most} rows. Split it.", line=row.line)
-            self._row(plan, parts, row, number, done_before=number <= start)
-            self._item.rows_read = max(number, start)
-            if self._is_time_for_checkpoint(number, start):
-                self._checkpoint(max(number, start))
-            if number > start and not self._time_is_left():
-                self._hand_over(number)
+        for chunk in chunked(found):
+            handed_over = None
+            with announcements_gathered():
+                for one in self._prepared(plan, parts, chunk):
+                    if one.number > most:
+                        raise UnreadableFile(f"The file has more than {most} rows. Split it.", line=one.row.line)
+                    self._row(one, done_before=one.number <= start)
+                    self._item.rows_read = max(one.number, start)
+                    if self._is_time_for_checkpoint(one.number, start):
+                        self._checkpoint(max(one.number, start))
+                    if one.number > start and not self._time_is_left():
+                        handed_over = one.number
+                        break
+            if handed_over is not None:
+                self._hand_over(handed_over)
                 return False
         return True
+
+    def _prepared(self, plan: ImportPlan, parts: PartsIndex, chunk: list[tuple[int, Row]]) -> list[MappedKinds]:
+        """Map some rows, and read what writing them will read."""
+        prepared = []
+        for number, row in chunk:
+            made = []
+            for position, planned in enumerate(plan.kinds if row.fault is None else ()):
+                mapped = _mapped(planned, parts.of(position, row), row)
+                if mapped is not None:
+                    made.append((position, planned, mapped))
+            prepared.append(MappedKinds(row, number, tuple(made)))
+        start = int(self._item.next_row)
+        if self._rehearsal is None:
+            self._cache.clear()
+        ahead = [one for one in prepared if one.number > start]
+        principal = f"import:{self._item.import_id}"
+        records = [keys.idempotency(principal, f"{one.number}.{place}") for one in ahead for place, *_ in one.kinds]
+        with dry_run_writes(self._rehearsal), reads_served_from(self._cache):
+            read_ahead(ahead, records if self._rehearsal is None else ())
+        return prepared
 
     def _report_unmatched_rows(self, parts: PartsIndex) -> None:
         for left in parts.left_over():
@@ -205,20 +237,18 @@ class ImportRun:
         with files.download_file(self._item.rehearsal) as kept:
             return DryRun.read(kept)
 
-    def _row(self, plan: ImportPlan, parts: PartsIndex, row: Row, number: int, *, done_before: bool) -> None:
+    def _row(self, one: MappedKinds, *, done_before: bool) -> None:
+        row = one.row
         refused = row.fault is not None
         self._refused_ids = {}
         if row.fault is not None and not done_before:
             fault = row.fault
             self._report.refuse(row.line, "", Fault(fault.field, "", fault.code, fault.message))
-        for position, planned in enumerate(plan.kinds if row.fault is None else ()):
-            mapped = _mapped(planned, parts.of(position, row), row)
-            if mapped is None:
-                continue
+        for position, planned, mapped in one.kinds:
             if done_before:
                 self._remember(planned, mapped, row.line)
                 continue
-            done = self._kind(planned, mapped, row.line, f"{number}.{position}")
+            done = self._kind(planned, mapped, row.line, f"{one.number}.{position}")
             self._report.count(planned.kind.name, done)
             refused = refused or done == "refused"
         if not done_before:
@@ -344,7 +374,7 @@ class ImportRun:
     def _written(self, planned: PlannedKind, mapped: MappedRow, row: Any, line: int, context: RequestContext) -> str:
         kind = planned.kind.name
         try:
-            with dry_run_writes(self._rehearsal):
+            with dry_run_writes(self._rehearsal), reads_served_from(self._cache):
                 outcome = planned.kind.write(context, row)
         except IdempotentReplay as first:
             return CREATED if first.status == 201 else CHANGED

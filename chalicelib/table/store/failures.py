@@ -8,6 +8,7 @@ from typing import TypeVar
 from pynamodb.exceptions import PynamoDBException
 
 from chalicelib.errors import Unavailable
+from chalicelib.table.read_cache import current_read_cache
 
 T = TypeVar("T")
 
@@ -28,6 +29,8 @@ def retry_on_conflict(attempt: Callable[[], T]) -> T:
         try:
             return attempt()
         except WriteConflict:
+            if (cache := current_read_cache()) is not None:
+                cache.clear()
             # Jitter needs no strong randomness.
             time.sleep(random.uniform(0, min(0.01 * 2**number, _MAX_BACKOFF_SECONDS)))  # noqa: S311
     raise Unavailable("Too many changes are being made to this at the same time. Nothing was changed. Try again.")

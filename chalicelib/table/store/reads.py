@@ -8,7 +8,7 @@ from pynamodb.expressions.condition import Condition
 
 from chalicelib.errors import IdempotentReplay, InvalidInput
 from chalicelib.request_context import RequestContext
-from chalicelib.table import dry_run
+from chalicelib.table import dry_run, read_cache
 from chalicelib.table.items import IdempotencyItem, Item, table_connection
 from chalicelib.table.keys import Key, idempotency
 from chalicelib.table.store.failures import translate_table_errors
@@ -30,7 +30,7 @@ class ItemPage:
 
 def get_item(cls: type[ItemT], key: Key) -> ItemT | None:
     """Read one item strongly consistently; None when there is none."""
-    if dry_run.current_dry_run() is not None:
+    if dry_run.current_dry_run() is not None or read_cache.current_read_cache() is not None:
         return batch_get_items([key]).get(key)
     with translate_table_errors():
         try:
@@ -55,18 +55,27 @@ def get_items_for_write(context: RequestContext, *keys: Key) -> list[Any]:
 
 
 def batch_get_items(keys: Sequence[Key]) -> dict[Key, Any]:
-    """Read any number of keys strongly consistently, in batches of 100; missing ones are left out."""
+    """Read any number of keys strongly consistently, in batches of 100; missing ones are left out.
+
+    What a dry run wrote, and what a job has read ahead, is not read again.
+    """
     found: dict[Key, Any] = {}
     wanted = list(dict.fromkeys(keys))
     running_dry = dry_run.current_dry_run()
     if running_dry is not None:
         held, wanted = running_dry.split(wanted)
         found.update(held)
+    cache = read_cache.current_read_cache()
+    if cache is not None:
+        known, wanted = cache.split(wanted)
+        found.update(known)
     with translate_table_errors():
         for start in range(0, len(wanted), _BATCH_SIZE):
             chunk = [(key.pk, key.sk) for key in wanted[start : start + _BATCH_SIZE]]
             for item in Item.batch_get(chunk, consistent_read=True):
                 found[item.key] = item
+    if cache is not None:
+        cache.remember(wanted, found)
     return found
 
 

@@ -1,6 +1,6 @@
 """Writing the table: single items, and the transaction that carries every change."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ from pynamodb.transactions import TransactWrite
 
 from chalicelib.ids import new_id
 from chalicelib.request_context import RequestContext
-from chalicelib.table import dry_run
+from chalicelib.table import dry_run, read_cache
 from chalicelib.table.items import AuditEventItem, FlowItem, IdempotencyItem, IdentityItem, Item, table_connection
 from chalicelib.table.keys import Key, idempotency
 from chalicelib.table.store.failures import WriteConflict, dynamodb_error_code, translate_table_errors
@@ -39,9 +39,11 @@ def delete_item(key: Key) -> None:
     """Delete the row at ``key``, whether it exists or not."""
     with translate_table_errors():
         Item(key.pk, key.sk).delete()
+    _forget([key])
 
 
 def _put_item(item: Item, condition: Condition) -> None:
+    _forget([item.key])
     with translate_table_errors():
         try:
             item.save(condition)
@@ -158,6 +160,7 @@ class Transaction:
                     running_dry.delete(key)
             return
         self._add_idempotency_record()
+        _forget(key for key, (kind, _, _) in self._writes.items() if kind != "check")
         token = new_id("", self._context.now)
         order: list[Key] = []
         with translate_table_errors():
@@ -177,8 +180,17 @@ class Transaction:
             except TransactWriteError as error:
                 if not self._was_committed(error, order):
                     raise
+            else:
+                self._remember_written()
         for action in self._after:
             action()
+
+    def _remember_written(self) -> None:
+        cache = read_cache.current_read_cache()
+        if cache is not None:
+            known = {key: item for key, (kind, item, _) in self._writes.items() if kind == "put"}
+            gone = [key for key, (kind, _, _) in self._writes.items() if kind == "delete"]
+            cache.remember([*known, *gone], known)
 
     def _was_committed(self, error: TransactWriteError, order: list[Key]) -> bool:
         if dynamodb_error_code(error) in {"TransactionConflictException", "TransactionInProgressException"}:
@@ -211,6 +223,12 @@ class Transaction:
         )
         unused = Item.pk.does_not_exist() | (IdempotencyItem.lapses_at <= self._context.now)
         self._writes[key] = ("put", record, unused)
+
+
+def _forget(keys: Iterable[Key]) -> None:
+    cache = read_cache.current_read_cache()
+    if cache is not None:
+        cache.forget(keys)
 
 
 def _add_operation(transaction: TransactWrite, kind: str, item: Item, condition: Condition | None) -> None:
