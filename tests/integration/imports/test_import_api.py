@@ -294,7 +294,7 @@ def test_the_local_command_tells_causes_and_changes(entity: None) -> None:
         '      line 3 has "WAL-MAR 0", line 2 "WAL-MAR co"',
         '      line 4 has "WAL-MAR 1", line 2 "WAL-MAR co"',
         '      line 5 has "WAL-MAR 2", line 2 "WAL-MAR co"',
-        "  1 × accounts, name (column name): This field is needed. Send it. [required]",
+        "  1 × accounts, name (column name): This field is required. Send it. [required]",
         "      line 203",
         "  All of them: r.csv",
         "\nIt would write:",
