@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import phonenumbers
 from babel import Locale, UnknownLocaleError
+from babel.core import get_global
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -23,6 +24,7 @@ from chalicelib.ids import CONTACT_PREFIX, VENDOR_ID_PATTERN
 from chalicelib.tax_numbers import compact_european_number, is_placeholder
 
 _DIRECTION_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_UNITS_OF_ACCOUNT = frozenset({"BOV", "CHE", "CHW", "CLF", "COU", "MXV", "USN", "UYI", "UYW"})
 _SUBDIVISION = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 _WEB_URL = re.compile(r"https?://[^\s\x00-\x1f\"<>\\]+")
@@ -145,7 +147,10 @@ def _country_codes() -> frozenset[str]:
 
 @cache
 def _currency_codes() -> frozenset[str]:
-    return frozenset(Locale("en").currencies)
+    """Return the codes of currencies in use, and of the units of account that invoices are written in."""
+    uses = (use for of_territory in get_global("territory_currencies").values() for use in of_territory)
+    in_use = {code for code, _, until, is_tender in uses if until is None and is_tender}
+    return frozenset(in_use) | _UNITS_OF_ACCOUNT
 
 
 def _parse_country(value: str) -> str:
@@ -166,7 +171,7 @@ def _parse_subdivision(value: str) -> str:
 
 def _parse_currency(value: str) -> str:
     if not value.isascii() or value.upper() not in _currency_codes():
-        raise PydanticCustomError("bad_currency", "Send the code of a currency (ISO 4217), such as EUR.")
+        raise PydanticCustomError("bad_currency", "Send the code of a currency in use (ISO 4217), such as EUR.")
     return value.upper()
 
 

@@ -36,7 +36,7 @@ class BillGroupDetails(Body):
     """The fields of a bill group that may change."""
 
     name: SingleLineText | None = Field(default=None, description="Required when the bill group is created.")
-    po_number: ShortText | None = None
+    po_number: SingleLineText | None = None
     vat_number: VatNumber | None = Field(
         default=None,
         description="Checked by the rules of the country whose letters it begins with, or of the billing address.",

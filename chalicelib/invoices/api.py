@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from chalicelib.api import Listing, Query, Reply, Request, Routes
-from chalicelib.field_types import ShortText, VendorId
+from chalicelib.field_types import ShortText, SingleLineText, VendorId
 from chalicelib.invoices import lifecycle, lists, queries, service, views
 from chalicelib.invoices.inputs import DisputeBody, DueDateBody, InvoiceBody, ReasonBody
 from chalicelib.invoices.lifecycle import InvoiceWriteResult
@@ -22,7 +22,7 @@ class InvoicesQuery(Query):
     """Which invoices; by number, by PO number, disputed or promised ones, or by status and days overdue."""
 
     number: ShortText | None = None
-    po: ShortText | None = None
+    po: SingleLineText | None = None
     entity: VendorId | None = None
     status: Literal["open", "part_paid", "paid", "void", "uncollectible"] | None = Field(
         default=None, description="Without a filter, open and part paid invoices."

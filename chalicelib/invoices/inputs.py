@@ -188,7 +188,7 @@ class InvoiceBody(Body):
     tax_total: Amount | None = Field(default=None, description=f"{_MINOR} When it is sent, it is checked.")
     total: Amount | None = Field(default=None, description=f"{_MINOR} Needed.")
     prepaid: AmountOfAll | None = Field(default=None, description=f"{_MINOR} What was paid before the issue.")
-    po_number: ShortText | None = Field(
+    po_number: SingleLineText | None = Field(
         default=None, description="When absent, the bill group's; null for none on this invoice."
     )
     payment_reference: PaymentReferenceBody | None = Field(

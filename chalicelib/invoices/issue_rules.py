@@ -68,7 +68,7 @@ def check_draft(draft: InvoiceDraft) -> None:
     if draft.kind == CREDIT_NOTE and draft.payment_reference:
         message = "A credit note is not paid, so that nothing is stated. Leave it out."
         faults.append(FieldError("payment_reference", "not_allowed", message))
-    faults += _find_due_date_faults(draft.kind, draft.issue_date, draft.due_date)
+    faults += _find_due_date_faults(draft.kind, draft.due_date)
     periods: list[tuple[str, InvoiceDraft | Line]] = [("", draft)]
     periods += [(f"lines.{number}.", line) for number, line in enumerate(draft.lines)]
     for prefix, one in periods:
@@ -79,18 +79,19 @@ def check_draft(draft: InvoiceDraft) -> None:
 
 
 def check_due_date(kind: str, issue_date: date, due_date: date | None) -> None:
-    """Raise InvalidInput when the due date is impossible for an invoice or credit note of ``issue_date``."""
-    for fault in _find_due_date_faults(kind, issue_date, due_date):
+    """Raise InvalidInput when an issued invoice or credit note cannot be given a due date.
+
+    At issue, one before the issue date is taken with a warning: ledgers have such items, and they are owed.
+    """
+    for fault in _find_due_date_faults(kind, due_date):
         raise InvalidInput.field(fault.field, fault.code, fault.message)
+    if due_date is not None and due_date < issue_date:
+        raise InvalidInput.field("due_date", "too_early", "The invoice would fall due before it is issued.")
 
 
-def _find_due_date_faults(kind: str, issue_date: date, due_date: date | None) -> list[FieldError]:
-    if due_date is None:
-        return []
-    if kind == CREDIT_NOTE:
+def _find_due_date_faults(kind: str, due_date: date | None) -> list[FieldError]:
+    if kind == CREDIT_NOTE and due_date is not None:
         return [FieldError("due_date", "not_allowed", "A credit note does not fall due. Leave it out.")]
-    if due_date < issue_date:
-        return [FieldError("due_date", "too_early", "The invoice would fall due before it is issued.")]
     return []
 
 
@@ -99,12 +100,23 @@ def due_date_from_terms(terms: PaymentTerms, issue_date: date) -> date:
     return issue_date + timedelta(days=terms.days or 0)
 
 
+MAX_DAYS_AHEAD = 31
+"""How far in the future an issue date still looks meant."""
+DUE_BEFORE_ISSUE, ISSUED_IN_FUTURE = "due_before_issue", "issued_in_future"
 QR_REFERENCE_MISSING, QR_IBAN_MISSING, SLIP_ADDRESS_MISSING = (
     "qr_reference_missing", "qr_iban_missing", "slip_address_missing",
 )  # fmt: skip
 
 
 _WARNINGS = {
+    DUE_BEFORE_ISSUE: (
+        "due_date",
+        "The invoice fell due before it was issued. Change the due date if that is a mistake.",
+    ),
+    ISSUED_IN_FUTURE: (
+        "issue_date",
+        "The issue date is more than a month ahead. If it is a mistake, void the invoice and issue it again.",
+    ),
     QR_REFERENCE_MISSING: (
         "payment_reference",
         "The bank details have a QR-IBAN, to which nothing can be paid without a QR reference. The invoice has no "
@@ -128,8 +140,17 @@ def describe_warning(code: str) -> FieldError:
     return FieldError(_WARNINGS[code][0], code, _WARNINGS[code][1])
 
 
-def find_issue_warnings(content: Content) -> tuple[str, ...]:
-    """Return the codes of what an invoice lacks so that it can be paid as it says (I9)."""
+def find_issue_warnings(content: Content, today: date) -> tuple[str, ...]:
+    """Return the codes of what looks like a mistake in an invoice, or hinders paying it as it says (I9)."""
+    warnings = []
+    if content.due_date is not None and content.due_date < content.issue_date:
+        warnings.append(DUE_BEFORE_ISSUE)
+    if content.issue_date > today + timedelta(days=MAX_DAYS_AHEAD):
+        warnings.append(ISSUED_IN_FUTURE)
+    return (*warnings, *_find_payment_warnings(content))
+
+
+def _find_payment_warnings(content: Content) -> tuple[str, ...]:
     bank, reference = content.seller.bank_details, content.payment_reference
     if content.kind == CREDIT_NOTE or content.amount_due <= 0 or bank is None or bank.iban is None:
         return ()

@@ -116,9 +116,7 @@ def _facts(content: Content, words: Localiser) -> list[LabelledValue]:
         ("Your VAT number", buyer.vat_number),
         ("Your registration number", buyer.registration_number),
     )
-    return facts + [
-        LabelledValue(words.say(label), to_single_line(value, MAX_NUMBER_LENGTH)) for label, value in named if value
-    ]
+    return facts + [LabelledValue(words.say(label), to_single_line(value, 200)) for label, value in named if value]
 
 
 def _notes(content: Content, words: Localiser) -> list[dict[str, Any]]:
