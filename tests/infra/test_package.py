@@ -58,6 +58,22 @@ def test_a_layer_is_refused_that_makes_a_function_too_large_or_was_compiled_here
         package.check_layer(compiled, 0)
 
 
+def test_data_that_is_never_loaded_is_left_out(tmp_path: Path) -> None:
+    archive = tmp_path / "deployment.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        for name in (
+            "app.py",
+            "phonenumbers/__init__.py",
+            "phonenumbers/data/region_DE.py",
+            "phonenumbers/geodata/x.py",
+        ):
+            opened.writestr(name, name)
+    package.leave_out(archive, package.LEFT_OUT)
+    with zipfile.ZipFile(archive) as opened:
+        assert opened.namelist() == ["app.py", "phonenumbers/__init__.py", "phonenumbers/data/region_DE.py"]
+        assert opened.read("app.py") == b"app.py"
+
+
 def test_additions_to_a_function_that_does_not_exist_are_refused() -> None:
     template: dict[str, Any] = {"Resources": {"DeliverPostcards": {"Properties": {}}}}
     with pytest.raises(package.PackageError, match="DeliverPostcards"):
