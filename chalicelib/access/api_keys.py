@@ -34,7 +34,8 @@ def create(
     """Create a key and return it with its bearer token, which is shown only now and stored as a hash.
 
     ``grantable`` are the scopes that the caller holds, None for all. Raises InvalidInput for a bad name or scope,
-    Forbidden for a scope that the caller lacks, Conflict when two keys of this name are valid already.
+    Forbidden for a scope that the caller lacks, and for the name of keys that have or had such a scope; Conflict when
+    two keys of this name are valid already.
     """
     name, tidy_scopes = rules.check_api_key_fields(name, scopes)
     lacking = [scope for scope in tidy_scopes if grantable is not None and scope not in grantable]
@@ -44,6 +45,13 @@ def create(
     def attempt() -> tuple[ApiKey, str]:
         (named,) = store.get_items_for_write(context, keys.api_key_name(name))
         valid = list(named.key_ids) if named else []
+        held = _scopes_of_name(named) if named else frozenset[str]()
+        if grantable is not None and not held <= grantable:
+            # Keys of one name are one caller: they share idempotency keys and cursors, and two of them are valid.
+            raise Forbidden(
+                "name_of_another_key",
+                "Other keys have this name, with scopes that this key lacks. Choose another name.",
+            )
         if len(valid) >= rules.MAX_ACTIVE_KEYS_PER_NAME:
             raise Conflict(
                 "too_many_keys",
@@ -56,10 +64,13 @@ def create(
         transaction.create(_to_item(key, token, context))
         if named:
             named.key_ids = [*valid, key.key_id]
+            named.scopes = sorted(held | set(tidy_scopes))
             transaction.replace(named)
         else:
             named_key = keys.api_key_name(name)
-            transaction.create(ApiKeyNameItem(named_key.pk, named_key.sk, name=name, key_ids=[key.key_id]))
+            transaction.create(
+                ApiKeyNameItem(named_key.pk, named_key.sk, name=name, key_ids=[key.key_id], scopes=list(tidy_scopes))
+            )
         changes = (FieldChange("name", None, name), FieldChange("scopes", None, list(tidy_scopes)))
         record_audit_event(transaction, context, "api_key.created", "api_key", key.key_id, changes)
         transaction.record_response(key.key_id, 201)
@@ -67,6 +78,12 @@ def create(
         return key, token
 
     return store.retry_on_conflict(attempt)
+
+
+def _scopes_of_name(named: ApiKeyNameItem) -> frozenset[str]:
+    """Return all scopes that keys of a name have had; of rows from before, those of its valid keys."""
+    rows = store.batch_get_items([keys.api_key(key_id) for key_id in named.key_ids]) if named.key_ids else {}
+    return frozenset(named.scopes).union(*(row.scopes for row in rows.values()))
 
 
 def _to_item(key: ApiKey, token: str, context: RequestContext) -> ApiKeyItem:

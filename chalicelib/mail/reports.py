@@ -8,6 +8,8 @@ status and count is derived from it, so the same events always lead to the same 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from chalicelib.mailboxes import mailbox_of
+
 SENT = "sent"
 DELIVERED = "delivered"
 BOUNCED = "bounced"
@@ -96,8 +98,16 @@ def restrict_to_recipients(event: Event, known: Collection[str], sent_to: int) -
     about = tuple(sorted({address for address in event.recipients if address in known}))
     if event.recipients and not about and sent_to == len(known) == 1:
         return replace(event, recipients=tuple(known))
+    if names_several(replace(event, recipients=about)):
+        # SES names all who may have complained: nobody is known to.
+        return replace(event, recipients=(), detail="")
     strange = set(event.recipients) - set(about)
     return replace(event, recipients=about, detail="" if strange or not known else event.detail)
+
+
+def names_several(event: Event) -> bool:
+    """Tell whether a complaint names several mailboxes, so that it is not known whose it is."""
+    return event.kind == COMPLAINT and len({mailbox_of(email) for email in event.recipients}) > 1
 
 
 def merge_event(recipients: tuple[RecipientReport, ...], event: Event) -> tuple[RecipientReport, ...]:

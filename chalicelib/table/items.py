@@ -859,6 +859,8 @@ class ApiKeyNameItem(Item, discriminator="api_key_name"):
 
     name = TextAttribute(NOBODY)
     key_ids: Any = JsonAttribute(NOBODY, default=list)
+    scopes: Any = JsonAttribute(NOBODY, default=list)
+    """All scopes that keys of this name have had."""
 
 
 class ImportItem(Item, discriminator="import"):

@@ -5,6 +5,7 @@ on the addresses that are suppressed (I6).
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime
@@ -24,6 +25,8 @@ from chalicelib.table.items import EmailItem
 FEEDBACK_ACTOR = Actor("system", "mail_feedback", "Mail feedback")
 
 _MAX_DETAIL_LENGTH = 300
+_ADDRESS = re.compile(r"[^\s@<>,;\x00-\x1f\ud800-\udfff]+@[a-z0-9-]+(\.[a-z0-9-]+)+")
+_EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
 _MAX_RECIPIENTS_PER_TRANSACTION = 30
 """Addresses that one transaction may suppress: each takes at most three of its hundred rows."""
 
@@ -67,26 +70,39 @@ def parse_notification(message: str) -> EmailReport | None:
             Event(
                 at=_parse_instant(about.get("timestamp") or mail["timestamp"]),
                 kind=word,
-                message_id=str(mail["messageId"]),
-                detail=" ".join(str(about[name]) for name in details if about.get(name))[:_MAX_DETAIL_LENGTH],
+                message_id=_storable(mail["messageId"]),
+                detail=_storable(" ".join(str(about[name]) for name in details if about.get(name)))[
+                    :_MAX_DETAIL_LENGTH
+                ],
                 recipients=tuple(
                     sorted(_parse_addresses(about.get(listed, []) if listed else mail.get("destination", [])))
                 ),
             ),
         )
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError):
+    except (AttributeError, KeyError, IndexError, OverflowError, RecursionError, TypeError, ValueError):
         return None
+
+
+def _storable(value: Any) -> str:
+    """Return a text that the table takes: JSON may hold halves of surrogate pairs, which UTF-8 cannot."""
+    return str(value).encode("utf-8", "replace").decode()
 
 
 def _parse_instant(text: str) -> str:
     moment = datetime.fromisoformat(text)
-    return keys.format_instant(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if not _EARLIEST <= moment < _LATEST:
+        raise ValueError("This is no instant of an email.")
+    return keys.format_instant(moment)
 
 
 def _parse_addresses(listed: Any) -> list[str]:
-    """Return addresses normalised: without names, in lower case."""
-    named = [str(one.get("emailAddress", "")) if isinstance(one, Mapping) else str(one) for one in listed or []]
-    return [(parseaddr(one)[1] or one).strip().lower() for one in named]
+    """Return addresses normalised: without names, in lower case; and without what is no address."""
+    if not isinstance(listed, list):
+        return []
+    named = [one.get("emailAddress") if isinstance(one, Mapping) else one for one in listed]
+    found = [(parseaddr(one)[1] or one).strip().lower() for one in named if isinstance(one, str)]
+    return [address for address in found if _ADDRESS.fullmatch(address)]
 
 
 def record_notification(message: str) -> None:
@@ -103,6 +119,10 @@ def record_notification(message: str) -> None:
 def _split_report(report: EmailReport) -> Iterator[EmailReport]:
     """Split an event about more recipients than one transaction can suppress."""
     recipients = report.event.recipients
+    if report.event.kind == reports.COMPLAINT:
+        # A complaint is judged as a whole: one that names several suppresses nobody.
+        yield report
+        return
     for start in range(0, max(len(recipients), 1), _MAX_RECIPIENTS_PER_TRANSACTION):
         some = recipients[start : start + _MAX_RECIPIENTS_PER_TRANSACTION]
         yield EmailReport(report.email_id, replace(report.event, recipients=some))
@@ -133,6 +153,9 @@ def _record_report(report: EmailReport) -> None:
     else:
         store.replace_item(item)
     _log_report(item.kind, before.status, after.status, len(fresh))
+    if reports.names_several(report.event) and not event.recipients:
+        logger.error("A complaint names several recipients, so none of them is suppressed: ask who complained.")
+        metrics.add_metric(name="ComplaintUnclear", unit="Count", value=1)
 
 
 def _log_report(kind: str, before: str, after: str, suppressed: int) -> None:

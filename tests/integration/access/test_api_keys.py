@@ -9,7 +9,7 @@ from chalicelib.errors import Unauthenticated
 from chalicelib.functions.api_keys import create_api_key
 from chalicelib.request_context import RequestContext
 from chalicelib.table import keys, store
-from chalicelib.table.items import ApiKeyItem
+from chalicelib.table.items import ApiKeyItem, ApiKeyNameItem
 from tests.aws import TABLE, client
 from tests.integration.api.gateway import send
 
@@ -201,3 +201,42 @@ class TestConsoleFunction:
         result = create_api_key(event, None)
         assert sorted(fault["field"] for fault in result["errors"]) == sorted(fields)
         assert rows() == []
+
+
+def test_a_key_cannot_take_a_place_under_the_name_of_another(context: RequestContext) -> None:
+    """Keys of one name share idempotency keys, and only two are valid: a third party blocks the rotation."""
+    _, billing = api_keys.create(context, "billing", ["accounts:read", "keys:write"])
+    _, squatter = api_keys.create(context, "squatter", ["keys:write"])
+    before = rows()
+    for scopes in (["keys:write"], ["accounts:read"]):
+        refused = send("POST", "/v1/api-keys", token=squatter, body={"name": "billing", "scopes": scopes})
+        assert refused.status == 403, refused.text
+        assert refused.json["code"] in ("name_of_another_key", "scope_not_held")
+    named = [row for row in rows() if row["cls"]["S"] == "api_key_name"]
+    assert named == [row for row in before if row["cls"]["S"] == "api_key_name"]
+    rotated = send(
+        "POST", "/v1/api-keys", token=billing, body={"name": "billing", "scopes": ["accounts:read", "keys:write"]}
+    )
+    assert rotated.status == 201, rotated.text
+    own = send("POST", "/v1/api-keys", token=squatter, body={"name": "squatter", "scopes": ["keys:write"]})
+    assert own.status == 201, own.text
+
+
+def test_a_name_stays_reserved_after_its_keys_are_revoked(context: RequestContext) -> None:
+    old, _ = api_keys.create(context, "billing", ["accounts:read"])
+    api_keys.revoke(context, old.key_id)
+    _, squatter = api_keys.create(context, "squatter", ["keys:write"])
+    refused = send("POST", "/v1/api-keys", token=squatter, body={"name": "billing", "scopes": ["keys:write"]})
+    assert (refused.status, refused.json["code"]) == (403, "name_of_another_key")
+    assert api_keys.create(context, "billing", ["keys:write"])[0].name == "billing"
+
+
+def test_a_name_from_before_is_reserved_by_the_scopes_of_its_valid_keys(context: RequestContext) -> None:
+    api_keys.create(context, "billing", ["accounts:read"])
+    named = store.get_item(ApiKeyNameItem, keys.api_key_name("billing"))
+    assert named is not None
+    named.scopes = []
+    store.replace_item(named)
+    _, squatter = api_keys.create(context, "squatter", ["keys:write"])
+    refused = send("POST", "/v1/api-keys", token=squatter, body={"name": "billing", "scopes": ["keys:write"]})
+    assert (refused.status, refused.json["code"]) == (403, "name_of_another_key")

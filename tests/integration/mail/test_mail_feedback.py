@@ -297,3 +297,34 @@ def test_clearing_a_tagged_address_clears_the_complaint_of_its_mailbox(provider:
     assert suppressed() == []
     with pytest.raises(NotFound):
         suppressions.get_suppression(ANA)
+
+
+def test_a_complaint_that_names_several_suppresses_nobody(provider: Provider, time: Time) -> None:
+    email_id = enqueue(to=(ANA, BOB))
+    work()
+    report(email_id, "Complaint", **complained(ANA, BOB))
+    assert suppressed() == []
+    assert service.get_email("acme", email_id)[0].status == "complained"
+    many = tuple(f"p{number}@acme.example" for number in range(31))
+    crowd = enqueue(to=many)
+    work()
+    report(crowd, "Complaint", **complained(*many))
+    assert suppressed() == []
+    alone = enqueue(to=(EVE, BOB))
+    work()
+    report(alone, "Complaint", **complained(EVE))
+    assert suppressed() == [EVE]
+    # A complaint of one alone counts, whatever came before.
+    report(email_id, "Complaint", **complained(ANA))
+    assert suppressed() == [ANA, EVE]
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [[{"emailAddress": ""}], [{"emailAddress": None}], [{}], ["undisclosed-recipients"], [7], "ana", {"a": 1}, [None]],
+)
+def test_a_bounce_whose_recipients_are_rubbish_suppresses_nobody(provider: Provider, rubbish: Any) -> None:
+    email_id = enqueue(to=(ANA,))
+    work()
+    report(email_id, "Bounce", bounce={"bounceType": "Permanent", "bouncedRecipients": rubbish})
+    assert suppressed() == []
