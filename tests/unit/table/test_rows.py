@@ -117,12 +117,24 @@ def test_a_row_of_an_earlier_release_is_read_and_written_as_it_was(row: dict[str
     item = Item.from_raw_data(row)
     assert with_sorted_sets(item.serialize()) == with_sorted_sets(row)
     if isinstance(item, InvoiceItem):
-        assert to_invoice_item(store.from_item(Invoice, item)).serialize() == row
+        assert without_nulls(to_invoice_item(store.from_item(Invoice, item)).serialize()) == without_nulls(row)
     for cls, item_cls in PAIRS:
         if type(item) is item_cls:
             written = store.to_item(item_cls, item.key, store.from_item(cls, item))
             listed = {name: row[name] for name in ("GSI1PK", "GSI1SK") if name in row}
-            assert {**written.serialize(), **listed} == row
+            assert without_nulls({**written.serialize(), **listed}) == without_nulls(row)
+
+
+def without_nulls(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the row without the nulls in its JSON: a field that came later is null in a row from before."""
+
+    def plain(text: str) -> Any:
+        try:
+            return json.loads(text, object_hook=lambda one: {k: v for k, v in one.items() if v is not None})
+        except ValueError:
+            return text
+
+    return {name: {"S": plain(value["S"])} if "S" in value else value for name, value in row.items()}
 
 
 def with_sorted_sets(row: dict[str, Any]) -> dict[str, Any]:
