@@ -35,6 +35,7 @@ def main() -> None:
             forget()
             entities.put_entity(CALL, "acme", ENTITY)
             wanted = mapping(*receivables_kinds())
+            first = 0.0
             for name, dry_run in (("dry run", True), ("written", False), ("again", False)):
                 import_id = prepare(content, wanted, dry_run=dry_run)
                 began = time.perf_counter()
@@ -42,8 +43,8 @@ def main() -> None:
                     found = run(import_id)
                 taken = (time.perf_counter() - began) * 1000 / rows
                 made = ", ".join(f"{count / rows:.2f} {call}" for call, count in Counter(calls.names).most_common())
-                print(sorted({(one.kind, one.field, one.code) for one in found.refusals}))
-                print(f"{name:8} {found.status} {taken:6.1f} ms a row; calls: {made}; {found.counts}")
+                first = first or taken
+                print(f"{name:8} {found.status} {taken / first:5.2f} of a dry run; calls a row: {made}; {found.counts}")
         finally:
             engine.stop()
 
