@@ -18,7 +18,8 @@ _WITHOUT_FORMAT = "%A%n%Z %C%n%S"
 """For countries of which the data knows no format."""
 _UNKNOWN_FORMAT = "%N%n%O%n%A%n%C"
 # The data has no place for the city in Japan: there it belongs to the street. Japan Post has it after the prefecture.
-_OWN_FORMATS = {"JP": ("〒%Z%n%S%C%A", "%A%n%C, %S%n%Z")}
+# In Brazil the data sets the state directly behind the city; the post spaces the dash.
+_OWN_FORMATS = {"BR": ("%A%n%C - %S%n%Z",) * 2, "JP": ("〒%Z%n%S%C%A", "%A%n%C, %S%n%Z")}
 # Countries whose posts write provinces and states as codes.
 _REGIONS_AS_CODES = frozenset({"AU", "BR", "CA", "IT", "US"})
 _LATIN = re.compile("[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
@@ -50,7 +51,9 @@ def address_lines(address: PostalAddress, reader: Locale, *, country: bool = Tru
 
 def _national_lines(address: PostalAddress) -> list[str]:
     known = _country_format(address.country or "")
-    written = " ".join(part for part in (address.line1, address.city, address.region) if part)
+    # A street in Latin letters may have a character for its number (99号); the places tell the script.
+    places = f"{address.city or ''}{_without_country(address)}"
+    written = places if any(map(str.isalpha, places)) else address.line1 or ""
     is_latin = all(_LATIN.match(character) for character in written if character.isalpha())
     template = _place_everything(known.latin if is_latin else known.own, address)
     values = {
@@ -94,8 +97,13 @@ def _place_everything(template: str, address: PostalAddress) -> str:
     return template
 
 
+def _without_country(address: PostalAddress) -> str:
+    """Return the region, without the letters of the country before its code."""
+    return (address.region or "").removeprefix(f"{address.country}-")
+
+
 def _region(address: PostalAddress, known: _CountryFormat) -> str:
-    region = (address.region or "").removeprefix(f"{address.country}-")
+    region = _without_country(address)
     return known.region_codes.get(region.casefold(), region)
 
 

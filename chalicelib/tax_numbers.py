@@ -56,6 +56,7 @@ _KIND = re.compile(
 )
 """The name of the kind of number before it, whose letters are none of a country."""
 _SEPARATORS = re.compile(r"[^0-9A-Z]")
+_ONE_DIGIT_REPEATED = re.compile(r"(\d)\1{4,}")
 
 
 def is_placeholder(number: str) -> bool:
@@ -111,6 +112,11 @@ def find_tax_number_fault(number: str, country: str | None) -> str | None:
     of number, may stand before it; spaces, dots and hyphens anywhere.
     """
     text = _without_kind(_fold(number))
+    if _ONE_DIGIT_REPEATED.fullmatch(_SEPARATORS.sub("", text)):
+        # As a registration number it may be one; as a tax number only where the check digits say so.
+        if country is not None and _is_known(country) and _judge(country, text) is None:
+            return None
+        return "This stands for no tax number: it is one digit, repeated. Send the number itself, or leave it out."
     named = _country_of_letters(text)
     refusals: list[tuple[str, ValidationError]] = []
     if named == _ONE_STOP_SHOP:

@@ -12,7 +12,7 @@ CASES = [
     (PostalAddress("1 Main St", None, "Springfield", "IL", "62701", "US"), ["1 Main St", "Springfield, IL 62701"]),
     (
         PostalAddress("Rua Augusta 1508", "Sala 2", "São Paulo", "São Paulo", "01304-001", "BR"),
-        ["Rua Augusta 1508", "Sala 2", "São Paulo-SP", "01304-001"],
+        ["Rua Augusta 1508", "Sala 2", "São Paulo - SP", "01304-001"],
     ),
     (PostalAddress("Via Pisacane 13", None, "Barletta", "BT", "76121", "IT"), ["Via Pisacane 13", "76121 Barletta BT"]),
     (PostalAddress("Via Roma 1", None, "Roma", "Roma", "00184", "IT"), ["Via Roma 1", "00184 Roma RM"]),
@@ -40,6 +40,11 @@ CASES = [
         PostalAddress("152 Teheran-ro", None, "Gangnam-gu", "Seoul", "06236", "KR"),
         ["152 Teheran-ro", "Gangnam-gu", "Seoul", "06236"],
     ),
+    (
+        PostalAddress("99号 West Lujiazui Road", None, "Pudong New District", "Shanghai", "200120", "CN"),
+        ["99号 West Lujiazui Road", "Pudong New District", "Shanghai, 200120"],
+    ),
+    (PostalAddress("建国路1号", None, None, "CN-31", "200120", "CN"), ["200120", "31", "建国路1号"]),
     (PostalAddress("建国路1号", "12层", "北京市", "北京市", "100022", "CN"), ["100022", "北京市", "建国路1号", "12层"]),
     (PostalAddress("天河路1号", None, "广州市", "广东省", "510000", "CN"), ["510000", "广东省广州市", "天河路1号"]),
     (PostalAddress("北京市朝阳区建国路1号", None, "北京市", None, "100022", "CN"), ["100022", "北京市朝阳区建国路1号"]),

@@ -146,6 +146,20 @@ def test_a_placeholder_is_no_number(number: str) -> None:
     assert is_placeholder(number)
 
 
+@pytest.mark.parametrize("number", ["1111111", "11-1111111", "TIN 99999999"])
+@pytest.mark.parametrize("address", ["BR", "DE", "NG", "US", None])
+def test_one_digit_repeated_is_no_tax_number(number: str, address: str | None) -> None:
+    fault = find_tax_number_fault(number, address)
+    assert fault is not None
+    assert "one digit, repeated" in fault
+    assert not is_placeholder(number)
+
+
+def test_one_digit_repeated_is_taken_where_its_check_digits_fit() -> None:
+    assert find_tax_number_fault("999999999", "NO") is None
+    assert find_tax_number_fault("999999999", None) is not None
+
+
 @pytest.mark.parametrize("number", ["HRB 1", "XAXX010101000", "12-3456789", "RSSMRAQRCMNFNLRG", "١٢٣"])
 def test_no_placeholder(number: str) -> None:
     assert not is_placeholder(number)
