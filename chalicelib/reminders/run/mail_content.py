@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
-from babel import numbers
+from babel import Locale, numbers
 
 from chalicelib import languages, money, storage
 from chalicelib.accounts.rules import Account
@@ -42,6 +42,8 @@ from chalicelib.tokens import REPLY, new_secret
 REPLY_PATH = "/portal/reply"
 MAX_ATTACHED_BYTES = 7 * 1024 * 1024
 """Of all PDFs of a reminder together; those beyond are reached through the portal."""
+MAX_LISTED_INVOICES = 30
+"""Of a reminder; the others are summed up, so that no program clips the email: Gmail does beyond 102 KiB of HTML."""
 REPLY_LINK_LIFETIME = timedelta(days=60)
 
 
@@ -277,6 +279,8 @@ def _compose(
             "contact_name": contact.name,
             "copy": copy,
             "documents": documents,
+            "listed": MAX_LISTED_INVOICES,
+            "further": _sum_up(invoices[MAX_LISTED_INVOICES:], reader),
             "amount": amount,
             # What lies between the open amounts and the total.
             "credit": money.format_money(-credit, currency, reader) if credit else None,
@@ -362,6 +366,14 @@ def _describe_invoice(
         "attached": attached,
         "link": portal_link.get_portal_link_url(group.portal_token) if group and group.portal_token else None,
     }
+
+
+def _sum_up(further: Sequence[Invoice], reader: Locale) -> dict[str, Any] | None:
+    """Return how many invoices the mail does not list, and their open amounts in all; None when it lists all."""
+    if not further:
+        return None
+    amount = money.format_money(sum(one.balance for one in further), further[0].currency, reader)
+    return {"count": len(further), "amount": amount}
 
 
 def _template_words(

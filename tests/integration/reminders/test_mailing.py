@@ -36,6 +36,25 @@ def ask(world: World, method: str, path: str, body: Any = None) -> None:
     assert answer.status in (200, 201, 202, 204), answer.text
 
 
+def test_a_reminder_lists_the_oldest_invoices_and_sums_up_the_others(
+    world: World, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mail_content, "MAX_LISTED_INVOICES", 2)
+    for number in (4, 3, 2, 1):
+        world.issue(f"i{number}")
+    post.documents()
+    hold(world)
+    post.deliver()
+    (ada,) = post.of("reminder")
+    assert subject(ada) == "Reminder: invoices to pay, €480.00"
+    assert text(ada).index("Invoice: I1\n") < text(ada).index("Invoice: I2\n")
+    assert "Invoice: I3" not in text(ada)
+    assert "and 2 more invoices, €240.00 in total\nThe reply page lists all invoices." in text(ada)
+    assert "Total to pay: €480.00" in text(ada)
+    page = Visitor().go(link(ada)).html
+    assert all(number in page for number in ("I1", "I2", "I3", "I4"))
+
+
 def test_each_contact_gets_its_own_copy_with_its_own_link(world: World, post: Post) -> None:
     world.contact("Bob", "accounts_payable", locale="de")
     world.issue("i1")

@@ -33,6 +33,8 @@ CONTEXTS: dict[str, dict[str, Any]] = {
     },
     "reminder": {
         **_PERSON,
+        "listed": 30,
+        "further": None,
         "documents": [
             {
                 "number": "2026-0042",

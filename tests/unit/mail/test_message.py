@@ -4,17 +4,20 @@ import os
 import re
 import unicodedata
 from dataclasses import replace
+from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from babel import numbers
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
-from chalicelib import colours, languages
+from chalicelib import colours, languages, money
 from chalicelib.mail import message
+from chalicelib.reminders.run.mail_content import MAX_LISTED_INVOICES
 from tests.unit.mail.samples import AT, CONTEXTS, ENTITY
 
 GOLDENS = Path(__file__).parents[2] / "goldens" / "mails"
@@ -317,3 +320,48 @@ def test_no_language_speaks_of_none_of_us(language: str) -> None:
         "者が",
     ):
         assert words not in sentence
+
+
+CLIPPED_BEYOND = 102 * 1024
+"""Bytes of HTML, beyond which Gmail shows the rest of an email on another page."""
+
+
+@pytest.mark.parametrize("character", ["x", "請", "&"])
+@pytest.mark.parametrize("language", languages.supported_languages())
+def test_no_program_clips_a_reminder_of_500_invoices_with_the_longest_names(language: str, character: str) -> None:
+    reader = languages.formatting_locale(language)
+    due = languages.format_date(date(2026, 9, 30), "medium", reader)
+    name = character * 100
+    document = {
+        **CONTEXTS["reminder"]["documents"][0],
+        "reference": character * 64,
+        "date": due,
+        "due_date": due,
+        "due_date_long": languages.format_date(date(2026, 9, 30), "long", reader),
+        "amount": money.format_money(123_456_789_012, "USD", reader),
+        "disputed": money.format_money(123_456_789_012, "USD", reader),
+        "days": 1234,
+        "po_number": character * 200,
+        "bill_group": name,
+        "attached": False,
+        "link": f"https://billing.nordlicht.example/portal/{'t' * 80}",
+    }
+    documents = [{**document, "number": f"{number:04}{character * 60}"} for number in range(500)]
+    further = {"count": 500 - MAX_LISTED_INVOICES, "amount": money.format_money(1_234_567, "USD", reader)}
+    context = {
+        **CONTEXTS["reminder"],
+        "account_name": character * 200,
+        "contact_name": character * 200,
+        "documents": documents,
+        "listed": MAX_LISTED_INVOICES,
+        "further": further,
+        "others": [name] * 10,
+    }
+    rendered = message.render_mail("reminder", language, context, ENTITY, AT)
+    assert len(rendered.html.encode()) < CLIPPED_BEYOND
+    number = numbers.format_decimal(further["count"], locale=reader)
+    for shown in (rendered.text, read(rendered.html).shown):
+        assert f"{MAX_LISTED_INVOICES - 1:04}{character * 60}" in shown
+        assert f"{MAX_LISTED_INVOICES:04}{character * 60}" not in shown
+        assert number in shown
+        assert message.sanitize_values(further["amount"]) in shown
