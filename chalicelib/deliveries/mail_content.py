@@ -1,9 +1,10 @@
 """The content and attachments of an email with invoices, resolved when it is claimed; or that it is withheld."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from chalicelib import languages, money, storage
+from chalicelib.access.service import find_open_portals
 from chalicelib.accounts.rules import Account
 from chalicelib.bill_groups import portal_link
 from chalicelib.contacts import unsubscribe_links
@@ -20,7 +21,7 @@ from chalicelib.table.keys import Key
 
 
 def prepare_invoice_mail(outgoing: ClaimedMail, context: RequestContext) -> PreparedMail | WithheldMail:
-    """Prepare the email: one read, and one for each attached PDF.
+    """Prepare the email: one read, one of its readers' access, and one for each attached PDF.
 
     It is withheld when none of its invoices may be sent, none of its contacts is left, or the entity's invoice mail is
     not live for the account. Raises LookupError when a PDF is missing or altered in the bucket.
@@ -55,7 +56,10 @@ def prepare_invoice_mail(outgoing: ClaimedMail, context: RequestContext) -> Prep
             account_id, contacts[0].contact_id, contacts[0].email, INVOICES
         )
     account = store.from_item(Account, found[account_key])
-    documents = [_document_context(one, told[one.invoice_id], found, outgoing.locale) for one in invoices]
+    groups = sorted({one.bill_group_id for one in invoices})
+    # An email to several together has the link only if each of them may enter (I10).
+    portals = find_open_portals((*to, *outgoing.cc), [(group, account_id) for group in groups], context.now)
+    documents = [_document_context(one, told[one.invoice_id], found, portals, outgoing.locale) for one in invoices]
     others = documents[0]["others"]
     if any(one["others"] != others for one in documents):
         others = []
@@ -76,7 +80,7 @@ def prepare_invoice_mail(outgoing: ClaimedMail, context: RequestContext) -> Prep
 
 
 def _document_context(
-    invoice: Invoice, told: Mapping[str, Any], found: Mapping[Key, Any], locale: str
+    invoice: Invoice, told: Mapping[str, Any], found: Mapping[Key, Any], portals: Collection[str], locale: str
 ) -> dict[str, Any]:
     reader = languages.formatting_locale(locale)
     group = found.get(keys.bill_group(invoice.bill_group_id))
@@ -94,7 +98,9 @@ def _document_context(
         "attached": told["attached"],
         # Mails of the outbox that an earlier release wrote do not name the others.
         "others": told.get("others", []),
-        "link": portal_link.get_portal_link_url(group.portal_token) if group and group.portal_token else None,
+        "link": portal_link.get_portal_link_url(group.portal_token)
+        if group and group.portal_token and invoice.bill_group_id in portals
+        else None,
     }
 
 

@@ -57,7 +57,7 @@ def prepare_statement_mail(outgoing: ClaimedMail, context: RequestContext) -> Pr
 def _may_enter(email: str, of: StatementRequest, section: StatementSection, context: RequestContext) -> bool:
     """Return whether the reader may enter the portal of a bill group that the statement lists (I10)."""
     groups = sorted({item.bill_group_id for item in section.open_items})
-    return bool(find_open_portals(email, [(group, of.account_id) for group in groups], context.now))
+    return bool(find_open_portals([email], [(group, of.account_id) for group in groups], context.now))
 
 
 def _attachment(of: StatementRequest) -> Attachment:

@@ -1,7 +1,7 @@
 """Content of a reminder, resolved when the mail is claimed: what was paid meanwhile is left out (R2, R3, R6)."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
@@ -10,6 +10,7 @@ from typing import Any
 from babel import Locale, numbers
 
 from chalicelib import languages, money, storage
+from chalicelib.access.service import find_open_portals
 from chalicelib.accounts.rules import Account
 from chalicelib.bank_numbers import format_iban
 from chalicelib.bill_groups import portal_link
@@ -41,7 +42,7 @@ from chalicelib.tokens import REPLY, new_secret
 
 REPLY_PATH = "/portal/reply"
 MAX_ATTACHED_BYTES = 7 * 1024 * 1024
-"""Of all PDFs of a reminder together; those beyond are reached through the portal."""
+"""Of all PDFs of a reminder together; those beyond are in the portal, for readers who may enter."""
 MAX_LISTED_INVOICES = 30
 """Of a reminder; the others are summed up, so that no program clips the email: Gmail does beyond 102 KiB of HTML."""
 REPLY_LINK_LIFETIME = timedelta(days=60)
@@ -69,7 +70,7 @@ class _ReminderRows:
 
 
 def prepare_reminder(outgoing: ClaimedMail, context: RequestContext) -> PreparedMail | WithheldMail:
-    """Prepare one contact's copy of a digest: one read, and one of each PDF that is attached.
+    """Prepare one contact's copy of a digest: one read, one of the reader's access, and one of each attached PDF.
 
     Invoices that need no reminder any more leave it. It is withheld when none is left, when the contact gets no
     reminders any more and nobody takes its place, or when the entity's reminders are not live for the account any
@@ -258,10 +259,13 @@ def _compose(
     account, entity, today = found.about.account, found.about.entity, found.about.today
     copy = contact.contact_id not in found.holders
     attached = _choose_attachments(invoices, contact)
+    groups = sorted({one.bill_group_id for one in invoices})
+    portals = find_open_portals([contact.email], [(group, account.account_id) for group in groups], context.now)
     documents = [
-        _describe_invoice(one, one.invoice.invoice_id in attached, found.others, outgoing.locale, today)
+        _describe_invoice(one, one.invoice.invoice_id in attached, found.others, portals, outgoing.locale, today)
         for one in reminded
     ]
+    not_attached = [one for one in invoices if one.invoice_id not in attached]
     reader = languages.formatting_locale(outgoing.locale)
     currency = invoices[0].currency
     amount = money.format_money(sum(one.amount.asked for one in reminded), currency, reader)
@@ -281,6 +285,8 @@ def _compose(
             "documents": documents,
             "listed": MAX_LISTED_INVOICES,
             "further": _sum_up(invoices[MAX_LISTED_INVOICES:], reader),
+            "files_in_portal": bool(not_attached)
+            and all("invoices" in portals.get(one.bill_group_id, ()) for one in not_attached),
             "amount": amount,
             # What lies between the open amounts and the total.
             "credit": money.format_money(-credit, currency, reader) if credit else None,
@@ -346,7 +352,12 @@ def _choose_attachments(invoices: Sequence[Invoice], contact: Contact) -> dict[s
 
 
 def _describe_invoice(
-    reminded: _RemindedInvoice, attached: bool, found: Mapping[Key, Any], locale: str, today: date
+    reminded: _RemindedInvoice,
+    attached: bool,
+    found: Mapping[Key, Any],
+    portals: Collection[str],
+    locale: str,
+    today: date,
 ) -> dict[str, Any]:
     invoice, disputed = reminded.invoice, reminded.amount.disputed
     reader = languages.formatting_locale(locale)
@@ -364,7 +375,9 @@ def _describe_invoice(
         "po_number": invoice.po_number,
         "bill_group": group.name if group else None,
         "attached": attached,
-        "link": portal_link.get_portal_link_url(group.portal_token) if group and group.portal_token else None,
+        "link": portal_link.get_portal_link_url(group.portal_token)
+        if group and group.portal_token and invoice.bill_group_id in portals
+        else None,
     }
 
 

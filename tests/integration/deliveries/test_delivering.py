@@ -178,8 +178,40 @@ def test_a_pdf_that_is_too_large_for_a_contact_is_announced_without_it(
     assert attached(found["bob@example.com"]) == {}
     text = found["bob@example.com"]["Content"]["Simple"]["Body"]["Text"]["Data"]
     assert "The PDF file is too large for this email." in text
-    link = world.service.get("/bill-groups/g1/portal-link")["url"]
-    assert link is None or f"Open the customer portal: {link}" in text
+    assert "Open the customer portal" not in text
+
+
+def _told_of_the_portal(world: World) -> dict[str, list[bool]]:
+    url = world.service.get("/bill-groups/g1/portal-link")["url"]
+    assert url
+    bodies = {
+        ",".join(one["Destination"]["ToAddresses"]): one["Content"]["Simple"]["Body"] for one in world.invoice_mails
+    }
+    return {to: [url in body[part]["Data"] for part in ("Html", "Text")] for to, body in bodies.items()}
+
+
+def test_only_a_reader_who_may_enter_gets_the_link_to_the_portal(world: World) -> None:
+    world.contact("Ada", "invoicing")
+    world.contact("Bob", "invoicing")
+    allowed = world.service.ask("POST", "/bill-groups/g1/access-rules", {"value": "bob@example.com"})
+    assert allowed.status == 201, allowed.json
+    world.issue()
+    world.work()
+    assert _told_of_the_portal(world) == {"ada@example.com": [False] * 2, "bob@example.com": [True] * 2}
+
+
+@pytest.mark.parametrize("all_enter", [False, True])
+def test_an_email_to_several_has_the_link_if_each_may_enter(world: World, all_enter: bool) -> None:
+    world.service.put("/entities/acme", invoice_addressing="together")
+    entities.clear_entity_cache()
+    world.contact("Ada", "invoicing")
+    world.contact("Bob", "invoicing")
+    for address in ["bob@example.com", *(["ada@example.com"] if all_enter else [])]:
+        allowed = world.service.ask("POST", "/bill-groups/g1/access-rules", {"value": address})
+        assert allowed.status == 201, allowed.json
+    world.issue()
+    world.work()
+    assert _told_of_the_portal(world) == {"ada@example.com,bob@example.com": [all_enter] * 2}
 
 
 def test_a_credit_note_is_called_so(world: World) -> None:

@@ -481,8 +481,40 @@ def test_pdfs_are_attached_up_to_a_size(world: World, post: Post, monkeypatch: p
     post.deliver()
     (request,) = post.of("reminder")
     assert list(attached(request)) == ["invoice-I1.pdf"]
-    assert "PDF files that are not attached are in the customer portal." in text(request)
-    assert text(request).count("https://api.example.com/portal/") >= 2
+
+
+def allow(world: World, address: str, *permissions: str) -> None:
+    rule = {"value": address, **({"permissions": list(permissions)} if permissions else {})}
+    ask(world, "POST", "/bill-groups/g1/access-rules", rule)
+
+
+def bodies(request: dict[str, Any]) -> tuple[str, str]:
+    body = request["Content"]["Simple"]["Body"]
+    return body["Html"]["Data"], body["Text"]["Data"]
+
+
+def test_only_a_reader_who_may_enter_is_told_of_the_portal(
+    world: World, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.contact("Bob", "accounts_payable")
+    world.contact("Cy", "accounts_payable")
+    allow(world, "bob@example.com", "invoices")
+    allow(world, "cy@example.com", "profile")
+    world.issue("i1")
+    post.documents()
+    monkeypatch.setattr(mail_content, "MAX_ATTACHED_BYTES", 1)
+    hold(world)
+    post.deliver()
+    by_reader = {one["Destination"]["ToAddresses"][0]: bodies(one) for one in post.of("reminder")}
+    portal, files = world.service.get("/bill-groups/g1/portal-link")["url"], "are in the customer portal"
+    assert portal
+    # Who may enter, but not see invoices, gets the link without the promise of the files.
+    told = {reader: [(portal in one, files in one) for one in both] for reader, both in by_reader.items()}
+    assert told == {
+        "ada@example.com": [(False, False)] * 2,
+        "bob@example.com": [(True, True)] * 2,
+        "cy@example.com": [(True, False)] * 2,
+    }
 
 
 @pytest.mark.parametrize("content", [None, b"%PDF-of-something-else"])
@@ -502,7 +534,6 @@ def test_a_pdf_that_is_lost_holds_no_reminder_up(
     (request,) = post.of("reminder")
     assert list(attached(request)) == ["invoice-I2.pdf"]
     assert "Invoice: I1" in text(request)
-    assert "PDF files that are not attached are in the customer portal." in text(request)
     (told,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert told.invoice_id == "i1"  # type: ignore[attr-defined]
 

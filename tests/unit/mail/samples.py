@@ -65,6 +65,7 @@ CONTEXTS: dict[str, dict[str, Any]] = {
                 "link": None,
             },
         ],
+        "files_in_portal": True,
         "amount": "€1,140.00",
         "disputed": "-€9.50",
         "credit": "-€100.00",
