@@ -33,9 +33,11 @@ COMMIT, HINT = "dynamodb.TransactWriteItems", "sqs.SendMessageBatch"
 # The page finds what the link is about, with the entity, and so does the reply, which remembers the entity.
 FIND = (GET, BATCH, GET, GET, BATCH)
 STAFF = (QUERY, BATCH)
-# The link once more, whom to tell, and all of it in one transaction.
-TELL = (GET, *STAFF, COMMIT, HINT)
-TO_ME = (GET, BATCH, BATCH)
+# The link once more, whom to tell, what was mailed before (A13), and all of it in one transaction.
+TELL = (GET, *STAFF, BATCH, COMMIT, HINT)
+# The invoice and its contact, and what was mailed before; an email to staff in the same transaction reads it no more.
+TO_ME = (GET, BATCH, BATCH, BATCH)
+TELL_TOO = (GET, *STAFF, COMMIT, HINT)
 ANN = "ann@vendor.example"
 BOTH = {"invoice-i1": "1", "invoice-i2": "1"}
 INVOICES = ("i1", "i2")
@@ -93,7 +95,7 @@ REPLIES = {
     "send to me": Reply(
         "send",
         {**BOTH, "to": "me"},
-        (*FIND, *TO_ME, GET, COMMIT, HINT, *TO_ME, *TELL, HINT),
+        (*FIND, *TO_ME, GET, COMMIT, HINT, *TO_ME, *TELL_TOO, HINT),
         {"sent": each("1")},
         {"invoice.sent_again": 2, "reminder.replied": 2},
         sent_to=("ada@example.com", "ada@example.com"),
