@@ -43,6 +43,7 @@ DELIVERING = (
 SENDING = (
     "dynamodb.GetItem",
     "dynamodb.BatchGetItem",
+    "dynamodb.BatchGetItem",
     "s3.GetObject",
     "dynamodb.BatchGetItem",
     "dynamodb.UpdateItem",
