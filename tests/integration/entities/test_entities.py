@@ -101,8 +101,8 @@ def test_nothing_goes_live_before_it_is_said_from_when_on(service: Service, mail
     refused = service.ask("PUT", "/entities/acme", {mail: {"mode": "live"}})
     assert faults(refused) == [("live_from", "required")]
     assert refused.json["errors"][0]["message"] == (
-        "Send the day from which mail is live. An invoice dated before it is never delivered, and reminded of only "
-        "when it is released."
+        "Send the day from which email is live. Invoices dated before it are never delivered, and reminded only after "
+        "release."
     )
     pilot = {mail: {"mode": "pilot"}, "live_from": "2026-02-01"}
     assert faults(service.ask("PUT", "/entities/acme", pilot)) == [(f"{mail}.pilot_account_ids", "required")]
